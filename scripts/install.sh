@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Installs vidsr into a virtual environment: `install.sh VENV runtime|test`.
+# Versions are those of constraints.txt, so that every machine runs what was tested.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+venv=$1
+what=$2
+[ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
+pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt)
+case "$what" in
+  runtime)
+    # torch first and by its exact version: a looser request would take the CUDA build with gigabytes of
+    # libraries that a machine without a GPU has no use for.
+    "${pip[@]}" "$(grep '^torch==' constraints.txt)"
+    "${pip[@]}" --editable . ;;
+  test) "${pip[@]}" --editable '.[test]' ;;
+  *) echo "install.sh: '$what' is neither runtime nor test" >&2; exit 2 ;;
+esac

@@ -1,0 +1,31 @@
+"""vidsr: enlarge and restore video with ESRGAN, keeping its sound, subtitles, timing and colour.
+
+>>> from vidsr import enhance
+>>> enhance("clip.mp4", scale=4)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from vidsr.errors import VidsrError as VidsrError
+    from vidsr.inference.upscaler import Upscaler as Upscaler
+    from vidsr.jobs.runner import enhance as enhance
+
+# Name → module. Loaded on first use, so that `import vidsr` costs nothing.
+_EXPORTS = {
+    "enhance": "vidsr.jobs.runner",
+    "Upscaler": "vidsr.inference.upscaler",
+    "VidsrError": "vidsr.errors",
+}
+__all__ = ["Upscaler", "VidsrError", "__version__", "enhance"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'vidsr' has no attribute {name!r}")
+    return getattr(importlib.import_module(_EXPORTS[name]), name)

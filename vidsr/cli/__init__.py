@@ -1,0 +1,1 @@
+"""The command line: Typer commands, progress, exit codes; the only place where errors become messages."""

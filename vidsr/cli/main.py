@@ -1,0 +1,91 @@
+"""The ``vidsr`` command: its subcommands, loaded only when they are called, and its exit codes.
+
+Exit codes: 0 done, 1 a :class:`~vidsr.errors.VidsrError`, 2 wrong usage, 130 interrupted. A traceback is shown
+only with ``VIDSR_DEBUG=1``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from vidsr import __version__
+from vidsr.errors import VidsrError
+
+#: name → (module that has `app`, one line of help). The line is here so that `--help` imports nothing else.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "enhance": ("vidsr.cli.enhance", "Enlarge a video, keeping its sound, timing and colour."),
+    "models": ("vidsr.cli.models", "List, inspect, fetch and convert models."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A command group that imports a subcommand's module only when that subcommand is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of :data:`COMMANDS`, in their order there."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import and return one subcommand, or None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = typer.main.get_command(importlib.import_module(COMMANDS[cmd_name][0]).app)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of subcommands from :data:`COMMANDS`, importing none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start here: vidsr enhance clip.mp4 --scale 4",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vidsr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_print_version, is_eager=True),
+) -> None:
+    """Enlarge and restore video with ESRGAN, and lose nothing of it on the way."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: list[str]) -> int:
+    """Run the command line; the exit code. The one place where errors become messages."""
+    try:
+        result: Any = app(argv, prog_name="vidsr", standalone_mode=True)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except VidsrError as error:
+        if os.environ.get("VIDSR_DEBUG") == "1":
+            raise
+        print(f"vidsr: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("vidsr: interrupted", file=sys.stderr)
+        return 130
+    return result if isinstance(result, int) else 0

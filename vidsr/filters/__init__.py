@@ -1,0 +1,1 @@
+"""Restoration filters, each one a small described object."""

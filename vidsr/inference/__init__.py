@@ -1,0 +1,1 @@
+"""Planes in, planes out: colour, the fast network, tiles, memory, precision."""

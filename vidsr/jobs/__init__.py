@@ -1,0 +1,1 @@
+"""Jobs: the plan of segments, the manifest, the runner that resumes, the workers."""

@@ -1,0 +1,1 @@
+"""Networks, checkpoints of every layout, and the zoo of known weights."""

@@ -1,0 +1,277 @@
+"""Every option of vidsr, as frozen dataclasses.
+
+The command line, the Python API, the manifest of a job and the web app all use these objects. A field is
+declared once, with its flag, its help, its range and its group; the command line and the reference
+documentation are made from that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from vidsr.errors import OptionsError
+
+CODECS = ("h264", "hevc", "av1", "ffv1", "prores")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What a field's metadata says of it; read through :func:`describe`."""
+
+    help: str
+    flags: tuple[str, ...]
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    metavar: str | None = None
+
+
+def opt(
+    default: Any,
+    help: str,
+    *flags: str,
+    between: tuple[float | None, float | None] = (None, None),
+    choices: Sequence[str] = (),
+    metavar: str | None = None,
+) -> Any:
+    """A dataclass field that knows its help text, flags and range.
+
+    ``flags`` default to ``--field-name``. ``between`` is an inclusive range. A boolean field's flag is written
+    as Typer does, ``"--audio/--no-audio"``.
+    """
+    described = Described(
+        help=help,
+        flags=flags,
+        minimum=between[0],
+        maximum=between[1],
+        choices=tuple(choices),
+        metavar=metavar,
+    )
+    return field(default=default, metadata={"vidsr": described})
+
+
+def describe(f: dataclasses.Field[Any]) -> Described:
+    """The description of a field made by :func:`opt`, with its flags filled in."""
+    described: Described = f.metadata["vidsr"]
+    return dataclasses.replace(described, flags=described.flags or ("--" + f.name.replace("_", "-"),))
+
+
+class Checked:
+    """Base of the option groups: range checks from the field descriptions, and JSON both ways."""
+
+    __slots__ = ()
+
+    def faults(self) -> Iterator[str]:
+        """One sentence per fault, each naming its flag. Subclasses add what spans several fields."""
+        for f in fields(self):  # type: ignore[arg-type]
+            if "vidsr" not in f.metadata:
+                continue
+            value, what = getattr(self, f.name), describe(f)
+            flag = what.flags[0].split("/")[0]
+            if value is None:
+                continue
+            if what.choices and value not in what.choices:
+                yield f"{flag} {value}: choose one of {', '.join(what.choices)}"
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                low, high = what.minimum, what.maximum
+                if (low is not None and not value >= low) or (high is not None and not value <= high):
+                    yield f"{flag} {value}: must be {_range_text(low, high)}"
+
+
+def _range_text(low: float | None, high: float | None) -> str:
+    if low is None:
+        return f"at most {high:g}"
+    return f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions(Checked):
+    """Which network, and how it is run."""
+
+    model: str = opt(
+        "realesrgan-x4plus",
+        "A name from `vidsr models list`, or a weights file (.safetensors, .pth, ncnn .param).",
+        "--model",
+        "-m",
+        metavar="NAME|FILE",
+    )
+    device: str = opt("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", metavar="DEVICE")
+    precision: str = opt(
+        "auto", "Arithmetic of the network: auto takes the fastest that is safe here.", choices=PRECISIONS
+    )
+    compile: bool = opt(False, "Compile the network first: slower to start, faster after.", "--compile/--no-compile")
+    batch: int | None = opt(None, "Frames per step; chosen from free memory if not given.", between=(1, 256))
+    tile: int | None = opt(
+        None, "Tile size in source pixels; whole frames if not given and they fit.", between=(32, 8192)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeOptions(Checked):
+    """How large the result is. At most one of the three may be given; the model's own scale is the default."""
+
+    scale: float | None = opt(None, "Enlarge by this factor, 1 to 8.", "--scale", "-s", between=(1, 8))
+    height: int | None = opt(None, "Enlarge to this height in pixels, keeping the shape.", between=(16, 16384))
+    size: str | None = opt(None, "Enlarge to exactly this size.", metavar="WxH")
+
+    def faults(self) -> Iterator[str]:
+        """As :meth:`Checked.faults`, and that at most one size is given."""
+        yield from Checked.faults(self)
+        given = [name for name in ("scale", "height", "size") if getattr(self, name) is not None]
+        if len(given) > 1:
+            yield f"{' and '.join('--' + g for g in given)} contradict each other: give one"
+        if self.size is not None and not re.fullmatch(r"[1-9]\d{1,4}x[1-9]\d{1,4}", self.size):
+            yield f"--size {self.size}: write it as WIDTHxHEIGHT, for example 1920x1080"
+
+    def target(self, width: int, height: int, model_scale: int) -> tuple[int, int]:
+        """(width, height) in pixels of the result for a source of this size; always at least 1."""
+        if self.size is not None:
+            w, h = self.size.split("x")
+            return int(w), int(h)
+        factor = self.height / height if self.height is not None else (self.scale or float(model_scale))
+        return max(1, round(width * factor)), max(1, self.height or round(height * factor))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeOptions(Checked):
+    """How the result is encoded."""
+
+    codec: str = opt("h264", "Video codec of the result.", choices=CODECS)
+    crf: float | None = opt(
+        None, "Constant quality, lower is better; a good value per codec if not given.", between=(0, 63)
+    )
+    preset: str | None = opt(None, "Speed preset of the encoder, as its own documentation names them.")
+    bit_depth: int | None = opt(None, "Bits per sample of the result; the source's if not given.", between=(8, 16))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOptions(Checked):
+    """Which other streams of the source go into the result."""
+
+    audio: bool = opt(True, "Copy the audio streams.", "--audio/--no-audio")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColourOptions(Checked):
+    """What to assume where the source does not say, or says wrong."""
+
+    input_matrix: str | None = opt(
+        None,
+        "YUV matrix of the source, in place of its tag or of a guess.",
+        choices=("bt709", "smpte170m", "bt470bg", "bt2020nc", "smpte240m", "fcc"),
+    )
+    input_range: str | None = opt(None, "Range of the source's code values.", choices=("limited", "full"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions(Checked):
+    """Where the result goes."""
+
+    overwrite: bool = opt(False, "Replace an existing result.", "--overwrite/--no-overwrite")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnhanceOptions:
+    """All options of ``vidsr enhance``, in their groups."""
+
+    model: ModelOptions = field(default_factory=ModelOptions)
+    size: SizeOptions = field(default_factory=SizeOptions)
+    encode: EncodeOptions = field(default_factory=EncodeOptions)
+    streams: StreamOptions = field(default_factory=StreamOptions)
+    colour: ColourOptions = field(default_factory=ColourOptions)
+    output: OutputOptions = field(default_factory=OutputOptions)
+
+    def check(self) -> EnhanceOptions:
+        """Return self, or raise one error that lists every fault.
+
+        Raises:
+            OptionsError: any field is out of range, or fields contradict each other.
+        """
+        faults = [fault for f in fields(self) for fault in getattr(self, f.name).faults()]
+        if faults:
+            raise OptionsError("; ".join(faults))
+        return self
+
+    @classmethod
+    def from_flat(cls, values: Mapping[str, Any]) -> EnhanceOptions:
+        """Options from one flat mapping of field name to value, as the command line and the API give them.
+
+        Raises:
+            OptionsError: a name is no option, or a value is out of range.
+        """
+        left = dict(values)
+        groups = {}
+        for group, kind in groups_of(cls):
+            mine = {f.name: left.pop(f.name) for f in fields(kind) if f.name in left}
+            groups[group] = kind(**mine)
+        if left:
+            raise OptionsError(f"unknown option{'s' * (len(left) > 1)}: {', '.join(sorted(left))}")
+        return cls(**groups).check()
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as plain JSON values, group by group."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> EnhanceOptions:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            OptionsError: a key is unknown, a type is wrong, or a value is out of range.
+        """
+        kinds = dict(groups_of(cls))
+        faults = [f"unknown group {name!r}" for name in data if name not in kinds]
+        for group, kind in kinds.items():
+            hints = typing.get_type_hints(kind)
+            for name, value in data.get(group, {}).items():
+                if name not in hints:
+                    faults.append(f"unknown option {group}.{name}")
+                elif not _fits(value, hints[name]):
+                    faults.append(f"{group}.{name}: {value!r} is not of type {hints[name]}")
+        if faults:
+            raise OptionsError("; ".join(faults))
+        return cls(**{g: k(**_tuples(data.get(g, {}))) for g, k in kinds.items()}).check()
+
+
+def groups_of(kind: type[Any]) -> Iterator[tuple[str, type[Any]]]:
+    """(field name, group class) of each option group of a composed options class."""
+    hints = typing.get_type_hints(kind)
+    for f in fields(kind):
+        if f.default_factory is not MISSING:
+            yield f.name, hints[f.name]
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return any(_fits(value, h) for h in typing.get_args(hint))
+    if typing.get_origin(hint) is tuple:
+        return isinstance(value, (list, tuple)) and all(_fits(v, typing.get_args(hint)[0]) for v in value)
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return hint is Any or (hint is type(None) and value is None) or (isinstance(hint, type) and isinstance(value, hint))
+
+
+def _tuples(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in group.items()}
+
+
+def default_output(source: Path, options: EnhanceOptions, suffix: str) -> Path:
+    """Where the result goes if the user does not say: ``clip.x4.mkv`` beside the source."""
+    size = options.size
+    if size.size is not None:
+        tag = size.size
+    elif size.height is not None:
+        tag = f"{size.height}p"
+    else:
+        tag = f"x{size.scale:g}" if size.scale is not None else "enhanced"
+    return source.with_name(f"{source.stem}.{tag}{suffix}")

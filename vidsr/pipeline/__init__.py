@@ -1,0 +1,1 @@
+"""One segment through three threads and two bounded channels."""

@@ -1,0 +1,1 @@
+"""Quality measures (PSNR, SSIM, LPIPS, VMAF, temporal) and the comparison of two videos."""

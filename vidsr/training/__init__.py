@@ -1,0 +1,1 @@
+"""Training ESRGAN: degradations, data sets, discriminators, losses, one readable loop, evaluation."""

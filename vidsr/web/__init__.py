@@ -1,0 +1,1 @@
+"""The local web app and its HTTP API (extra ``web``)."""
