@@ -13,6 +13,12 @@ case "$what" in
     # libraries that a machine without a GPU has no use for.
     "${pip[@]}" "$(grep '^torch==' constraints.txt)"
     "${pip[@]}" --editable . ;;
-  test) "${pip[@]}" --editable '.[test]' ;;
+  test)
+    "${pip[@]}" --editable '.[test]'
+    # ffprobe judges the results in tests, independently of our own code. Without it those tests skip, saying so.
+    if ! command -v ffprobe >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+      { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ffmpeg; } \
+        >/dev/null || echo "install.sh: could not install ffprobe; the tests that need it will be skipped" >&2
+    fi ;;
   *) echo "install.sh: '$what' is neither runtime nor test" >&2; exit 2 ;;
 esac

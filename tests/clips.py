@@ -1,0 +1,76 @@
+"""Small clips for tests, made by the ffmpeg binary of imageio-ffmpeg and cached for one test session.
+
+``T`` and ``A`` are the building blocks of recipes: a moving test picture and a tone.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import imageio_ffmpeg
+
+
+def picture(size: str = "64x48", rate: str = "24", seconds: float = 1, extra: str = "") -> tuple[str, ...]:
+    """ffmpeg input arguments for a moving test picture."""
+    return ("-f", "lavfi", "-i", f"testsrc2=s={size}:r={rate}:d={seconds}{extra}")
+
+
+def tone(seconds: float = 1, rate: int = 48000) -> tuple[str, ...]:
+    """ffmpeg input arguments for a sine tone."""
+    return ("-f", "lavfi", "-i", f"sine=d={seconds}:r={rate}")
+
+
+#: name → (file name, arguments between the ffmpeg command and the output path)
+RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "basic": (
+        "basic.mp4",
+        (*picture(), *tone(), "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac"),
+    ),
+    "silent": ("silent.mkv", (*picture(), "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")),
+    "lossless": ("lossless.mkv", (*picture(), "-c:v", "ffv1", "-pix_fmt", "yuv420p")),
+    "ten_bit": ("ten_bit.mkv", (*picture(), "-c:v", "ffv1", "-pix_fmt", "yuv420p10le")),
+    "audio_only": ("audio_only.mp4", (*tone(), "-c:a", "aac")),
+}
+
+
+class ClipFactory:
+    """Makes clips in one folder, each only once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._made: dict[tuple[str, tuple[str, ...]], Path] = {}
+
+    def __call__(self, name: str = "basic") -> Path:
+        """The clip of :data:`RECIPES` with this name."""
+        return self.make(*_flat(RECIPES[name]))
+
+    def make(self, filename: str, *args: str) -> Path:
+        """Run ffmpeg with these arguments, writing ``filename``; the path of the result. Same call, same file."""
+        key = (filename, args)
+        if key not in self._made:
+            place = self.folder / f"{len(self._made):03d}"
+            place.mkdir(parents=True, exist_ok=True)
+            run_ffmpeg(*args, str(place / filename))
+            self._made[key] = place / filename
+        return self._made[key]
+
+
+def _flat(recipe: tuple[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return (recipe[0], *recipe[1])
+
+
+def run_ffmpeg(*args: str, stdin: bytes | None = None) -> bytes:
+    """Run the ffmpeg binary with these arguments; its standard output.
+
+    Raises:
+        RuntimeError: ffmpeg failed; the message holds what it wrote.
+    """
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-hide_banner", "-loglevel", "error", "-nostats", *args]
+    if stdin is None:
+        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    else:
+        done = subprocess.run(command, capture_output=True, input=stdin, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}\n{done.stderr.decode(errors='replace')}")
+    return done.stdout
