@@ -7,14 +7,9 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __version__ = "0.1.0"
-
-if TYPE_CHECKING:
-    from vidsr.errors import VidsrError as VidsrError
-    from vidsr.inference.upscaler import Upscaler as Upscaler
-    from vidsr.jobs.runner import enhance as enhance
 
 # Name → module. Loaded on first use, so that `import vidsr` costs nothing.
 _EXPORTS = {

@@ -14,7 +14,7 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from vidsr.errors import OptionsError
 
@@ -68,6 +68,8 @@ class Checked:
     """Base of the option groups: range checks from the field descriptions, and JSON both ways."""
 
     __slots__ = ()
+    #: Heading of the group in help texts.
+    title: ClassVar[str] = "Options"
 
     def faults(self) -> Iterator[str]:
         """One sentence per fault, each naming its flag. Subclasses add what spans several fields."""
@@ -96,6 +98,8 @@ def _range_text(low: float | None, high: float | None) -> str:
 class ModelOptions(Checked):
     """Which network, and how it is run."""
 
+    title: ClassVar[str] = "Model"
+
     model: str = opt(
         "realesrgan-x4plus",
         "A name from `vidsr models list`, or a weights file (.safetensors, .pth, ncnn .param).",
@@ -117,6 +121,8 @@ class ModelOptions(Checked):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizeOptions(Checked):
     """How large the result is. At most one of the three may be given; the model's own scale is the default."""
+
+    title: ClassVar[str] = "Size"
 
     scale: float | None = opt(None, "Enlarge by this factor, 1 to 8.", "--scale", "-s", between=(1, 8))
     height: int | None = opt(None, "Enlarge to this height in pixels, keeping the shape.", between=(16, 16384))
@@ -144,6 +150,8 @@ class SizeOptions(Checked):
 class EncodeOptions(Checked):
     """How the result is encoded."""
 
+    title: ClassVar[str] = "Encoding"
+
     codec: str = opt("h264", "Video codec of the result.", choices=CODECS)
     crf: float | None = opt(
         None, "Constant quality, lower is better; a good value per codec if not given.", between=(0, 63)
@@ -156,12 +164,16 @@ class EncodeOptions(Checked):
 class StreamOptions(Checked):
     """Which other streams of the source go into the result."""
 
+    title: ClassVar[str] = "Streams"
+
     audio: bool = opt(True, "Copy the audio streams.", "--audio/--no-audio")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColourOptions(Checked):
     """What to assume where the source does not say, or says wrong."""
+
+    title: ClassVar[str] = "Colour"
 
     input_matrix: str | None = opt(
         None,
@@ -174,6 +186,8 @@ class ColourOptions(Checked):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions(Checked):
     """Where the result goes."""
+
+    title: ClassVar[str] = "Result"
 
     overwrite: bool = opt(False, "Replace an existing result.", "--overwrite/--no-overwrite")
 

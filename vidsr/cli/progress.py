@@ -1,0 +1,58 @@
+"""Progress for a person: a tqdm bar and plain lines, all on stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+from vidsr.jobs.progress import Event
+
+
+class Bar:
+    """Draws :class:`~vidsr.jobs.progress.Event` objects: frames, frames per second, time left.
+
+    Use as a context manager, so that the bar is closed however the work ends.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bar: tqdm[Any] | None = None
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if event.kind == "warning":
+            self._line(f"warning: {event.text}")
+        elif self._quiet:
+            return
+        elif event.kind == "note":
+            self._line(event.text)
+        elif event.kind == "frame":
+            self._advance(event)
+        elif event.kind == "stage" and self._bar is not None:
+            self._bar.set_postfix_str(event.text)
+
+    def _line(self, text: str) -> None:
+        tqdm.write(f"vidsr: {text}", file=sys.stderr)
+
+    def _advance(self, event: Event) -> None:
+        if self._bar is None:
+            # Frames of an earlier run count as done but not as speed: tqdm's `initial` is made for that.
+            self._bar = tqdm(
+                total=event.total_frames,
+                initial=event.resumed_frames,
+                unit="frame",
+                file=sys.stderr,
+                dynamic_ncols=True,
+                mininterval=0.2,
+                smoothing=0.1,
+            )
+        self._bar.update(event.frames - self._bar.n)
