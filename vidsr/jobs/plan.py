@@ -1,0 +1,73 @@
+"""The plan of a job: the frame list of a source cut into segments.
+
+A segment is a half-open range of frame numbers. The cuts depend on nothing but the number of frames and the
+wished length, so that a plan made twice is the same plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """Frames ``start`` to ``stop`` (not included) of the source; ``number`` counts segments from 0."""
+
+    number: int
+    start: int
+    stop: int
+
+    @property
+    def frames(self) -> int:
+        """How many frames the segment has; at least 1."""
+        return self.stop - self.start
+
+    @property
+    def file_name(self) -> str:
+        """The segment's file inside the job folder's ``segments``."""
+        return f"{self.number:06d}.nut"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookaround:
+    """How many frames beyond a segment must be seen to compute it.
+
+    ``before`` and ``after`` are frames that filters ahead of the network look at. ``settle`` frames before the
+    segment pass through the network too, and are then thrown away, so that a step with memory has settled by
+    the first frame that counts.
+    """
+
+    before: int = 0
+    after: int = 0
+    settle: int = 0
+
+    def decoded(self, segment: Segment, frames: int) -> tuple[int, int]:
+        """The half-open range of frames to decode for ``segment`` of a source with ``frames`` frames."""
+        return max(0, segment.start - self.settle - self.before), min(frames, segment.stop + self.after)
+
+    def computed(self, segment: Segment) -> tuple[int, int]:
+        """The half-open range of frames that go through the network for ``segment``."""
+        return max(0, segment.start - self.settle), segment.stop
+
+
+def plan_segments(frames: int, segment_frames: int = 256) -> tuple[Segment, ...]:
+    """Cut ``frames`` frames into the fewest segments of at most ``segment_frames``, all of nearly one length.
+
+    The lengths differ by at most one frame, so that the last is never tiny: where there is more than one
+    segment, each has at least ``segment_frames // 2`` frames. A source without frames has no segments.
+
+    Raises:
+        ValueError: ``frames`` is negative or ``segment_frames`` is not positive.
+    """
+    if frames < 0 or segment_frames < 1:
+        raise ValueError(f"cannot cut {frames} frames into segments of {segment_frames}")
+    count = -(-frames // segment_frames)
+    cuts = [number * frames // count for number in range(count + 1)] if count else [0]
+    return tuple(Segment(number=number, start=start, stop=stop) for number, (start, stop) in enumerate(pairwise(cuts)))
+
+
+def longest_first(segments: Iterable[Segment]) -> list[Segment]:
+    """The order in which to hand segments out, so that workers end at nearly the same time."""
+    return sorted(segments, key=lambda s: (-s.frames, s.number))
