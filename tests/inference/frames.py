@@ -1,0 +1,76 @@
+"""Made-up frames and tiny models for the tests of inference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidsr.frames import Colour, Frame, PixelFormat
+from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+
+
+def pixel_format(name: str) -> PixelFormat:
+    """The planar format of this name, which must exist."""
+    found = PixelFormat.parse(name)
+    assert found is not None, name
+    return found
+
+
+def noise_frame(name: str, size: tuple[int, int], *, index: int = 0, seed: int = 0, **colour: str) -> Frame:
+    """A frame (width, height) of legal noise: luma and chroma anywhere in the range."""
+    pf, col = pixel_format(name), Colour(**colour)  # type: ignore[arg-type]
+    rng = np.random.default_rng(seed)
+    step = 1 << (pf.depth - 8)
+    planes = []
+    for number in range(pf.plane_count):
+        full = col.range == "full" or (pf.alpha and number == pf.plane_count - 1)
+        low, high = (0, pf.max_code + 1) if full else (16 * step, 235 * step + 1)
+        shape = pf.plane_shape(number, *size)
+        planes.append(rng.integers(low, high, shape).astype(pf.dtype))
+    return Frame(
+        planes=tuple(planes), format=pf, colour=col, index=index, pts=1000 + 40 * index, time_base=Fraction(1, 1000)
+    )
+
+
+@dataclass
+class TinyModel:
+    """A loaded model with whatever network a test wants."""
+
+    network: nn.Module
+    scale: int
+    architecture: str = "RRDBNet"
+
+
+class Identity(nn.Module):
+    """Enlarges by repeating pixels; with scale 1 it changes nothing."""
+
+    def __init__(self, scale: int = 1) -> None:
+        super().__init__()
+        self.scale = scale
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if self.scale == 1 else F.interpolate(x, scale_factor=float(self.scale), mode="nearest")
+
+
+def identity(scale: int = 1) -> TinyModel:
+    """A model that repeats pixels."""
+    return TinyModel(Identity(scale), scale)
+
+
+def tiny_rrdbnet(scale: int = 4, seed: int = 0) -> TinyModel:
+    """A small random RRDBNet whose output stays near its input's range."""
+    torch.manual_seed(seed)
+    network = RRDBNet(RRDBNetConfig(num_feat=8, num_block=1, num_grow_ch=4, scale=scale)).eval().requires_grad_(False)
+    return TinyModel(network, scale)
+
+
+def largest_gap(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> int:
+    """Largest difference between two frames' planes in code values."""
+    return max(int(np.abs(p.astype(int) - q.astype(int)).max()) for p, q in zip(a, b, strict=True))

@@ -1,0 +1,104 @@
+"""Grouping a stream of frames into batches, computing each distinct frame once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vidsr.frames import Frame
+
+#: The slot of a frame that repeats the last distinct frame of the batch before.
+CARRIED = -1
+
+
+@dataclass(slots=True)
+class Batch:
+    """Frames in order, each with the slot in ``distinct`` of the picture that it shows."""
+
+    distinct: list[Frame] = field(default_factory=list)
+    entries: list[tuple[Frame, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class InferenceStats:
+    """What inference did, and where its time went (seconds of wall clock).
+
+    ``wait_in_seconds``: for the decoder; ``wait_out_seconds``: for whoever takes results; ``infer_seconds``:
+    everything between, of which ``network_seconds`` is the network alone (on CUDA: the time to queue it).
+    ``reused`` frames repeated their predecessor and were not computed; ``fp32_reruns`` overflowed in half
+    precision; ``notes`` says what had to be done to fit in memory.
+    """
+
+    frames: int = 0
+    reused: int = 0
+    fp32_reruns: int = 0
+    wait_in_seconds: float = 0.0
+    wait_out_seconds: float = 0.0
+    infer_seconds: float = 0.0
+    network_seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+
+def batches(
+    frames: Iterator[Frame], size_for: Callable[[Frame], int], stats: InferenceStats, threshold: float = 0.0
+) -> Iterator[Batch]:
+    """Batches of at most ``size_for(frame)`` distinct frames, in order.
+
+    A frame equal to the last distinct one, in every plane, is an entry without a computation. With a
+    ``threshold`` above 0 so is one that nearly equals it, see :func:`difference`. Frames of another size,
+    format or colour start a new batch. The last distinct frame is kept until the next one comes.
+    """
+    last: Frame | None = None
+    batch = Batch()
+    while True:
+        started = time.perf_counter()
+        frame = next(frames, None)
+        stats.wait_in_seconds += time.perf_counter() - started
+        if frame is None:
+            break
+        stats.frames += 1
+        repeat = last is not None and _alike(last, frame) and _repeats(last, frame, threshold)
+        if repeat:
+            stats.reused += 1
+            batch.entries.append((frame, len(batch.distinct) - 1 if batch.distinct else CARRIED))
+        else:
+            if batch.entries and last is not None and not _alike(last, frame):
+                yield batch
+                batch = Batch()
+            batch.entries.append((frame, len(batch.distinct)))
+            batch.distinct.append(frame)
+            last = frame
+        size = size_for(frame)
+        if len(batch.distinct) >= size or len(batch.entries) >= 4 * size:
+            yield batch
+            batch = Batch()
+    if batch.entries:
+        yield batch
+
+
+def _alike(a: Frame, b: Frame) -> bool:
+    return a.format == b.format and a.colour == b.colour and a.planes[0].shape == b.planes[0].shape
+
+
+def _repeats(a: Frame, b: Frame, threshold: float) -> bool:
+    if threshold > 0:
+        return difference(a, b) <= threshold
+    return all(np.array_equal(p, q) for p, q in zip(a.planes, b.planes, strict=True))
+
+
+def difference(a: Frame, b: Frame, block_px: int = 16) -> float:
+    """How far two frames of one shape differ: the largest mean absolute difference over any 16×16 block of any
+    plane, in code values of 8 bits. Small things that move count as much as the whole picture.
+    """
+    worst = 0.0
+    for p, q in zip(a.planes, b.planes, strict=True):
+        gap = np.abs(p.astype(np.int32) - q.astype(np.int32))
+        rows = np.add.reduceat(gap, np.arange(0, gap.shape[0], block_px), axis=0)
+        sums = np.add.reduceat(rows, np.arange(0, gap.shape[1], block_px), axis=1)
+        heights = np.minimum(block_px, gap.shape[0] - np.arange(0, gap.shape[0], block_px))
+        widths = np.minimum(block_px, gap.shape[1] - np.arange(0, gap.shape[1], block_px))
+        worst = max(worst, float((sums / np.outer(heights, widths)).max()))
+    return worst / (1 << (a.format.depth - 8))

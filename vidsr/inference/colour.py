@@ -1,0 +1,155 @@
+"""Planes of code values to RGB and back, in float32 on the device.
+
+The source's own matrix, range and chroma siting are used both ways (ITU-T H.273, tables 4 and 8.7; BT.601,
+BT.709, BT.2020), and RGB is **not** clamped: super-white and out-of-gamut colours pass through; only the final
+code values are. RGB stays in the source's transfer characteristic (nothing is linearised), 0 black to 1 white.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from vidsr.errors import InferenceError
+from vidsr.frames import LUMA_WEIGHTS, Colour, PixelFormat
+from vidsr.inference import chroma
+
+# Deeper results are not dithered: their steps are far below what is visible or survives encoding.
+_DITHER_MAX_DEPTH = 12
+# Just under half a code value, so that what was a whole code value stays that one.
+_DITHER_AMPLITUDE = 0.5 - 1 / 64
+
+
+def rgb_from_planes(planes: Sequence[Tensor], pixel_format: PixelFormat, colour: Colour) -> Tensor:
+    """RGB ``[N, 3, H, W]`` float32, not clamped, from planes ``[N, h, w]`` of code values (any integer dtype).
+
+    Grey is repeated to three channels. An alpha plane is ignored here; see :func:`unit_from_codes`.
+
+    Raises:
+        InferenceError: the colour matrix is not one that vidsr converts.
+    """
+    luma = unit_from_codes(planes[0], pixel_format, colour)
+    if pixel_format.family == "gray":
+        return luma.unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
+    if pixel_format.family == "rgb":
+        green, blue, red = (unit_from_codes(p, pixel_format, colour) for p in planes[:3])
+        return torch.stack((red, green, blue), 1)
+    size = (luma.shape[-2], luma.shape[-1])
+    gbr = colour.matrix == "gbr"
+    others = [
+        chroma.upsample(_units(p, pixel_format, colour, is_chroma=not gbr), size, colour.chroma_location)
+        for p in planes[1:3]
+    ]
+    matrix = rgb_matrix(colour.matrix).to(luma)
+    return torch.einsum("ij,njhw->nihw", matrix, torch.stack((luma, *others), 1))
+
+
+def planes_from_rgb(rgb: Tensor, pixel_format: PixelFormat, colour: Colour, *, exact: bool = False) -> list[Tensor]:
+    """Code values ``[N, h, w]`` (uint8, or int16 that holds the bits of uint16) from RGB ``[N, 3, H, W]`` float32.
+
+    Fractions are spread by an ordered dither that depends on the position and the plane alone, so that equal
+    frames give equal results, and a still picture stays still. ``exact`` makes chroma downsampling the inverse
+    of the upsampling: for pictures of the source's own size. Alpha is not made here.
+
+    Raises:
+        InferenceError: the colour matrix is not one that vidsr converts.
+    """
+    family = pixel_format.family
+    if family == "rgb":
+        return [_codes(rgb[:, c], pixel_format, colour, plane=i) for i, c in enumerate((1, 2, 0))]
+    gbr = colour.matrix == "gbr"
+    forward = torch.linalg.inv(rgb_matrix(colour.matrix).double()).to(rgb)
+    if family == "gray":
+        weights = forward[0] if not gbr else torch.tensor([0.2126, 0.7152, 0.0722]).to(rgb)
+        return [_codes(torch.einsum("j,njhw->nhw", weights, rgb), pixel_format, colour, plane=0)]
+    yuv = torch.einsum("ij,njhw->nihw", forward, rgb)
+    log2 = (pixel_format.log2_chroma_h, pixel_format.log2_chroma_w)
+    small = [chroma.downsample(yuv[:, i], log2, colour.chroma_location, exact=exact) for i in (1, 2)]
+    return [
+        _codes(yuv[:, 0], pixel_format, colour, plane=0),
+        *(_codes(c, pixel_format, colour, plane=i + 1, is_chroma=not gbr) for i, c in enumerate(small)),
+    ]
+
+
+def unit_from_codes(plane: Tensor, pixel_format: PixelFormat, colour: Colour, *, alpha: bool = False) -> Tensor:
+    """Luma, R, G or B code values ``[N, h, w]`` as float32, black 0 and white 1; alpha is always full range."""
+    return _units(plane, pixel_format, colour if not alpha else _FULL, is_chroma=False)
+
+
+def codes_from_unit(unit: Tensor, pixel_format: PixelFormat, colour: Colour, *, alpha: bool = False) -> Tensor:
+    """The inverse of :func:`unit_from_codes`, dithered and clamped: uint8, or int16 holding the bits of uint16."""
+    return _codes(unit, pixel_format, colour if not alpha else _FULL, plane=3 if alpha else 0)
+
+
+_FULL = Colour(range="full")
+
+
+@lru_cache(maxsize=16)
+def rgb_matrix(name: str) -> Tensor:
+    """The 3×3 float32 matrix from (Y, Cb, Cr), Y in 0..1 and chroma in ±0.5, to (R, G, B).
+
+    Source: ITU-T H.273, equations 38 to 58 and table 4; YCgCo as in its equations 59 to 62. For "gbr" the three
+    planes are G, B, R.
+
+    Raises:
+        InferenceError: the matrix is not one that vidsr converts.
+    """
+    if name == "gbr":
+        return torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    if name == "ycgco":
+        return torch.tensor([[1.0, -1.0, 1.0], [1.0, 1.0, 0.0], [1.0, -1.0, -1.0]])
+    if name not in LUMA_WEIGHTS:
+        known = ", ".join([*LUMA_WEIGHTS, "gbr", "ycgco"])
+        raise InferenceError(f"colour matrix {name!r} cannot be converted (known: {known}); set --input-matrix")
+    kr, kb = LUMA_WEIGHTS[name]
+    kg = 1 - kr - kb
+    return torch.tensor(
+        [
+            [1.0, 0.0, 2 * (1 - kr)],
+            [1.0, -2 * (1 - kb) * kb / kg, -2 * (1 - kr) * kr / kg],
+            [1.0, 2 * (1 - kb), 0.0],
+        ]
+    )
+
+
+def _code_scale(pixel_format: PixelFormat, colour: Colour, is_chroma: bool) -> tuple[float, float]:
+    """(factor, offset): code = unit · factor + offset. H.273, equations 17 to 32."""
+    depth = pixel_format.depth
+    if colour.range == "full":
+        return float(pixel_format.max_code), float(1 << (depth - 1)) if is_chroma else 0.0
+    step = float(1 << (depth - 8))
+    return (224 * step, 128 * step) if is_chroma else (219 * step, 16 * step)
+
+
+def _units(plane: Tensor, pixel_format: PixelFormat, colour: Colour, *, is_chroma: bool) -> Tensor:
+    if plane.dtype == torch.int16:  # the bits of uint16
+        plane = plane.to(torch.int32) & 0xFFFF
+    factor, offset = _code_scale(pixel_format, colour, is_chroma)
+    return (plane.to(torch.float32) - offset) / factor
+
+
+def _codes(unit: Tensor, pixel_format: PixelFormat, colour: Colour, *, plane: int, is_chroma: bool = False) -> Tensor:
+    factor, offset = _code_scale(pixel_format, colour, is_chroma)
+    code = unit * factor + offset
+    if pixel_format.depth <= _DITHER_MAX_DEPTH:
+        code = code + dither(code.shape[-2], code.shape[-1], plane, str(code.device))
+    code = code.round_().clamp_(0, pixel_format.max_code)
+    if pixel_format.depth <= 8:
+        return code.to(torch.uint8)
+    return code.to(torch.int32).to(torch.int16)
+
+
+@lru_cache(maxsize=8)
+def dither(height: int, width: int, plane: int, device: str) -> Tensor:
+    """Ordered dither ``[height, width]`` in ±0.484 code values, with a flat spread and little low-frequency power.
+
+    A plane of the additive recurrence R2 (Roberts, "The unreasonable effectiveness of quasirandom sequences",
+    2018), shifted per plane, computed in float64 on the CPU so that every device gets the same.
+    """
+    rows = torch.arange(height, dtype=torch.float64).unsqueeze(1)
+    columns = torch.arange(width, dtype=torch.float64)
+    phase = rows * 0.5698402909980532 + columns * 0.7548776662466927 + 0.25 * plane
+    return ((phase.frac() - 0.5) * (2 * _DITHER_AMPLITUDE)).to(torch.float32).to(device)

@@ -1,0 +1,64 @@
+"""Cutting frames that do not fit into overlapping tiles, and joining the results without seams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+#: Source pixels that neighbouring tiles share. Half of it is context that is thrown away, half is blended.
+OVERLAP_PX = 48
+MIN_TILE_PX = 32
+
+
+def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
+    """First pixels of tiles of ``tile`` px that cover ``length`` px, spread evenly, sharing ≥ ``overlap`` px.
+
+    All tiles have the same size, so that a compiled or captured network meets one shape; a ``length`` of at
+    most ``tile`` is one tile.
+    """
+    if length <= tile:
+        return [0]
+    count = -(-(length - overlap) // (tile - overlap))
+    return [round(i * (length - tile) / (count - 1)) for i in range(count)]
+
+
+def run_tiled(run: Callable[[Tensor], Tensor], x: Tensor, tile: int, scale: int, overlap: int = OVERLAP_PX) -> Tensor:
+    """``run`` over tiles of ``x`` ``[N, C, h, w]``, feathered together: ``[N, C', h·scale, w·scale]`` float32.
+
+    ``tile`` is a side in source pixels, at least ``2 · overlap`` (a smaller overlap is used where it is not).
+    """
+    height, width = x.shape[-2:]
+    overlap = min(overlap, tile // 2)
+    out: Tensor | None = None
+    rows, columns = tile_starts(height, tile, overlap), tile_starts(width, tile, overlap)
+    th, tw = min(tile, height), min(tile, width)
+    total = torch.zeros((height * scale, width * scale), device=x.device)
+    for top in rows:
+        for left in columns:
+            part = run(x[..., top : top + th, left : left + tw]).float()
+            weight = _ramp(top, th, height, overlap, scale).unsqueeze(1) * _ramp(left, tw, width, overlap, scale)
+            weight = weight.to(x.device)
+            if out is None:
+                out = part.new_zeros((*part.shape[:2], height * scale, width * scale))
+            where = (slice(top * scale, (top + th) * scale), slice(left * scale, (left + tw) * scale))
+            out[(..., *where)] += part * weight
+            total[where] += weight
+    assert out is not None
+    return out.div_(total)
+
+
+def _ramp(start: int, size: int, length: int, overlap: int, scale: int) -> Tensor:
+    """Weights along one side of a tile: 0 over the outer quarter of the overlap, a straight rise, then 1.
+
+    A side on the frame's own edge keeps weight 1.
+    """
+    position = (torch.arange(size * scale, dtype=torch.float32) + 0.5) / scale
+    quarter = overlap / 4
+    weight = torch.ones(size * scale)
+    if start > 0:
+        weight = torch.minimum(weight, ((position - quarter) / (2 * quarter)).clamp(0, 1))
+    if start + size < length:
+        weight = torch.minimum(weight, ((size - position - quarter) / (2 * quarter)).clamp(0, 1))
+    return weight
