@@ -1,0 +1,195 @@
+"""Assemble the result: the packets of all segments on the source's true timeline, and every other stream of the
+source beside them, copied."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import av.container
+
+from vidsr.errors import JobError, OutputError
+from vidsr.media import libav
+from vidsr.media.container import ContainerEntry, container_of
+from vidsr.media.encode import EncoderSettings, add_video, start_video, tag_colour
+from vidsr.media.files import publish
+from vidsr.media.index import VideoIndex
+from vidsr.media.others import Others
+from vidsr.media.source import SourceInfo
+from vidsr.media.streams import StreamPlan, notes_of, plan_streams
+from vidsr.media.tags import content_tags
+from vidsr.media.timing import PacketTime, retime
+from vidsr.options import EnhanceOptions
+
+_BITEXACT_CONTAINER = 0x0400
+Timed = tuple[float, int, Any]
+
+
+def preflight(info: SourceInfo, settings: EncoderSettings, output: Path, options: EnhanceOptions) -> tuple[str, ...]:
+    """Build the real header of the result in memory: encoder, container and every other stream.
+
+    Returns what the user should know: streams converted or left out, and what the codec cannot keep.
+
+    Raises:
+        OutputError: the container cannot hold the codec or a stream.
+        EncodeError: the encoder refuses its settings.
+    """
+    entry = container_of(output, settings.codec)
+    plans = plan_streams(info, entry, options.streams)
+    with libav.open_input(info.path) as source:
+        trial = av.open(io.BytesIO(), "w", format=entry.muxer, options=muxer_options(entry, info))
+        try:
+            stream = add_video(trial, settings)
+            dress_video(stream, info)
+            Others(source, info, plans).add_to(trial, entry)
+            describe(trial, info)
+            start_video(trial, stream, settings)
+        except ValueError as error:
+            raise OutputError(f"{entry.name} cannot hold what {info.path} has: {error}") from error
+        finally:
+            with contextlib.suppress(libav.AvError, OSError, ValueError):
+                trial.close()
+    return (*settings.format.notes, *notes_of(plans))
+
+
+def assemble(
+    info: SourceInfo,
+    index: VideoIndex,
+    segments: Sequence[Path],
+    output: Path,
+    options: EnhanceOptions,
+    settings: EncoderSettings,
+) -> None:
+    """Write ``output`` from finished segments, which together hold exactly the frames of ``index``, in order.
+
+    Every frame gets its source pts; the other streams' packets are copied byte for byte. The file appears under
+    its name only when it is whole.
+
+    Raises:
+        JobError: the segments do not hold as many frames as the index.
+        OutputError: the result cannot be written.
+        DiskFullError: no space is left.
+    """
+    entry = container_of(output, settings.codec)
+    plans = plan_streams(info, entry, options.streams)
+    times = _read_times(segments, index)
+    part = output.with_name(output.name + ".part")
+    try:
+        with contextlib.ExitStack() as stack:
+            source = stack.enter_context(libav.open_input(info.path))
+            with libav.writing(output):
+                target = av.open(f"file:{part.absolute()}", "w", format=entry.muxer, options=muxer_options(entry, info))
+                stack.callback(_close_quietly, target)
+                first = stack.enter_context(libav.open_input(segments[0]))
+                video = _add_video(target, first, settings, info)
+                others = Others(source, info, plans, shifts=index.shifts)
+                others.add_to(target, entry)
+                describe(target, info)
+                target.start_encoding()
+                streams = [_video_packets(segments, times, index, video), others.packets()]
+                for _, _, packet in heapq.merge(*streams, key=lambda timed: timed[:2]):
+                    target.mux_one(packet)
+                target.close()
+        with libav.writing(output):
+            publish(part, output)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def muxer_options(entry: ContainerEntry, info: SourceInfo) -> dict[str, str]:
+    """Options of the muxer: for MP4 and MOV, a clock on which every pts of the source is a whole number."""
+    if entry.muxer not in ("mp4", "mov"):
+        return {}
+    clock = info.video.time_base.denominator
+    options = {"video_track_timescale": str(clock)}
+    if clock >= 1000:
+        # Start offsets are stored on the movie's clock.
+        options["movie_timescale"] = str(clock)
+    return options
+
+
+def describe(target: av.container.OutputContainer, info: SourceInfo) -> None:
+    """Give the result the source's own tags and chapters."""
+    target.flags |= _BITEXACT_CONTAINER
+    target.metadata.update(content_tags(info.metadata))
+    if info.chapters:
+        target.set_chapters(
+            [
+                {
+                    "id": number + 1,
+                    "start": chapter.start,
+                    "end": chapter.end,
+                    "time_base": chapter.time_base,
+                    "metadata": dict(chapter.metadata),
+                }
+                for number, chapter in enumerate(info.chapters)
+            ]
+        )
+
+
+def dress_video(stream: Any, info: SourceInfo) -> None:
+    """Give the enhanced stream the tags, disposition, orientation and clock of the source's."""
+    video = info.video
+    mine = next(s for s in info.streams if s.index == video.stream_index)
+    stream.metadata.update(content_tags(mine.metadata))
+    stream.disposition = mine.disposition
+    stream.time_base = video.time_base
+    if video.display_matrix is not None:
+        stream.set_display_matrix(video.display_matrix)
+
+
+def _add_video(target: av.container.OutputContainer, first: Any, settings: EncoderSettings, info: SourceInfo) -> Any:
+    template = first.streams.video[0]
+    stream = target.add_stream_from_template(template, opaque=True)
+    context: Any = stream.codec_context
+    context.width, context.height = settings.width, settings.height
+    context.framerate = settings.rate
+    context.sample_aspect_ratio = settings.sar
+    tag_colour(context, settings)
+    dress_video(stream, info)
+    return stream
+
+
+def _read_times(segments: Sequence[Path], index: VideoIndex) -> list[PacketTime]:
+    orders = []
+    for path in segments:
+        with libav.open_input(path) as container:
+            orders.append([p.pts for p in container.demux(container.streams.video[0]) if p.size and p.pts is not None])
+    count = sum(map(len, orders))
+    if count != len(index):
+        raise JobError(f"the segments hold {count} frames, the source {len(index)}: run the command again")
+    return list(retime(orders, index))
+
+
+def _video_packets(
+    segments: Sequence[Path], times: Sequence[PacketTime], index: VideoIndex, stream: Any
+) -> Iterator[Timed]:
+    clock = float(index.time_base)
+    number = 0
+    for path in segments:
+        with libav.open_input(path) as container:
+            for packet in container.demux(container.streams.video[0]):
+                if not packet.size or packet.pts is None:
+                    continue
+                time = times[number]
+                number += 1
+                packet.time_base = index.time_base
+                packet.pts, packet.dts, packet.duration = time.pts, time.dts, time.duration
+                packet.stream = stream
+                yield time.dts * clock, 0, packet
+
+
+def _close_quietly(target: av.container.OutputContainer) -> None:
+    with contextlib.suppress(libav.AvError, OSError, ValueError):
+        target.close()
+
+
+def stream_plans(info: SourceInfo, output: Path, codec: str, options: EnhanceOptions) -> tuple[StreamPlan, ...]:
+    """What will become of every other stream in ``output``; see :func:`~vidsr.media.streams.plan_streams`."""
+    return plan_streams(info, container_of(output, codec), options.streams)

@@ -1,0 +1,249 @@
+"""The encoders: which library stands behind each codec name, its defaults, and the pixel formats it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+import av
+
+from vidsr.errors import EncodeError
+from vidsr.frames import Colour, PixelFormat
+from vidsr.media.colour_tags import ColourTags
+from vidsr.media.source import VideoInfo
+from vidsr.options import EncodeOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodecEntry:
+    """One encoder. ``formats`` are FFmpeg pixel format names, in order of preference."""
+
+    name: str
+    encoder: str
+    formats: tuple[str, ...]
+    crf: float | None = None
+    crf_key: str = "crf"
+    preset: str | None = None
+    preset_key: str = "preset"
+    params_key: str | None = None
+    params: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    even: bool = False
+    lossless: bool = False
+
+
+def _depths(names: str, *depths: int) -> tuple[str, ...]:
+    return tuple(n if d == 8 else f"{n}{d}le" for d in depths for n in names.split())
+
+
+#: codec name of `--codec` → encoder
+CODECS: dict[str, CodecEntry] = {
+    "h264": CodecEntry(
+        name="h264",
+        encoder="libx264",
+        formats=_depths("yuv420p yuv422p yuv444p", 8, 10),
+        crf=17,
+        preset="medium",
+        params_key="x264-params",
+        # Without it x264 writes its own settings into the parameter sets, and segments may differ there.
+        params=(("stitchable", "1"),),
+        even=True,
+    ),
+    "hevc": CodecEntry(
+        name="hevc",
+        encoder="libx265",
+        formats=_depths("yuv420p yuv422p yuv444p", 8, 10, 12),
+        crf=18,
+        preset="medium",
+        params_key="x265-params",
+        # x265's settings text in the parameter sets changes with the thread count.
+        params=(("info", "0"), ("log-level", "error")),
+        even=True,
+    ),
+    "av1": CodecEntry(
+        name="av1",
+        encoder="libsvtav1",
+        formats=_depths("yuv420p", 8, 10),
+        crf=24,
+        preset="8",
+        params_key="svtav1-params",
+    ),
+    "vp9": CodecEntry(
+        name="vp9",
+        encoder="libvpx-vp9",
+        formats=(*_depths("yuv420p yuv422p yuv440p yuv444p", 8, 10, 12), *_depths("yuva420p yuva422p yuva444p", 8)),
+        crf=20,
+        preset="2",
+        preset_key="cpu-used",
+        options=(("b", "0"), ("row-mt", "1"), ("deadline", "good")),
+    ),
+    "ffv1": CodecEntry(
+        name="ffv1",
+        encoder="ffv1",
+        formats=(
+            *_depths("gray", 8, 10, 12, 16),
+            *_depths("yuv420p yuv422p yuv444p", 8, 9, 10, 12, 14, 16),
+            *_depths("yuv440p", 8, 10, 12),
+            "yuv411p",
+            "yuv410p",
+            *_depths("yuva420p yuva422p yuva444p", 8, 9, 10, 16),
+            *_depths("gbrp", 8, 9, 10, 12, 14, 16),
+            *_depths("gbrap", 8, 10, 12, 14, 16),
+        ),
+        options=(("level", "3"), ("slices", "4"), ("slicecrc", "1"), ("g", "1")),
+        lossless=True,
+    ),
+    "prores": CodecEntry(
+        name="prores",
+        encoder="prores_ks",
+        formats=("yuv422p10le", "yuv444p10le", "yuva444p10le"),
+        crf=None,
+        options=(("vendor", "apl0"),),
+    ),
+}
+
+
+# FFV1 takes 8-bit RGB only packed; the samples are the same.
+_PACKED = {"gbrp": "bgr0", "gbrap": "bgra"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderFormat:
+    """What frames the encoder is fed with: a planar format, its colour, and the tags to write.
+
+    ``pixel_format`` is what the encoder itself gets. It differs from ``frames`` only for grey, where neutral
+    chroma planes are added, and where planes fit a codec under another name.
+    """
+
+    codec: str
+    frames: PixelFormat
+    pixel_format: str
+    colour: Colour
+    tags: ColourTags
+    notes: tuple[str, ...] = ()
+
+
+def entry(codec: str) -> CodecEntry:
+    """The encoder of a codec name.
+
+    Raises:
+        EncodeError: the name is unknown.
+    """
+    if codec not in CODECS:
+        raise EncodeError(f"unknown codec {codec!r}: choose one of {', '.join(CODECS)}")
+    return CODECS[codec]
+
+
+@cache
+def is_available(encoder: str) -> bool:
+    """Whether this build of PyAV has the encoder at all."""
+    return bool(_build_formats(encoder))
+
+
+@cache
+def _build_formats(encoder: str) -> frozenset[str]:
+    """The pixel formats that this build's encoder takes; empty where the build lacks the encoder."""
+    try:
+        formats = av.Codec(encoder, "w").video_formats
+    except (ValueError, av.error.FFmpegError):
+        return frozenset()
+    return frozenset(f.name for f in formats or ())
+
+
+def encode_formats(video: VideoInfo, options: EncodeOptions) -> EncoderFormat:
+    """Choose the format that the encoder of ``options.codec`` is fed with for this source.
+
+    The source's depth, subsampling and alpha are kept where the codec has them; else the next better that it
+    has, else the best that it has, with a note.
+
+    Raises:
+        EncodeError: the encoder is not in this build, or has no format of the depth that was asked for.
+    """
+    codec = entry(options.codec)
+    source = video.format
+    build = _build_formats(codec.encoder)
+    names = [name for name in codec.formats if _PACKED.get(name, name) in build]
+    available = [f for name in names if (f := PixelFormat.parse(name)) is not None]
+    if not available:
+        raise EncodeError(f"{codec.encoder}, the encoder for {options.codec}, is not in this build of PyAV")
+    wanted = source.depth if options.bit_depth is None else options.bit_depth
+    if options.bit_depth is None and video.is_hdr:
+        wanted = max(10, wanted)
+    if options.bit_depth is not None and not any(f.depth == wanted for f in available):
+        depths = sorted({f.depth for f in available})
+        raise EncodeError(
+            f"--bit-depth {wanted}: {options.codec} here has {', '.join(map(str, depths))} bits; "
+            "choose one of these or another --codec"
+        )
+    notes: list[str] = []
+    best = min(available, key=lambda f: _unfitness(f, source, wanted))
+    if best.depth < source.depth and options.bit_depth is None:
+        notes.append(f"{options.codec} holds at most {best.depth} bits per sample, the source has {source.depth}")
+    if source.alpha and not best.alpha:
+        notes.append(f"{options.codec} has no alpha channel: transparency is lost")
+    if _chroma_loss(best, source):
+        notes.append(f"{options.codec} stores colour as {best.name}: coarser than the source's {source.name}")
+    colour, tags = video.colour, video.tags
+    if source.family == "rgb" and best.family != "rgb":
+        colour, tags = _yuv_of_rgb(video)
+    frames = best
+    if source.family == "gray" and best.family == "yuv" and not source.alpha:
+        frames = replace(PixelFormat("gray", "gray", 8).with_depth(best.depth))
+    return EncoderFormat(
+        codec=options.codec,
+        frames=frames,
+        pixel_format=_PACKED.get(best.name, best.name),
+        colour=colour,
+        tags=tags,
+        notes=tuple(notes),
+    )
+
+
+def _yuv_of_rgb(video: VideoInfo) -> tuple[Colour, ColourTags]:
+    """RGB sources become BT.709 (BT.2020 if their primaries are), limited range."""
+    wide = video.colour.primaries == "bt2020"
+    name, code = ("bt2020nc", 9) if wide else ("bt709", 1)
+    colour = replace(video.colour, matrix=name, range="limited", chroma_location="left")
+    return colour, replace(video.tags, matrix=code, full_range=False)
+
+
+def _chroma_loss(have: PixelFormat, source: PixelFormat) -> bool:
+    if source.family == "gray":
+        return False
+    return have.log2_chroma_w > source.log2_chroma_w or have.log2_chroma_h > source.log2_chroma_h
+
+
+def _unfitness(have: PixelFormat, source: PixelFormat, wanted: int) -> tuple[int, ...]:
+    """How badly a format serves a source: what is lost first, then what is wasted."""
+    alpha_lost = int(source.alpha and not have.alpha)
+    depth_lost = max(0, wanted - have.depth)
+    if source.family == "gray":
+        lost, wasted = 0, 0 if have.family == "gray" else 4 - have.log2_chroma_w - have.log2_chroma_h
+    elif source.family == "rgb":
+        lost = 0 if have.family == "rgb" else have.log2_chroma_w + have.log2_chroma_h
+        lost += 10 * (have.family == "gray")
+        wasted = int(have.family != "rgb")
+    else:
+        if have.family != "yuv":
+            return (9, 9, 9, 9, 9, 9)
+        lost = max(0, have.log2_chroma_w - source.log2_chroma_w) + max(0, have.log2_chroma_h - source.log2_chroma_h)
+        wasted = max(0, source.log2_chroma_w - have.log2_chroma_w) + max(0, source.log2_chroma_h - have.log2_chroma_h)
+    extra_alpha = int(have.alpha and not source.alpha)
+    extra_depth = max(0, have.depth - wanted)
+    return alpha_lost, depth_lost, lost, extra_alpha, extra_depth, wasted
+
+
+def fit_size(format: EncoderFormat, width: int, height: int) -> tuple[int, int, str | None]:
+    """The size that can be encoded, at least the one asked for: H.264 and HEVC need even sides for 4:2:0.
+
+    Returns (width, height, note or None).
+    """
+    chosen = PixelFormat.parse(format.pixel_format)
+    if not entry(format.codec).even or chosen is None:
+        return width, height, None
+    w = width + (width & 1 if chosen.log2_chroma_w else 0)
+    h = height + (height & 1 if chosen.log2_chroma_h else 0)
+    if (w, h) == (width, height):
+        return width, height, None
+    note = f"{width}x{height} is made {w}x{h}: {format.codec} stores {format.pixel_format} in even sizes only"
+    return w, h, note

@@ -1,0 +1,108 @@
+"""Containers of the result: which there are, what each can hold, and which to choose."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import av.container
+
+from vidsr.errors import OutputError
+from vidsr.media import libav
+from vidsr.media.source import SourceInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerEntry:
+    """A container: its muxer, and what is special about it. ``text`` is the codec for text subtitles."""
+
+    name: str
+    muxer: str
+    text: str | None
+    codecs: tuple[str, ...]
+    attachments: bool = False
+    cover: bool = False
+
+
+#: file suffix → container
+CONTAINERS: dict[str, ContainerEntry] = {
+    ".mkv": ContainerEntry(
+        name="mkv",
+        muxer="matroska",
+        text="ass",
+        codecs=("h264", "hevc", "av1", "vp9", "ffv1", "prores"),
+        attachments=True,
+        cover=True,
+    ),
+    ".mp4": ContainerEntry(name="mp4", muxer="mp4", text="mov_text", codecs=("h264", "hevc", "av1", "vp9"), cover=True),
+    ".m4v": ContainerEntry(name="m4v", muxer="mp4", text="mov_text", codecs=("h264", "hevc"), cover=True),
+    ".mov": ContainerEntry(name="mov", muxer="mov", text="mov_text", codecs=("h264", "hevc", "prores")),
+    ".webm": ContainerEntry(name="webm", muxer="webm", text="webvtt", codecs=("vp9", "av1")),
+    ".nut": ContainerEntry(name="nut", muxer="nut", text=None, codecs=("h264", "hevc", "av1", "vp9", "ffv1")),
+}
+_SUFFIX_OF = {"mov,mp4,m4a,3gp,3g2,mj2": ".mp4", "matroska,webm": ".mkv", "nut": ".nut"}
+
+
+def container_of(output: Path, codec: str) -> ContainerEntry:
+    """The container that the suffix of ``output`` names.
+
+    Raises:
+        OutputError: the suffix is unknown, or its container cannot hold the codec.
+    """
+    entry = CONTAINERS.get(output.suffix.lower())
+    if entry is None:
+        raise OutputError(
+            f"{output}: the suffix {output.suffix or '(none)'} names no container that vidsr writes; "
+            f"use one of {', '.join(CONTAINERS)}"
+        )
+    if codec not in entry.codecs:
+        fits = [suffix for suffix, c in CONTAINERS.items() if codec in c.codecs]
+        raise OutputError(f"{output}: {entry.name} cannot hold {codec}; use {' or '.join(fits)}, or another --codec")
+    return entry
+
+
+def choose_suffix(info: SourceInfo, codec: str) -> str:
+    """The suffix of the result where the user names none: the source's own container if it can hold the codec
+    and every stream as it is, else ``.mkv``."""
+    suffix = Path(info.path).suffix.lower()
+    if suffix not in CONTAINERS:
+        suffix = _SUFFIX_OF.get(info.container, ".mkv")
+    entry = CONTAINERS[suffix]
+    if suffix == ".mkv" or codec not in entry.codecs:
+        return ".mkv"
+    with libav.open_input(info.path) as source:
+        for stream in source.streams:
+            if stream.index == info.video.stream_index:
+                continue
+            if not _keeps(entry, stream):
+                return ".mkv"
+    return suffix
+
+
+def _keeps(entry: ContainerEntry, stream: Any) -> bool:
+    if stream.type == "attachment":
+        return entry.attachments
+    if stream.type == "data":
+        return True  # no container that we write would hold it better
+    if stream.type == "video" and int(stream.disposition) & 0xC00:
+        return entry.cover and holds(entry, stream)
+    return holds(entry, stream)
+
+
+def holds(entry: ContainerEntry, stream: Any) -> bool:
+    """Whether the container takes this stream as it is: tried out on a file in memory, header and all."""
+    if stream.codec_context is None:
+        return False
+    try:
+        trial = av.open(io.BytesIO(), "w", format=entry.muxer)
+        try:
+            trial.add_stream_from_template(stream, opaque=True)
+            trial.start_encoding()
+        finally:
+            trial.close()
+    except (libav.AvError, ValueError, OSError, RuntimeError):
+        return False
+    return True

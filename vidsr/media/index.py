@@ -1,0 +1,205 @@
+"""Index a source: the pts of every frame that is displayed, found by decoding all of it once."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+from vidsr.errors import InputError
+from vidsr.media.packets import Damage, VideoReader
+from vidsr.media.source import SourceInfo, VideoInfo
+
+#: A step back by more than this many seconds is a new timeline (joined or wrapped files), not a faulty stamp.
+JUMP_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoIndex:
+    """Every displayed frame of a source.
+
+    ``pts`` is strictly increasing, in ``time_base`` units of the video stream; ``durations`` likewise, all
+    positive. ``digests`` hold a CRC-32 of some rows of each frame, which tells frames apart after a seek.
+    ``sizes`` lists (first frame, width, height) for each run of frames of one size. ``shifts`` are the seconds
+    that were added from the first, second… backward jump of the timeline on. ``linear`` means that a frame can
+    only be found by decoding from the start.
+    """
+
+    pts: tuple[int, ...]
+    durations: tuple[int, ...]
+    time_base: Fraction
+    digests: tuple[int, ...] = ()
+    sizes: tuple[tuple[int, int, int], ...] = ()
+    shifts: tuple[Fraction, ...] = ()
+    linear: bool = False
+    damaged: bool = False
+    variable: bool = False
+    interlaced_frames: int = 0
+    keyframes: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+
+def digest(frame: Any) -> int:
+    """CRC-32 of every eighth row of the first plane of a decoded frame."""
+    plane = frame.planes[0]
+    step = 8 * abs(plane.line_size)
+    view = memoryview(plane)
+    crc = 0
+    width = min(abs(plane.line_size), max(1, frame.width))
+    for at in range(0, len(view) - width, step):
+        crc = zlib.crc32(view[at : at + width], crc)
+    return crc
+
+
+def index_video(info: SourceInfo, on_frame: Callable[[int], None] | None = None) -> VideoIndex:
+    """Decode the whole video stream once and list its frames. ``on_frame`` is called with the count so far.
+
+    Raises:
+        InputError: no frame can be decoded.
+        DecodeError: the source is damaged beyond use.
+    """
+    raw: list[int | None] = []
+    digests: list[int] = []
+    sizes: list[tuple[int, int, int]] = []
+    keyframes: list[int] = []
+    durations: list[int] = []
+    interlaced = 0
+    by_dts = info.container == "avi"
+    with VideoReader(info) as reader:
+        for frame in reader.frames():
+            if not sizes or sizes[-1][1:] != (frame.width, frame.height):
+                sizes.append((len(raw), frame.width, frame.height))
+            if frame.key_frame:
+                keyframes.append(len(raw))
+            interlaced += bool(frame.interlaced_frame)
+            raw.append(frame.dts if by_dts else frame.pts)
+            durations.append(frame.duration or 0)
+            digests.append(digest(frame))
+            if on_frame is not None:
+                on_frame(len(raw))
+        damage, first_dts = reader.damage, reader.first_dts
+    if not raw:
+        raise InputError(f"{info.path}: none of its frames can be decoded")
+    if by_dts:
+        raw = _count_dts(raw, first_dts or 0)
+    pts, shifts, notes = repair(raw, info.video, durations)
+    rebuilt = bool(notes)
+    notes += _damage_notes(damage, len(raw), info.video)
+    if len(sizes) > 1:
+        notes.append(
+            f"the picture size changes {len(sizes) - 1} times, first from {sizes[0][1]}x{sizes[0][2]} to "
+            f"{sizes[1][1]}x{sizes[1][2]} at frame {sizes[1][0]}: all frames are brought to the first size"
+        )
+    steps = [b - a for a, b in pairwise(pts)]
+    last = _last_duration(durations[-1], steps, info.video.step)
+    damaged = bool(damage.bad_packets or damage.corrupt_frames or damage.read_errors)
+    return VideoIndex(
+        pts=tuple(pts),
+        durations=(*steps, last),
+        time_base=info.video.time_base,
+        digests=tuple(digests),
+        sizes=tuple(sizes),
+        shifts=tuple(shifts),
+        linear=rebuilt or damaged or by_dts,
+        damaged=damaged,
+        variable=is_variable(steps, info.video.time_base),
+        interlaced_frames=interlaced,
+        keyframes=tuple(keyframes),
+        notes=tuple(notes),
+    )
+
+
+def _count_dts(raw: list[int | None], first: int) -> list[int | None]:
+    """AVI: the dts of the packet that pushed each frame out, moved back by the decoder's delay."""
+    delay = next((value - i for i, value in enumerate(raw) if value is not None), first) - first
+    out: list[int | None] = []
+    for value in raw:
+        out.append(value - delay if value is not None else (out[-1] or 0) + 1 if out else first)
+    return out
+
+
+def _last_duration(declared: int, steps: list[int], nominal: int) -> int:
+    """The last frame's duration: as declared if believable, else that of the frame before it."""
+    usual = steps[-1] if steps else nominal
+    return declared if declared > usual // 2 else max(1, usual)
+
+
+def is_variable(steps: list[int], time_base: Fraction) -> bool:
+    """Whether frame durations differ by more than the rounding of the time base or a millisecond."""
+    return bool(steps) and (max(steps) - min(steps)) * time_base > max(2 * time_base, Fraction(2, 1000))
+
+
+def repair(
+    raw: list[int | None], video: VideoInfo, durations: list[int]
+) -> tuple[list[int], list[Fraction], list[str]]:
+    """Make timestamps complete and strictly increasing; (pts, timeline shifts in seconds, one note per repair)."""
+    step = video.step
+    if all(p is None for p in raw):
+        start = video.start or 0
+        exact = 1 / (video.rate * video.time_base)
+        rebuilt = [start + round(i * exact) for i in range(len(raw))]
+        return rebuilt, [], [f"the source has no timestamps: frames are placed at {float(video.rate):g} per second"]
+    notes: list[str] = []
+    filled, missing = _fill(raw, step)
+    if missing:
+        notes.append(f"{missing} of {len(raw)} frames have no timestamp: placed between their neighbours")
+    jump = round(JUMP_SECONDS / video.time_base)
+    pts: list[int] = []
+    shifts: list[Fraction] = []
+    shift, nudged = 0, 0
+    for i, value in enumerate(filled):
+        at = value + shift
+        if pts and at < pts[-1] - jump:
+            extra = pts[-1] + (durations[i - 1] or step) - at
+            shift += extra
+            at += extra
+            shifts.append(shift * video.time_base)
+        elif pts and at <= pts[-1]:
+            # One stamp back or twice: half way to the next good one if there is room, else the next unit.
+            following = next((f + shift for f in filled[i + 1 : i + 9] if f + shift > pts[-1] + 1), None)
+            room = following - pts[-1] if following is not None else 2 * step
+            at = pts[-1] + max(1, min(step, room // 2))
+            nudged += 1
+        pts.append(at)
+    if shifts:
+        notes.append(f"the timeline jumps back {len(shifts)} times: what follows is moved up behind what came before")
+    if nudged:
+        notes.append(f"{nudged} of {len(raw)} timestamps repeat or run backwards: moved to the nearest free place")
+    return pts, shifts, notes
+
+
+def _fill(raw: list[int | None], step: int) -> tuple[list[int], int]:
+    """Replace None by values between the known neighbours, one step apart at the ends; (values, how many)."""
+    known = [i for i, value in enumerate(raw) if value is not None]
+    values = [value if value is not None else 0 for value in raw]
+    for i, value in enumerate(raw):
+        if value is not None:
+            continue
+        before = max((k for k in known if k < i), default=None) if known[0] < i else None
+        after = next((k for k in known if k > i), None)
+        if before is None and after is not None:
+            values[i] = values[after] - (after - i) * step
+        elif before is not None and after is None:
+            values[i] = values[before] + (i - before) * step
+        elif before is not None and after is not None:
+            values[i] = values[before] + (values[after] - values[before]) * (i - before) // (after - before)
+    return values, len(raw) - len(known)
+
+
+def _damage_notes(damage: Damage, count: int, video: VideoInfo) -> list[str]:
+    notes = []
+    if damage.bad_packets:
+        notes.append(f"{damage.bad_packets} packets of the video are damaged and were skipped")
+    if damage.corrupt_frames:
+        notes.append(f"{damage.corrupt_frames} of {count} frames show damage")
+    if damage.read_errors:
+        notes.append(f"reading stopped early: {damage.read_errors[0]}")
+    if video.declared_frames and count < video.declared_frames * 0.9 - 1:
+        notes.append(f"the header promises {video.declared_frames} frames, {count} are there: the file may be cut off")
+    return notes

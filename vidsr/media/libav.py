@@ -1,0 +1,122 @@
+"""The border to PyAV: opening sources safely, and turning its errors into ours."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import av.container
+import av.error
+import av.logging
+
+from vidsr.errors import DiskFullError, EncodeError, InputError, OutputError, VidsrError
+
+#: Demuxers that read one file of their own. Playlists (hls, concat, dash, sdp) are not among them: they make
+#: the library open other files and addresses that the user never named.
+DEMUXERS = (
+    "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,flv,live_flv,mpeg,mpegts,mpegvideo,asf,nut,ogg,mxf,gxf,dv,ivf,obu,"
+    "h264,hevc,vvc,av1,vc1,vc1test,m4v,h263,h261,rm,wtv,yuv4mpegpipe,gif,apng,webp_anim,roq,swf,dirac,mjpeg,nsv,nuv,"
+    "bink,smk,flic,cavsvideo,avs2,avs3,mp3,wav,flac,aac,ac3,eac3,aiff,au,png_pipe,jpeg_pipe,bmp_pipe,tiff_pipe,"
+    "webp_pipe,image2,thp,4xm,vmd,idcin,psxstr,film_cpk,ea,mv,pva,xmv,kux,lvf,amv"
+)
+_dump_lock = threading.Lock()
+_AV_LOG_INFO, _AV_LOG_DEBUG = 32, 48
+
+AvError = av.error.FFmpegError
+
+
+def is_address(source: Path | str) -> bool:
+    """Whether this is a network address rather than a path."""
+    return isinstance(source, str) and "://" in source and not source.startswith("file:")
+
+
+def open_input(source: Path | str, *, hwaccel: Any = None) -> av.container.InputContainer:
+    """Open a source for reading, limited to that one local file (an address is opened as it is).
+
+    Raises:
+        InputError: the file is missing, a folder, empty, unreadable, or no media file that we read.
+    """
+    if is_address(source):
+        return _open(str(source), str(source), {}, hwaccel)
+    path = Path(source)
+    check_local(path)
+    options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
+    return _open(f"file:{path.absolute()}", str(path), options, hwaccel)
+
+
+def check_local(path: Path) -> None:
+    """Refuse what is no readable file before a demuxer sees it.
+
+    Raises:
+        InputError: the path is missing, is a folder, is empty, or may not be read.
+    """
+    try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder: give a video file")
+        if not path.exists():
+            raise InputError(f"{path} does not exist")
+        if path.is_file() and path.stat().st_size == 0:
+            raise InputError(f"{path} is empty (zero bytes)")
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _open(address: str, shown: str, options: dict[str, str], hwaccel: Any) -> av.container.InputContainer:
+    try:
+        return av.open(address, "r", options=options, metadata_errors="replace", hwaccel=hwaccel)
+    except av.error.EOFError as error:
+        raise InputError(f"{shown} ends before its first frame: there is nothing to enhance") from error
+    except (AvError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{shown} is not a video that can be read ({reason})") from error
+
+
+@contextmanager
+def writing(path: Path, what: str = "writing") -> Iterator[None]:
+    """Map errors of PyAV and the system while ``path`` is being written.
+
+    Raises:
+        DiskFullError: no space is left.
+        OutputError: the folder is gone, the file cannot be written, or the container refuses a stream.
+    """
+    try:
+        yield
+    except VidsrError:
+        raise
+    except (AvError, OSError, ValueError) as error:
+        raise output_error(error, path, what) from error
+
+
+def output_error(error: BaseException, path: Path, what: str) -> OutputError:
+    """The :class:`OutputError` for a foreign error met while ``what`` was done to ``path``."""
+    number = getattr(error, "errno", None)
+    reason = getattr(error, "strerror", None) or str(error)
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(f"{what} {path}: no space left on the disk; free some space and run the command again")
+    return OutputError(f"{what} {path} failed: {reason}")
+
+
+def encode_error(error: BaseException, codec: str, place: str) -> EncodeError:
+    """The :class:`EncodeError` for a foreign error of an encoder."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return EncodeError(f"the {codec} encoder failed at {place}: {reason}")
+
+
+def dump(container: av.container.InputContainer) -> str:
+    """FFmpeg's own description of an open source. PyAV shows chroma location and Dolby Vision nowhere else."""
+    with _dump_lock:
+        previous = av.logging.get_level()
+        av.logging.set_level(av.logging.DEBUG)
+        av.logging.set_libav_level(_AV_LOG_DEBUG)
+        try:
+            return str(container.dumps_format())  # type: ignore[attr-defined]
+        finally:
+            av.logging.set_libav_level(_AV_LOG_INFO)
+            av.logging.set_level(previous)

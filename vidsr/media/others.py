@@ -1,0 +1,116 @@
+"""The streams that are not enhanced: declared in the result like in the source, their packets copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av.container
+
+from vidsr.media import libav
+from vidsr.media.container import ContainerEntry
+from vidsr.media.index import JUMP_SECONDS
+from vidsr.media.source import SourceInfo
+from vidsr.media.streams import StreamPlan
+from vidsr.media.tags import content_tags
+
+_COVER_NAMES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+# A cover's file type where it is neither JPEG nor PNG.
+_OTHER_COVERS = {"gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp", "tiff": "image/tiff"}
+
+
+class Others:
+    """The other streams of an open source on their way into one result."""
+
+    def __init__(
+        self, source: Any, info: SourceInfo, plans: tuple[StreamPlan, ...], *, shifts: tuple[Fraction, ...] = ()
+    ) -> None:
+        self._source = source
+        self._info = info
+        self._plans = plans
+        self._shifts = shifts
+        self._targets: dict[int, Any] = {}
+        self._last: dict[int, int] = {}
+        self._jumps: dict[int, int] = {}
+
+    def add_to(self, target: av.container.OutputContainer, entry: ContainerEntry) -> None:
+        """Declare every stream of the plan in the result, before its header is written."""
+        for plan in self._plans:
+            stream = self._source.streams[plan.source.index]
+            if plan.action in ("copy", "cover"):
+                made: Any = target.add_stream_from_template(stream, opaque=True)
+                made.metadata.update(content_tags(stream.metadata.items()))
+                made.disposition = int(stream.disposition)
+                if plan.source.time_base is not None:
+                    made.time_base = plan.source.time_base
+                self._targets[stream.index] = made
+            elif plan.action == "attach":
+                self._attach(target, plan, stream)
+
+    def _attach(self, target: av.container.OutputContainer, plan: StreamPlan, stream: Any) -> None:
+        tags = dict(stream.metadata)
+        if plan.source.kind == "attachment":
+            name, kind, data = tags.get("filename", "attachment"), stream.mimetype, stream.data
+        else:
+            codec = plan.source.codec
+            name, kind = _COVER_NAMES.get(codec, (f"cover.{codec}", _OTHER_COVERS.get(codec, "image/jpeg")))
+            name = tags.get("filename", name)
+            data = self._picture(stream)
+        made = target.add_attachment(name, kind or "application/octet-stream", data)
+        made.metadata.update({k: v for k, v in content_tags(tags.items()).items() if k not in ("filename", "mimetype")})
+
+    def _picture(self, stream: Any) -> bytes:
+        """The bytes of a cover: its stream's only packet."""
+        with libav.open_input(self._info.path) as source:
+            for packet in source.demux(source.streams[stream.index]):
+                if packet.size:
+                    return bytes(packet)
+        return b""
+
+    def packets(self) -> Iterator[tuple[float, int, Any]]:
+        """(dts in seconds, 1, packet) of every copied stream, in the source's order; never running backwards."""
+        if not self._targets:
+            return
+        latest = float("-inf")
+        wanted = [self._source.streams[i] for i in self._targets]
+        try:
+            for packet in self._source.demux(*wanted):
+                if not packet.size:
+                    continue
+                number = packet.stream.index
+                self._place(packet, number)
+                packet.stream = self._targets[number]
+                latest = max(latest, float(packet.dts * packet.time_base))
+                yield latest, 1, packet
+        except (libav.AvError, OSError):
+            # A source that cannot be read to its end: the index has said so; what was read is kept.
+            return
+
+    def _place(self, packet: Any, number: int) -> None:
+        """Complete a packet's times and move it along with the video where the timeline jumped back."""
+        last = self._last.get(number)
+        dts = packet.dts if packet.dts is not None else packet.pts
+        if dts is None:
+            dts = 0 if last is None else last + 1
+        shift = self._shift(packet, dts, number)
+        dts += shift
+        if last is not None and dts <= last:
+            dts = last + 1
+        pts = dts if packet.pts is None else max(dts, packet.pts + shift)
+        packet.dts, packet.pts = dts, pts
+        self._last[number] = dts
+
+    def _shift(self, packet: Any, dts: int, number: int) -> int:
+        if not self._shifts:
+            return 0
+        clock = packet.time_base
+        jumps = self._jumps.get(number, 0)
+        applied = self._shifts[min(jumps, len(self._shifts)) - 1] if jumps else Fraction(0)
+        last = self._last.get(number)
+        if last is not None and (dts * clock + applied) < last * clock - JUMP_SECONDS and jumps < len(self._shifts):
+            jumps += 1
+            self._jumps[number] = jumps
+            applied = self._shifts[jumps - 1]
+        ticks: int = round(applied / clock)
+        return ticks

@@ -1,0 +1,118 @@
+"""Decide for every stream of the source what becomes of it in the result: copied, converted, attached or left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vidsr.errors import OutputError
+from vidsr.media import libav
+from vidsr.media.container import CONTAINERS, ContainerEntry, holds
+from vidsr.media.source import ATTACHED_PIC, SourceInfo, StreamInfo
+from vidsr.options import StreamOptions
+
+Action = Literal["copy", "convert", "attach", "cover", "timecode", "drop"]
+#: Text subtitles that can be turned into each other, losing at most their styling.
+TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text", "microdvd", "subviewer"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamPlan:
+    """What becomes of one stream. ``codec`` is the target where it is converted; ``note`` says what is lost."""
+
+    source: StreamInfo
+    action: Action
+    codec: str | None = None
+    note: str | None = None
+
+
+def plan_streams(info: SourceInfo, container: ContainerEntry, options: StreamOptions) -> tuple[StreamPlan, ...]:
+    """The fate of every stream but the enhanced one, in source order.
+
+    Raises:
+        OutputError: the container cannot hold a stream that the user did not ask to leave out; lists them all.
+    """
+    plans: list[StreamPlan] = []
+    refused: list[str] = []
+    with libav.open_input(info.path) as source:
+        for stream in info.streams:
+            if stream.index == info.video.stream_index or stream.index >= len(source.streams):
+                continue
+            if not _wanted(stream, options):
+                continue
+            plan = _plan(stream, source.streams[stream.index], container)
+            if isinstance(plan, str):
+                refused.append(plan)
+            else:
+                plans.append(plan)
+    if refused:
+        better = ".mkv" if container.name != "mkv" else "another container"
+        raise OutputError(
+            f"{container.name} cannot hold {'; '.join(refused)}: write to {better}, or leave the streams out "
+            "(--no-audio, --no-subtitles, --map)"
+        )
+    return tuple(plans)
+
+
+def _wanted(stream: StreamInfo, options: StreamOptions) -> bool:
+    return not (stream.kind == "audio" and not options.audio)
+
+
+def _plan(info: StreamInfo, stream: Any, container: ContainerEntry) -> StreamPlan | str:
+    """The plan for one stream, or the words for what the container cannot hold."""
+    if info.kind == "attachment":
+        if container.attachments:
+            return StreamPlan(source=info, action="attach")
+        return f"attachment {dict(info.metadata).get('filename', info.index)}"
+    if info.kind == "video" and info.is_cover:
+        return _plan_cover(info, stream, container)
+    if info.kind in ("data", "unknown"):
+        return _plan_data(info)
+    if holds(container, stream):
+        return StreamPlan(source=info, action="copy")
+    if info.kind == "subtitle" and info.codec in TEXT_SUBTITLES and container.text is not None:
+        target = _text_target(info.codec, container)
+        note = f"subtitle stream {info.index}: {info.codec} is converted to {target}, as {container.name} needs"
+        return StreamPlan(source=info, action="convert", codec=target, note=note)
+    return f"{info.codec} ({info.kind} stream {info.index})"
+
+
+def _text_target(codec: str, container: ContainerEntry) -> str:
+    if container.text == "ass" and codec in ("mov_text", "text", "webvtt", "subviewer", "microdvd"):
+        return "srt"
+    return container.text or "srt"
+
+
+def _plan_cover(info: StreamInfo, stream: Any, container: ContainerEntry) -> StreamPlan | str:
+    if not container.cover:
+        return StreamPlan(
+            source=info, action="drop", note=f"{container.name} cannot hold cover art: stream {info.index} is left out"
+        )
+    if container.attachments:
+        return StreamPlan(source=info, action="attach")
+    if info.disposition & ATTACHED_PIC and holds(container, stream):
+        return StreamPlan(source=info, action="cover")
+    return f"cover art in {info.codec} (stream {info.index})"
+
+
+def _plan_data(info: StreamInfo) -> StreamPlan:
+    tags = dict(info.metadata)
+    if "timecode" in tags:
+        return StreamPlan(source=info, action="timecode")
+    if info.codec == "bin_data" and tags.get("handler_name", "").startswith(("SubtitleHandler", "Chapter")):
+        # The chapter titles of MP4: the muxer writes them anew from the chapters.
+        return StreamPlan(source=info, action="drop")
+    return StreamPlan(
+        source=info, action="drop", note=f"data stream {info.index} ({info.codec}) has no place in the result"
+    )
+
+
+def notes_of(plans: tuple[StreamPlan, ...]) -> Iterator[str]:
+    """What the user should know of the plan."""
+    return (plan.note for plan in plans if plan.note)
+
+
+def entry_named(name: str) -> ContainerEntry:
+    """The container with this name."""
+    return next(entry for entry in CONTAINERS.values() if entry.name == name)

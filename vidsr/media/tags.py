@@ -1,0 +1,24 @@
+"""Metadata: what of a source's tags belongs to its content, and so into the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+# Written by muxers about their own file; true of the source's file only.
+_OF_THE_FILE = frozenset(
+    {
+        "encoder", "duration", "bps", "number_of_frames", "number_of_bytes", "major_brand", "minor_version",
+        "compatible_brands", "handler_name", "vendor_id", "alpha_mode", "rotate", "variant_bitrate", "source_id",
+    }
+)  # fmt: skip
+
+
+def content_tags(metadata: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The tags that speak of the content, not of the file that held it."""
+    kept = {}
+    for key, value in metadata:
+        base = key.lower().split("-eng")[0]
+        if base in _OF_THE_FILE or base.startswith("_statistics") or not value:
+            continue
+        kept[key] = value
+    return kept
