@@ -17,7 +17,11 @@ RESIDUAL_SCALE = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RRDBNetConfig:
-    """Hyper-parameters of an :class:`RRDBNet`; recognised from a checkpoint's shapes alone."""
+    """Hyper-parameters of an :class:`RRDBNet`; recognised from a checkpoint's shapes alone.
+
+    ``folding`` is the factor of the pixel-unshuffle before the first convolution; None takes Real-ESRGAN's
+    choice, 4 for x1, 2 for x2 and 1 above. Older x1 and x2 models have 1.
+    """
 
     in_channels: int = 3
     out_channels: int = 3
@@ -25,16 +29,17 @@ class RRDBNetConfig:
     num_block: int = 23
     num_grow_ch: int = 32
     scale: int = 4
+    folding: int | None = None
 
     @property
     def unshuffle(self) -> int:
-        """Factor of the pixel-unshuffle before the first convolution: 4 for x1, 2 for x2, 1 above."""
-        return {1: 4, 2: 2}.get(self.scale, 1)
+        """Factor of the pixel-unshuffle before the first convolution; 1 is none."""
+        return {1: 4, 2: 2}.get(self.scale, 1) if self.folding is None else self.folding
 
     @property
     def upsamplings(self) -> int:
         """Number of nearest ×2 steps in the tail."""
-        return {1: 2, 2: 2, 4: 2, 8: 3}[self.scale]
+        return (self.scale * self.unshuffle).bit_length() - 1
 
 
 class ResidualDenseBlock(nn.Module):

@@ -1,0 +1,248 @@
+"""``vidsr models``: list, inspect, fetch and convert models."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from tqdm import tqdm
+
+from vidsr.cli.options import GroupedCommand
+from vidsr.errors import DownloadError, OptionsError, OutputError
+from vidsr.models import zoo
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="List, inspect, fetch and convert models.",
+    epilog="Start here: vidsr models list",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+_LIST_EXAMPLES = """
+Examples:
+
+  vidsr models list
+  vidsr models list --json | jq '.models[].name'
+"""
+
+_INFO_EXAMPLES = """
+Examples:
+
+  vidsr models info realesrgan-x4plus
+  vidsr models info downloads/4x_something.pth --json
+"""
+
+_CONVERT_EXAMPLES = """
+Examples:
+
+  vidsr models convert RealESRGAN_x2plus.pth x2plus.safetensors --half
+  vidsr models convert realesr-animevideov3-x4.param animevideov3.safetensors --card licence=BSD-3-Clause
+"""
+
+_FETCH_EXAMPLES = """
+Examples:
+
+  vidsr models fetch realesrgan-x2plus
+  vidsr models fetch realesrnet-x4plus --accept-unverified
+  vidsr models fetch https://example.org/4x_something.pth --sha256 1f2e…
+"""
+
+
+@app.command("list", short_help="List the models known by name.", cls=GroupedCommand, epilog=_LIST_EXAMPLES)
+def list_models(as_json: Json = False) -> None:
+    """List the models known by name, and which of them are on this machine."""
+    rows = [_row(entry) for entry in zoo.ZOO.values()]
+    if as_json:
+        print(json.dumps({"models": rows, "folders": [str(folder) for folder in zoo.folders()]}, indent=2))
+        return
+    width = max(len(row["name"]) for row in rows)
+    for use, title in (("enlarge", "Models that enlarge:"), ("measure", "Networks that measure or train:")):
+        print(title)
+        for row in (row for row in rows if row["use"] == use):
+            mark = "here " if row["path"] else "fetch"
+            scale = f"x{row['scale']}" if row["scale"] else "  "
+            print(f"  {row['name']:<{width}}  {mark}  {scale}  {row['advice']}")
+        print()
+    print("'here' can be used at once; 'fetch' needs: vidsr models fetch NAME")
+
+
+@app.command(short_help="Say what a model is.", cls=GroupedCommand, epilog=_INFO_EXAMPLES)
+def info(
+    model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name from the list, or a weights file.")],
+    as_json: Json = False,
+) -> None:
+    """Open a model and say what it is: architecture, scale, size, digest, licence, origin."""
+    facts = _facts(model)
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    for key, value in facts.items():
+        text = ", ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value or "")
+        if text:
+            print(f"{key:<13} {value:,}" if key == "parameters" else f"{key:<13} {text}")
+
+
+@app.command(short_help="Write a model as safetensors.", cls=GroupedCommand, epilog=_CONVERT_EXAMPLES)
+def convert(
+    source: Annotated[str, typer.Argument(metavar="NAME|FILE", help="The model: .pth, .param, .safetensors.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The file to write.")],
+    half: Annotated[
+        bool, typer.Option("--half", help="Store convolution weights in fp16; biases and slopes stay fp32.")
+    ] = False,
+    card: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Add a line to the model's card; may be repeated.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a model as safetensors with BasicSR's names and a card; the same input gives the same bytes.
+
+    Weights keep the precision they are stored in unless --half is given.
+    """
+    import torch
+
+    from vidsr.models import checkpoint, saving
+
+    if target.suffix != ".safetensors":
+        raise OptionsError(f"{target}: the result is a safetensors file, so its name must end in .safetensors")
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target} exists already; give --overwrite to replace it")
+    path = zoo.resolve(source)
+    if target.exists() and target.samefile(path):
+        raise OutputError(f"{target} is the source itself: choose another name")
+    found, old = checkpoint.read(path)
+    state = found.state
+    if half:
+        state = {k: v.to(torch.float16) if v.ndim == 4 else v.to(torch.float32) for k, v in state.items()}
+    lines = old | checkpoint.card_of(found) | {"source_sha256": checkpoint.digest(path)} | _card(card or [])
+    saving.save(target, state, lines)
+    sha256 = checkpoint.digest(target)
+    if as_json:
+        print(json.dumps({"output": str(target), "sha256": sha256, "card": lines}, indent=2))
+    else:
+        print(f"{target}\n{found.architecture}, {found.layout} layout, SHA-256 {sha256}")
+
+
+@app.command(short_help="Download a model and check its digest.", cls=GroupedCommand, epilog=_FETCH_EXAMPLES)
+def fetch(
+    model: Annotated[str, typer.Argument(metavar="NAME|URL", help="A name from the list, or an address.")],
+    sha256: Annotated[str | None, typer.Option(metavar="DIGEST", help="The digest that the file must have.")] = None,
+    accept_unverified: Annotated[
+        bool, typer.Option("--accept-unverified", help="Take a file whose digest nobody vouches for, and print it.")
+    ] = False,
+    to: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where to put it; the user's cache if not given.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Download a model; its digest is checked before the file gets its name. A broken download is resumed."""
+    from vidsr.models import checkpoint
+    from vidsr.models import fetch as fetching
+
+    entry = _entry(model)
+    wanted = entry.sha256 or (sha256.lower() if sha256 else None)
+    if sha256 and entry.sha256 and sha256.lower() != entry.sha256:
+        raise OptionsError(f"--sha256 {sha256}: the digest of {entry.name} is known to be {entry.sha256}")
+    if wanted is None and not accept_unverified and not entry.parts:
+        raise DownloadError(
+            f"{entry.name}: no digest of this file is publicly verifiable. Give --sha256 DIGEST if you know it, or "
+            "--accept-unverified to take what the server sends (its digest is printed and kept beside it)"
+        )
+    folder = to or zoo.cache_folder()
+    path = folder / entry.file
+    if path.is_file() and wanted is not None and checkpoint.digest(path) == wanted:
+        got, note = wanted, "already there"
+    else:
+        with _Bar(entry.file) as bar:
+            got = fetching.fetch_entry(entry, folder, wanted, fetching.FetchSettings(progress=bar))
+        note = "verified" if wanted or entry.parts else "unverified"
+    if note == "unverified":
+        path.with_name(path.name + ".sha256").write_text(f"{got}  {path.name}\n", encoding="utf-8")
+        print(f"vidsr: {path.name} was taken unverified; its SHA-256 is {got}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"name": entry.name, "path": str(path), "sha256": got, "state": note}, indent=2))
+    else:
+        print(path)
+
+
+def _entry(model: str) -> zoo.ZooEntry:
+    if "://" in model:
+        file = model.partition("?")[0].rstrip("/").rpartition("/")[2]
+        if not Path(file).suffix:
+            raise OptionsError(f"{model}: the address does not end in a file name")
+        return zoo.ZooEntry(
+            name=file, file=file, sha256=None, architecture="?", licence="?", origin=model, advice="", url=model
+        )
+    entry = zoo.find(model)
+    if entry is None:
+        names = ", ".join(e.name for e in zoo.ZOO.values() if e.url or e.parts)
+        raise OptionsError(f"no model is called {model!r}; these can be fetched: {names}")
+    if entry.shipped:
+        raise OptionsError(f"{entry.name} is part of vidsr; there is nothing to fetch")
+    return entry
+
+
+def _row(entry: zoo.ZooEntry) -> dict[str, Any]:
+    path = zoo.locate(entry)
+    keys = ("name", "use", "architecture", "scale", "licence", "origin", "advice", "file", "sha256", "url", "shipped")
+    return {key: getattr(entry, key) for key in keys} | {"path": str(path) if path else None}
+
+
+def _facts(model: str) -> dict[str, Any]:
+    import dataclasses
+
+    entry = zoo.find(model)
+    if entry is not None and entry.use == "measure":
+        return _row(entry)
+    loaded = zoo.load_model(model)
+    card = loaded.card
+    known = dataclasses.asdict(loaded.config)
+    return {
+        "name": entry.name if entry else card.get("name"),
+        "path": str(loaded.path),
+        "architecture": loaded.architecture,
+        "scale": loaded.scale,
+        "config": {k: v for k, v in known.items() if v is not None},
+        "layout": loaded.layout,
+        "parameters": loaded.parameters,
+        "sha256": loaded.sha256,
+        "licence": entry.licence if entry else card.get("licence"),
+        "origin": entry.origin if entry else card.get("origin"),
+        "advice": entry.advice if entry else None,
+        "card": {k: v for k, v in card.items() if k not in known and k != "architecture"},
+    }
+
+
+def _card(lines: list[str]) -> dict[str, str]:
+    pairs = [line.partition("=") for line in lines]
+    wrong = [key for key, equals, _ in pairs if not equals or not key]
+    if wrong:
+        raise OptionsError(f"--card {wrong[0]}: write it as KEY=VALUE")
+    return {key: value for key, _, value in pairs}
+
+
+class _Bar:
+    """A byte bar on stderr, usable as the download's progress callback."""
+
+    def __init__(self, title: str) -> None:
+        self._bar: tqdm[Any] = tqdm(desc=title, unit="B", unit_scale=True, unit_divisor=1024, file=sys.stderr)
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.close()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Show that ``done`` of ``total`` bytes are here."""
+        if self._bar.n == 0 and done:
+            self._bar.initial = done
+        self._bar.total = total
+        self._bar.n = done
+        self._bar.refresh()

@@ -1,0 +1,192 @@
+"""From a weights file to a network that is ready to run, or to one clear reason why not.
+
+Reads .safetensors, PyTorch's .pth (with ``weights_only=True`` and nothing looser, so no code in it ever runs) and
+ncnn's .param + .bin. The kind of file is told from its first bytes, the architecture from names and shapes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import re
+import struct
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load as load_safetensors
+from torch import Tensor, nn
+
+from vidsr.errors import CheckpointError
+from vidsr.models import layouts, ncnn_format
+from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+
+FORMATS = ".safetensors, .pth, and ncnn's .param with its .bin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A network read from a file: fp32, on the CPU, in eval mode, without gradients.
+
+    ``sha256`` is the digest of the file (of the ``.bin`` of an ncnn pair); ``card`` is the metadata that the file
+    carries about itself; ``layout`` names the key layout that was found.
+    """
+
+    network: nn.Module
+    architecture: str
+    config: RRDBNetConfig | SRVGGNetCompactConfig
+    scale: int
+    sha256: str
+    path: Path
+    card: dict[str, str]
+    layout: str
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(p.numel() for p in self.network.parameters())
+
+
+def load(path: Path) -> LoadedModel:
+    """Read a weights file.
+
+    Raises:
+        CheckpointError: the file is missing, no model, truncated, of an unknown architecture, or carries code.
+    """
+    found, card = read(path)
+    network = build(found.config)
+    try:
+        network.load_state_dict({k: v.to(torch.float32) for k, v in found.state.items()}, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: {_mismatch(network, found.state)}") from error
+    return LoadedModel(
+        network=network.eval().requires_grad_(False),
+        architecture=found.architecture,
+        config=found.config,
+        scale=found.config.scale,
+        sha256=digest(path),
+        path=path,
+        card=card,
+        layout=found.layout,
+    )
+
+
+def build(config: RRDBNetConfig | SRVGGNetCompactConfig) -> nn.Module:
+    """A network of this shape with fresh weights."""
+    return RRDBNet(config) if isinstance(config, RRDBNetConfig) else SRVGGNetCompact(config)
+
+
+def read(path: Path) -> tuple[layouts.Recognised, dict[str, str]]:
+    """The recognised weights of a file, dtypes as stored, and its metadata.
+
+    Raises:
+        CheckpointError: as :func:`load`.
+    """
+    try:
+        tensors, card = read_tensors(path)
+        found = layouts.recognise(tensors, card)
+        bad = next((k for k, v in found.state.items() if v.is_floating_point() and not v.isfinite().all()), None)
+        if bad is not None:
+            raise CheckpointError(f"the tensor {bad} holds values that are not finite: the weights are spoiled")
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return found, card
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The plain tensors of a file of any supported format, names as stored, and its metadata.
+
+    Raises:
+        CheckpointError: the file is missing, no weights file, truncated, or carries code.
+    """
+    if not path.is_file():
+        raise CheckpointError("it is a folder, not a weights file" if path.is_dir() else "there is no such file")
+    if path.stat().st_size == 0:
+        raise CheckpointError("the file is empty")
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head.startswith(b"PK") or head[:1] == b"\x80":
+        return layouts.unwrap(_read_pth(path)), {}
+    if head.startswith(ncnn_format.MAGIC.encode()) or (path.suffix == ".bin" and path.with_suffix(".param").is_file()):
+        return ncnn_format.read(path)
+    if (len(head) > 8 and head[8:9] == b"{") or path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    raise CheckpointError(f"it is not a weights file ({_looks_like(head)}); supported are {FORMATS}")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 in hexadecimal of a weights file; of the ``.bin`` if it is an ncnn ``.param``."""
+    target = path.with_suffix(".bin") if path.suffix == ".param" else path
+    with target.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def card_of(found: layouts.Recognised) -> dict[str, str]:
+    """Architecture and hyper-parameters as the flat strings that a safetensors file carries."""
+    values = {f.name: getattr(found.config, f.name) for f in fields(found.config)}
+    return {"architecture": found.architecture} | {k: str(v) for k, v in values.items() if v is not None}
+
+
+def _read_pth(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        names = re.search(r"(?:GLOBAL|global:?|class)\s+`?([\w.]+\.[\w.]+)", str(error))
+        if names:
+            raise CheckpointError(
+                f"it carries code ({names[1]}), which could do anything on this machine; it was not run. "
+                "Ask its author for plain weights, best as .safetensors"
+            ) from error
+        raise CheckpointError("it is no PyTorch weights file, or is damaged") from error
+    except RuntimeError as error:
+        if "TorchScript" in str(error):
+            raise CheckpointError("it carries code (a TorchScript program); plain weights are needed") from error
+        raise CheckpointError("the file is truncated or damaged: fetch it again") from error
+    except (EOFError, OSError, ValueError, KeyError, AttributeError, IndexError, struct.error) as error:
+        raise CheckpointError("the file is truncated or damaged: fetch it again") from error
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    data = path.read_bytes()
+    try:
+        tensors = load_safetensors(data)
+    except safetensors.SafetensorError as error:
+        size = struct.unpack("<Q", data[:8].ljust(8, b"\0"))[0]
+        cut = "IncompleteBuffer" in str(error) or "buffer" in str(error) or size > len(data)
+        what = "is truncated: fetch it again" if cut else f"is no safetensors file ({_looks_like(data[:64])})"
+        raise CheckpointError(f"the file {what}") from error
+    header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
+    return tensors, {str(k): str(v) for k, v in header.get("__metadata__", {}).items()}
+
+
+def _looks_like(head: bytes) -> str:
+    text = head.lstrip()
+    if text[:1] == b"<":
+        return "it begins like a web page: the download may have been an error page"
+    for magic, what in {b"\x89PNG": "a PNG picture", b"\xff\xd8": "a JPEG picture", b"GGUF": "a GGUF model"}.items():
+        if head.startswith(magic):
+            return what
+    if head[4:8] == b"ftyp" or head.startswith(b"\x1a\x45\xdf\xa3"):
+        return "a video"
+    if head[:2] == b"\x08\x07" or b"onnx" in head or b"pytorch" in head[:24]:
+        return "an ONNX model"
+    return "text" if all(32 <= b < 127 or b in b"\r\n\t" for b in head) else "bytes of an unknown kind"
+
+
+def _mismatch(network: nn.Module, state: dict[str, Tensor]) -> str:
+    """What separates a state from what a network needs, in one line."""
+    wanted = network.state_dict()
+    missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
+    if missing:
+        return f"the file is incomplete: {len(missing)} tensors are missing, the first is {missing[0]}"
+    if extra:
+        return f"unknown architecture: it has tensors that the network does not have, such as {extra[0]}"
+    key = next(k for k in wanted if wanted[k].shape != state[k].shape)
+    return (
+        f"unknown architecture: {key} has the shape {tuple(state[key].shape)} "
+        f"where {tuple(wanted[key].shape)} was expected"
+    )
