@@ -193,6 +193,41 @@ class OutputOptions(Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureOptions(Checked):
+    """How still pictures and textures are treated; video ignores these."""
+
+    title: ClassVar[str] = "Pictures"
+
+    tileable: bool = opt(
+        False, "Pictures are seamless textures: wrap them, so that they stay seamless.", "--tileable/--no-tileable"
+    )
+    normal_map: bool = opt(
+        False, "Pictures are normal maps: bring every vector back to length 1.", "--normal-map/--no-normal-map"
+    )
+    power_of_two: bool = opt(
+        False, "Bring both sides of a picture to the nearest power of two.", "--power-of-two/--no-power-of-two"
+    )
+    under_alpha: str = opt(
+        "fill",
+        "Colour under transparent pixels: fill it from the visible ones (no fringes), or keep it.",
+        choices=("fill", "keep"),
+    )
+    picture_format: str | None = opt(
+        None,
+        "Format of the results of a folder; each picture keeps its own if not given.",
+        choices=("png", "jpg", "webp", "tif", "bmp", "tga", "dds", "avif"),
+    )
+    picture_quality: int = opt(95, "Quality of JPEG, WebP and AVIF results.", between=(1, 100))
+    fps: str | None = opt(None, "Frames per second of numbered pictures read as a video.", metavar="N|N/D")
+
+    def faults(self) -> Iterator[str]:
+        """As :meth:`Checked.faults`, and that the frame rate is a positive number or fraction."""
+        yield from Checked.faults(self)
+        if self.fps is not None and not re.fullmatch(r"0*[1-9]\d*(/0*[1-9]\d*|\.\d+)?", self.fps):
+            yield f"--fps {self.fps}: write a number or a fraction, for example 24 or 24000/1001"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnhanceOptions:
     """All options of ``vidsr enhance``, in their groups."""
 
@@ -202,6 +237,7 @@ class EnhanceOptions:
     streams: StreamOptions = field(default_factory=StreamOptions)
     colour: ColourOptions = field(default_factory=ColourOptions)
     output: OutputOptions = field(default_factory=OutputOptions)
+    pictures: PictureOptions = field(default_factory=PictureOptions)
 
     def check(self) -> EnhanceOptions:
         """Return self, or raise one error that lists every fault.
