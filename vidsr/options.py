@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from vidsr.errors import OptionsError
 
-CODECS = ("h264", "hevc", "av1", "ffv1", "prores")
+CODECS = ("h264", "hevc", "av1", "vp9", "ffv1", "prores", "h264_nvenc", "hevc_nvenc", "av1_nvenc")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
@@ -127,6 +127,11 @@ class SizeOptions(Checked):
     scale: float | None = opt(None, "Enlarge by this factor, 1 to 8.", "--scale", "-s", between=(1, 8))
     height: int | None = opt(None, "Enlarge to this height in pixels, keeping the shape.", between=(16, 16384))
     size: str | None = opt(None, "Enlarge to exactly this size.", metavar="WxH")
+    square_pixels: bool = opt(
+        False,
+        "Give the result square pixels; by default it keeps the source's pixel shape.",
+        "--square-pixels/--keep-pixel-shape",
+    )
 
     def faults(self) -> Iterator[str]:
         """As :meth:`Checked.faults`, and that at most one size is given."""
@@ -158,6 +163,23 @@ class EncodeOptions(Checked):
     )
     preset: str | None = opt(None, "Speed preset of the encoder, as its own documentation names them.")
     bit_depth: int | None = opt(None, "Bits per sample of the result; the source's if not given.", between=(8, 16))
+    encoder_options: tuple[str, ...] = opt(
+        (), "One more option of the encoder, as FFmpeg names it; may be given again.", metavar="KEY=VALUE"
+    )
+    flatten: str | None = opt(
+        None,
+        "Blend a transparent source over this colour, for codecs without alpha: black, white, grey, #RRGGBB.",
+        metavar="COLOUR",
+    )
+
+    def faults(self) -> Iterator[str]:
+        """As :meth:`Checked.faults`, and that encoder options and the colour are well written."""
+        yield from Checked.faults(self)
+        for text in self.encoder_options:
+            if not re.fullmatch(r"[A-Za-z0-9_-]+=.+", text):
+                yield f"--encoder-options {text}: write it as KEY=VALUE, for example tune=film"
+        if self.flatten is not None and not re.fullmatch(r"black|white|gr[ea]y|#[0-9A-Fa-f]{6}", self.flatten):
+            yield f"--flatten {self.flatten}: give black, white, grey or #RRGGBB"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +189,20 @@ class StreamOptions(Checked):
     title: ClassVar[str] = "Streams"
 
     audio: bool = opt(True, "Copy the audio streams.", "--audio/--no-audio")
+    subtitles: bool = opt(True, "Copy the subtitle streams.", "--subtitles/--no-subtitles")
+    map: tuple[str, ...] = opt(
+        (),
+        "Copy only these streams: numbers as `vidsr probe` shows them, or audio, subtitle, attachment, cover, "
+        "data. May be given again.",
+        metavar="STREAM",
+    )
+
+    def faults(self) -> Iterator[str]:
+        """As :meth:`Checked.faults`, and that ``--map`` names numbers or kinds of streams."""
+        yield from Checked.faults(self)
+        for text in self.map:
+            if not re.fullmatch(r"\d+|audio|subtitle|attachment|cover|data|video", text):
+                yield f"--map {text}: give a stream number, or audio, subtitle, attachment, cover, data or video"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,12 +220,32 @@ class ColourOptions(Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions(Checked):
+    """How the source is read."""
+
+    title: ClassVar[str] = "Source"
+
+    hwaccel: str = opt(
+        "off",
+        "Decode on the GPU: auto uses CUDA where it works and the processor elsewhere.",
+        choices=("off", "auto", "cuda"),
+    )
+    allow_network: bool = opt(False, "Read sources from network addresses too.", "--allow-network/--local-only")
+    strict: bool = opt(
+        False,
+        "Stop where a source is damaged, cut off, or changes its size, in place of making the best of it.",
+        "--strict/--lenient",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions(Checked):
     """Where the result goes."""
 
     title: ClassVar[str] = "Result"
 
     overwrite: bool = opt(False, "Replace an existing result.", "--overwrite/--no-overwrite")
+    verify: bool = opt(True, "Check the result against its source at the end.", "--verify/--no-verify")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +294,7 @@ class EnhanceOptions:
     colour: ColourOptions = field(default_factory=ColourOptions)
     output: OutputOptions = field(default_factory=OutputOptions)
     pictures: PictureOptions = field(default_factory=PictureOptions)
+    source: SourceOptions = field(default_factory=SourceOptions)
 
     def check(self) -> EnhanceOptions:
         """Return self, or raise one error that lists every fault.

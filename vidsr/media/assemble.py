@@ -140,6 +140,10 @@ def dress_video(stream: Any, info: SourceInfo) -> None:
     stream.metadata.update(content_tags(mine.metadata))
     stream.disposition = mine.disposition
     stream.time_base = video.time_base
+    timecode = next((v for s in info.streams for k, v in s.metadata if k == "timecode"), None)
+    if timecode is not None:
+        # MP4 and MOV make their timecode track from this tag; Matroska keeps the tag.
+        stream.metadata["timecode"] = timecode
     if video.display_matrix is not None:
         stream.set_display_matrix(video.display_matrix)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache
+from typing import Any
 
 import av
 
@@ -30,6 +32,13 @@ class CodecEntry:
     options: tuple[tuple[str, str], ...] = ()
     even: bool = False
     lossless: bool = False
+    hardware: bool = False
+    family: str = ""
+
+    @property
+    def base(self) -> str:
+        """The codec that its packets are of: "h264" for h264 and for h264_nvenc."""
+        return self.family or self.name
 
 
 def _depths(names: str, *depths: int) -> tuple[str, ...]:
@@ -103,8 +112,35 @@ CODECS: dict[str, CodecEntry] = {
 }
 
 
-# FFV1 takes 8-bit RGB only packed; the samples are the same.
-_PACKED = {"gbrp": "bgr0", "gbrap": "bgra"}
+def _nvenc(family: str, formats: tuple[str, ...]) -> CodecEntry:
+    return CodecEntry(
+        name=f"{family}_nvenc",
+        encoder=f"{family}_nvenc",
+        family=family,
+        formats=formats,
+        crf=19,
+        crf_key="cq",
+        preset="p5",
+        options=(("rc", "vbr"), ("b", "0")),
+        even=True,
+        hardware=True,
+    )
+
+
+CODECS |= {
+    "h264_nvenc": _nvenc("h264", ("yuv420p", "yuv444p")),
+    "hevc_nvenc": _nvenc("hevc", ("yuv420p", "yuv444p", "yuv420p10le")),
+    "av1_nvenc": _nvenc("av1", ("yuv420p", "yuv420p10le")),
+}
+
+
+# Formats that an encoder takes only packed in another way; the samples are the same.
+_PACKED = {
+    ("ffv1", "gbrp"): "bgr0",
+    ("ffv1", "gbrap"): "bgra",
+    ("hevc_nvenc", "yuv420p10le"): "p010le",
+    ("av1_nvenc", "yuv420p10le"): "p010le",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +177,30 @@ def is_available(encoder: str) -> bool:
 
 
 @cache
+def trouble(codec: str) -> str | None:
+    """Why an encoder does not work on this machine, found by opening it on a small picture; None if it does."""
+    chosen = entry(codec)
+    if not is_available(chosen.encoder):
+        return f"{chosen.encoder} is not in this build of PyAV"
+    try:
+        context: Any = av.CodecContext.create(chosen.encoder, "w")
+        context.width, context.height, context.pix_fmt = 256, 256, "yuv420p"
+        context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
+        context.open()
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        return str(error)
+    return None
+
+
+def usable_codec(codec: str) -> tuple[str, str | None]:
+    """The codec, or where it needs hardware that is not here, its software twin and a sentence about it."""
+    chosen = entry(codec)
+    if chosen.hardware and (why := trouble(codec)) is not None:
+        return chosen.base, f"{codec} does not work on this machine ({why}): encoding with {chosen.base} in software"
+    return codec, None
+
+
+@cache
 def _build_formats(encoder: str) -> frozenset[str]:
     """The pixel formats that this build's encoder takes; empty where the build lacks the encoder."""
     try:
@@ -162,7 +222,7 @@ def encode_formats(video: VideoInfo, options: EncodeOptions) -> EncoderFormat:
     codec = entry(options.codec)
     source = video.format
     build = _build_formats(codec.encoder)
-    names = [name for name in codec.formats if _PACKED.get(name, name) in build]
+    names = [name for name in codec.formats if _PACKED.get((codec.name, name), name) in build]
     available = [f for name in names if (f := PixelFormat.parse(name)) is not None]
     if not available:
         raise EncodeError(f"{codec.encoder}, the encoder for {options.codec}, is not in this build of PyAV")
@@ -192,7 +252,7 @@ def encode_formats(video: VideoInfo, options: EncodeOptions) -> EncoderFormat:
     return EncoderFormat(
         codec=options.codec,
         frames=frames,
-        pixel_format=_PACKED.get(best.name, best.name),
+        pixel_format=_PACKED.get((codec.name, best.name), best.name),
         colour=colour,
         tags=tags,
         notes=tuple(notes),

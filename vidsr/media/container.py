@@ -12,6 +12,7 @@ import av.container
 
 from vidsr.errors import OutputError
 from vidsr.media import libav
+from vidsr.media.codecs import entry as codec_entry
 from vidsr.media.source import SourceInfo
 
 
@@ -58,8 +59,9 @@ def container_of(output: Path, codec: str) -> ContainerEntry:
             f"{output}: the suffix {output.suffix or '(none)'} names no container that vidsr writes; "
             f"use one of {', '.join(CONTAINERS)}"
         )
-    if codec not in entry.codecs:
-        fits = [suffix for suffix, c in CONTAINERS.items() if codec in c.codecs]
+    base = codec_entry(codec).base
+    if base not in entry.codecs:
+        fits = [suffix for suffix, c in CONTAINERS.items() if base in c.codecs]
         raise OutputError(f"{output}: {entry.name} cannot hold {codec}; use {' or '.join(fits)}, or another --codec")
     return entry
 
@@ -71,7 +73,7 @@ def choose_suffix(info: SourceInfo, codec: str) -> str:
     if suffix not in CONTAINERS:
         suffix = _SUFFIX_OF.get(info.container, ".mkv")
     entry = CONTAINERS[suffix]
-    if suffix == ".mkv" or codec not in entry.codecs:
+    if suffix == ".mkv" or codec_entry(codec).base not in entry.codecs:
         return ".mkv"
     with libav.open_input(info.path) as source:
         for stream in source.streams:

@@ -9,12 +9,13 @@ from typing import Any
 import av
 
 from vidsr.errors import DecodeError
-from vidsr.frames import Frame, PixelFormat
+from vidsr.frames import Frame, PixelFormat, Plane
 from vidsr.media import libav
+from vidsr.media.alpha import blend
 from vidsr.media.index import VideoIndex, digest, index_video
 from vidsr.media.packets import VideoReader
-from vidsr.media.pixels import planes_of, to_planar
-from vidsr.media.source import SourceInfo
+from vidsr.media.pixels import planar_format, planes_of, to_planar
+from vidsr.media.source import SourceInfo, VideoInfo
 
 #: How far before the wanted frame a seek aims, in seconds, one try after the other.
 _BACK_OFF_SECONDS = (0.5, 2.0, 8.0)
@@ -62,8 +63,9 @@ def _frame(picture: av.VideoFrame, info: SourceInfo, index: VideoIndex, number: 
     format: PixelFormat = video.format
     if (picture.width, picture.height) != (video.width, video.height):
         picture = to_planar(picture, format, (video.width, video.height))
+    planes = planes_of(picture, format) if video.flatten is None else _blended(picture, video)
     return Frame(
-        planes=planes_of(picture, format),
+        planes=planes,
         format=format,
         colour=video.colour,
         index=number,
@@ -71,6 +73,14 @@ def _frame(picture: av.VideoFrame, info: SourceInfo, index: VideoIndex, number: 
         time_base=index.time_base,
         duration=index.durations[number],
     )
+
+
+def _blended(picture: av.VideoFrame, video: VideoInfo) -> tuple[Plane, ...]:
+    transparent = planar_format(str(picture.format.name))
+    assert video.flatten is not None
+    if not transparent.alpha:
+        return planes_of(picture, video.format)
+    return blend(planes_of(picture, transparent), transparent, video.colour, video.flatten)
 
 
 def _at(info: SourceInfo, index: VideoIndex, start: int) -> tuple[VideoReader, Iterator[av.VideoFrame]]:

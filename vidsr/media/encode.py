@@ -17,7 +17,7 @@ import numpy as np
 from vidsr.errors import DiskFullError, EncodeError
 from vidsr.frames import Frame, PixelFormat, Plane
 from vidsr.media import libav
-from vidsr.media.codecs import CodecEntry, EncoderFormat, encode_formats, entry, is_available
+from vidsr.media.codecs import CodecEntry, EncoderFormat, encode_formats, entry, trouble
 from vidsr.media.files import publish
 from vidsr.media.hdr import hdr_params
 from vidsr.media.source import NO_HDR, HdrInfo, VideoInfo
@@ -57,9 +57,8 @@ class EncoderSettings:
         Raises:
             EncodeError: the codec is unknown or not in this build, or cannot have the depth asked for.
         """
-        codec = entry(options.codec)
-        if not is_available(codec.encoder):
-            raise EncodeError(f"{codec.encoder}, the encoder for {options.codec}, is not in this build of PyAV")
+        if entry(options.codec).hardware and (why := trouble(options.codec)) is not None:
+            raise EncodeError(f"{options.codec} does not work on this machine: {why}")
         return cls(
             codec=options.codec,
             width=size[0],
@@ -70,6 +69,7 @@ class EncoderSettings:
             crf=options.crf,
             preset=options.preset,
             hdr=video.hdr,
+            extra=tuple((text.partition("=")[0], text.partition("=")[2]) for text in options.encoder_options),
             threads=threads or min(16, os.cpu_count() or 1),
         )
 

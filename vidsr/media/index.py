@@ -36,6 +36,7 @@ class VideoIndex:
     shifts: tuple[Fraction, ...] = ()
     linear: bool = False
     damaged: bool = False
+    cut_off: bool = False
     variable: bool = False
     interlaced_frames: int = 0
     keyframes: tuple[int, ...] = ()
@@ -43,6 +44,16 @@ class VideoIndex:
 
     def __len__(self) -> int:
         return len(self.pts)
+
+
+def check_strict(info: SourceInfo, index: VideoIndex) -> None:
+    """What ``--strict`` stands for.
+
+    Raises:
+        InputError: the source is damaged, cut off, or changes its size; the message holds all that was found.
+    """
+    if index.damaged or len(index.sizes) > 1 or index.cut_off:
+        raise InputError(f"{info.path}: {'; '.join(index.notes)} (--strict)")
 
 
 def digest(frame: Any) -> int:
@@ -108,6 +119,7 @@ def index_video(info: SourceInfo, on_frame: Callable[[int], None] | None = None)
         shifts=tuple(shifts),
         linear=rebuilt or damaged or by_dts,
         damaged=damaged,
+        cut_off=_is_cut_off(len(raw), info.video),
         variable=is_variable(steps, info.video.time_base),
         interlaced_frames=interlaced,
         keyframes=tuple(keyframes),
@@ -192,6 +204,11 @@ def _fill(raw: list[int | None], step: int) -> tuple[list[int], int]:
     return values, len(raw) - len(known)
 
 
+def _is_cut_off(count: int, video: VideoInfo) -> bool:
+    # Edit lists and open groups of pictures may hide a few frames that the header counts.
+    return bool(video.declared_frames) and count < (video.declared_frames or 0) * 0.9 - 1
+
+
 def _damage_notes(damage: Damage, count: int, video: VideoInfo) -> list[str]:
     notes = []
     if damage.bad_packets:
@@ -200,6 +217,6 @@ def _damage_notes(damage: Damage, count: int, video: VideoInfo) -> list[str]:
         notes.append(f"{damage.corrupt_frames} of {count} frames show damage")
     if damage.read_errors:
         notes.append(f"reading stopped early: {damage.read_errors[0]}")
-    if video.declared_frames and count < video.declared_frames * 0.9 - 1:
+    if _is_cut_off(count, video):
         notes.append(f"the header promises {video.declared_frames} frames, {count} are there: the file may be cut off")
     return notes

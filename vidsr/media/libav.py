@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import av
 import av.container
 import av.error
 import av.logging
+from av.codec import hwaccel
 
 from vidsr.errors import DiskFullError, EncodeError, InputError, OutputError, VidsrError
 
@@ -30,23 +32,40 @@ _AV_LOG_INFO, _AV_LOG_DEBUG = 32, 48
 AvError = av.error.FFmpegError
 
 
+_ADDRESS = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/{1,2}(?=[^/])")
+
+
 def is_address(source: Path | str) -> bool:
-    """Whether this is a network address rather than a path."""
-    return isinstance(source, str) and "://" in source and not source.startswith("file:")
+    """Whether this is a network address rather than a path. A :class:`Path` never is."""
+    return isinstance(source, str) and bool(_ADDRESS.match(source)) and not Path(source).exists()
 
 
-def open_input(source: Path | str, *, hwaccel: Any = None) -> av.container.InputContainer:
+def cuda_trouble() -> str | None:
+    """Why CUDA cannot decode here, or None if it can."""
+    try:
+        hwaccel.HWAccel("cuda", allow_software_fallback=True).create(av.Codec("h264", "r"))
+    except (AvError, ValueError, OSError, RuntimeError, NotImplementedError) as error:
+        return str(error)
+    return None
+
+
+def cuda_decoding() -> Any:
+    """What makes a decoder run on CUDA, frame by frame handed back to the processor."""
+    return hwaccel.HWAccel("cuda", allow_software_fallback=True)
+
+
+def open_input(source: Path | str, *, cuda: bool = False) -> av.container.InputContainer:
     """Open a source for reading, limited to that one local file (an address is opened as it is).
 
     Raises:
         InputError: the file is missing, a folder, empty, unreadable, or no media file that we read.
     """
     if is_address(source):
-        return _open(str(source), str(source), {}, hwaccel)
+        return _open(str(source), str(source), {}, cuda)
     path = Path(source)
     check_local(path)
     options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
-    return _open(f"file:{path.absolute()}", str(path), options, hwaccel)
+    return _open(f"file:{path.absolute()}", str(path), options, cuda)
 
 
 def check_local(path: Path) -> None:
@@ -68,9 +87,11 @@ def check_local(path: Path) -> None:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _open(address: str, shown: str, options: dict[str, str], hwaccel: Any) -> av.container.InputContainer:
+def _open(address: str, shown: str, options: dict[str, str], cuda: bool) -> av.container.InputContainer:
     try:
-        return av.open(address, "r", options=options, metadata_errors="replace", hwaccel=hwaccel)
+        return av.open(
+            address, "r", options=options, metadata_errors="replace", hwaccel=cuda_decoding() if cuda else None
+        )
     except av.error.EOFError as error:
         raise InputError(f"{shown} ends before its first frame: there is nothing to enhance") from error
     except (AvError, OSError, ValueError) as error:

@@ -13,6 +13,7 @@ from vidsr.media.container import ContainerEntry
 from vidsr.media.index import JUMP_SECONDS
 from vidsr.media.source import SourceInfo
 from vidsr.media.streams import StreamPlan
+from vidsr.media.subtitles import TextConverter
 from vidsr.media.tags import content_tags
 
 _COVER_NAMES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
@@ -31,6 +32,7 @@ class Others:
         self._plans = plans
         self._shifts = shifts
         self._targets: dict[int, Any] = {}
+        self._converters: dict[int, TextConverter] = {}
         self._last: dict[int, int] = {}
         self._jumps: dict[int, int] = {}
 
@@ -40,13 +42,20 @@ class Others:
             stream = self._source.streams[plan.source.index]
             if plan.action in ("copy", "cover"):
                 made: Any = target.add_stream_from_template(stream, opaque=True)
-                made.metadata.update(content_tags(stream.metadata.items()))
-                made.disposition = int(stream.disposition)
                 if plan.source.time_base is not None:
                     made.time_base = plan.source.time_base
-                self._targets[stream.index] = made
+            elif plan.action == "convert":
+                converter = TextConverter(stream, target, plan.codec or "srt")
+                made = converter.stream
+                self._converters[stream.index] = converter
             elif plan.action == "attach":
                 self._attach(target, plan, stream)
+                continue
+            else:
+                continue
+            made.metadata.update(content_tags(stream.metadata.items()))
+            made.disposition = int(stream.disposition)
+            self._targets[stream.index] = made
 
     def _attach(self, target: av.container.OutputContainer, plan: StreamPlan, stream: Any) -> None:
         tags = dict(stream.metadata)
@@ -75,10 +84,15 @@ class Others:
         latest = float("-inf")
         wanted = [self._source.streams[i] for i in self._targets]
         try:
-            for packet in self._source.demux(*wanted):
+            for read in self._source.demux(*wanted):
+                packet: Any = read
                 if not packet.size:
                     continue
                 number = packet.stream.index
+                if number in self._converters:
+                    packet = self._converters[number].convert(packet)
+                    if packet is None:
+                        continue
                 self._place(packet, number)
                 packet.stream = self._targets[number]
                 latest = max(latest, float(packet.dts * packet.time_base))

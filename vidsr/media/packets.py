@@ -32,11 +32,11 @@ class Damage:
 class VideoReader:
     """An open source and its video decoder. A context manager; :meth:`frames` may be called again after a seek."""
 
-    def __init__(self, info: SourceInfo, *, hwaccel: Any = None) -> None:
+    def __init__(self, info: SourceInfo) -> None:
         self.info = info
         self.damage = Damage()
         self.first_dts: int | None = None
-        self.container = libav.open_input(info.path, hwaccel=hwaccel)
+        self.container = libav.open_input(info.path, cuda=info.hwaccel == "cuda")
         try:
             self.stream = self.container.streams[info.video.stream_index]
             self.context = decoder_for(self.stream, info.video.decoder)

@@ -11,13 +11,13 @@ from typing import Any
 import av
 import av.container
 
-from vidsr.errors import InputError
+from vidsr.errors import InputError, OptionsError
 from vidsr.frames import PixelFormat
 from vidsr.media import libav
 from vidsr.media.colour_tags import RawTags, interpret
 from vidsr.media.pixels import planar_format, planes_of
 from vidsr.media.source import Chapter, HdrInfo, SourceInfo, StreamInfo, VideoInfo
-from vidsr.options import ColourOptions
+from vidsr.options import ColourOptions, SourceOptions
 
 #: Packets without any decodable frame after which a stream is given up.
 MAX_BARREN_PACKETS = 2000
@@ -34,13 +34,17 @@ _LOST = {
 }
 
 
-def probe(path: Path | str, colour: ColourOptions | None = None) -> SourceInfo:
+def probe(path: Path | str, colour: ColourOptions | None = None, reading: SourceOptions | None = None) -> SourceInfo:
     """Describe a source; decodes up to its first frame and no further.
 
     Raises:
         InputError: the path is missing, a folder, empty, no video, without a video stream, or none of its
-            frames can be decoded.
+            frames can be decoded; or it is a network address and ``--allow-network`` was not given.
+        OptionsError: ``--hwaccel cuda`` was given and CUDA does not work here.
     """
+    reading = reading or SourceOptions()
+    path = _permitted(path, reading)
+    hwaccel, hwaccel_note = _hwaccel(reading)
     with libav.open_input(path) as container:
         stream = _pick_video(container, path)
         text = libav.dump(container)
@@ -57,9 +61,32 @@ def probe(path: Path | str, colour: ColourOptions | None = None) -> SourceInfo:
             video=video,
             chapters=tuple(_chapters(container)),
             metadata=tuple(container.metadata.items()),
-            notes=tuple(f"{lost} cannot be kept: no encoder here writes it" for lost in video.lost),
+            notes=(*hwaccel_note, *(f"{lost} cannot be kept: no encoder here writes it" for lost in video.lost)),
             size_bytes=size,
+            hwaccel=hwaccel,
         )
+
+
+def _permitted(path: Path | str, reading: SourceOptions) -> Path | str:
+    text = str(path)
+    scheme = re.match(r"^([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?=[^/])", text)
+    if scheme is None or Path(path).exists():
+        return Path(path)
+    if not reading.allow_network:
+        raise InputError(f"{text} is an address and no local file: add --allow-network to read it")
+    # A Path has folded the two slashes into one.
+    return f"{scheme.group(1)}://{text[scheme.end() :]}"
+
+
+def _hwaccel(reading: SourceOptions) -> tuple[str, tuple[str, ...]]:
+    if reading.hwaccel == "off":
+        return "off", ()
+    why = libav.cuda_trouble()
+    if why is None:
+        return "cuda", ()
+    if reading.hwaccel == "cuda":
+        raise OptionsError(f"--hwaccel cuda does not work on this machine ({why}): use --hwaccel auto or off")
+    return "off", (f"no GPU decodes here ({why}): decoding on the processor",)
 
 
 def _pick_video(container: av.container.InputContainer, path: Path | str) -> Any:

@@ -60,7 +60,7 @@ class VideoInfo:
     ``native_format`` is what the decoder gives, ``format`` the planar format that frames have here. ``rate`` is
     the nominal frame rate: it is never used for timing where the source has timestamps. ``guessed`` says in
     words what was assumed. ``lost`` names what a re-encode cannot carry. ``decoder`` is set where the default
-    decoder would lose something.
+    decoder would lose something. ``flatten`` is the 8-bit RGB colour that alpha is blended over; None keeps it.
     """
 
     stream_index: int
@@ -87,6 +87,7 @@ class VideoInfo:
     profile: str | None = None
     decoder: str | None = None
     dolby_vision: int | None = None
+    flatten: tuple[int, int, int] | None = None
 
     @property
     def is_hdr(self) -> bool:
@@ -121,3 +122,4 @@ class SourceInfo:
     metadata: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     size_bytes: int = 0
+    hwaccel: str = "off"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vidsr.errors import OutputError
+from vidsr.errors import OptionsError, OutputError
 from vidsr.media import libav
 from vidsr.media.container import CONTAINERS, ContainerEntry, holds
 from vidsr.media.source import ATTACHED_PIC, SourceInfo, StreamInfo
@@ -32,7 +32,9 @@ def plan_streams(info: SourceInfo, container: ContainerEntry, options: StreamOpt
 
     Raises:
         OutputError: the container cannot hold a stream that the user did not ask to leave out; lists them all.
+        OptionsError: ``--map`` names a stream that is not there.
     """
+    _check_map(info, options)
     plans: list[StreamPlan] = []
     refused: list[str] = []
     with libav.open_input(info.path) as source:
@@ -56,7 +58,21 @@ def plan_streams(info: SourceInfo, container: ContainerEntry, options: StreamOpt
 
 
 def _wanted(stream: StreamInfo, options: StreamOptions) -> bool:
-    return not (stream.kind == "audio" and not options.audio)
+    if (stream.kind == "audio" and not options.audio) or (stream.kind == "subtitle" and not options.subtitles):
+        return False
+    return not options.map or str(stream.index) in options.map or kind_of(stream) in options.map
+
+
+def kind_of(stream: StreamInfo) -> str:
+    """The stream's kind as ``--map`` and ``vidsr probe`` name it: cover art is a kind of its own."""
+    return "cover" if stream.kind == "video" and stream.is_cover else stream.kind
+
+
+def _check_map(info: SourceInfo, options: StreamOptions) -> None:
+    numbers = {str(stream.index) for stream in info.streams}
+    missing = [text for text in options.map if text.isdigit() and text not in numbers]
+    if missing:
+        raise OptionsError(f"--map {', '.join(missing)}: {info.path} has the streams 0 to {len(numbers) - 1}")
 
 
 def _plan(info: StreamInfo, stream: Any, container: ContainerEntry) -> StreamPlan | str:

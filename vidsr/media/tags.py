@@ -20,5 +20,6 @@ def content_tags(metadata: Iterable[tuple[str, str]]) -> dict[str, str]:
         base = key.lower().split("-eng")[0]
         if base in _OF_THE_FILE or base.startswith("_statistics") or not value:
             continue
-        kept[key] = value
+        # MP4 and MOV know a stream's title as its name.
+        kept["title" if key == "name" else key] = value
     return kept
