@@ -68,3 +68,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real RRDBNet file, ×4, with few channels and random weights: quick to run, told apart from nothing."""
+    import torch
+    from safetensors.torch import save_file
+
+    from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+
+    torch.manual_seed(7)
+    network = RRDBNet(RRDBNetConfig(num_feat=8, num_block=1, num_grow_ch=4))
+    path = tmp_path_factory.mktemp("model") / "tiny-x4.safetensors"
+    save_file(network.state_dict(), str(path))
+    return path

@@ -372,13 +372,12 @@ def _tuples(group: Mapping[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in group.items()}
 
 
-def default_output(source: Path, options: EnhanceOptions, suffix: str) -> Path:
+def default_output(source: Path, size: SizeOptions, model_scale: int, suffix: str) -> Path:
     """Where the result goes if the user does not say: ``clip.x4.mkv`` beside the source."""
-    size = options.size
     if size.size is not None:
         tag = size.size
     elif size.height is not None:
         tag = f"{size.height}p"
     else:
-        tag = f"x{size.scale:g}" if size.scale is not None else "enhanced"
+        tag = f"x{size.scale or model_scale:g}"
     return source.with_name(f"{source.stem}.{tag}{suffix}")

@@ -1,0 +1,93 @@
+"""`vidsr enhance` as a person or a program calls it: streams, exit codes, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import oracle
+from tests.clips import ClipFactory, picture
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def vidsr(*args: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vidsr", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=environment())
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "OMP_NUM_THREADS": "1"}
+
+
+def test_json_on_stdout_and_everything_else_on_stderr(clips: ClipFactory, tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.mkv"
+    done = vidsr("enhance", clips("basic"), "-o", out, "--model", tiny_model, "--scale", 2, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert {"output", "frames", "seconds", "model", "device", "precision"} <= set(result)
+    assert result["output"] == str(out)
+    assert result["frames"] == 24
+    assert result["device"] == "cpu"
+    assert "frame" in done.stderr  # the bar
+    plain = vidsr("enhance", clips("basic"), "-o", out, "-m", tiny_model, "-s", 2, "--overwrite", "--quiet")
+    assert (plain.returncode, plain.stdout) == (0, f"{out}\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["missing.mp4"], 1, "missing.mp4"),
+        (["{text}"], 1, "text.mp4"),
+        (["{folder}/empty.mp4"], 1, "empty.mp4"),
+        (["{clip}", "--scale", "0"], 2, "--scale 0"),
+        (["{clip}", "--scale", "four"], 2, "four"),
+        (["{clip}", "-o", "{folder}/none/out.mkv"], 1, "does not exist"),
+        (["{clip}", "-o", "{clip}"], 1, "source"),
+        (["{clip}", "--model", "{text}"], 1, "text.mp4"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    args: list[str], code: int, says: str, clips: ClipFactory, tmp_path: Path
+) -> None:
+    (tmp_path / "text.mp4").write_text("words")
+    (tmp_path / "empty.mp4").touch()
+    names = {"text": tmp_path / "text.mp4", "folder": tmp_path, "clip": clips("basic")}
+    before = sorted(tmp_path.iterdir()), sorted(clips("basic").parent.iterdir())
+    done = vidsr("enhance", *[a.format(**names) for a in args])
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    if code == 1:
+        assert done.stderr.count("\n") == 1, done.stderr
+    assert says in done.stderr
+    assert (sorted(tmp_path.iterdir()), sorted(clips("basic").parent.iterdir())) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_work_and_leaves_no_half_result(
+    number: signal.Signals, clips: ClipFactory, tiny_model: Path, tmp_path: Path
+) -> None:
+    source = clips.make("long.mkv", *picture(size="96x64", seconds=20), "-c:v", "ffv1", "-pix_fmt", "yuv420p")
+    digest = oracle.digest(source)
+    out = tmp_path / "out.mkv"
+    command = [sys.executable, "-m", "vidsr", "enhance", str(source), "-o", str(out), "--model", str(tiny_model)]
+    work = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
+    assert work.stderr is not None
+    os.set_blocking(work.stderr.fileno(), False)
+    seen, deadline = "", time.monotonic() + 100
+    while "frame/s" not in seen and "s/frame" not in seen and time.monotonic() < deadline and work.poll() is None:
+        seen += work.stderr.read() or ""
+        time.sleep(0.02)
+    work.send_signal(number)
+    work.communicate(timeout=100)
+    assert work.returncode == 130, seen
+    assert not out.exists()
+    assert oracle.digest(source) == digest

@@ -1,0 +1,60 @@
+"""What ffprobe and ffmpeg say of a file: an oracle for results that shares no code with vidsr."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+
+
+def frame_pts(path: Path) -> list[int]:
+    """The pts of every decoded frame of the first video stream, in its time base."""
+    entries = _probe(path, "-select_streams", "v:0", "-show_entries", "frame=pts")
+    return [frame["pts"] for frame in entries["frames"]]
+
+
+def streams(path: Path) -> list[dict[str, Any]]:
+    """ffprobe's description of every stream."""
+    found: list[dict[str, Any]] = _probe(path, "-show_streams")["streams"]
+    return found
+
+
+def packet_hashes(path: Path, stream: str) -> list[str]:
+    """SHA-256 of the payload of every packet of a stream such as ``a:0``, in order; by ffmpeg's framehash muxer."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path), "-map", f"0:{stream}", "-c", "copy"]
+    command += ["-f", "framehash", "-hash", "sha256", "-"]
+    lines = subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
+    return [line.split(",")[5].strip() for line in lines if not line.startswith("#")]
+
+
+def decodes_cleanly(path: Path) -> bool:
+    """True if ffmpeg decodes every stream without a word."""
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-v",
+        "error",
+        "-xerror",
+        "-i",
+        str(path),
+        "-map",
+        "0:v",
+        "-map",
+        "0:a?",
+    ]
+    done = subprocess.run([*command, "-f", "null", "-"], capture_output=True, check=False, text=True)
+    return done.returncode == 0 and not done.stderr.strip()
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a whole file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _probe(path: Path, *args: str) -> dict[str, Any]:
+    command = ["ffprobe", "-v", "error", "-print_format", "json", *args, str(path)]
+    answer: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return answer
