@@ -48,7 +48,7 @@ def test_json_on_stdout_and_everything_else_on_stderr(clips: ClipFactory, tiny_m
         (["{text}"], 1, "text.mp4"),
         (["{folder}/empty.mp4"], 1, "empty.mp4"),
         (["{clip}", "--scale", "0"], 2, "--scale 0"),
-        (["{clip}", "--scale", "four"], 2, "four"),
+        (["{clip}", "--scale", "four"], 2, "--scale"),
         (["{clip}", "-o", "{folder}/none/out.mkv"], 1, "does not exist"),
         (["{clip}", "-o", "{clip}"], 1, "source"),
         (["{clip}", "--model", "{text}"], 1, "text.mp4"),

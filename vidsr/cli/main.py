@@ -80,12 +80,17 @@ def run(argv: list[str]) -> int:
         result: Any = app(argv, prog_name="vidsr", standalone_mode=True)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except VidsrError as error:
-        if os.environ.get("VIDSR_DEBUG") == "1":
-            raise
-        print(f"vidsr: {error}", file=sys.stderr)
-        return error.exit_code
     except KeyboardInterrupt:
         print("vidsr: interrupted", file=sys.stderr)
         return 130
+    except Exception as error:
+        if os.environ.get("VIDSR_DEBUG") == "1":
+            raise
+        if isinstance(error, VidsrError):
+            print(f"vidsr: {error}", file=sys.stderr)
+            return error.exit_code
+        # Not one of ours: a fault in vidsr or in a library. Still one line, and how to learn more.
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        print(f"vidsr: unexpected error: {what} (VIDSR_DEBUG=1 shows where; please report it)", file=sys.stderr)
+        return 1
     return result if isinstance(result, int) else 0

@@ -30,7 +30,8 @@ class Upscaler:
     """A network on a device, ready for streams of frames and for single pictures.
 
     Args:
-        options: which model, device, precision, batch and tile; see :class:`~vidsr.options.ModelOptions`.
+        options: which model, device, precision, batch and tile; see :class:`~vidsr.options.ModelOptions`. A
+            string is the name or the file of a model, with all else as by default.
         model: a model that is loaded already, in place of the one that ``options`` names.
         post: steps after the network, in order.
         backend: an engine that holds the network already, in place of PyTorch's.
@@ -42,13 +43,14 @@ class Upscaler:
 
     def __init__(
         self,
-        options: ModelOptions | None = None,
+        options: ModelOptions | str | None = None,
         *,
         model: Model | None = None,
         post: Sequence[PostStep] = (),
         backend: Backend | None = None,
     ) -> None:
-        options = options or ModelOptions()
+        if options is None or isinstance(options, str):
+            options = ModelOptions(model=options) if options else ModelOptions()
         self.device = choose_device(options.device)
         self.precision = choose_precision(options.precision, self.device)
         self.model = model or _load(options.model)

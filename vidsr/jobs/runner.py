@@ -53,16 +53,18 @@ def enhance(
     source = Path(source)
     info = probe(source, options.colour)
     model = load_model(options.model.model)
-    output = Path(output) if output else default_output(source, options.size, model.scale, choose_suffix(info, options))
+    suffix = choose_suffix(info, options.encode.codec)
+    output = Path(output) if output else default_output(source, options.size, model.scale, suffix)
     check_output(source, output, overwrite=options.output.overwrite)
     size = options.size.target(info.video.width, info.video.height, model.scale)
-    settings = EncoderSettings.choose(info, options.encode, size)
-    preflight(info, settings, output, options.streams)
+    settings = EncoderSettings.for_source(info.video, options.encode, size)
+    notes = [*info.notes, *preflight(info, settings, output, options)]
     upscaler = Upscaler(options.model, model=model)
-    for note in info.notes:
-        progress(Event(kind="note", text=note))
     progress(Event(kind="stage", text="index"))
     index = index_video(info)
+    notes += index.notes
+    for note in notes:
+        progress(Event(kind="note", text=note))
     total = len(index.pts)
     with _workplace(output) as folder:
         part = folder / "segment.nut"
@@ -75,10 +77,10 @@ def enhance(
 
         with SegmentEncoder(part, settings) as encoder:
             frames = read_frames(info, 0, None, index)
-            upscale = upscaler.stream(size, settings.format, settings.colour)
+            upscale = upscaler.stream(size, settings.format.frames, settings.format.colour)
             stats = run_segment(frames, upscale, encoder, on_frame=advance, stop=stop)
         progress(Event(kind="stage", text="assemble"))
-        assemble(info, index, [part], output, options.streams)
+        assemble(info, index, [part], output, options, settings)
     progress(Event(kind="done", frames=stats.frames, total_frames=total))
     return EnhanceResult(
         output=output,
@@ -88,8 +90,8 @@ def enhance(
         device=str(upscaler.device),
         precision=upscaler.precision,
         stats=stats,
-        reused_frames=upscaler.stats.reused_frames,
-        notes=tuple(info.notes),
+        reused_frames=upscaler.stats.reused,
+        notes=(*notes, *upscaler.stats.notes),
     )
 
 
