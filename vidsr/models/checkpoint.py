@@ -11,6 +11,7 @@ import json
 import pickle
 import re
 import struct
+import warnings
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         return layouts.unwrap(_read_pth(path)), {}
     if head.startswith(ncnn_format.MAGIC.encode()) or (path.suffix == ".bin" and path.with_suffix(".param").is_file()):
         return ncnn_format.read(path)
-    if (len(head) > 8 and head[8:9] == b"{") or path.suffix == ".safetensors":
+    if head[8:9] == b"{" or (path.suffix == ".safetensors" and len(head) < 9):
         return _read_safetensors(path)
     raise CheckpointError(f"it is not a weights file ({_looks_like(head)}); supported are {FORMATS}")
 
@@ -133,7 +134,10 @@ def card_of(found: layouts.Recognised) -> dict[str, str]:
 
 def _read_pth(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # torch wonders aloud about pickles of other protocols; what matters is whether it reads them.
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         names = re.search(r"(?:GLOBAL|global:?|class)\s+`?([\w.]+\.[\w.]+)", str(error))
         if names:
@@ -156,9 +160,9 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         tensors = load_safetensors(data)
     except safetensors.SafetensorError as error:
         size = struct.unpack("<Q", data[:8].ljust(8, b"\0"))[0]
-        cut = "IncompleteBuffer" in str(error) or "buffer" in str(error) or size > len(data)
-        what = "is truncated: fetch it again" if cut else f"is no safetensors file ({_looks_like(data[:64])})"
-        raise CheckpointError(f"the file {what}") from error
+        cut = "Buffer" in str(error) or size + 8 > len(data)
+        what = "truncated" if cut else "damaged"
+        raise CheckpointError(f"the safetensors file is {what}: fetch it again") from error
     header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
     return tensors, {str(k): str(v) for k, v in header.get("__metadata__", {}).items()}
 

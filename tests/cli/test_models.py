@@ -1,0 +1,125 @@
+"""``vidsr models`` as a user runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.models.test_fetch import DATA, SHA, Server, server  # noqa: F401 - a fixture
+from vidsr.cli import main
+from vidsr.models import checkpoint
+from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+
+
+@dataclass
+class Done:
+    """What a command printed."""
+
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def vidsr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """``vidsr("models", "list")`` in an empty folder with an empty cache, in this process to save its start."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("VIDSR_WEIGHTS", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args: str, code: int = 0) -> Done:
+        got = main.run(list(args))
+        done = Done(*capsys.readouterr())
+        assert got == code, done.stderr
+        return done
+
+    return run
+
+
+def small(path: Path) -> RRDBNet:
+    net = RRDBNet(RRDBNetConfig(num_feat=4, num_block=1, num_grow_ch=2, scale=2))
+    torch.save({"params_ema": net.state_dict()}, path)
+    return net
+
+
+def test_list(vidsr: Run) -> None:
+    text = vidsr("models", "list").stdout
+    assert "realesrgan-x4plus " in text and "x4" in text
+    models = {m["name"]: m for m in json.loads(vidsr("models", "list", "--json").stdout)["models"]}
+    assert Path(models["realesr-animevideov3"]["path"]).is_file()
+    assert models["realesrgan-x2plus"]["path"] is None
+
+
+def test_list_needs_no_torch(tmp_path: Path) -> None:
+    code = "import sys, vidsr.cli.main as m; m.run(['models', 'list']); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_info(vidsr: Run, tmp_path: Path) -> None:
+    facts = json.loads(vidsr("models", "info", "realesr-animevideov3", "--json").stdout)
+    assert (facts["architecture"], facts["scale"], facts["parameters"]) == ("SRVGGNetCompact", 4, 621424)
+    assert facts["config"]["num_conv"] == 16 and facts["card"]["licence"] == "BSD-3-Clause"
+    small(tmp_path / "s.pth")
+    text = vidsr("models", "info", "s.pth").stdout
+    assert "RRDBNet" in text and "num_block=1" in text
+
+
+def test_convert(vidsr: Run, tmp_path: Path) -> None:
+    net = small(tmp_path / "s.pth")
+    answer = json.loads(vidsr("models", "convert", "s.pth", "a.safetensors", "--card", "name=mine", "--json").stdout)
+    assert answer["card"]["name"] == "mine" and answer["card"]["scale"] == "2"
+    assert answer["sha256"] == hashlib.sha256((tmp_path / "a.safetensors").read_bytes()).hexdigest()
+    loaded = checkpoint.load(tmp_path / "a.safetensors")
+    assert all(torch.equal(v, net.state_dict()[k]) for k, v in loaded.network.state_dict().items())
+    vidsr("models", "convert", "s.pth", "b.safetensors", "--card", "name=mine")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    assert "--overwrite" in vidsr("models", "convert", "s.pth", "a.safetensors", code=1).stderr
+    vidsr("models", "convert", "s.pth", "a.safetensors", "--half", "--overwrite")
+    tensors, _ = checkpoint.read_tensors(tmp_path / "a.safetensors")
+    assert {(v.ndim, v.dtype) for v in tensors.values()} == {(4, torch.float16), (1, torch.float32)}
+    assert "end in .safetensors" in vidsr("models", "convert", "s.pth", "a.pth", code=2).stderr
+    assert "KEY=VALUE" in vidsr("models", "convert", "s.pth", "c.safetensors", "--card", "x", code=2).stderr
+    assert not (tmp_path / "c.safetensors").exists()
+
+
+def test_fetch(vidsr: Run, server: Server, tmp_path: Path) -> None:  # noqa: F811
+    url = f"{server.url}/m.pth"
+    refusal = vidsr("models", "fetch", url, code=1).stderr
+    assert "--sha256" in refusal and "--accept-unverified" in refusal
+    done = vidsr("models", "fetch", url, "--sha256", SHA.upper(), "--to", "w")
+    assert done.stdout.strip() == "w/m.pth" and (tmp_path / "w" / "m.pth").read_bytes() == DATA
+    assert "100%" in done.stderr, "a progress bar on stderr"
+    before = len(server.ranges)
+    again = json.loads(vidsr("models", "fetch", url, "--sha256", SHA, "--to", "w", "--json").stdout)
+    assert again["state"] == "already there" and len(server.ranges) == before
+    taken = json.loads(vidsr("models", "fetch", url, "--accept-unverified", "--json").stdout)
+    assert taken["state"] == "unverified" and taken["sha256"] == SHA
+    assert SHA in Path(taken["path"] + ".sha256").read_text(encoding="utf-8")
+    assert str(tmp_path / "cache") in taken["path"]
+    wrong = vidsr("models", "fetch", url, "--sha256", "1" * 64, "--to", "v", code=1).stderr
+    assert SHA in wrong and "nothing was kept" in wrong
+    assert list((tmp_path / "v").iterdir()) == []
+
+
+def test_fetch_faults(vidsr: Run) -> None:
+    assert "these can be fetched" in vidsr("models", "fetch", "nonsense", code=2).stderr
+    assert "part of vidsr" in vidsr("models", "fetch", "realesrgan-x4plus", code=2).stderr
+    assert "publicly verifiable" in vidsr("models", "fetch", "realesrnet-x4plus", code=1).stderr
+    assert "is known to be" in vidsr("models", "fetch", "esrgan-x4", "--sha256", "0" * 64, code=2).stderr
+
+
+@pytest.mark.parametrize("command", [[], ["list"], ["info"], ["convert"], ["fetch"]])
+def test_help(vidsr: Run, command: list[str]) -> None:
+    text = vidsr("models", *command, "--help").stdout
+    assert "vidsr models" in text
+    assert not command or "Examples:" in text
