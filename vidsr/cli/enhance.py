@@ -23,6 +23,9 @@ Examples:
   vidsr enhance tape.mov --height 1080 --codec hevc --crf 16 -o tape-hd.mkv
   vidsr enhance cartoon.mkv --model realesr-animevideov3 --scale 2
   vidsr enhance clip.mp4 --json > result.json
+  vidsr enhance photo.jpg
+  vidsr enhance textures/ --tileable --power-of-two
+  vidsr enhance frames/%06d.png --fps 24 -o film.mkv
 
 The result is printed on stdout, everything else on stderr.
 """
@@ -33,7 +36,13 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command(cls=GroupedCommand, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @with_options()
 def enhance(
-    source: Annotated[Path, typer.Argument(help="The video to enlarge.", show_default=False)],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A video, a picture, a folder of pictures, or numbered pictures such as frames/%06d.png.",
+            show_default=False,
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Where the result goes; clip.x4.mkv beside the source if not given."),
@@ -43,8 +52,8 @@ def enhance(
     *,
     options: EnhanceOptions,
 ) -> None:
-    """Enlarge a video with ESRGAN, keeping its sound, subtitles, timing and colour."""
-    from vidsr.jobs.runner import enhance as run
+    """Enlarge a video or pictures with ESRGAN, keeping sound, subtitles, timing, colour and metadata."""
+    from vidsr.jobs.dispatch import enhance as run
 
     with Bar(quiet=quiet) as bar, stop_on_signals() as stop:
         result = run(source, output, options=options, progress=bar, stop=stop)

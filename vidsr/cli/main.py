@@ -19,7 +19,7 @@ from vidsr.errors import VidsrError
 
 #: name → (module that has `app`, one line of help). The line is here so that `--help` imports nothing else.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "enhance": ("vidsr.cli.enhance", "Enlarge a video, keeping its sound, timing and colour."),
+    "enhance": ("vidsr.cli.enhance", "Enlarge a video or pictures, keeping sound, timing, colour and metadata."),
     "models": ("vidsr.cli.models", "List, inspect, fetch and convert models."),
 }
 

@@ -31,6 +31,13 @@ class FolderResult:
     resumed: int
     skipped: tuple[tuple[Path, str], ...]
 
+    def timing_line(self) -> str:
+        """One line: how many were enhanced, were done before, and were skipped."""
+        before = f", {self.resumed} done before" if self.resumed else ""
+        seconds = sum(r.seconds for r in self.done)
+        skipped = f", {len(self.skipped)} skipped (see {self.output / REPORT})" if self.skipped else ""
+        return f"{len(self.done)} pictures in {seconds:.1f} s{before}{skipped}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, paths as text relative to the source folder."""
         return {

@@ -51,6 +51,11 @@ class PictureResult:
     seconds: float
     notes: tuple[str, ...] = ()
 
+    def timing_line(self) -> str:
+        """One line about sizes and time."""
+        (w, h), (new_w, new_h) = self.source_size, self.size
+        return f"{w}x{h} → {new_w}x{new_h} in {self.seconds:.1f} s"
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, paths as text."""
         return {

@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from vidsr.errors import InputError, OutputError
+from vidsr.media.files import publish
 from vidsr.media.picture_types import Array, PictureMeta
-from vidsr.media.pictures import FORMATS, commit, mapped_errors, meta_of, open_image
+from vidsr.media.pictures import FORMATS, mapped_errors, meta_of, open_image
 
 #: Formats that can hold several frames with a duration each.
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
@@ -104,7 +105,7 @@ def write_animation(
                     append_images=[prepare(frame) for frame in rest],  # Pillow looks at them twice
                     **_options(kind, animation, quality),
                 )
-            commit(part, path)
+            publish(part, path)
     finally:
         part.unlink(missing_ok=True)
 

@@ -17,6 +17,7 @@ import av.logging
 from av.codec import hwaccel
 
 from vidsr.errors import DiskFullError, EncodeError, InputError, OutputError, VidsrError
+from vidsr.media import numbered
 
 #: Demuxers that read one file of their own. Playlists (hls, concat, dash, sdp) are not among them: they make
 #: the library open other files and addresses that the user never named.
@@ -55,7 +56,8 @@ def cuda_decoding() -> Any:
 
 
 def open_input(source: Path | str, *, cuda: bool = False) -> av.container.InputContainer:
-    """Open a source for reading, limited to that one local file (an address is opened as it is).
+    """Open a source for reading, limited to that one local file (an address is opened as it is), or to the
+    numbered pictures of a pattern such as ``frames/%06d.png``.
 
     Raises:
         InputError: the file is missing, a folder, empty, unreadable, or no media file that we read.
@@ -63,6 +65,10 @@ def open_input(source: Path | str, *, cuda: bool = False) -> av.container.InputC
     if is_address(source):
         return _open(str(source), str(source), {}, cuda)
     path = Path(source)
+    if numbered.is_pattern(path):
+        first = numbered.find(path).first
+        options = {"protocol_whitelist": "file", "start_number": str(first), "start_number_range": "1"}
+        return _open(f"file:{path.absolute()}", str(path), options, cuda, format="image2")
     check_local(path)
     options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
     return _open(f"file:{path.absolute()}", str(path), options, cuda)
@@ -87,11 +93,12 @@ def check_local(path: Path) -> None:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _open(address: str, shown: str, options: dict[str, str], cuda: bool) -> av.container.InputContainer:
+def _open(
+    address: str, shown: str, options: dict[str, str], cuda: bool, *, format: str | None = None
+) -> av.container.InputContainer:
+    accelerator = cuda_decoding() if cuda else None
     try:
-        return av.open(
-            address, "r", options=options, metadata_errors="replace", hwaccel=cuda_decoding() if cuda else None
-        )
+        return av.open(address, "r", format=format, options=options, metadata_errors="replace", hwaccel=accelerator)
     except av.error.EOFError as error:
         raise InputError(f"{shown} ends before its first frame: there is nothing to enhance") from error
     except (AvError, OSError, ValueError) as error:

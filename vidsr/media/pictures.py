@@ -7,7 +7,6 @@ nothing is rotated or converted that need not be.
 from __future__ import annotations
 
 import contextlib
-import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +18,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from vidsr.errors import DiskFullError, InputError, OutputError
+from vidsr.media.files import publish
 from vidsr.media.picture_meta import exif_of_tiff
 from vidsr.media.picture_types import CHANNELS, Array, Picture, PictureMeta
 from vidsr.media.png import write_png
@@ -240,21 +240,9 @@ def write_picture(path: Path, picture: Picture, bands: Iterator[Array], *, size:
             else:
                 with part.open("wb") as file:
                     _save(file, kind, picture, np.concatenate(list(bands)), quality)
-            commit(part, path)
+            publish(part, path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def commit(part: Path, path: Path) -> None:
-    """Give a finished file its name so that a crash leaves the old state or the new one."""
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _save(file: BinaryIO, kind: str, picture: Picture, pixels: Array, quality: int) -> None:

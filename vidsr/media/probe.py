@@ -13,7 +13,7 @@ import av.container
 
 from vidsr.errors import InputError, OptionsError
 from vidsr.frames import PixelFormat
-from vidsr.media import libav
+from vidsr.media import libav, numbered
 from vidsr.media.colour_tags import RawTags, interpret
 from vidsr.media.pixels import planar_format, planes_of
 from vidsr.media.source import Chapter, HdrInfo, SourceInfo, StreamInfo, VideoInfo
@@ -53,7 +53,7 @@ def probe(path: Path | str, colour: ColourOptions | None = None, reading: Source
         if frame is None:
             raise InputError(f"{path}: its video stream ({_codec(stream)}) holds no frame that can be decoded")
         video = _video_info(stream, frame, _stream_text(text, stream.index), colour or ColourOptions(), decoder)
-        size = 0 if libav.is_address(path) else Path(path).stat().st_size
+        size = 0 if libav.is_address(path) else numbered.size_bytes(Path(path))
         return SourceInfo(
             path=path if libav.is_address(path) else Path(path),
             container=container.format.name,

@@ -1,0 +1,119 @@
+"""Numbered pictures as source and as result, through the real pipeline with a shipped network."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from vidsr.errors import InputError, Interrupted, OptionsError, OutputError
+from vidsr.jobs.dispatch import enhance
+from vidsr.media import numbered
+from vidsr.media.frame_files import linear
+from vidsr.media.pictures import read_picture
+
+SMALL = {"model": "realesr-animevideov3", "device": "cpu", "scale": 2}
+RNG = np.random.default_rng(5)
+
+
+def frames(folder: Path, count: int, first: int = 1, size: tuple[int, int] = (24, 16)) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(count):
+        pixels = np.full((size[1], size[0], 3), 40 + 10 * i, np.uint8)
+        pixels[:, i % size[0] :, 0] = 200
+        Image.fromarray(pixels).save(folder / f"{first + i:06}.png")
+    return folder / "%06d.png"
+
+
+def test_patterns_find_their_files(tmp_path: Path) -> None:
+    pattern = frames(tmp_path, 5, first=998)
+    assert numbered.is_pattern(pattern) and not numbered.is_pattern(tmp_path / "100%.png")
+    assert numbered.find(pattern) == numbered.NumberedFiles(998, 5)
+    assert numbered.name_of(tmp_path / "a%04d b.tif", 7).name == "a0007 b.tif"
+    (tmp_path / "000999.png").unlink()
+    with pytest.raises(InputError, match=r"000999\.png is missing between 000998\.png and 001002\.png"):
+        numbered.find(pattern)
+    with pytest.raises(InputError, match="no file of this pattern"):
+        numbered.find(tmp_path / "%d.jpg")
+
+
+def test_pictures_become_a_video_of_the_rate_asked_for(tmp_path: Path, ffprobe: Callable[..., Any]) -> None:
+    pattern = frames(tmp_path / "in", 6, first=3)
+    with pytest.raises(OptionsError, match="--fps"):
+        enhance(pattern, tmp_path / "out.mp4", **SMALL)
+    enhance(pattern, tmp_path / "out.mp4", fps="24000/1001", **SMALL)
+    told = ffprobe(tmp_path / "out.mp4", "-show_streams", "-show_frames")
+    assert [s["codec_type"] for s in told["streams"]] == ["video"]
+    assert (told["streams"][0]["width"], told["streams"][0]["height"]) == (48, 32)
+    times = [float(f["pts_time"]) for f in told["frames"]]
+    assert times == pytest.approx([i * 1001 / 24000 for i in range(6)], abs=1e-4)
+
+
+@pytest.mark.parametrize(("suffix", "depth"), [(".png", 8), (".png", 16), (".tif", 16), (".jpg", 8)])
+def test_a_video_becomes_pictures(tmp_path: Path, clips: Any, suffix: str, depth: int) -> None:
+    source = clips("basic")
+    result = enhance(source, tmp_path / "out" / f"f%04d{suffix}", bit_depth=depth, **SMALL)
+    made = sorted((tmp_path / "out").glob(f"f*{suffix}"))
+    assert len(made) == result.frames > 1
+    assert made[0].name == f"f0001{suffix}"
+    first = read_picture(made[0])
+    pixels = first.pixels[0 : first.size[1], 0 : first.size[0]]
+    assert pixels.dtype.itemsize * 8 == depth
+    if depth == 16:
+        assert len(np.unique(pixels)) > 256
+    with av.open(str(source)) as container:
+        frame = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    shrunk = np.asarray(Image.fromarray((pixels >> (depth - 8)).astype(np.uint8)).resize(frame.shape[1::-1]))
+    assert np.abs(shrunk.astype(float) - frame).mean() < 12
+    lines = (tmp_path / "out" / "timestamps.txt").read_text().splitlines()
+    assert lines[0] == "# timestamp format v2" and len(lines) == result.frames + 1
+    first.close()
+
+
+def test_exr_is_linear_light(tmp_path: Path) -> None:
+    pattern = frames(tmp_path / "in", 2)
+    enhance(pattern, tmp_path / "out" / "%04d.exr", fps="24", **SMALL)
+    enhance(pattern, tmp_path / "png" / "%04d.png", fps="24", bit_depth=16, **SMALL)
+    raw = subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", tmp_path / "out" / "0001.exr", "-f", "rawvideo", "-pix_fmt", "gbrpf32le", "-"],
+        capture_output=True,
+        check=True,
+    ).stdout
+    green, blue, red = np.frombuffer(raw, "<f4").reshape(3, 32, 48)
+    png = read_picture(tmp_path / "png" / "0001.png").pixels[0:32, 0:48]
+    assert np.abs(np.dstack([red, green, blue]) - linear(png, 65535)).max() < 2e-3
+
+
+def test_pictures_to_pictures_go_on_after_a_stop(tmp_path: Path) -> None:
+    pattern = frames(tmp_path / "in", 8)
+    out = tmp_path / "out" / "%06d.png"
+    stop = threading.Event()
+
+    def after_three(event: Any) -> None:
+        if event.kind == "frame" and event.frames == 3:
+            stop.set()
+
+    with pytest.raises(Interrupted):
+        enhance(pattern, out, fps="24", progress=after_three, stop=stop, **SMALL)
+    there = sorted(p.name for p in out.parent.glob("0*.png"))
+    assert 3 <= len(there) < 8 and not list(out.parent.glob("*.part"))
+    before = {n: (out.parent / n).stat().st_mtime_ns for n in there}
+    result = enhance(pattern, out, fps="24", **SMALL)
+    assert result.resumed == len(there)
+    assert {n: (out.parent / n).stat().st_mtime_ns for n in there} == before
+    whole = tmp_path / "whole" / "%06d.png"
+    enhance(pattern, whole, fps="24", **SMALL)
+    for name in (f"{i:06}.png" for i in range(1, 9)):
+        assert (whole.parent / name).read_bytes() == (out.parent / name).read_bytes()
+    with pytest.raises(OutputError, match="is not of this job"):
+        enhance(pattern, out, fps="24", **{**SMALL, "scale": 3})
+    enhance(pattern, out, fps="24", overwrite=True, **{**SMALL, "scale": 3})
+    with Image.open(out.parent / "000008.png") as image:
+        assert image.size == (72, 48)

@@ -1,0 +1,223 @@
+"""Numbered pictures as source, as result, or as both, through the same three threads as any video."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vidsr.errors import OptionsError, OutputError
+from vidsr.frames import Frame
+from vidsr.inference.upscaler import Upscaler
+from vidsr.jobs.files import os_errors, sampled_digest, write_atomically
+from vidsr.jobs.progress import Event, Progress
+from vidsr.media import numbered
+from vidsr.media.assemble import assemble, preflight
+from vidsr.media.decode import read_frames
+from vidsr.media.encode import EncoderSettings, SegmentEncoder
+from vidsr.media.frame_files import PICTURE_COLOUR, FrameFiles, frame_format
+from vidsr.media.index import VideoIndex, index_video
+from vidsr.media.probe import probe
+from vidsr.media.source import SourceInfo
+from vidsr.options import EnhanceOptions
+from vidsr.pipeline.segment import run_segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceWork:
+    """One job that reads or writes numbered pictures."""
+
+    info: SourceInfo
+    index: VideoIndex
+    output: Path
+    options: EnhanceOptions
+    upscaler: Upscaler
+    progress: Progress
+    stop: threading.Event | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the result."""
+        return self.options.size.target(self.info.video.width, self.info.video.height, self.upscaler.scale)
+
+    def advance(self, before: int = 0) -> Any:
+        """A callback that reports one more frame, ``before`` of which an earlier run had done."""
+        counter = itertools.count(before + 1)
+        total = len(self.index)
+
+        def one(frame: Frame) -> None:
+            self.progress(Event(kind="frame", frames=next(counter), total_frames=total, resumed_frames=before))
+
+        return one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceResult:
+    """What became of it. ``output`` is the video or the pattern; ``resumed`` frames an earlier run had done."""
+
+    output: Path
+    frames: int
+    resumed: int
+    seconds: float
+    model: str
+    device: str
+    precision: str
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, times in seconds."""
+        return {
+            "output": str(self.output),
+            "frames": self.frames,
+            "resumed_frames": self.resumed,
+            "seconds": round(self.seconds, 3),
+            "model": self.model,
+            "device": self.device,
+            "precision": self.precision,
+            "notes": list(self.notes),
+        }
+
+    def timing_line(self) -> str:
+        """One line about speed."""
+        return f"{self.frames} frames in {self.seconds:.1f} s"
+
+
+def enhance_sequence(
+    source: Path,
+    output: Path | None,
+    options: EnhanceOptions,
+    upscaler: Upscaler,
+    *,
+    progress: Progress,
+    stop: threading.Event | None,
+) -> SequenceResult:
+    """Enhance a numbered sequence or a video into a numbered sequence or a video.
+
+    Raises:
+        OptionsError: numbered pictures without ``--fps``.
+        InputError: the pattern matches nothing, or a number is missing.
+        OutputError: files of the result exist already and are not this job's.
+        Interrupted: ``stop`` was set; a numbered result goes on from there next time.
+    """
+    began = time.perf_counter()
+    info = probe(source, options.colour)
+    if numbered.is_pattern(source):
+        info = numbered.with_rate(info, _rate(options))
+    output = output or _default(source, options, upscaler.scale)
+    index = index_video(info)
+    work = SequenceWork(
+        info=info, index=index, output=output, options=options, upscaler=upscaler, progress=progress, stop=stop
+    )
+    resumed, notes = (_to_files if numbered.is_pattern(output) else _to_video)(work)
+    progress(Event(kind="done", frames=len(index), total_frames=len(index)))
+    return SequenceResult(
+        output=output,
+        frames=len(index),
+        resumed=resumed,
+        seconds=time.perf_counter() - began,
+        model=options.model.model,
+        device=str(upscaler.device),
+        precision=upscaler.precision,
+        notes=(*info.notes, *index.notes, *notes),
+    )
+
+
+def _rate(options: EnhanceOptions) -> Fraction:
+    if options.pictures.fps is None:
+        raise OptionsError("--fps: say how many frames a second the numbered pictures are, for example --fps 24")
+    return Fraction(options.pictures.fps)
+
+
+def _default(source: Path, options: EnhanceOptions, scale: int) -> Path:
+    """A folder beside the sequence's own, with the same file names."""
+    tag = f"x{options.size.scale or scale:g}"
+    folder = source.absolute().parent
+    return folder.with_name(f"{folder.name}.{tag}") / source.name
+
+
+def _to_video(work: SequenceWork) -> tuple[int, tuple[str, ...]]:
+    if work.output.exists() and not work.options.output.overwrite:
+        raise OutputError(f"{work.output}: exists already; use --overwrite to replace it")
+    settings = EncoderSettings.for_source(work.info.video, work.options.encode, work.size)
+    notes = preflight(work.info, settings, work.output, work.options)
+    with tempfile.TemporaryDirectory(dir=work.output.absolute().parent, prefix=f".{work.output.name}.") as folder:
+        part = Path(folder) / "segment.nut"
+        with SegmentEncoder(part, settings) as encoder:
+            upscale = work.upscaler.stream(work.size, settings.format.frames, settings.format.colour)
+            frames = read_frames(work.info, 0, None, work.index)
+            run_segment(frames, upscale, encoder, on_frame=work.advance(), stop=work.stop)
+        assemble(work.info, work.index, [part], work.output, work.options, settings)
+    return 0, notes
+
+
+def _to_files(work: SequenceWork) -> tuple[int, tuple[str, ...]]:
+    """Frames that an earlier run of the same job wrote are kept; the others follow."""
+    source = Path(work.info.path)
+    first = numbered.find(source).first if numbered.is_pattern(source) else 1
+    format = frame_format(work.output, work.info.video, work.options.encode.bit_depth)
+    sink = FrameFiles(work.output, first=first, quality=work.options.pictures.picture_quality)
+    folder = work.output.parent
+    with os_errors("making", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    done = _done_before(work, sink)
+    _write_times(work)
+    upscale = work.upscaler.stream(work.size, format, PICTURE_COLOUR)
+    frames = read_frames(work.info, done, None, work.index)
+    run_segment(frames, upscale, sink, on_frame=work.advance(done), stop=work.stop)
+    return done, _notes(work)
+
+
+def _done_before(work: SequenceWork, sink: FrameFiles) -> int:
+    """How many frames from the first on are there from this very job.
+
+    Raises:
+        OutputError: a file of the result exists and is another job's.
+    """
+    state = work.output.with_name(f".{work.output.name.replace('%', '')}.vidsr.json")
+    key = _key(work)
+    ours = state.exists() and json.loads(state.read_text()).get("key") == key
+    if ours and not work.options.output.overwrite:
+        return next((n for n in range(len(work.index)) if not sink.path_of(n).exists()), len(work.index))
+    taken = next((p for p in map(sink.path_of, range(len(work.index))) if p.exists()), None)
+    if taken is not None and not work.options.output.overwrite:
+        raise OutputError(f"{taken}: exists already and is not of this job; use --overwrite to replace such files")
+    if taken is not None:
+        for number in range(len(work.index)):
+            sink.path_of(number).unlink(missing_ok=True)
+    write_atomically(state, json.dumps({"schema": 1, "key": key}).encode())
+    return 0
+
+
+def _key(work: SequenceWork) -> str:
+    """A digest of all that decides the frames: source, options, weights."""
+    source = Path(work.info.path)
+    if numbered.is_pattern(source):
+        files = numbered.find(source)
+        known = [numbered.name_of(source, n).stat() for n in range(files.first, files.first + files.count)]
+        origin: Any = [[s.st_size, s.st_mtime_ns] for s in known]
+    else:
+        origin = sampled_digest(source)
+    told = work.options.to_json()
+    told.pop("output")
+    weights = str(getattr(work.upscaler.model, "sha256", ""))
+    return hashlib.sha256(json.dumps([origin, told, weights], sort_keys=True).encode()).hexdigest()
+
+
+def _write_times(work: SequenceWork) -> None:
+    """The time of every frame in milliseconds, in the format that mkvmerge calls timestamps v2."""
+    base = work.index.time_base * 1000
+    lines = ["# timestamp format v2", *(f"{float((p - work.index.pts[0]) * base):.6f}" for p in work.index.pts)]
+    write_atomically(work.output.with_name("timestamps.txt"), ("\n".join(lines) + "\n").encode())
+
+
+def _notes(work: SequenceWork) -> tuple[str, ...]:
+    others = [s.kind for s in work.info.streams if s.index != work.info.video.stream_index]
+    lost = (f"numbered pictures hold no {', '.join(sorted(set(others)))}",) if others else ()
+    return (*lost, "frame times are in timestamps.txt beside the pictures")
