@@ -17,6 +17,14 @@ from tests.clips import ClipFactory
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Jobs of tests are registered here, not in the user's state folder."""
+    folder = tmp_path_factory.mktemp("state")
+    os.environ["VIDSR_STATE"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> ClipFactory:
     """``clips("basic")`` is the path of a named clip of tests/clips.py. Treat clips as read-only."""

@@ -19,6 +19,8 @@ from typing import Any, ClassVar
 from vidsr.errors import OptionsError
 
 CODECS = ("h264", "hevc", "av1", "vp9", "ffv1", "prores", "h264_nvenc", "hevc_nvenc", "av1_nvenc")
+ENGINES = ("local", "ray")
+PROGRESS_FORMATS = ("bar", "json", "none")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
@@ -284,6 +286,57 @@ class PictureOptions(Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions(Checked):
+    """How the work is cut up, shared out and watched. Only ``segment_frames`` shapes the result."""
+
+    title: ClassVar[str] = "Job"
+
+    segment_frames: int = opt(
+        256, "Frames per segment at most; an interruption loses at most the segment in work.", between=(2, 65536)
+    )
+    restart: bool = opt(False, "Begin the job anew, even if an earlier run left finished segments.", "--restart")
+    keep_segments: bool = opt(
+        False, "Keep the job folder with its segments when the result is there.", "--keep-segments"
+    )
+    keep_going: bool = opt(False, "When a segment fails, do the others before stopping.", "--keep-going")
+    workers: int | None = opt(
+        None, "Worker processes: one for each device if not given; on a CPU, more need more cores.", between=(1, 1024)
+    )
+    devices: str | None = opt(
+        None, "Devices to share the segments out to, for example cuda:0,cuda:1; all GPUs if not given.", metavar="LIST"
+    )
+    threads: int | None = opt(
+        None, "CPU threads for each worker's network; the cores are shared out if not given.", between=(1, 1024)
+    )
+    engine: str = opt("local", "Who does the segments: processes on this machine, or a Ray cluster.", choices=ENGINES)
+    address: str | None = opt(
+        None, "Address of the Ray cluster: auto or HOST:PORT; Ray is started on this machine if not given."
+    )
+    ship: bool | None = opt(
+        None,
+        "Send source and segments through Ray's object store; done where workers cannot see the files if not given.",
+        "--ship/--no-ship",
+    )
+    progress_format: str = opt(
+        "bar", "A bar on stderr, or one JSON line per event on stdout.", "--progress", choices=PROGRESS_FORMATS
+    )
+
+    def faults(self) -> Iterator[str]:
+        """As :meth:`Checked.faults`, and that Ray's options come with Ray."""
+        yield from Checked.faults(self)
+        if self.engine != "ray":
+            for flag, value in (("--address", self.address), ("--ship", self.ship)):
+                if value is not None:
+                    yield f"{flag} needs --engine ray"
+        if self.devices is not None and not all(re.fullmatch(r"cpu|mps|cuda(:\d+)?", d) for d in self.device_list()):
+            yield f"--devices {self.devices}: write a list such as cuda:0,cuda:1"
+
+    def device_list(self) -> tuple[str, ...]:
+        """The devices of ``devices``, empty if none are given."""
+        return tuple(part.strip() for part in self.devices.split(",")) if self.devices is not None else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnhanceOptions:
     """All options of ``vidsr enhance``, in their groups."""
 
@@ -295,6 +348,7 @@ class EnhanceOptions:
     output: OutputOptions = field(default_factory=OutputOptions)
     pictures: PictureOptions = field(default_factory=PictureOptions)
     source: SourceOptions = field(default_factory=SourceOptions)
+    jobs: JobOptions = field(default_factory=JobOptions)
 
     def check(self) -> EnhanceOptions:
         """Return self, or raise one error that lists every fault.

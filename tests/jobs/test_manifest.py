@@ -43,6 +43,7 @@ def manifest(frames: int = 100, segment_frames: int = 30, finished: dict[int, Fi
         binding=binding(),
         frames=frames,
         segment_frames=segment_frames,
+        encoder_threads=2,
         created=1.5,
         finished=finished or {},
     )

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from vidsr.cli.options import GroupedCommand, with_options
-from vidsr.cli.progress import Bar
+from vidsr.cli.progress import reporter
 from vidsr.options import EnhanceOptions
 
 EXAMPLES = """
@@ -26,6 +22,9 @@ Examples:
   vidsr enhance photo.jpg
   vidsr enhance textures/ --tileable --power-of-two
   vidsr enhance frames/%06d.png --fps 24 -o film.mkv
+  vidsr enhance film.mkv --devices cuda:0,cuda:1
+
+An interrupted job goes on where it ended: run the same command again.
 
 The result is printed on stdout, everything else on stderr.
 """
@@ -53,28 +52,20 @@ def enhance(
     options: EnhanceOptions,
 ) -> None:
     """Enlarge a video or pictures with ESRGAN, keeping sound, subtitles, timing, colour and metadata."""
+    run_enhance(source, output, options, as_json=as_json, quiet=quiet)
+
+
+def run_enhance(source: Path, output: Path | None, options: EnhanceOptions, *, as_json: bool, quiet: bool) -> None:
+    """Enhance with progress and signals as on the command line, and print the result."""
     from vidsr.jobs.dispatch import enhance as run
+    from vidsr.jobs.stop import stop_on_signals
 
-    with Bar(quiet=quiet) as bar, stop_on_signals() as stop:
-        result = run(source, output, options=options, progress=bar, stop=stop)
-    if not quiet:
+    style = "none" if quiet else options.jobs.progress_format
+    with reporter(style) as progress, stop_on_signals() as stop:
+        result = run(source, output, options=options, progress=progress, stop=stop)
+    if style == "bar":
         typer.echo(f"vidsr: {result.timing_line()}", err=True)
-    typer.echo(json.dumps(result.to_json()) if as_json else str(result.output))
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that the first SIGINT or SIGTERM sets; the second one ends the work at once."""
-    stop = threading.Event()
-
-    def handle(number: int, frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    if style == "json":
+        typer.echo(json.dumps({"event": "result", **result.to_json()}))
+    else:
+        typer.echo(json.dumps(result.to_json()) if as_json else str(result.output))

@@ -1,13 +1,17 @@
-"""Progress for a person: a tqdm bar and plain lines, all on stderr."""
+"""Progress for a person, a tqdm bar and plain lines on stderr; or for a program, JSON lines on stdout."""
 
 from __future__ import annotations
 
+import json
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
 
-from vidsr.jobs.progress import Event
+from vidsr.jobs.progress import Event, Progress
 
 
 class Bar:
@@ -56,3 +60,31 @@ class Bar:
                 smoothing=0.1,
             )
         self._bar.update(event.frames - self._bar.n)
+
+
+class JsonLines:
+    """Prints one JSON object per event on stdout; frame counts at most ten times a second, and always the last."""
+
+    EVERY_SECONDS = 0.1
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Print one event."""
+        now = time.monotonic()
+        if event.kind == "frame":
+            if now - self._last < self.EVERY_SECONDS and event.frames < event.total_frames:
+                return
+            self._last = now
+        print(json.dumps(event.to_json()), flush=True)
+
+
+@contextmanager
+def reporter(style: str) -> Iterator[Progress]:
+    """Where events go for ``--progress``: "bar", "json", or "none", which still shows warnings."""
+    if style == "json":
+        yield JsonLines()
+        return
+    with Bar(quiet=style == "none") as bar:
+        yield bar

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vidsr.errors import InputError, Interrupted, OutputError
 from vidsr.jobs.progress import Event, Progress, silent
+from vidsr.jobs.stop import Stop
 from vidsr.media import numbered
 from vidsr.media.pictures import FORMATS, is_picture
 from vidsr.options import EnhanceOptions, default_output
@@ -38,7 +39,7 @@ def enhance(
     *,
     options: EnhanceOptions | None = None,
     progress: Progress = silent,
-    stop: threading.Event | None = None,
+    stop: Stop | threading.Event | None = None,
     **flat: Any,
 ) -> Result:
     """Enlarge a video, a picture, a folder of pictures, or numbered pictures such as ``frames/%06d.png``.
@@ -49,13 +50,15 @@ def enhance(
             a pattern, or a video's name.
         options: all options; or give them by name: ``enhance("clip.mp4", scale=2, codec="hevc")``.
         progress: called with an :class:`~vidsr.jobs.progress.Event` for all that happens, in the caller's thread.
-        stop: set it from another thread or a signal handler to end the work; ``Interrupted`` is raised then.
+        stop: set it from another thread or a signal handler to end the work; ``Interrupted`` is raised then. A
+            :class:`~vidsr.jobs.stop.Stop` can also wait for what is in work.
 
     Raises:
         VidsrError: a subclass says what is wrong with the source, output, options, model or device. Nothing
             half-written is left under the output's name.
     """
     chosen = (options or EnhanceOptions.from_flat(flat)).check()
+    stop = Stop.of(stop)
     path = Path(source)
     target = None if output is None else Path(output)
     kind = kind_of(path, target)
@@ -63,11 +66,11 @@ def enhance(
         from vidsr.jobs.runner import enhance as enhance_video
 
         return enhance_video(source, output, options=chosen, progress=progress, stop=stop)
-    heard = _stopping(progress, stop)
+    heard = _stopping(progress, stop.soft)
     if kind == "numbered":
         from vidsr.jobs.sequence import enhance_sequence
 
-        return enhance_sequence(path, target, chosen, _upscaler(chosen), progress=progress, stop=stop)
+        return enhance_sequence(path, target, chosen, _upscaler(chosen), progress=progress, stop=stop.soft)
     if kind == "folder":
         return _folder(path, target, chosen, heard)
     return _picture(path, target, chosen, heard)
@@ -91,12 +94,12 @@ def _upscaler(options: EnhanceOptions) -> Upscaler:
     return Upscaler(options.model)
 
 
-def _stopping(progress: Progress, stop: threading.Event | None) -> Progress:
+def _stopping(progress: Progress, stop: threading.Event) -> Progress:
     """``progress`` that ends the work between two pictures once ``stop`` is set."""
 
     def heard(event: Event) -> None:
         progress(event)
-        if stop is not None and stop.is_set() and event.kind == "frame":
+        if stop.is_set() and event.kind == "frame":
             raise Interrupted("stopped; the pictures that are done are kept, the same command does the others")
 
     return heard

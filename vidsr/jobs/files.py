@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from vidsr.errors import DiskFullError, JobError
+
+WORK_PREFIX = ".work-"
 
 
 @contextmanager
@@ -52,6 +56,20 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def working_folder(parent: Path) -> Iterator[Path]:
+    """A folder of this process's own inside ``parent``, removed at the end with all that is still in it.
+
+    Two processes that work at the same file, since one took the other for dead, never write into one another's.
+    """
+    with os_errors("making a folder in", parent):
+        folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

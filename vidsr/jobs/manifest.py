@@ -6,6 +6,7 @@ Only the runner writes it, in one atomic step per change. Whatever a process rea
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import time
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from vidsr.jobs.plan import Segment, plan_segments
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
 SEGMENTS_NAME = "segments"
+INDEX_NAME = "index.json"
 
 State = Literal["segments", "assembly", "publishing", "done"]
 
@@ -33,8 +35,10 @@ class SourceIdentity:
     sample: str
 
     @classmethod
-    def of(cls, path: Path) -> SourceIdentity:
-        """The identity of the file at ``path`` now."""
+    def of(cls, path: Path | str) -> SourceIdentity:
+        """The identity of the file at ``path`` now; of a network address (a string) nothing but its name."""
+        if isinstance(path, str):
+            return cls(name=path, size=0, mtime_ns=0, sample=hashlib.blake2b(path.encode()).hexdigest())
         stat = path.stat()
         return cls(name=path.name, size=stat.st_size, mtime_ns=stat.st_mtime_ns, sample=sampled_digest(path))
 
@@ -87,20 +91,32 @@ def _value(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """One finished segment: its file's size and BLAKE2b, and what it took to make it."""
+    """One finished file: its size in bytes and BLAKE2b, and for a segment what it took to make it.
+
+    ``timing`` are the fields of :class:`~vidsr.pipeline.segment.SegmentStats`; ``fallback`` is empty if the
+    segment was made as asked for; ``reused`` frames repeated their predecessor.
+    """
 
     frames: int
     size: int
     blake2: str
     seconds: float
     worker: str = ""
+    device: str = ""
+    precision: str = ""
     fallback: str = ""
+    reused: int = 0
+    timing: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
 class Manifest:
-    """The whole state of a job. ``source`` and ``output`` are absolute paths; ``options`` are all options,
-    as given, so that the job can be resumed from its folder alone."""
+    """The whole state of a job.
+
+    ``source`` and ``output`` are absolute paths; ``options`` are all options, as given, so that the job can be
+    resumed from its folder alone; ``encoder_threads`` is the encoder's thread count in every worker. ``result``
+    is the joined file, with the sampled digest in place of the full one.
+    """
 
     job: str
     source: str
@@ -109,6 +125,7 @@ class Manifest:
     binding: Binding
     frames: int
     segment_frames: int
+    encoder_threads: int
     created: float
     state: State = "segments"
     finished: dict[int, Finished] = field(default_factory=dict)

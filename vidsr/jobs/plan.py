@@ -43,6 +43,11 @@ class Lookaround:
     after: int = 0
     settle: int = 0
 
+    @property
+    def frames(self) -> int:
+        """All frames beyond a segment together."""
+        return self.before + self.after + self.settle
+
     def decoded(self, segment: Segment, frames: int) -> tuple[int, int]:
         """The half-open range of frames to decode for ``segment`` of a source with ``frames`` frames."""
         return max(0, segment.start - self.settle - self.before), min(frames, segment.stop + self.after)

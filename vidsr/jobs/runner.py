@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import tempfile
+import shlex
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vidsr.frames import Frame
-from vidsr.inference.upscaler import Upscaler
+from vidsr.errors import Interrupted, VidsrError
+from vidsr.jobs import store
+from vidsr.jobs.disk import check_disk
+from vidsr.jobs.finish import can_publish, finish
+from vidsr.jobs.job import Job, open_job, prepare
+from vidsr.jobs.lock import JobLock
+from vidsr.jobs.manifest import MANIFEST_NAME, SEGMENTS_NAME
+from vidsr.jobs.orders import Order
+from vidsr.jobs.plan import longest_first
 from vidsr.jobs.progress import Event, Progress, silent
 from vidsr.jobs.result import EnhanceResult
-from vidsr.jobs.target import check_output
-from vidsr.media.assemble import assemble, preflight
-from vidsr.media.container import choose_suffix
-from vidsr.media.decode import read_frames
-from vidsr.media.encode import EncoderSettings, SegmentEncoder
-from vidsr.media.index import index_video
-from vidsr.media.probe import probe
-from vidsr.models.zoo import load_model
-from vidsr.options import EnhanceOptions, default_output
-from vidsr.pipeline.segment import run_segment
+from vidsr.jobs.stop import Stop
+from vidsr.jobs.tracker import Tracker
+from vidsr.jobs.workers import Engine, Inline, Slot, choose_slots
+from vidsr.options import EnhanceOptions
+from vidsr.pipeline.segment import SegmentStats
 
 
 def enhance(
@@ -32,71 +32,156 @@ def enhance(
     *,
     options: EnhanceOptions | None = None,
     progress: Progress = silent,
-    stop: threading.Event | None = None,
+    stop: Stop | threading.Event | None = None,
     **flat: Any,
 ) -> EnhanceResult:
     """Enlarge a video, keeping its sound, timing and colour.
+
+    The work is kept in a folder beside the result, segment by segment: the same call after an interruption of
+    any kind goes on where it ended. The folder goes when the result is there.
 
     Args:
         source: the video file.
         output: where the result goes; beside the source, with a telling name, if not given.
         options: all options; or give them by name: ``enhance("clip.mp4", scale=2, codec="hevc")``.
         progress: called with an :class:`~vidsr.jobs.progress.Event` for all that happens, in the caller's thread.
-        stop: set it from another thread or a signal handler to end the work; ``Interrupted`` is raised then.
+        stop: set it from another thread or a signal handler to end the work; ``Interrupted`` is raised then. A
+            :class:`~vidsr.jobs.stop.Stop` can also wait for the segments in work.
 
     Raises:
         VidsrError: a subclass says what is wrong with the source, output, options, model or device. Nothing is
             left under the output's name.
     """
     begin = time.perf_counter()
-    options = (options or EnhanceOptions.from_flat(flat)).check()
-    source = Path(source)
-    info = probe(source, options.colour)
-    model = load_model(options.model.model)
-    suffix = choose_suffix(info, options.encode.codec)
-    output = Path(output) if output else default_output(source, options.size, model.scale, suffix)
-    check_output(source, output, overwrite=options.output.overwrite)
-    size = options.size.target(info.video.width, info.video.height, model.scale)
-    settings = EncoderSettings.for_source(info.video, options.encode, size)
-    notes = [*info.notes, *preflight(info, settings, output, options)]
-    upscaler = Upscaler(options.model, model=model)
-    progress(Event(kind="stage", text="index"))
-    index = index_video(info)
-    notes += index.notes
-    for note in notes:
-        progress(Event(kind="note", text=note))
-    total = len(index.pts)
-    with _workplace(output) as folder:
-        part = folder / "segment.nut"
-        done = 0
+    stop = Stop.of(stop)
+    chosen = (options or EnhanceOptions.from_flat(flat)).check()
+    order = prepare(Path(source), Path(output) if output else None, chosen)
+    with JobLock(order.folder):
+        try:
+            job = open_job(order, progress)
+        except BaseException:
+            if not (order.folder / MANIFEST_NAME).exists():
+                store.empty(order.folder)  # nothing was begun: leave nothing behind
+            raise
+        try:
+            _run(job, progress, stop)
+        except VidsrError as error:
+            _note_failure(job, error)
+            raise
+    result = _result(job, time.perf_counter() - begin)
+    progress(Event(kind="done", job=job.manifest.job, frames=result.frames, total_frames=result.frames))
+    return result
 
-        def advance(frame: Frame) -> None:
-            nonlocal done
-            done += 1
-            progress(Event(kind="frame", frames=done, total_frames=total))
 
-        with SegmentEncoder(part, settings) as encoder:
-            frames = read_frames(info, 0, None, index)
-            upscale = upscaler.stream(size, settings.format.frames, settings.format.colour)
-            stats = run_segment(frames, upscale, encoder, on_frame=advance, stop=stop)
-        progress(Event(kind="stage", text="assemble"))
-        assemble(info, index, [part], output, options, settings)
-    progress(Event(kind="done", frames=stats.frames, total_frames=total))
-    return EnhanceResult(
-        output=output,
-        frames=stats.frames,
-        seconds=time.perf_counter() - begin,
-        model=options.model.model,
-        device=str(upscaler.device),
-        precision=upscaler.precision,
-        stats=stats,
-        reused_frames=upscaler.stats.reused,
-        notes=(*notes, *upscaler.stats.notes),
+def _run(job: Job, progress: Progress, stop: Stop) -> None:
+    for note in job.notes:
+        progress(Event(kind="note", text=note, job=job.manifest.job))
+    progress(Event(kind="job", text=str(job.order.output), job=job.manifest.job, total_frames=job.manifest.frames))
+    if not can_publish(job):
+        _make_segments(job, progress, stop)
+    stop.check()
+    finish(job, progress)
+
+
+def _make_segments(job: Job, progress: Progress, stop: Stop) -> None:
+    """Have every missing segment made.
+
+    Raises:
+        Interrupted: a stop was wished for before all were made.
+        VidsrError: a segment failed.
+    """
+    missing = job.manifest.missing()
+    if not missing:
+        return
+    (job.folder / SEGMENTS_NAME).mkdir(exist_ok=True)
+    text, worry = check_disk(job.folder, job.settings, job.manifest)
+    progress(Event(kind="warning" if worry else "note", text=text, job=job.manifest.job))
+    # Where every read starts at the beginning, order saves more than balance does.
+    orders = [Order(segment=s) for s in (missing if job.index.linear else longest_first(missing))]
+    slots = _slots(job)[: len(orders)]
+    tracker = Tracker(job, progress, stop, len(slots))
+    engine = _engine(job, slots)
+    with stop.gently():
+        engine.run(orders, stop, tracker)
+    if tracker.failures:
+        job.save()
+        raise _failure(job, tracker)
+    if job.manifest.missing():
+        raise Interrupted(f"stopped; {_how_far(job)}; to go on: {resume_command(job.order.output)}")
+
+
+def _slots(job: Job) -> list[Slot]:
+    gpus = 0
+    if job.order.options.model.device == "auto" and job.order.options.jobs.devices is None:
+        import torch
+
+        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return choose_slots(job.order.options, gpus)
+
+
+def _engine(job: Job, slots: list[Slot]) -> Engine:
+    task = job.task()
+    if job.order.options.jobs.engine == "ray":
+        from vidsr.jobs.cluster import RayEngine
+
+        return RayEngine(task, job.order.options, job.order.model.path)
+    if len(slots) > 1:
+        from vidsr.jobs.local import LocalEngine
+
+        return LocalEngine(task, slots)
+    from vidsr.jobs.work import SegmentWorker
+
+    slot = slots[0]
+    return Inline(SegmentWorker(task, device=slot.device, threads=slot.threads, model=job.order.model))
+
+
+def _failure(job: Job, tracker: Tracker) -> VidsrError:
+    """One error for all failed segments: the class of the first, and the way on."""
+    first = tracker.failures[0]
+    segment = job.manifest.segments()[first.number]
+    more = f" (and {len(tracker.failures) - 1} more)" if len(tracker.failures) > 1 else ""
+    kind = type(first.error())
+    return kind(
+        f"segment {first.number}, frames {segment.start} to {segment.stop - 1}{more}: {first.message}. "
+        f"{_how_far(job)}; to go on: {resume_command(job.order.output)}"
     )
 
 
-@contextmanager
-def _workplace(output: Path) -> Iterator[Path]:
-    """A folder beside the output for the segment: the same disk, so that a rename is all it takes in the end."""
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
-        yield Path(folder)
+def _how_far(job: Job) -> str:
+    return f"{len(job.manifest.finished)} of {len(job.manifest.segments())} segments are done"
+
+
+def resume_command(output: Path) -> str:
+    """The command that goes on with the job of ``output``."""
+    return f"vidsr jobs resume {shlex.quote(str(output))}"
+
+
+def _note_failure(job: Job, error: VidsrError) -> None:
+    """Keep the error with the job, where that is still possible: the disk may be the one that failed."""
+    job.journal.log(str(error))
+    if isinstance(error, Interrupted) or not job.folder.exists():
+        return
+    job.manifest.error = str(error)
+    try:
+        job.save()
+    except VidsrError:
+        return
+
+
+def _result(job: Job, seconds: float) -> EnhanceResult:
+    finished = [job.manifest.finished[number] for number in sorted(job.manifest.finished)]
+    stats = sum((SegmentStats(**f.timing) for f in finished), SegmentStats())  # type: ignore[arg-type]
+    fallbacks = tuple(
+        f"segment {number} was made {f.fallback}" for number, f in sorted(job.manifest.finished.items()) if f.fallback
+    )
+    return EnhanceResult(
+        output=job.order.output,
+        frames=job.manifest.frames,
+        seconds=seconds,
+        model=job.order.options.model.model,
+        device=", ".join(sorted({f.device for f in finished})),
+        precision=", ".join(sorted({f.precision for f in finished})),
+        stats=stats,
+        reused_frames=sum(f.reused for f in finished),
+        notes=(*job.notes, *fallbacks),
+    )

@@ -206,6 +206,7 @@ def _key(work: SequenceWork) -> str:
         origin = sampled_digest(source)
     told = work.options.to_json()
     told.pop("output")
+    told.pop("jobs")
     weights = str(getattr(work.upscaler.model, "sha256", ""))
     return hashlib.sha256(json.dumps([origin, told, weights], sort_keys=True).encode()).hexdigest()
 

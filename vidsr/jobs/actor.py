@@ -1,0 +1,108 @@
+"""What runs on a Ray node: one worker with its model loaded, and the files it was sent if it cannot see ours.
+
+Nothing here imports Ray at module level: the class is made an actor by :mod:`vidsr.jobs.cluster`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vidsr.errors import VidsrError
+from vidsr.jobs.manifest import INDEX_NAME, SEGMENTS_NAME
+from vidsr.jobs.orders import Failed, News, Order, Task, news_to_json
+from vidsr.jobs.stop import Stop
+from vidsr.jobs.work import SegmentWorker, is_visible
+from vidsr.jobs.workers import make
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipment:
+    """A job's files in Ray's object store, each as references to pieces in order."""
+
+    source_name: str
+    source: Sequence[Any]
+    model_name: str
+    model: Sequence[Any]
+    index: Sequence[Any]
+
+
+class SegmentActor:
+    """Makes segments on one node.
+
+    It may be restarted anywhere at any time by Ray, so that :meth:`make` prepares whatever it finds missing.
+    ``news`` is a ``ray.util.queue.Queue``.
+    """
+
+    def __init__(self, task: dict[str, Any], device: str, threads: int, news: Any, always_ship: bool) -> None:
+        self._task = Task(**task)
+        self._device = device
+        self._threads = threads
+        self._news = news
+        self._always_ship = always_ship
+        self._worker: SegmentWorker | None = None
+        self._shipped: Path | None = None
+
+    def arrive(self) -> dict[str, Any]:
+        """Load what takes long to load, and say which encoder build is here."""
+        from vidsr.jobs.work import describe_encoder
+
+        return {"encoder": describe_encoder(self._task), "node": os.uname().nodename}
+
+    def make(self, order: dict[str, Any], shipment: Shipment | None) -> dict[str, Any]:
+        """Make one segment; its news, with the segment's bytes where the job folder cannot be seen from here.
+
+        ``{"unseen": True}`` asks for the same order again with a shipment.
+        """
+        wanted = Order.from_json(order)
+        try:
+            if self._worker is None:
+                if shipment is None and (self._always_ship or not is_visible(self._task)):
+                    return {"unseen": True, "order": order}
+                self._worker = self._prepare(shipment)
+        except VidsrError as error:
+            return news_to_json(Failed.of(wanted.segment.number, error))
+        answer = news_to_json(make(self._worker, wanted, Stop(), self._report))
+        if self._shipped is not None and answer["news"] == "Made":
+            path = self._shipped / SEGMENTS_NAME / wanted.segment.file_name
+            answer["data"] = path.read_bytes()
+            path.unlink()
+        return answer
+
+    def leave(self) -> None:
+        """Remove the files that were sent here."""
+        if self._shipped is not None:
+            shutil.rmtree(self._shipped, ignore_errors=True)
+
+    def _report(self, news: News) -> None:
+        self._news.put(news_to_json(news))
+
+    def _prepare(self, shipment: Shipment | None) -> SegmentWorker:
+        task = self._task
+        if shipment is not None and (self._always_ship or not is_visible(task)):
+            task = self._unpack(shipment)
+        return SegmentWorker(task, device=self._device, threads=self._threads, name=os.uname().nodename)
+
+    def _unpack(self, shipment: Shipment) -> Task:
+        """Write the shipment into a folder of this node and point the task at it."""
+        import ray
+
+        folder = Path(tempfile.mkdtemp(prefix=f"vidsr-{self._task.job}-"))
+        self._shipped = folder
+        (folder / SEGMENTS_NAME).mkdir()
+        files = ((shipment.source_name, shipment.source), (INDEX_NAME, shipment.index))
+        for name, pieces in (*files, (shipment.model_name, shipment.model)):
+            with (folder / name).open("wb") as file:
+                for piece in pieces:
+                    file.write(ray.get(piece))
+        options = {**self._task.options}
+        options["model"] = {**options["model"], "model": str(folder / shipment.model_name)}
+        return dataclasses.replace(
+            self._task, source=str(folder / shipment.source_name), folder=str(folder), options=options
+        )

@@ -1,0 +1,73 @@
+"""What happens to a segment's frames besides the network: filters before it and steps after it, from the options.
+
+Everything is chosen by name and plain parameters of :class:`~vidsr.options.EnhanceOptions`, which travel with
+every order; so a segment is composed in the same way by whichever worker makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from vidsr.frames import Frame
+from vidsr.jobs.plan import Lookaround, Segment
+from vidsr.media.source import SourceInfo
+from vidsr.options import EnhanceOptions
+from vidsr.pipeline.segment import Upscale
+
+if TYPE_CHECKING:
+    from vidsr.inference.stream import PostStep
+
+ReadFrames = Callable[[int, int], Iterator[Frame]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """Filters ahead of the network, in order, and steps after it; ``lookaround`` is what they need together."""
+
+    before: Sequence[Upscale] = ()
+    after: Sequence[PostStep] = ()
+    lookaround: Lookaround = field(default_factory=Lookaround)
+
+    def source(self, read: ReadFrames, segment: Segment, frames: int) -> Iterator[Frame]:
+        """The frames that go through the network for ``segment``: decoded with their surroundings, filtered, cut.
+
+        ``read(first, stop)`` decodes a half-open range of a source that has ``frames`` frames.
+        """
+        first, stop = self.lookaround.decoded(segment, frames)
+        low, high = self.lookaround.computed(segment)
+        streams = [read(first, stop)]
+        for filter_ in self.before:
+            streams.append(filter_(streams[-1]))
+        try:
+            yield from islice(streams[-1], low - first, high - first)
+        finally:
+            _close(streams)
+
+    def result(self, upscale: Upscale, segment: Segment) -> Upscale:
+        """``upscale`` without the frames that only served to settle the steps after the network."""
+        low, _ = self.lookaround.computed(segment)
+
+        def cut(frames: Iterator[Frame]) -> Iterator[Frame]:
+            stream = upscale(frames)
+            try:
+                yield from islice(stream, segment.start - low, None)
+            finally:
+                _close([stream])
+
+        return cut
+
+
+def _close(streams: Sequence[Iterator[Frame]]) -> None:
+    """End generators in the thread that runs them, the last one first, so that decoders are freed there."""
+    for stream in reversed(streams):
+        close = getattr(stream, "close", None)
+        if close is not None:
+            close()
+
+
+def compose(options: EnhanceOptions, info: SourceInfo) -> Chain:
+    """The chain that these options ask for on this source."""
+    return Chain()

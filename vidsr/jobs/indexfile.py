@@ -1,0 +1,47 @@
+"""The index of a source, kept in the job folder: a second pass over a long recording would cost hours."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vidsr.errors import JobError
+from vidsr.jobs.files import write_atomically
+from vidsr.jobs.manifest import INDEX_NAME
+from vidsr.media.index import VideoIndex
+
+
+def save_index(index: VideoIndex, folder: Path) -> None:
+    """Write an index into a job folder.
+
+    Raises:
+        DiskFullError, JobError: it cannot be written.
+    """
+    data = dataclasses.asdict(index)
+    data["time_base"] = str(index.time_base)
+    data["shifts"] = [str(shift) for shift in index.shifts]
+    write_atomically(folder / INDEX_NAME, json.dumps(data, separators=(",", ":")).encode())
+
+
+def load_index(folder: Path) -> VideoIndex:
+    """The index that :func:`save_index` wrote.
+
+    Raises:
+        JobError: it is missing or damaged.
+    """
+    path = folder / INDEX_NAME
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values = {key: _tuples(value) for key, value in data.items()}
+        values["time_base"] = Fraction(data["time_base"])
+        values["shifts"] = tuple(Fraction(shift) for shift in data["shifts"])
+        return VideoIndex(**values)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise JobError(f"{path} is missing or damaged ({error}); begin the job anew with --restart") from error
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,287 @@
+"""A job while it is at work: what was asked for, opened, checked, and tied to its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vidsr import __version__
+from vidsr.errors import InputError, JobError
+from vidsr.jobs import store
+from vidsr.jobs.files import WORK_PREFIX, os_errors, sampled_digest
+from vidsr.jobs.indexfile import load_index, save_index
+from vidsr.jobs.journal import Journal
+from vidsr.jobs.lock import LOCK_NAME
+from vidsr.jobs.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity
+from vidsr.jobs.orders import Task
+from vidsr.jobs.progress import Event, Progress
+from vidsr.jobs.target import check_output
+from vidsr.media.assemble import preflight
+from vidsr.media.build import encoder_build
+from vidsr.media.container import choose_suffix
+from vidsr.media.encode import EncoderSettings
+from vidsr.media.index import VideoIndex, index_video
+from vidsr.media.prepare import prepare as settle
+from vidsr.media.probe import probe
+from vidsr.media.source import SourceInfo
+from vidsr.models.checkpoint import LoadedModel
+from vidsr.models.zoo import load_model
+from vidsr.options import EnhanceOptions, default_output
+
+#: Options that say where and how the work is done, not what comes out; they may change between two runs of a job.
+#: The model is bound by the digest of its weights, wherever the file lies.
+FREE_OPTIONS = frozenset({"model.model", "model.device", "model.batch", "output.overwrite"})
+BOUND_JOB_OPTIONS = frozenset({"jobs.segment_frames"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An order to enhance that passed all checks which cost no work."""
+
+    output: Path
+    options: EnhanceOptions
+    info: SourceInfo
+    model: LoadedModel
+    settings: EncoderSettings
+    binding: Binding
+    notes: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The job's folder."""
+        return store.job_folder(self.output)
+
+    @property
+    def source(self) -> str:
+        """The source's absolute path, or its address."""
+        return self.info.path if isinstance(self.info.path, str) else str(self.info.path.absolute())
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """A prepared order with its manifest and its index; the folder's lock is held."""
+
+    order: Prepared
+    manifest: Manifest
+    index: VideoIndex
+    journal: Journal
+    settings: EncoderSettings
+    notes: tuple[str, ...]
+    resumed_frames: int = 0
+    begun: float = field(default_factory=time.perf_counter)
+
+    @property
+    def folder(self) -> Path:
+        """The job's folder."""
+        return self.order.folder
+
+    def save(self) -> None:
+        """Write the manifest."""
+        self.manifest.save(self.folder)
+
+    def segment_paths(self) -> list[Path]:
+        """The files of all segments, in order."""
+        return [self.folder / SEGMENTS_NAME / segment.file_name for segment in self.manifest.segments()]
+
+    def task(self) -> Task:
+        """What workers need to know of the job. The codec is the one chosen here, whatever else a worker has."""
+        options = self.order.options
+        encode = dataclasses.replace(options.encode, codec=self.settings.codec)
+        return Task(
+            job=self.manifest.job,
+            source=self.manifest.source,
+            folder=str(self.folder),
+            options=dataclasses.replace(options, encode=encode).to_json(),
+            model_sha256=self.order.binding.model_sha256,
+            encoder=self.order.binding.encoder,
+            encoder_threads=self.manifest.encoder_threads,
+        )
+
+
+def bound_options(options: EnhanceOptions) -> dict[str, Any]:
+    """The options that shape the result, as ``group.field`` → value."""
+    flat = {f"{group}.{name}": value for group, values in options.to_json().items() for name, value in values.items()}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in flat.items()
+        if name not in FREE_OPTIONS and (not name.startswith("jobs.") or name in BOUND_JOB_OPTIONS)
+    }
+
+
+def prepare(source: Path, output: Path | None, options: EnhanceOptions) -> Prepared:
+    """Probe the source, load the model, settle the output and try its header.
+
+    Raises:
+        VidsrError: something is wrong with the source, the output, the options or the model.
+    """
+    info = probe(source, options.colour, options.source)
+    model = load_model(options.model.model)
+    if Path(options.model.model).is_file():
+        # Workers, and a later resume, may stand in another folder.
+        named = dataclasses.replace(options.model, model=str(Path(options.model.model).absolute()))
+        options = dataclasses.replace(options, model=named)
+    suffix = choose_suffix(info, options.encode.codec)
+    output = (output or default_output(source, options.size, model.scale, suffix)).absolute()
+    overwrite = options.output.overwrite or is_published(output)
+    check_output(source, output, overwrite=overwrite)
+    settled = settle(info, options, model.scale)
+    notes = preflight(settled.info, settled.settings, output, options)
+    binding = Binding(
+        source=SourceIdentity.of(info.path),
+        options=bound_options(options),
+        model=options.model.model,
+        model_sha256=model.sha256,
+        encoder=encoder_build(settled.settings.codec),
+        vidsr=__version__,
+    )
+    return Prepared(
+        output=output,
+        options=options,
+        info=settled.info,
+        model=model,
+        settings=settled.settings,
+        binding=binding,
+        notes=tuple(dict.fromkeys((*settled.notes, *notes))),
+    )
+
+
+def is_published(output: Path) -> bool:
+    """Whether ``output`` is the result of a job that was ended between naming it and tidying up."""
+    folder = store.job_folder(output)
+    if not (output.is_file() and (folder / MANIFEST_NAME).is_file()):
+        return False
+    try:
+        manifest = Manifest.load(folder)
+    except JobError:
+        return False
+    if manifest.state != "publishing" or manifest.result is None:
+        return False
+    return sampled_digest(output) == manifest.result.blake2
+
+
+def open_job(order: Prepared, progress: Progress) -> Job:
+    """Resume the job of ``order`` if its folder holds one, else begin it. The folder's lock must be held.
+
+    Raises:
+        JobError: the folder holds a job that was begun with something else, or is damaged.
+        InputError, DecodeError: the source cannot be indexed.
+    """
+    folder = order.folder
+    journal = Journal(folder)
+    if order.options.jobs.restart or not (folder / MANIFEST_NAME).exists():
+        _clear_remains(folder)
+        job = _begin(order, journal, progress)
+    else:
+        job = _resume(order, journal, progress)
+    store.remember(folder)
+    return job
+
+
+def _begin(order: Prepared, journal: Journal, progress: Progress) -> Job:
+    progress(Event(kind="stage", text="index"))
+    index = index_video(order.info)
+    with os_errors("making a folder in", order.folder):
+        (order.folder / SEGMENTS_NAME).mkdir(exist_ok=True)
+    save_index(index, order.folder)
+    manifest = Manifest(
+        job=store.job_id(order.folder),
+        source=order.source,
+        output=str(order.output),
+        options=order.options.to_json(),
+        binding=order.binding,
+        frames=len(index),
+        segment_frames=order.options.jobs.segment_frames,
+        encoder_threads=order.settings.threads,
+        created=time.time(),
+    )
+    manifest.save(order.folder)
+    journal.log(f"begun: {order.source} to {order.output}, {len(index)} frames, {len(manifest.segments())} segments")
+    return Job(
+        order=order,
+        manifest=manifest,
+        index=index,
+        journal=journal,
+        settings=order.settings,
+        notes=(*order.notes, *index.notes),
+    )
+
+
+def _resume(order: Prepared, journal: Journal, progress: Progress) -> Job:
+    folder = order.folder
+    manifest = Manifest.load(folder)
+    changes = manifest.binding.changes(order.binding)
+    if changes:
+        raise JobError(
+            f"{folder.name} was begun with something else: {'; '.join(changes)}. "
+            "Change it back to resume, or give --restart to begin anew"
+        )
+    index = load_index(folder)
+    if len(index) != manifest.frames:
+        raise JobError(f"{folder}: its index has {len(index)} frames, its manifest {manifest.frames}; use --restart")
+    for stale in (folder / SEGMENTS_NAME).glob(f"{WORK_PREFIX}*"):
+        _remove_tree(stale)
+    bad = manifest.check_files(folder)
+    if bad and manifest.state != "publishing":
+        numbers = ", ".join(map(str, bad))
+        progress(Event(kind="warning", text=f"segments damaged or missing, they are done again: {numbers}"))
+        journal.log(f"damaged or missing: segments {numbers}")
+    # The paths may have moved; what they lead to is the same, as just checked.
+    manifest.source, manifest.output = order.source, str(order.output)
+    manifest.options, manifest.error = order.options.to_json(), None
+    total = len(manifest.segments())
+    text = f"resuming: {len(manifest.finished)} of {total} segments done"
+    progress(Event(kind="note", text=text))
+    journal.log(text)
+    return Job(
+        order=order,
+        manifest=manifest,
+        index=index,
+        journal=journal,
+        settings=dataclasses.replace(order.settings, threads=manifest.encoder_threads),
+        notes=(*order.notes, *index.notes),
+        resumed_frames=manifest.frames_done(),
+    )
+
+
+def _clear_remains(folder: Path) -> None:
+    """Empty a folder for a new job, keeping its lock."""
+    with os_errors("clearing", folder):
+        for entry in _ours(folder):
+            if entry.is_dir():
+                _remove_tree(entry)
+            else:
+                entry.unlink()
+
+
+def _ours(folder: Path) -> Iterator[Path]:
+    # The manifest first: without it nothing else in the folder counts.
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name != MANIFEST_NAME):
+        if store.is_ours(entry) and entry.name != LOCK_NAME:
+            yield entry
+
+
+def _remove_tree(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def source_unchanged(job: Job) -> None:
+    """Check by size and time of change that the source is still the one that the job began with.
+
+    Raises:
+        InputError: it is not.
+    """
+    identity = job.manifest.binding.source
+    if isinstance(job.order.info.path, str):
+        return  # an address has no time of change
+    try:
+        stat = job.order.info.path.stat()
+    except OSError as error:
+        raise InputError(f"{job.order.source} is gone: {error.strerror}; put it back and resume") from error
+    if (stat.st_size, stat.st_mtime_ns) != (identity.size, identity.mtime_ns):
+        raise InputError(f"{job.order.source} was changed while the job ran; put the old file back, or use --restart")

@@ -1,0 +1,129 @@
+"""The runner's ear: turns the news of workers into the manifest, events, the log and the status."""
+
+from __future__ import annotations
+
+from vidsr.errors import InputError
+from vidsr.jobs.disk import check_disk
+from vidsr.jobs.files import human_seconds
+from vidsr.jobs.job import Job, source_unchanged
+from vidsr.jobs.journal import Status
+from vidsr.jobs.manifest import Finished
+from vidsr.jobs.orders import Failed, Made, News, Progressed, Remark
+from vidsr.jobs.progress import Event, Progress, SpeedMeter
+from vidsr.jobs.stop import Stop
+from vidsr.jobs.workers import HOPELESS_KINDS
+
+
+class Tracker:
+    """Follows the segments of one run of a job. It is the only writer of the job's state."""
+
+    def __init__(self, job: Job, progress: Progress, stop: Stop, workers: int) -> None:
+        self.failures: list[Failed] = []
+        self._job = job
+        self._progress = progress
+        self._stop = stop
+        self._in_work: dict[int, int] = {}
+        self._meter = SpeedMeter(job.manifest.frames_done(), _past_speed(job, workers))
+        self._said_stopping = False
+        self._worried = False
+        self._show(now=True)
+
+    def __call__(self, news: News) -> None:
+        """Take one piece of news; in the runner's thread only.
+
+        Raises:
+            DiskFullError, JobError: the manifest cannot be written.
+        """
+        match news:
+            case Progressed(number=number, frames=frames):
+                self._in_work[number] = frames
+                self._show()
+            case Made(number=number, finished=finished):
+                self._made(number, finished)
+            case Failed():
+                self._failed(news)
+            case Remark(text=text, warning=warning):
+                self._job.journal.log(text)
+                self._progress(Event(kind="warning" if warning else "note", text=text, job=self._job.manifest.job))
+        if self._stop.soft.is_set() and not self._said_stopping:
+            self._say_stopping()
+
+    def _made(self, number: int, finished: Finished) -> None:
+        try:
+            source_unchanged(self._job)
+        except InputError as error:
+            self._failed(Failed.of(number, error))
+            return
+        manifest = self._job.manifest
+        manifest.finished[number] = finished
+        self._in_work.pop(number, None)
+        self._job.save()
+        how = f", {finished.fallback}" if finished.fallback else ""
+        by = f" by worker {finished.worker}" if finished.worker else ""
+        self._job.journal.log(f"segment {number} done: {finished.frames} frames in {finished.seconds:.1f} s{how}{by}")
+        self._show(now=True)
+        done = manifest.frames_done()
+        event = Event(kind="segment", segment=number, job=manifest.job, frames=done, total_frames=manifest.frames)
+        self._progress(event)
+        self._watch_disk()
+
+    def _failed(self, failed: Failed) -> None:
+        self._in_work.pop(failed.number, None)
+        self.failures.append(failed)
+        self._job.journal.log(f"segment {failed.number} failed: {failed.message}")
+        self._job.manifest.error = f"segment {failed.number}: {failed.message}"
+        if failed.kind in HOPELESS_KINDS or not self._job.order.options.jobs.keep_going:
+            self._stop.soft.set()
+            self._said_stopping = True
+        else:
+            text = f"segment {failed.number} failed ({failed.message}); going on with the others"
+            self._progress(Event(kind="warning", text=text, job=self._job.manifest.job, segment=failed.number))
+
+    def _watch_disk(self) -> None:
+        """Warn once when, by what the segments really take, the disk will not do."""
+        text, worry = check_disk(self._job.folder, self._job.settings, self._job.manifest)
+        if worry and not self._worried:
+            self._worried = True
+            self._progress(Event(kind="warning", text=text, job=self._job.manifest.job))
+
+    def _show(self, *, now: bool = False) -> None:
+        manifest = self._job.manifest
+        done = manifest.frames_done() + sum(self._in_work.values())
+        self._meter.update(done)
+        fps, left = self._meter.fps(), self._meter.seconds_left(manifest.frames - done)
+        self._progress(
+            Event(
+                kind="frame",
+                job=manifest.job,
+                frames=done,
+                total_frames=manifest.frames,
+                resumed_frames=self._job.resumed_frames,
+                fps=fps,
+                seconds_left=left,
+            )
+        )
+        status = Status(
+            stage="segments",
+            frames=done,
+            total_frames=manifest.frames,
+            fps=fps,
+            seconds_left=left,
+            in_work={str(number): frames for number, frames in self._in_work.items()},
+        )
+        self._job.journal.status(status, now=now)
+
+    def _say_stopping(self) -> None:
+        self._said_stopping = True
+        segments = {s.number: s.frames for s in self._job.manifest.segments()}
+        left = sum(segments[number] - frames for number, frames in self._in_work.items())
+        seconds = self._meter.seconds_left(left)
+        if not left or seconds is None:
+            return
+        text = f"finishing {len(self._in_work)} segments in work, {left} frames, about {human_seconds(seconds)}"
+        self._progress(Event(kind="note", text=text, job=self._job.manifest.job))
+
+
+def _past_speed(job: Job, workers: int) -> float | None:
+    """Frames per second by earlier runs of the job, if there were any."""
+    seconds = sum(finished.seconds for finished in job.manifest.finished.values())
+    return workers * job.manifest.frames_done() / seconds if seconds else None
