@@ -1,0 +1,44 @@
+"""``vidsr probe``: what vidsr understood of a file."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from vidsr.cli.options import GroupedCommand, with_options
+from vidsr.options import EnhanceOptions
+
+app = typer.Typer(rich_markup_mode=None)
+
+EXAMPLES = """
+Examples:
+  vidsr probe clip.mp4
+  vidsr probe clip.mkv --json
+  vidsr probe long-film.mkv --quick
+"""
+
+
+@app.command(cls=GroupedCommand, epilog=EXAMPLES)
+@with_options(only=("colour", "source"))
+def probe(
+    file: Annotated[str, typer.Argument(help="The video to look at.", metavar="FILE")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Read the header only; do not count frames.")] = False,
+    *,
+    options: EnhanceOptions,
+) -> None:
+    """Show streams, frames, timing, colour and HDR of a video, what was guessed, and what cannot be kept.
+
+    All frames are decoded once, because only that tells how many there are and when.
+    """
+    from vidsr.media.describe import to_json, to_text
+    from vidsr.media.index import check_strict, index_video
+    from vidsr.media.probe import probe as look
+
+    info = look(file, options.colour, options.source)
+    index = None if quick else index_video(info)
+    if index is not None and options.source.strict:
+        check_strict(info, index)
+    typer.echo(json.dumps(to_json(info, index), indent=2) if as_json else to_text(info, index))
