@@ -22,7 +22,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "enhance": ("vidsr.cli.enhance", "Enlarge a video or pictures, keeping sound, timing, colour and metadata."),
     "probe": ("vidsr.cli.probe", "Show what a video file holds, and what could not be kept."),
     "verify": ("vidsr.cli.verify", "Prove that a result has all that its source had."),
-    "enhance": ("vidsr.cli.enhance", "Enlarge a video, keeping its sound, timing and colour."),
     "models": ("vidsr.cli.models", "List, inspect, fetch and convert models."),
 }
 

@@ -13,6 +13,7 @@ from vidsr.jobs.job import Job, is_published, source_unchanged
 from vidsr.jobs.journal import Status
 from vidsr.jobs.manifest import Finished
 from vidsr.jobs.progress import Event, Progress
+from vidsr.jobs.prove import prove
 from vidsr.media.assemble import assemble
 
 
@@ -61,6 +62,7 @@ def _assemble(job: Job, staged: Path, progress: Progress) -> None:
     source_unchanged(job)
     staged.unlink(missing_ok=True)
     assemble(job.order.info, job.index, job.segment_paths(), staged, job.order.options, job.settings)
+    prove(job.order.info, job.index, staged, job.settings, job.order.options, progress)
     with os_errors("reading", staged):
         manifest.result = Finished(
             frames=manifest.frames,

@@ -24,7 +24,7 @@ from vidsr.media.assemble import preflight
 from vidsr.media.build import encoder_build
 from vidsr.media.container import choose_suffix
 from vidsr.media.encode import EncoderSettings
-from vidsr.media.index import VideoIndex, index_video
+from vidsr.media.index import VideoIndex, check_strict, index_video
 from vidsr.media.prepare import prepare as settle
 from vidsr.media.probe import probe
 from vidsr.media.source import SourceInfo
@@ -184,6 +184,8 @@ def open_job(order: Prepared, progress: Progress) -> Job:
 def _begin(order: Prepared, journal: Journal, progress: Progress) -> Job:
     progress(Event(kind="stage", text="index"))
     index = index_video(order.info)
+    if order.options.source.strict:
+        check_strict(order.info, index)
     with os_errors("making a folder in", order.folder):
         (order.folder / SEGMENTS_NAME).mkdir(exist_ok=True)
     save_index(index, order.folder)

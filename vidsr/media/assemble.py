@@ -19,6 +19,7 @@ from vidsr.media.container import ContainerEntry, container_of
 from vidsr.media.encode import EncoderSettings, add_video, start_video, tag_colour
 from vidsr.media.files import publish
 from vidsr.media.index import VideoIndex
+from vidsr.media.matroska import SPARE, display_size, set_display_size
 from vidsr.media.others import Others
 from vidsr.media.source import SourceInfo
 from vidsr.media.streams import StreamPlan, notes_of, plan_streams
@@ -90,11 +91,16 @@ def assemble(
                 others = Others(source, info, plans, shifts=index.shifts)
                 others.add_to(target, entry)
                 describe(target, info)
+                shaped = settings.sar != 1 and entry.muxer in ("matroska", "webm")
+                if shaped:
+                    video.metadata["title"] = video.metadata.get("title", "") + SPARE
                 target.start_encoding()
                 streams = [_video_packets(segments, times, index, video), others.packets()]
                 for _, _, packet in heapq.merge(*streams, key=lambda timed: timed[:2]):
                     target.mux_one(packet)
                 target.close()
+                if shaped:
+                    set_display_size(part, display_size(settings.width, settings.height, settings.sar))
         with libav.writing(output):
             publish(part, output)
     except BaseException:
