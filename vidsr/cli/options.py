@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from vidsr.options import Described, EnhanceOptions, describe, groups_of
+from vidsr.declare import Described, describe, groups_of
+from vidsr.options import EnhanceOptions
 
 
 class GroupedCommand(TyperCommand):
