@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "enhance": ("vidsr.cli.enhance", "Enlarge a video or pictures, keeping sound, timing, colour and metadata."),
     "probe": ("vidsr.cli.probe", "Show what a video file holds, and what could not be kept."),
     "verify": ("vidsr.cli.verify", "Prove that a result has all that its source had."),
+    "compare": ("vidsr.cli.compare", "Measure videos against a reference: PSNR, SSIM, LPIPS, VMAF, steadiness."),
     "models": ("vidsr.cli.models", "List, inspect, fetch and convert models."),
 }
 
