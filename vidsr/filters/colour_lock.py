@@ -1,8 +1,7 @@
 """Colour lock: the result keeps the source's colour. Networks shift white balance and tint black-and-white film.
 
-The source's low frequencies replace the result's: the lightness over some ten source pixels, the chroma over one,
-since chroma carries no detail that a network could have added at that size. Where the source is grey, so is the
-result, exactly.
+The source's low frequencies replace the result's: the lightness over some ten source pixels, the chroma over a few,
+since compressed chroma is coarse and blocky below that. Where the source is grey, so is the result, exactly.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from vidsr.frames import Frame
 
 #: Blur, in source pixels, below which lightness and chroma are the source's.
 LIGHTNESS_SIGMA = 6.0
-CHROMA_SIGMA = 0.7
+CHROMA_SIGMA = 2.0
 #: A frame is grey if no pixel's channels differ by more than this: under one code value of 8 bits.
 GREY = 0.6 / 255
 

@@ -83,7 +83,8 @@ def _fit(now: Tensor, before: Tensor, flow: Tensor, sigma: float) -> Tensor:
     # Large differences are occlusions or noise: they get little say (Geman-McClure weights).
     trust = 1 / (1 + (difference / 0.05) ** 2) ** 2
     products = torch.cat((gx * gx, gx * gy, gy * gy, gx * difference, gy * difference), 1) * trust
-    xx, xy, yy, bx, by = gaussian(products, sigma).split(1, 1)
+    sums = gaussian(products, sigma)
+    xx, xy, yy, bx, by = (sums[:, i : i + 1] for i in range(5))
     damping = 1e-5
     xx, yy = xx + damping, yy + damping
     determinant = xx * yy - xy * xy

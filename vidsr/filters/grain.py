@@ -32,7 +32,7 @@ class Grain:
         self.amount = amount
 
     def __call__(self, source: Tensor, out: Tensor, frames: Sequence[Frame]) -> Tensor:
-        if min(source.shape[-2:]) < 2 * BLOCK:
+        if min(source.shape[-2:]) < BLOCK:
             return out
         added = []
         for i in range(source.shape[0]):
@@ -67,7 +67,8 @@ def shaped_noise(spectrum: Tensor, low: tuple[int, int], size: tuple[int, int], 
     # Power density is per source pixel; a result pixel is smaller by the ratio of the areas.
     area = (size[0] * size[1]) / (low[0] * low[1])
     shaped = torch.fft.irfft2(torch.fft.rfft2(white) * (power * area).sqrt(), s=size)
-    return shaped[None, None]
+    noise: Tensor = shaped[None, None]
+    return noise
 
 
 def _stretch(spectrum: Tensor, low: tuple[int, int], size: tuple[int, int]) -> Tensor:
@@ -81,7 +82,8 @@ def _stretch(spectrum: Tensor, low: tuple[int, int], size: tuple[int, int]) -> T
     # Rows of the measured spectrum reordered to -0.5 … 0.5, with the first repeated at the end.
     rows = torch.fft.fftshift(spectrum, dim=0)
     rows = torch.cat((rows, rows[:1]))[None, None]
-    grid = torch.stack(torch.broadcast_tensors(fx[None, :] * 4 - 1, fy[:, None] * 2), -1)[None]
+    x, y = (fx * 4 - 1).expand(fy.numel(), -1), (fy * 2)[:, None].expand(-1, fx.numel())
+    grid = torch.stack((x, y), -1)[None]
     power = F.grid_sample(rows, grid, mode="bilinear", padding_mode="border", align_corners=True)[0, 0]
     power = power * ((fy.abs() <= 0.5)[:, None] & (fx <= 0.5)[None])
     response = torch.sinc(fy)[:, None] * torch.sinc(fx)[None]

@@ -18,7 +18,7 @@ from vidsr.filters.flow import gaussian, luma, optical_flow, resize_flow, warp
 from vidsr.frames import Frame
 
 #: Mean absolute RGB difference (0 to 1) between source and carried source at which the weight has dropped to 1/e.
-MISFIT = 0.05
+MISFIT = 0.06
 #: Weight of the carried result where it fits perfectly, at amount 1.
 FULL_WEIGHT = 0.9
 #: A frame in which less than this share of the weight is left starts anew: a cut.
