@@ -276,6 +276,46 @@ class EnhanceOptions(Composed):
     jobs: JobOptions = field(default_factory=JobOptions)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingOptions(Checked):
+    """How much of a job is done to estimate the whole."""
+
+    title: ClassVar[str] = "Sampling"
+
+    samples: int = opt(4, "Places to sample.", between=(1, 1000))
+    sample_frames: int = opt(24, "Frames in a row at each place.", between=(2, 1000))
+    budget_seconds: float = opt(120.0, "Begin no further sample after this many seconds.", between=(1, 86400))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewOptions(Checked):
+    """What a preview shows."""
+
+    title: ClassVar[str] = "Preview"
+
+    at: tuple[str, ...] = opt((), "A moment, as seconds or 1:02:03.5; may be repeated.", metavar="TIME")
+    count: int = opt(3, "How many moments, evenly spread, if none is named.", between=(1, 50))
+    tries: tuple[str, ...] = opt(
+        (), "Options to try beside the others given; may be repeated.", "--try", metavar='"OPTIONS"'
+    )
+    single: str | None = opt(None, "A folder for the single pictures, before and after.", metavar="FOLDER")
+    plan: bool = opt(True, "Estimate the whole job, too.", "--plan/--no-plan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions(EnhanceOptions):
+    """All options of ``vidsr plan``: those of the job, and how it is sampled."""
+
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewAllOptions(PlanOptions):
+    """All options of ``vidsr preview``."""
+
+    preview: PreviewOptions = field(default_factory=PreviewOptions)
+
+
 def default_output(source: Path, size: SizeOptions, model_scale: int, suffix: str) -> Path:
     """Where the result goes if the user does not say: ``clip.x4.mkv`` beside the source."""
     if size.size is not None:

@@ -22,7 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "enhance": ("vidsr.cli.enhance", "Enlarge a video or pictures, keeping sound, timing, colour and metadata."),
     "probe": ("vidsr.cli.probe", "Show what a video file holds, and what could not be kept."),
     "verify": ("vidsr.cli.verify", "Prove that a result has all that its source had."),
-    "compare": ("vidsr.cli.compare", "Measure videos against a reference: PSNR, SSIM, LPIPS, VMAF, steadiness."),
+    "preview": ("vidsr.cli.preview", "Show a few moments before and after, and what the whole job would take."),
+    "plan": ("vidsr.cli.plan", "Estimate time, size and memory of a whole job."),
     "models": ("vidsr.cli.models", "List, inspect, fetch and convert models."),
 }
 

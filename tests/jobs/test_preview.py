@@ -1,0 +1,123 @@
+"""Previews and estimates: right frames, right figures, sheets that show what they say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from vidsr.cli.preview import seconds_of, tried
+from vidsr.errors import InputError, OptionsError
+from vidsr.jobs.dispatch import enhance
+from vidsr.jobs.estimate import estimate, sample_ranges
+from vidsr.jobs.preview import Previewer, detail_box, sheet
+from vidsr.options import EnhanceOptions, SamplingOptions
+
+SMALL = {"model": "realesr-animevideov3", "device": "cpu", "scale": 2}
+
+
+def options(**values: Any) -> EnhanceOptions:
+    return EnhanceOptions.from_flat(SMALL | values)
+
+
+def nearest(pixels: np.ndarray, frames: list[av.VideoFrame]) -> int:
+    """The number of the frame that looks most like the picture. (Not equal: libswscale enlarges chroma otherwise.)"""
+    errors = [np.abs(pixels.astype(int) - f.to_ndarray(format="rgb24")).mean() for f in frames]
+    assert min(errors) < 10
+    return int(np.argmin(errors))
+
+
+def test_a_moment_is_the_frame_shown_then_and_what_the_job_makes_of_it(clips: Any, tmp_path: Path) -> None:
+    source = clips("basic")
+    with av.open(str(source)) as container:
+        frames = list(container.decode(video=0))
+    previewer = Previewer(source, options())
+    wanted = frames[len(frames) // 2]
+    start = frames[0].pts * frames[0].time_base
+    moment = previewer.at(float(wanted.pts * wanted.time_base - start) + 0.001)
+    assert nearest(moment.before, frames) == len(frames) // 2
+    assert moment.after.shape == (2 * wanted.height, 2 * wanted.width, 3)
+    result = enhance(source, tmp_path / "out.mkv", options=options(codec="ffv1"))
+    with av.open(str(result.output)) as container:
+        whole = list(container.decode(video=0))
+    assert nearest(moment.after, whole) == len(frames) // 2
+    assert nearest(previewer.at(1e6).before, frames) == len(frames) - 1
+    assert nearest(previewer.at(0).before, frames) == 0
+
+
+def test_detail_is_where_the_contrast_is() -> None:
+    pixels = np.full((90, 120, 3), 128, np.uint8)
+    pixels[40:48:2, 70:84] = 255
+    left, top, right, bottom = detail_box(pixels)
+    assert left <= 77 <= right and top <= 44 <= bottom
+    assert (right - left, bottom - top) == (20, 10)
+
+
+def test_sheet_has_a_column_for_every_set_of_options(clips: Any) -> None:
+    rows = [[Previewer(clips("basic"), options(scale=s)).at(0.2) for s in (2, 3)]]
+    paper = sheet(rows, ["two", "a label that is very long " * 8])
+    assert paper.width == 3 * (480 + 12) + 12
+    pixels = np.asarray(paper).reshape(-1, 3)
+    assert len(np.unique(pixels, axis=0)) > 100
+    assert (pixels == (255, 80, 60)).all(axis=1).sum() > 100  # the frame around the detail
+
+
+def test_sample_ranges_are_spread_and_cover_short_videos() -> None:
+    assert sample_ranges(1000, 4, 20) == [(115, 135), (365, 385), (615, 635), (865, 885)]
+    short = sample_ranges(50, 4, 24)
+    assert short[0][0] == 0 and short[-1][1] == 50
+    assert all(a[1] == b[0] for a, b in pairwise(short))
+
+
+def test_estimate_of_the_size_and_its_figures(clips: Any, tmp_path: Path) -> None:
+    source = clips("basic")
+    found = estimate(source, options(), SamplingOptions(samples=2, sample_frames=12))
+    result = enhance(source, tmp_path / "out.mkv", options=options())
+    assert found.frames == result.frames
+    assert found.size == tuple(2 * s for s in found.source_size)
+    assert found.result_bytes == pytest.approx(result.output.stat().st_size, rel=0.35)
+    assert found.disk_bytes >= found.result_bytes and found.memory_bytes > 50e6
+    assert 0 < found.seconds < 3600
+
+
+def test_times_and_tries() -> None:
+    assert [seconds_of(t) for t in ("90", "1:30", "1:02:03.5")] == [90, 90, 3723.5]
+    for bad in ("", "1:61", "-1", "a", "1:2:3:4", "nan"):
+        with pytest.raises(OptionsError, match="--at"):
+            seconds_of(bad)
+    base = options(crf=20)
+    changed = tried(base, "--scale 3 --codec hevc")
+    assert (changed.size.scale, changed.encode.codec, changed.encode.crf) == (3, "hevc", 20)
+    with pytest.raises(OptionsError, match=r'--try "--nonsense"'):
+        tried(base, "--nonsense")
+    with pytest.raises(OptionsError, match="only options that shape the result"):
+        tried(base, "--output x.mkv")
+
+
+def test_command_line(clips: Any, tmp_path: Path) -> None:
+    out = tmp_path / "sheet.png"
+    command = [sys.executable, "-m", "vidsr", "preview", str(clips("basic")), "-o", str(out), "--json"]
+    command += ["--at", "0.1", "--single", str(tmp_path / "p"), "--no-plan", "--device", "cpu"]
+    command += ["--try", "--model realesr-animevideov3 --scale 2", "--try", "--model realesr-animevideov3 --scale 3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["sheet"] == str(out) and len(told["pictures"]) == 3
+    with Image.open(out) as image:
+        assert image.width == 1488
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 1 and "exists already" in again.stderr
+
+
+def test_a_source_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("hello")
+    with pytest.raises(InputError):
+        estimate(tmp_path / "text.mp4", options())

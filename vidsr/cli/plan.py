@@ -1,0 +1,59 @@
+"""``vidsr plan``: what a job will take, before it begins."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vidsr.cli.options import GroupedCommand, with_options
+from vidsr.cli.progress import reporter
+from vidsr.options import PlanOptions
+
+if TYPE_CHECKING:
+    from vidsr.jobs.estimate import Estimate
+
+EXAMPLES = """
+Examples:
+
+  vidsr plan film.mkv --scale 4
+  vidsr plan film.mkv --codec hevc --samples 8 --json
+"""
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command(cls=GroupedCommand, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@with_options(PlanOptions)
+def plan(
+    source: Annotated[Path, typer.Argument(help="The video that would be enlarged.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the estimate as one JSON object.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    *,
+    options: PlanOptions,
+) -> None:
+    """Estimate time, size and memory of a whole job by doing samples of it with the same options."""
+    from vidsr.jobs.estimate import estimate
+
+    with reporter("none" if quiet else "bar") as progress:
+        found = estimate(source, options, options.sampling, progress=progress)
+    typer.echo(json.dumps(found.to_json()) if as_json else described(found))
+
+
+def described(found: Estimate) -> str:
+    """The estimate in a few lines for people."""
+    from vidsr.jobs.files import human_bytes, human_seconds
+
+    (w, h), (new_w, new_h) = found.source_size, found.size
+    gpu = f", {human_bytes(found.gpu_bytes)} on the device" if found.gpu_bytes else ""
+    lines = [
+        f"{found.frames} frames, {w}x{h} → {new_w}x{new_h}, {found.codec}; on {found.device} in {found.precision}",
+        f"time    about {human_seconds(found.seconds)} ({found.frames_per_second:.3g} frames a second)",
+        f"size    about {human_bytes(found.result_bytes)}",
+        f"disk    about {human_bytes(found.disk_bytes)} while it runs",
+        f"memory  about {human_bytes(found.memory_bytes)}{gpu}",
+        f"from {found.sampled_frames} frames that were sampled",
+    ]
+    return "\n".join([*lines, *(f"note: {note}" for note in found.notes)])

@@ -1,0 +1,151 @@
+"""``vidsr preview``: a few moments before and after, under one or several sets of options."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vidsr.cli.options import GroupedCommand, with_options
+from vidsr.declare import groups_of
+from vidsr.errors import OptionsError
+from vidsr.options import EnhanceOptions, PreviewAllOptions, SamplingOptions
+
+EXAMPLES = """
+Examples:
+
+  vidsr preview film.mkv
+  vidsr preview film.mkv --at 12:30 --at 61.5 --scale 4
+  vidsr preview film.mkv --count 1 --try "--model realesr-animevideov3" --try "--model realesrgan-x4plus"
+"""
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command(cls=GroupedCommand, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@with_options(PreviewAllOptions)
+def preview(
+    source: Annotated[Path, typer.Argument(help="The video or picture.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The sheet, a picture; CLIP.preview.png if not given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    *,
+    options: PreviewAllOptions,
+) -> None:
+    """Show a few moments enhanced with the options you are about to use, and what the whole job would take."""
+    from vidsr.jobs.preview import sheet
+    from vidsr.media.pictures import is_picture
+
+    shown = options.preview
+    target = output or source.with_name(f"{source.stem}.preview.png")
+    _check(source, target, overwrite=options.output.overwrite)
+    times = [seconds_of(text) for text in shown.at]
+    sets = [(text, tried(options, text)) for text in shown.tries] or [(options.model.model, options)]
+    columns = [_moments(source, chosen, times, shown.count) for _, chosen in sets]
+    sheet(list(zip(*columns, strict=True)), [text for text, _ in sets]).save(target)
+    told: dict[str, Any] = {
+        "sheet": str(target),
+        "moments": [m.seconds for m in columns[0]],
+        "pictures": _save_pictures(columns, Path(shown.single)) if shown.single is not None else [],
+    }
+    lines = [str(target)]
+    if shown.plan and not is_picture(source):
+        told["plans"] = []
+        for text, chosen in sets:
+            figures, described = _plan(source, chosen, options.sampling)
+            told["plans"].append({"options": text, **figures})
+            lines.append(f"\n{text}:\n{described}")
+    typer.echo(json.dumps(told) if as_json else "\n".join(lines))
+
+
+def _moments(source: Path, options: EnhanceOptions, times: list[float], count: int) -> list[Any]:
+    from vidsr.jobs.preview import Previewer
+
+    previewer = Previewer(source, options)
+    return [previewer.at(seconds) for seconds in times or previewer.spread(count)]
+
+
+def _plan(source: Path, options: EnhanceOptions, sampling: SamplingOptions) -> tuple[dict[str, Any], str]:
+    from vidsr.cli.plan import described
+    from vidsr.jobs.estimate import estimate
+
+    found = estimate(source, options, sampling)
+    return found.to_json(), described(found)
+
+
+def _check(source: Path, target: Path, *, overwrite: bool) -> None:
+    from vidsr.jobs.pictures import check_output
+
+    if target.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise OptionsError(f"--output {target}: a sheet is a .png, .jpg or .webp")
+    check_output(source, target, overwrite=overwrite)
+
+
+def _save_pictures(columns: list[list[Any]], folder: Path) -> list[str]:
+    """Write before and after of every moment and option set as PNG; the paths."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    names = []
+    for number, moments in enumerate(columns, 1):
+        for moment in moments:
+            stem = f"{moment.seconds:09.3f}".replace(".", "_")
+            for kind, pixels in (("before", moment.before), (f"after-{number}", moment.after)):
+                path = folder / f"{stem}-{kind}.png"
+                Image.fromarray(pixels).save(path)
+                names.append(str(path))
+    return list(dict.fromkeys(names))
+
+
+def seconds_of(text: str) -> float:
+    """Seconds from "90", "1:30" or "1:02:03.5".
+
+    Raises:
+        OptionsError: it is no time.
+    """
+    parts = text.split(":")
+    try:
+        values = [float(p) for p in parts]
+    except ValueError:
+        values = []
+    if not 1 <= len(values) <= 3 or any(not 0 <= v < 1e7 for v in values) or any(v >= 60 for v in values[1:]):
+        raise OptionsError(f"--at {text}: write seconds, or 1:02:03.5")
+    total = 0.0
+    for value in values:
+        total = total * 60 + value
+    return total
+
+
+def tried(options: EnhanceOptions, text: str) -> EnhanceOptions:
+    """The options with those in ``text`` in their place, read as the command line of ``vidsr enhance`` is.
+
+    Raises:
+        OptionsError: ``text`` holds something that is no option of ``vidsr enhance``.
+    """
+    from typer.main import get_command
+
+    from vidsr.cli.enhance import app as enhance_app
+
+    usage_error: Any = typer.BadParameter.__mro__[1]
+    try:
+        context = get_command(enhance_app).make_context("--try", ["SOURCE", *shlex.split(text)])
+    except (usage_error, ValueError) as error:
+        reason = error.format_message() if isinstance(error, usage_error) else str(error)
+        raise OptionsError(f'--try "{text}": {reason}') from error
+    given = {name: v for name, v in context.params.items() if name != "source" and _typed(context, name)}
+    job = EnhanceOptions(**{name: getattr(options, name) for name, _ in groups_of(EnhanceOptions)})
+    flat = {name: value for group in job.to_json().values() for name, value in group.items()}
+    unknown = [name for name in given if name not in flat]
+    if unknown:
+        raise OptionsError(f'--try "{text}": only options that shape the result, not {", ".join(unknown)}')
+    merged = {name: tuple(v) if isinstance(v, list) else v for name, v in (flat | given).items()}
+    return EnhanceOptions.from_flat(merged)
+
+
+def _typed(context: Any, name: str) -> bool:
+    """Whether a parameter was given, not left at its default."""
+    return bool(context.get_parameter_source(name).name == "COMMANDLINE")

@@ -1,0 +1,89 @@
+"""A job tried out on a few frames: everything the real one uses, without its folder."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidsr.frames import Colour, Frame, PixelFormat
+from vidsr.inference.upscaler import Upscaler
+from vidsr.jobs.compose import compose
+from vidsr.jobs.plan import Segment
+from vidsr.media.decode import read_frames
+from vidsr.media.encode import SegmentEncoder
+from vidsr.media.index import VideoIndex
+from vidsr.media.moments import VideoPackets, frames_near, video_packets
+from vidsr.media.prepare import prepare
+from vidsr.media.probe import probe
+from vidsr.models.zoo import load_model
+from vidsr.options import EnhanceOptions
+from vidsr.pipeline.segment import SegmentStats, run_segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Some frames in a row, enhanced and encoded: what it took."""
+
+    stats: SegmentStats
+    packets: VideoPackets
+    decode_back_seconds: float
+
+
+class Trial:
+    """The source, model, filters and encoder of a job.
+
+    Raises:
+        VidsrError: whatever would stop the job before its first frame.
+    """
+
+    def __init__(self, source: Path, options: EnhanceOptions) -> None:
+        begin = time.perf_counter()
+        model = load_model(options.model.model)
+        settled = prepare(probe(source, options.colour, options.source), options, model.scale)
+        self.info = settled.info
+        self.notes = settled.notes
+        self.settings = settled.settings
+        self.chain = compose(options, self.info)
+        self.upscaler = Upscaler(options.model, model=model, post=self.chain.after)
+        self.setup_seconds = time.perf_counter() - begin
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the result."""
+        return self.settings.width, self.settings.height
+
+    def moment(self, seconds: float, format: PixelFormat, colour: Colour) -> tuple[Frame, Frame]:
+        """The source's frame at a moment, and the enhanced one in ``format`` and ``colour``."""
+        around = self.chain.lookaround
+        frames = frames_near(self.info, seconds, around.before + around.settle, 1 + around.after)
+        number = max(0, len(frames) - 1 - around.after)
+        segment = Segment(number=0, start=number, stop=number + 1)
+
+        def read(first: int, stop: int) -> Iterator[Frame]:
+            return iter(frames[first:stop])
+
+        upscale = self.chain.result(self.upscaler.stream(self.size, format, colour), segment)
+        enhanced = list(upscale(self.chain.source(read, segment, len(frames))))
+        return frames[number], enhanced[0]
+
+    def sample(self, index: VideoIndex, start: int, stop: int) -> Sample:
+        """Enhance and encode frames ``start`` to ``stop`` (not included) as one segment, and throw it away."""
+        segment = Segment(number=0, start=start, stop=stop)
+
+        def read(first: int, last: int) -> Iterator[Frame]:
+            return read_frames(self.info, first, last, index)
+
+        with tempfile.TemporaryDirectory(prefix="vidsr-plan-") as folder:
+            path = Path(folder) / segment.file_name
+            with SegmentEncoder(path, self.settings) as encoder:
+                stream = self.upscaler.stream(self.size, self.settings.format.frames, self.settings.format.colour)
+                frames = self.chain.source(read, segment, len(index))
+                stats = run_segment(frames, self.chain.result(stream, segment), encoder)
+            begin = time.perf_counter()
+            for _ in read_frames(probe(path)):
+                pass
+            back = time.perf_counter() - begin
+            return Sample(stats=stats, packets=video_packets(path), decode_back_seconds=back / 2)
