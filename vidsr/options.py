@@ -173,6 +173,11 @@ class OutputOptions(Checked):
 
     overwrite: bool = opt(False, "Replace an existing result.", "--overwrite/--no-overwrite")
     verify: bool = opt(True, "Check the result against its source at the end.", "--verify/--no-verify")
+    provenance: bool = opt(
+        False,
+        "Write a record beside the result: digests of source, result and weights, all options, versions.",
+        "--provenance/--no-provenance",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

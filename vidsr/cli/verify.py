@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from vidsr.cli.options import GroupedCommand, with_options
+from vidsr.errors import VerifyError
 from vidsr.options import EnhanceOptions
 
 app = typer.Typer(rich_markup_mode=None)
@@ -34,14 +35,27 @@ def verify(
 
     Checked are every frame's time, size and pixel shape, colour tags and HDR data, every copied stream byte for
     byte, chapters, attachments and tags, and that the whole result decodes. Exits with 1 on any difference that
-    was not announced.
+    was not announced. A record that `enhance --provenance` wrote beside the result is read and held against both.
     """
+    from vidsr.jobs import provenance
+    from vidsr.jobs.dispatch import kind_of
     from vidsr.media.verify import Expectation
     from vidsr.media.verify import verify as compare
 
-    report = compare(source, result, Expectation(options=options))
-    typer.echo(json.dumps(report.to_json(), indent=2) if as_json else report.table())
-    if not report.ok:
-        count = len(report.differences)
+    record = provenance.sidecar_of(result)
+    checks = provenance.check(Path(source), result, record) if record.is_file() else []
+    told: dict[str, Any] = {"provenance": [c.to_json() for c in checks]} if checks else {}
+    lines = [f"{'ok  ' if c.ok else 'FAIL'}  {c.what}: {c.text}" for c in checks]
+    count = sum(not c.ok for c in checks)
+    if kind_of(Path(source), result) == "video":
+        report = compare(source, result, Expectation(options=options))
+        told = report.to_json() | told
+        lines = [report.table(), *lines]
+        count += len(report.differences)
+    elif not checks:
+        raise VerifyError(f"{record}: no such record; pictures are verified by the one that --provenance writes")
+    told["ok"] = count == 0
+    typer.echo(json.dumps(told, indent=2) if as_json else "\n".join(lines))
+    if count:
         typer.echo(f"vidsr: {count} difference{'s' * (count > 1)} that nobody announced", err=True)
         raise typer.Exit(1)

@@ -58,7 +58,19 @@ def enhance(
             half-written is left under the output's name.
     """
     chosen = (options or EnhanceOptions.from_flat(flat)).check()
-    stop = Stop.of(stop)
+    result = _enhance(source, output, chosen, progress, Stop.of(stop))
+    if chosen.output.provenance:
+        from vidsr.jobs import provenance
+
+        record = provenance.write(source, result.output, chosen, result.to_json())
+        progress(Event(kind="note", text=f"provenance: {record}"))
+    return result
+
+
+def _enhance(
+    source: Path | str, output: Path | str | None, chosen: EnhanceOptions, progress: Progress, stop: Stop
+) -> Result:
+    """The kind of job that the source asks for."""
     path = Path(source)
     target = None if output is None else Path(output)
     kind = kind_of(path, target)

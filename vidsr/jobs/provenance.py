@@ -1,0 +1,168 @@
+"""A record beside a result that an archive can keep: what it was made from, with what, and what was not kept."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vidsr import __version__
+from vidsr.errors import VerifyError
+from vidsr.jobs.files import os_errors, write_atomically
+from vidsr.media import numbered
+from vidsr.media.build import encoder_build
+from vidsr.models.zoo import ZOO, load_model
+from vidsr.options import EnhanceOptions
+
+SCHEMA = "vidsr-provenance/1"
+SUFFIX = ".provenance.json"
+FOLDER_NAME = "vidsr-provenance.json"
+_LIBRARIES = ("torch", "av", "numpy", "pillow", "tifffile", "safetensors")
+
+
+def sidecar_of(result: Path) -> Path:
+    """Where the record of a result lies: ``clip.x4.mkv.provenance.json``, or inside the folder of several files."""
+    if numbered.is_pattern(result):
+        return result.with_name(FOLDER_NAME)
+    return result / FOLDER_NAME if result.is_dir() else result.with_name(result.name + SUFFIX)
+
+
+def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict[str, Any]) -> Path:
+    """Write the record of a finished job; returns its path.
+
+    Args:
+        source: what was enhanced; an address is recorded as such, without a digest.
+        result: the file, folder or pattern that was made.
+        options: of the job.
+        facts: what the job returned, as plain values; its ``notes`` say what was not kept.
+
+    Raises:
+        JobError: a file cannot be read or the record cannot be written.
+    """
+    model = load_model(options.model.model)
+    entry = ZOO.get(options.model.model)
+    record = {
+        "schema": SCHEMA,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "source": _described(source, _members(Path(source), facts, "source")),
+        "result": _described(result, _members(result, facts, "output")),
+        "not_kept": list(facts.get("notes", ())),
+        "facts": {k: v for k, v in facts.items() if k not in ("notes", "results")},
+        "options": options.to_json(),
+        "model": {
+            "name": options.model.model,
+            "sha256": model.sha256,
+            "architecture": model.architecture,
+            "scale": model.scale,
+            "licence": entry.licence if entry else model.card.get("licence"),
+            "origin": entry.origin if entry else model.card.get("origin"),
+        },
+        "software": {
+            "vidsr": __version__,
+            "python": platform.python_version(),
+            "encoder": encoder_build(options.encode.codec),
+            **{name: importlib.metadata.version(name) for name in _LIBRARIES},
+        },
+        "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
+    }
+    path = sidecar_of(result)
+    write_atomically(path, (json.dumps(record, indent=1, ensure_ascii=False, default=str) + "\n").encode())
+    return path
+
+
+def _members(path: Path, facts: dict[str, Any], side: str) -> list[Path]:
+    """The files that a source or result consists of."""
+    if numbered.is_pattern(path):
+        files = numbered.find(path)
+        return [numbered.name_of(path, n) for n in range(files.first, files.first + files.count)]
+    if path.is_dir():
+        return [Path(r[side]) for r in facts.get("results", ())]
+    return [path] if path.is_file() else []
+
+
+def _described(place: Path | str, files: list[Path]) -> dict[str, Any]:
+    here = Path(place)
+    told: dict[str, Any] = {"name": here.name if files else str(place)}
+    if files == [here]:
+        return told | _file(here)
+    return told | {"files": [{"name": _relative(f, here), **_file(f)} for f in files]}
+
+
+def _relative(file: Path, place: Path) -> str:
+    base = place if place.is_dir() else place.parent
+    return str(file.relative_to(base)) if base in file.parents else file.name
+
+
+def _file(path: Path) -> dict[str, Any]:
+    with os_errors("reading", path):
+        modified = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
+        return {
+            "bytes": path.stat().st_size,
+            "sha256": sha256_of(path),
+            "modified": modified.isoformat(timespec="seconds"),
+        }
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a whole file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvenanceCheck:
+    """One statement of a record, held against the files: ``ok``, or what was found instead."""
+
+    what: str
+    ok: bool
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"what": self.what, "ok": self.ok, "text": self.text}
+
+
+def check(source: Path, result: Path, record: Path) -> list[ProvenanceCheck]:
+    """Hold the digests of a record against a source and a result.
+
+    Raises:
+        VerifyError: it is no record of vidsr.
+    """
+    try:
+        told = json.loads(record.read_text(encoding="utf-8"))
+        if told["schema"] != SCHEMA:
+            raise ValueError(f"its schema is {told['schema']}")
+        pairs = [*_pairs("source", told["source"], source), *_pairs("result", told["result"], result)]
+        weights = f"{told['model']['name']} ({told['model']['sha256'][:12]}…), vidsr {told['software']['vidsr']}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VerifyError(f"{record}: not a provenance record of vidsr ({error})") from error
+    checks = [_compare(what, path, entry) for what, path, entry in pairs]
+    return [*checks, ProvenanceCheck(what="made with", ok=True, text=weights)]
+
+
+def _pairs(side: str, told: dict[str, Any], place: Path) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    if "files" not in told:
+        yield f"{side} digest", place, told
+        return
+    base = place if place.is_dir() else place.parent
+    for entry in told["files"]:
+        yield f"{side} {entry['name']}", base / entry["name"], entry
+
+
+def _compare(what: str, path: Path, entry: dict[str, Any]) -> ProvenanceCheck:
+    if "sha256" not in entry:
+        return ProvenanceCheck(what=what, ok=True, text="an address: no digest was recorded")
+    if not path.is_file():
+        return ProvenanceCheck(what=what, ok=False, text=f"{path} is missing")
+    found = sha256_of(path)
+    if found == entry["sha256"]:
+        return ProvenanceCheck(what=what, ok=True, text=f"sha256 {found[:16]}… as recorded")
+    text = f"sha256 is {found[:16]}…, the record says {str(entry['sha256'])[:16]}…"
+    return ProvenanceCheck(what=what, ok=False, text=text)
