@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from vidsr.declare import Checked, Composed, opt
+from vidsr.restoration import MATERIALS, RestoreOptions, with_material
 
 CODECS = ("h264", "hevc", "av1", "vp9", "ffv1", "prores", "h264_nvenc", "hevc_nvenc", "av1_nvenc")
 ENGINES = ("local", "ray")
@@ -88,7 +89,10 @@ class EncodeOptions(Checked):
     crf: float | None = opt(
         None, "Constant quality, lower is better; a good value per codec if not given.", between=(0, 63)
     )
-    preset: str | None = opt(None, "Speed preset of the encoder, as its own documentation names them.")
+    preset: str | None = opt(
+        None,
+        f"What the material is ({', '.join(MATERIALS)}), or a speed preset of the encoder by its own name.",
+    )
     bit_depth: int | None = opt(None, "Bits per sample of the result; the source's if not given.", between=(8, 16))
     encoder_options: tuple[str, ...] = opt(
         (), "One more option of the encoder, as FFmpeg names it; may be given again.", metavar="KEY=VALUE"
@@ -279,6 +283,19 @@ class EnhanceOptions(Composed):
     pictures: PictureOptions = field(default_factory=PictureOptions)
     source: SourceOptions = field(default_factory=SourceOptions)
     jobs: JobOptions = field(default_factory=JobOptions)
+    restore: RestoreOptions = field(default_factory=RestoreOptions)
+
+    def check(self) -> Self:
+        """As :meth:`Composed.check`; a material named by ``--preset`` is replaced by the options it stands for."""
+        checked = Composed.check(self)
+        material = checked.encode.preset
+        if material not in MATERIALS:
+            return checked
+        return replace(
+            checked,
+            encode=replace(checked.encode, preset=None),
+            restore=with_material(checked.restore, str(material)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

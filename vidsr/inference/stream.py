@@ -31,7 +31,7 @@ class PostStep(Protocol):
     frames in order; returns the new result RGB. ``reset`` forgets what it remembers of earlier frames.
     """
 
-    def __call__(self, source_rgb: Tensor, out_rgb: Tensor, frames: Sequence[Frame]) -> Tensor:
+    def __call__(self, source_rgb: Tensor, out_rgb: Tensor, frames: Sequence[Frame], /) -> Tensor:
         """The new result RGB."""
 
     def reset(self) -> None:

@@ -70,4 +70,16 @@ def _close(streams: Sequence[Iterator[Frame]]) -> None:
 
 def compose(options: EnhanceOptions, info: SourceInfo) -> Chain:
     """The chain that these options ask for on this source."""
-    return Chain()
+    from vidsr.filters.post import PostSettings, post_steps, warmup
+
+    wanted = options.restore
+    steps = post_steps(
+        PostSettings(
+            fidelity=wanted.fidelity_share(),
+            stabilize=wanted.stabilize,
+            strength=wanted.strength,
+            colour_lock=wanted.colour_lock,
+            grain=wanted.grain,
+        )
+    )
+    return Chain(after=steps, lookaround=Lookaround(settle=warmup(steps)))

@@ -1,0 +1,93 @@
+"""Dense motion between two pictures, and carrying a picture along it; on any torch device.
+
+Coarse-to-fine least-squares flow (Lucas and Kanade 1981, with Gaussian windows and warping at each pyramid level,
+as Bouguet 2001 does for points), written as whole-picture tensor operations so that it runs where the frames
+already are. Deterministic: the same two pictures give the same flow whatever came before them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+#: Rec. 709 luma weights; which weights are used matters little to matching.
+_LUMA = (0.2126, 0.7152, 0.0722)
+
+
+def luma(rgb: Tensor) -> Tensor:
+    """``[N, 3, H, W]`` RGB to ``[N, 1, H, W]`` luma, same range."""
+    weights = rgb.new_tensor(_LUMA).view(1, 3, 1, 1)
+    return (rgb * weights).sum(1, keepdim=True)
+
+
+def warp(picture: Tensor, flow: Tensor, mode: str = "bicubic") -> Tensor:
+    """Sample ``picture`` ``[N, C, H, W]`` at each pixel's place plus ``flow`` ``[N, 2, H, W]`` (x, y in pixels).
+
+    Places outside repeat the border. ``mode`` is "bilinear" or "bicubic".
+    """
+    height, width = picture.shape[-2:]
+    x = torch.arange(width, device=flow.device, dtype=flow.dtype).view(1, 1, width) + flow[:, 0]
+    y = torch.arange(height, device=flow.device, dtype=flow.dtype).view(1, height, 1) + flow[:, 1]
+    grid = torch.stack((x * (2 / max(width - 1, 1)) - 1, y * (2 / max(height - 1, 1)) - 1), -1)
+    return F.grid_sample(picture, grid, mode=mode, padding_mode="border", align_corners=True)
+
+
+def gaussian(picture: Tensor, sigma: float) -> Tensor:
+    """``picture`` ``[N, C, H, W]`` blurred with a Gaussian of ``sigma`` pixels; borders repeat."""
+    radius = max(1, round(2.5 * sigma))
+    at = torch.arange(-radius, radius + 1, device=picture.device, dtype=picture.dtype)
+    kernel = torch.exp(-0.5 * (at / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    channels = picture.shape[1]
+    padded = F.pad(picture, (radius, radius, 0, 0), mode="replicate")
+    across = F.conv2d(padded, kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
+    padded = F.pad(across, (0, 0, radius, radius), mode="replicate")
+    return F.conv2d(padded, kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
+
+
+def resize_flow(flow: Tensor, size: tuple[int, int], mode: str = "bilinear") -> Tensor:
+    """``flow`` ``[N, 2, h, w]`` at another ``size`` (rows, columns), its vectors scaled with it."""
+    height, width = flow.shape[-2:]
+    factor = flow.new_tensor((size[1] / width, size[0] / height)).view(1, 2, 1, 1)
+    return F.interpolate(flow, size=size, mode=mode, align_corners=False) * factor
+
+
+def optical_flow(now: Tensor, before: Tensor, *, sigma: float = 2.5, steps: int = 4) -> Tensor:
+    """Where each pixel of ``now`` was in ``before``: ``[N, 2, H, W]``, x and y in pixels.
+
+    Args:
+        now, before: luma ``[N, 1, H, W]``, about 0 to 1.
+        sigma: radius in pixels of the Gaussian window that one vector is fitted to.
+        steps: fits per pyramid level.
+    """
+    pyramid = [(now, before)]
+    while min(pyramid[-1][0].shape[-2:]) >= 24:
+        pyramid.append(tuple(F.avg_pool2d(p, 2, ceil_mode=True, count_include_pad=False) for p in pyramid[-1]))  # type: ignore[arg-type]
+    flow = now.new_zeros(now.shape[0], 2, *pyramid[-1][0].shape[-2:])
+    for a, b in reversed(pyramid):
+        if flow.shape[-2:] != a.shape[-2:]:
+            flow = resize_flow(flow, (a.shape[-2], a.shape[-1]))
+        for _ in range(steps):
+            flow = _fit(a, b, flow, sigma)
+    return flow
+
+
+def _fit(now: Tensor, before: Tensor, flow: Tensor, sigma: float) -> Tensor:
+    """One least-squares correction of ``flow`` at one pyramid level."""
+    moved = warp(before, flow)
+    difference = now - moved
+    middle = F.pad((now + moved) * 0.5, (1, 1, 1, 1), mode="replicate")
+    gx = (middle[..., 1:-1, 2:] - middle[..., 1:-1, :-2]) * 0.5
+    gy = (middle[..., 2:, 1:-1] - middle[..., :-2, 1:-1]) * 0.5
+    # Large differences are occlusions or noise: they get little say (Geman-McClure weights).
+    trust = 1 / (1 + (difference / 0.05) ** 2) ** 2
+    products = torch.cat((gx * gx, gx * gy, gy * gy, gx * difference, gy * difference), 1) * trust
+    sums = gaussian(products, sigma)
+    xx, xy, yy, bx, by = (sums[:, i : i + 1] for i in range(5))
+    damping = 1e-5
+    xx, yy = xx + damping, yy + damping
+    determinant = xx * yy - xy * xy
+    step = torch.cat((yy * bx - xy * by, xx * by - xy * bx), 1) / determinant
+    # grad·u = difference has the sign of moving the sample place by +u.
+    return gaussian(flow + step.clamp(-1, 1), 0.8)
