@@ -19,6 +19,7 @@ from vidsr.restoration import MATERIALS, RestoreOptions, with_material
 CODECS = ("h264", "hevc", "av1", "vp9", "ffv1", "prores", "h264_nvenc", "hevc_nvenc", "av1_nvenc")
 ENGINES = ("local", "ray")
 PROGRESS_FORMATS = ("bar", "json", "none")
+BACKENDS = ("auto", "torch", "winograd", "openvino")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
@@ -43,6 +44,17 @@ class ModelOptions(Checked):
     batch: int | None = opt(None, "Frames per step; chosen from free memory if not given.", between=(1, 256))
     tile: int | None = opt(
         None, "Tile size in source pixels; whole frames if not given and they fit.", between=(32, 8192)
+    )
+    backend: str = opt(
+        "auto",
+        "Engine that runs the network: auto takes the fastest that is here.",
+        choices=BACKENDS,
+    )
+    reuse_threshold: float = opt(
+        0.0,
+        "Reuse the last result for a frame whose every 16x16 block differs from it by at most this, in 8-bit code "
+        "values on average; 0 reuses for identical frames only, which changes nothing.",
+        between=(0, 64),
     )
 
 

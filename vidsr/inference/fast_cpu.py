@@ -189,6 +189,12 @@ class FastRRDBNet:
                 result[:, top:bottom] = rows.permute(2, 0, 1)
         return out[..., : height * c.scale, : width * c.scale]
 
+    def bytes_per_pixel(self) -> float:
+        """Bytes per source pixel of a batch of one: four dense buffers, the features, and the result twice."""
+        c = self._config
+        per_step = 4 * (4 * (self._feat + 4 * self._grow) + self._feat) / c.unshuffle**2
+        return per_step + 2 * 4 * c.out_channels * c.scale**2
+
     def _prepare(self, height: int, width: int) -> None:
         """Buffers and programs for one size; kept until another size comes."""
         if self._shape == (height, width):
@@ -275,8 +281,12 @@ class FastSRVGGNetCompact:
             self._input.inner[..., : c.in_channels] = picture.permute(1, 2, 0)
             self._program()
             folded = self._output.inner[..., : c.out_channels * c.scale**2].permute(2, 0, 1)
-            result += F.pixel_shuffle(folded, c.scale)
+            result.add_(F.pixel_shuffle(folded, c.scale))
         return out
+
+    def bytes_per_pixel(self) -> float:
+        """Bytes per source pixel of a batch of one: two buffers of the widest layer, and the result twice."""
+        return 4.0 * (2 * max(c.cout for c in self._convs) + 2 * self._config.out_channels * self._config.scale**2)
 
     def _prepare(self, height: int, width: int) -> None:
         if self._shape == (height, width):

@@ -40,12 +40,13 @@ class PostStep(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a stream's results look like. ``colour`` None keeps the source's."""
+    """What a stream's results look like. ``colour`` None keeps the source's; see ``batches`` for the threshold."""
 
     width: int
     height: int
     format: PixelFormat
     colour: Colour | None = None
+    reuse_threshold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Stream:
             InferenceError: a frame could not be computed after every fallback; the message names it.
         """
         pending: deque[_Launched] = deque()
-        for batch in batches(frames, self._batch_size, self._stats):
+        for batch in batches(frames, self._batch_size, self._stats, self._target.reuse_threshold):
             pending.append(self._timed(self._launch, batch))
             while len(pending) > self._transfer.is_async:
                 yield from self._hand_out(self._timed(self._collect, pending.popleft()))

@@ -6,7 +6,6 @@ enlarges a single picture.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,9 +15,10 @@ import torch
 
 from vidsr.errors import ModelError, OptionsError
 from vidsr.frames import Colour, PixelFormat
-from vidsr.inference.backend import Backend, Model, TorchBackend
+from vidsr.inference.backend import Backend, Model
 from vidsr.inference.batches import InferenceStats
 from vidsr.inference.device import choose_device, choose_precision
+from vidsr.inference.engines import choose_backend
 from vidsr.inference.fitting import Fitted
 from vidsr.inference.resize import resize
 from vidsr.inference.stream import PostStep, Stream, Target
@@ -58,15 +58,24 @@ class Upscaler:
         self.scale = self.model.scale
         self.post = tuple(post)
         self.stats = InferenceStats()
-        engine = backend or TorchBackend(self.model, self.device, self.precision, compiled=options.compile)
+        engine = backend or choose_backend(
+            options.backend, self.model, self.device, self.precision, compiled=options.compile
+        )
         self.fitted = Fitted(engine, self.scale, self.device, options.batch, options.tile)
         self.fitted.notes = self.stats.notes
+        self.reuse_threshold = options.reuse_threshold
 
     def stream(self, size: tuple[int, int], out_format: PixelFormat, out_colour: Colour | None = None) -> Stream:
         """An ``Upscale`` to ``size`` = (width, height) in ``out_format`` and ``out_colour`` (the source's if None)."""
         for step in self.post:
             step.reset()
-        target = Target(width=size[0], height=size[1], format=out_format, colour=out_colour)
+        target = Target(
+            width=size[0],
+            height=size[1],
+            format=out_format,
+            colour=out_colour,
+            reuse_threshold=self.reuse_threshold,
+        )
         return Stream(self.fitted, self.post, self.stats, target, Transfer(self.device))
 
     @torch.inference_mode()
@@ -98,9 +107,9 @@ class Upscaler:
 
 
 def _load(name: str) -> Model:
-    zoo = importlib.import_module("vidsr.models.zoo")
-    model: Model = zoo.load_model(name)
-    return model
+    from vidsr.models.zoo import load_model
+
+    return load_model(name)
 
 
 def _check_channels(model: Model) -> None:

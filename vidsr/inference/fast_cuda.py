@@ -1,0 +1,53 @@
+"""CUDA graphs: a network's kernels recorded once per shape and started together afterwards."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+# Whole frames and one tile size; a graph keeps its working memory.
+_MOST_GRAPHS = 2
+_WARM_UPS = 2
+
+
+class Graphed:
+    """A function of one tensor whose kernels are captured for each shape that comes.
+
+    The result is a view of memory that the next call overwrites: copy it before that, on the same stream.
+    """
+
+    def __init__(self, run: Callable[[Tensor], Tensor]) -> None:
+        self._run = run
+        self._graphs: OrderedDict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = OrderedDict()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Replay the graph for this shape, capturing it first where it is new."""
+        if x.shape not in self._graphs:
+            self._capture(x)
+        self._graphs.move_to_end(x.shape)
+        graph, given, result = self._graphs[x.shape]
+        given.copy_(x)
+        graph.replay()
+        return result
+
+    def _capture(self, x: Tensor) -> None:
+        while len(self._graphs) >= _MOST_GRAPHS:
+            self._graphs.popitem(last=False)
+        given = x.clone(memory_format=torch.preserve_format)
+        side = torch.cuda.Stream(x.device)  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream(x.device))
+        with torch.cuda.stream(side):
+            for _ in range(_WARM_UPS):  # cuDNN chooses its algorithms here, not while capturing
+                self._run(given)
+        torch.cuda.current_stream(x.device).wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            result = self._run(given)
+        self._graphs[x.shape] = (graph, given, result)
+
+    def forget(self) -> None:
+        """Drop all graphs and the memory they hold."""
+        self._graphs.clear()

@@ -1,0 +1,160 @@
+"""RRDBNet as PyTorch runs it fastest: what is left of it after folding, fusing and splitting into phases.
+
+The plain network stays as it is; this form is built from it. Residual scales are folded into weights, activation
+and residual are part of the convolution (oneDNN, on a CPU), enlarging by repetition with its 3×3 convolution is
+four 2×2 ones, and everything is channels last. docs/performance.md says what each step brought.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
+
+
+class FusedConv(nn.Module):
+    """A convolution, then an optional leaky ReLU, then an optional sum, in one pass where the device has it.
+
+    Input ``[N, Cin, H, W]``, output ``[N, Cout, H + 2·padding - k + 1, …]``, channels last.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor, *, padding: int = 1, slope: float | None = None) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+        self._padding = padding
+        self._slope = slope
+
+    def forward(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
+        if x.device.type == "cpu" and _has_fused_cpu_convolution():
+            return self._on_cpu(x, plus)
+        y = F.conv2d(x, self.weight, self.bias, padding=self._padding)
+        if self._slope is not None:
+            y = F.leaky_relu(y, self._slope, inplace=True)
+        return y if plus is None else y.add_(plus)
+
+    def _on_cpu(self, x: Tensor, plus: Tensor | None) -> Tensor:
+        """oneDNN's convolution with post-operations, as Inductor calls it."""
+        ops: Any = torch.ops.mkldnn
+        shape: tuple[Any, ...] = ([self._padding] * 2, [1, 1], [1, 1], 1)
+        out: Tensor
+        if plus is not None and self._slope is None:
+            args = (x, plus, self.weight, self.bias, *shape, "add", 1.0, None, [], None)
+            out = ops._convolution_pointwise.binary(*args)
+            return out
+        kind, scalars = ("none", []) if self._slope is None else ("leaky_relu", [self._slope])
+        out = ops._convolution_pointwise(x, self.weight, self.bias, *shape, kind, scalars, "")
+        return out if plus is None else out.add_(plus)
+
+
+def _has_fused_cpu_convolution() -> bool:
+    return torch.backends.mkldnn.is_available() and hasattr(  # type: ignore[no-untyped-call]
+        torch.ops.mkldnn, "_convolution_pointwise"
+    )
+
+
+def phase_weights(weight: Tensor) -> Tensor:
+    """Weights ``[4·O, I, 2, 2]`` of the four phases of "repeat each pixel 2×2, then convolve 3×3" ``[O, I, 3, 3]``.
+
+    With padding 1, output pixel (2i + a, 2j + b) is pixel (i + a, j + b) of phase 2a + b. Exact, borders included:
+    two of three taps fall on the same repeated pixel, so their weights add.
+    """
+
+    def along(w: Tensor, axis: int, phase: int) -> Tensor:
+        first, middle, last = w.unbind(axis)
+        pair = (first, middle + last) if phase == 0 else (first + middle, last)
+        return torch.stack(pair, axis)
+
+    return torch.cat([along(along(weight, 2, a), 3, b) for a in (0, 1) for b in (0, 1)])
+
+
+class PhaseUp(nn.Module):
+    """Nearest ×2, 3×3 convolution and leaky ReLU, as one 2×2 convolution to four phases that are interleaved."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        assert conv.bias is not None
+        weight = phase_weights(conv.weight.detach().double()).to(conv.weight.dtype)
+        self._conv = FusedConv(weight, conv.bias.detach().repeat(4), padding=1, slope=NEGATIVE_SLOPE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        phases = self._conv(x).chunk(4, 1)
+        size = (len(x), phases[0].shape[1], 2 * height, 2 * width)
+        out = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+        for a in (0, 1):
+            for b in (0, 1):
+                out[:, :, a::2, b::2] = phases[2 * a + b][:, :, a : a + height, b : b + width]
+        return out
+
+
+class FastDenseBlock(nn.Module):
+    """A residual dense block with its scale folded in; ``scale`` multiplies what it adds to ``plus``."""
+
+    def __init__(self, block: nn.Module, scale: float) -> None:
+        super().__init__()
+        convs = [getattr(block, f"conv{i}") for i in range(1, 6)]
+        self._grown = nn.ModuleList(
+            FusedConv(c.weight.detach(), c.bias.detach(), slope=NEGATIVE_SLOPE) for c in convs[:4]
+        )
+        self._last = FusedConv(convs[4].weight.detach() * scale, convs[4].bias.detach() * scale)
+
+    def forward(self, x: Tensor, plus: Tensor) -> Tensor:
+        features = x
+        for conv in self._grown:
+            features = torch.cat((features, conv(features)), 1)
+        out: Tensor = self._last(features, plus)
+        return out
+
+
+class FastRRDBNet(nn.Module):
+    """The whole network in this form; takes and gives what :class:`~vidsr.models.rrdbnet.RRDBNet` does."""
+
+    def __init__(self, network: RRDBNet) -> None:
+        super().__init__()
+        self._config = c = network.config
+        self._first = _plain(network.conv_first)
+        self._blocks = nn.ModuleList()
+        for rrdb in network.body:
+            for number in (1, 2, 3):
+                scale = RESIDUAL_SCALE * (RESIDUAL_SCALE if number == 3 else 1.0)
+                self._blocks.append(FastDenseBlock(getattr(rrdb, f"rdb{number}"), scale))
+        self._body = _plain(network.conv_body)
+        self._ups = nn.ModuleList(PhaseUp(getattr(network, f"conv_up{i}")) for i in range(1, c.upsamplings + 1))
+        self._hr = _plain(network.conv_hr, NEGATIVE_SLOPE)
+        self._last = _plain(network.conv_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        c = self._config
+        height, width = x.shape[-2:]
+        x = pad_to_multiple(x, c.unshuffle)
+        x = F.pixel_unshuffle(x, c.unshuffle) if c.unshuffle > 1 else x
+        first = feat = self._first(x.contiguous(memory_format=torch.channels_last))
+        for i in range(0, len(self._blocks), 3):
+            one, two, three = self._blocks[i : i + 3]
+            middle = one(feat, feat)
+            middle = two(middle, middle)
+            feat = three(middle, torch.add(feat, middle, alpha=RESIDUAL_SCALE))
+        feat = self._body(feat, first)
+        for up in self._ups:
+            feat = up(feat)
+        out: Tensor = self._last(self._hr(feat))
+        return out[..., : height * c.scale, : width * c.scale]
+
+
+def _plain(conv: nn.Conv2d, slope: float | None = None) -> FusedConv:
+    assert conv.bias is not None
+    return FusedConv(conv.weight.detach(), conv.bias.detach(), slope=slope)
+
+
+def fast_form(network: nn.Module) -> nn.Module:
+    """The fast form of a network, or the network itself where there is none better (SRVGGNetCompact has nothing to
+    fold or join)."""
+    return FastRRDBNet(network) if isinstance(network, RRDBNet) else network
