@@ -7,11 +7,13 @@ import contextlib
 import heapq
 import io
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import av.container
+import av.error
 
 from vidsr.errors import JobError, OutputError
 from vidsr.media import libav
@@ -20,10 +22,10 @@ from vidsr.media.encode import EncoderSettings, add_video, start_video, tag_colo
 from vidsr.media.files import publish
 from vidsr.media.index import VideoIndex
 from vidsr.media.matroska import SPARE, display_size, set_display_size
-from vidsr.media.others import Others
+from vidsr.media.others import NO_OFFSET, Others
 from vidsr.media.source import SourceInfo
 from vidsr.media.streams import StreamPlan, notes_of, plan_streams
-from vidsr.media.tags import content_tags
+from vidsr.media.tags import content_tags, timecode_of
 from vidsr.media.timing import PacketTime, retime
 from vidsr.options import EnhanceOptions
 
@@ -88,16 +90,18 @@ def assemble(
                 stack.callback(_close_quietly, target)
                 first = stack.enter_context(libav.open_input(segments[0]))
                 video = _add_video(target, first, settings, info)
-                others = Others(source, info, plans, shifts=index.shifts)
+                offset = start_offset(entry, index)
+                others = Others(source, info, plans, shifts=index.shifts, offset=offset)
                 others.add_to(target, entry)
-                describe(target, info)
+                describe(target, info, offset)
                 shaped = settings.sar != 1 and entry.muxer in ("matroska", "webm")
                 if shaped:
                     video.metadata["title"] = video.metadata.get("title", "") + SPARE
                 target.start_encoding()
-                streams = [_video_packets(segments, times, index, video), others.packets()]
-                for _, _, packet in heapq.merge(*streams, key=lambda timed: timed[:2]):
-                    target.mux_one(packet)
+                moved = round(offset / index.time_base)
+                streams = [_video_packets(segments, times, (index, moved), video), others.packets()]
+                for _, which, packet in heapq.merge(*streams, key=lambda timed: timed[:2]):
+                    _mux(target, packet, copied=which == 1)
                 target.close()
                 if shaped:
                     set_display_size(part, display_size(settings.width, settings.height, settings.sar))
@@ -120,17 +124,26 @@ def muxer_options(entry: ContainerEntry, info: SourceInfo) -> dict[str, str]:
     return options
 
 
-def describe(target: av.container.OutputContainer, info: SourceInfo) -> None:
-    """Give the result the source's own tags and chapters."""
+def start_offset(entry: ContainerEntry, index: VideoIndex) -> Fraction:
+    """Seconds that all streams move up in MP4 and MOV, whose players cut off what lies before 0."""
+    if entry.muxer not in ("mp4", "mov"):
+        return Fraction(0)
+    return max(Fraction(0), -index.pts[0] * index.time_base)
+
+
+def describe(target: av.container.OutputContainer, info: SourceInfo, offset: Fraction = NO_OFFSET) -> None:
+    """Give the result the source's own tags and chapters, the latter ``offset`` seconds later."""
     target.flags |= _BITEXACT_CONTAINER
-    target.metadata.update(content_tags(info.metadata))
+    tags = content_tags(info.metadata)
+    tags.pop("timecode", None)  # written as a track or a tag of the video stream
+    target.metadata.update(tags)
     if info.chapters:
         target.set_chapters(
             [
                 {
                     "id": number + 1,
-                    "start": chapter.start,
-                    "end": chapter.end,
+                    "start": chapter.start + round(offset / chapter.time_base),
+                    "end": chapter.end + round(offset / chapter.time_base),
                     "time_base": chapter.time_base,
                     "metadata": dict(chapter.metadata),
                 }
@@ -146,7 +159,7 @@ def dress_video(stream: Any, info: SourceInfo) -> None:
     stream.metadata.update(content_tags(mine.metadata))
     stream.disposition = mine.disposition
     stream.time_base = video.time_base
-    timecode = next((v for s in info.streams for k, v in s.metadata if k == "timecode"), None)
+    timecode = timecode_of(info)
     if timecode is not None:
         # MP4 and MOV make their timecode track from this tag; Matroska keeps the tag.
         stream.metadata["timecode"] = timecode
@@ -177,9 +190,19 @@ def _read_times(segments: Sequence[Path], index: VideoIndex) -> list[PacketTime]
     return list(retime(orders, index))
 
 
+def _mux(target: av.container.OutputContainer, packet: Any, *, copied: bool) -> None:
+    try:
+        target.mux_one(packet)
+    except av.error.InvalidDataError:
+        # A damaged packet of the source that the muxer must understand and cannot; the verification tells.
+        if not copied:
+            raise
+
+
 def _video_packets(
-    segments: Sequence[Path], times: Sequence[PacketTime], index: VideoIndex, stream: Any
+    segments: Sequence[Path], times: Sequence[PacketTime], place: tuple[VideoIndex, int], stream: Any
 ) -> Iterator[Timed]:
+    index, moved = place
     clock = float(index.time_base)
     number = 0
     for path in segments:
@@ -190,9 +213,9 @@ def _video_packets(
                 time = times[number]
                 number += 1
                 packet.time_base = index.time_base
-                packet.pts, packet.dts, packet.duration = time.pts, time.dts, time.duration
+                packet.pts, packet.dts, packet.duration = time.pts + moved, time.dts + moved, time.duration
                 packet.stream = stream
-                yield time.dts * clock, 0, packet
+                yield packet.dts * clock, 0, packet
 
 
 def _close_quietly(target: av.container.OutputContainer) -> None:

@@ -99,7 +99,7 @@ CODECS: dict[str, CodecEntry] = {
             *_depths("gbrp", 8, 9, 10, 12, 14, 16),
             *_depths("gbrap", 8, 10, 12, 14, 16),
         ),
-        options=(("level", "3"), ("slices", "4"), ("slicecrc", "1"), ("g", "1")),
+        options=(("level", "3"), ("slicecrc", "1"), ("g", "1")),
         lossless=True,
     ),
     "prores": CodecEntry(
@@ -246,6 +246,9 @@ def encode_formats(video: VideoInfo, options: EncodeOptions) -> EncoderFormat:
     colour, tags = video.colour, video.tags
     if source.family == "rgb" and best.family != "rgb":
         colour, tags = _yuv_of_rgb(video)
+    if codec.name == "prores" and tags.full_range:
+        notes.append("ProRes knows limited range only: the full range of the source is brought to it")
+        colour, tags = replace(colour, range="limited"), replace(tags, full_range=False)
     frames = best
     if source.family == "gray" and best.family == "yuv" and not source.alpha:
         frames = replace(PixelFormat("gray", "gray", 8).with_depth(best.depth))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from vidsr.frames import LUMA_WEIGHTS, ChromaLocation, Colour, PixelFormat, Range
+from vidsr.frames import ChromaLocation, Colour, PixelFormat, Range
 from vidsr.options import ColourOptions
 
 MATRICES = {
@@ -100,9 +100,6 @@ _LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 def _matrix(raw: RawTags, format: PixelFormat, options: ColourOptions, notes: list[str]) -> tuple[str, int]:
     if format.family == "rgb":
         return "gbr", 0
-    if format.family == "gray":
-        name = MATRICES.get(raw.matrix, "bt709")
-        return (name if name in LUMA_WEIGHTS else "bt709"), raw.matrix if raw.matrix in MATRICES else UNSPECIFIED
     if options.input_matrix is not None:
         tagged = MATRICES.get(raw.matrix, "untagged")
         if tagged != options.input_matrix:
@@ -114,6 +111,8 @@ def _matrix(raw: RawTags, format: PixelFormat, options: ColourOptions, notes: li
             notes.append(f"matrix {name} is computed as {_STAND_INS[name]}, and the result tagged {name}")
         return _STAND_INS.get(name, name), raw.matrix
     guess, why = _guess_matrix(raw)
+    if format.family == "gray":
+        return guess, _CODES[guess]  # no colour to go wrong
     notes.append(f"matrix guessed as {guess}: the source does not say, and {why} (--input-matrix overrides)")
     return guess, _CODES[guess]
 

@@ -13,8 +13,9 @@ from vidsr.errors import InputError
 from vidsr.media.packets import Damage, VideoReader
 from vidsr.media.source import SourceInfo, VideoInfo
 
-#: A step back by more than this many seconds is a new timeline (joined or wrapped files), not a faulty stamp.
-JUMP_SECONDS = 1.0
+#: A step back by more than this many seconds that lasts is a new timeline (joined files), not a faulty stamp.
+JUMP_SECONDS = 0.2
+_LASTING_FRAMES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,11 @@ def index_video(info: SourceInfo, on_frame: Callable[[int], None] | None = None)
             f"the picture size changes {len(sizes) - 1} times, first from {sizes[0][1]}x{sizes[0][2]} to "
             f"{sizes[1][1]}x{sizes[1][2]} at frame {sizes[1][0]}: all frames are brought to the first size"
         )
+    if pts[0] < 0:
+        notes.append(
+            f"timestamps begin at {float(pts[0] * info.video.time_base):.3f} s: containers that cannot begin before 0 "
+            "move all streams up by as much"
+        )
     steps = [b - a for a, b in pairwise(pts)]
     last = _last_duration(durations[-1], steps, info.video.step)
     damaged = bool(damage.bad_packets or damage.corrupt_frames or damage.read_errors)
@@ -167,7 +173,7 @@ def repair(
     shift, nudged = 0, 0
     for i, value in enumerate(filled):
         at = value + shift
-        if pts and at < pts[-1] - jump:
+        if pts and at < pts[-1] - jump and all(f + shift <= pts[-1] for f in filled[i : i + _LASTING_FRAMES]):
             extra = pts[-1] + (durations[i - 1] or step) - at
             shift += extra
             at += extra

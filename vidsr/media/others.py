@@ -9,8 +9,8 @@ from typing import Any
 import av.container
 
 from vidsr.media import libav
+from vidsr.media.clock import StreamClock
 from vidsr.media.container import ContainerEntry
-from vidsr.media.index import JUMP_SECONDS
 from vidsr.media.source import SourceInfo
 from vidsr.media.streams import StreamPlan
 from vidsr.media.subtitles import TextConverter
@@ -20,21 +20,28 @@ _COVER_NAMES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "imag
 # A cover's file type where it is neither JPEG nor PNG.
 _OTHER_COVERS = {"gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp", "tiff": "image/tiff"}
 
+NO_OFFSET = Fraction(0)
+
 
 class Others:
     """The other streams of an open source on their way into one result."""
 
     def __init__(
-        self, source: Any, info: SourceInfo, plans: tuple[StreamPlan, ...], *, shifts: tuple[Fraction, ...] = ()
+        self,
+        source: Any,
+        info: SourceInfo,
+        plans: tuple[StreamPlan, ...],
+        *,
+        shifts: tuple[Fraction, ...] = (),
+        offset: Fraction = NO_OFFSET,
     ) -> None:
         self._source = source
         self._info = info
         self._plans = plans
         self._shifts = shifts
+        self._offset = offset
         self._targets: dict[int, Any] = {}
         self._converters: dict[int, TextConverter] = {}
-        self._last: dict[int, int] = {}
-        self._jumps: dict[int, int] = {}
 
     def add_to(self, target: av.container.OutputContainer, entry: ContainerEntry) -> None:
         """Declare every stream of the plan in the result, before its header is written."""
@@ -82,6 +89,9 @@ class Others:
         if not self._targets:
             return
         latest = float("-inf")
+        clocks = {
+            index: StreamClock(self._shifts, self._offset, stream.time_base) for index, stream in self._targets.items()
+        }
         wanted = [self._source.streams[i] for i in self._targets]
         try:
             for read in self._source.demux(*wanted):
@@ -93,38 +103,10 @@ class Others:
                     packet = self._converters[number].convert(packet)
                     if packet is None:
                         continue
-                self._place(packet, number)
+                clocks[number].place(packet)
                 packet.stream = self._targets[number]
                 latest = max(latest, float(packet.dts * packet.time_base))
                 yield latest, 1, packet
         except (libav.AvError, OSError):
             # A source that cannot be read to its end: the index has said so; what was read is kept.
             return
-
-    def _place(self, packet: Any, number: int) -> None:
-        """Complete a packet's times and move it along with the video where the timeline jumped back."""
-        last = self._last.get(number)
-        dts = packet.dts if packet.dts is not None else packet.pts
-        if dts is None:
-            dts = 0 if last is None else last + 1
-        shift = self._shift(packet, dts, number)
-        dts += shift
-        if last is not None and dts <= last:
-            dts = last + 1
-        pts = dts if packet.pts is None else max(dts, packet.pts + shift)
-        packet.dts, packet.pts = dts, pts
-        self._last[number] = dts
-
-    def _shift(self, packet: Any, dts: int, number: int) -> int:
-        if not self._shifts:
-            return 0
-        clock = packet.time_base
-        jumps = self._jumps.get(number, 0)
-        applied = self._shifts[min(jumps, len(self._shifts)) - 1] if jumps else Fraction(0)
-        last = self._last.get(number)
-        if last is not None and (dts * clock + applied) < last * clock - JUMP_SECONDS and jumps < len(self._shifts):
-            jumps += 1
-            self._jumps[number] = jumps
-            applied = self._shifts[jumps - 1]
-        ticks: int = round(applied / clock)
-        return ticks

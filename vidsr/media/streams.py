@@ -101,13 +101,9 @@ def _text_target(codec: str, container: ContainerEntry) -> str:
 
 
 def _plan_cover(info: StreamInfo, stream: Any, container: ContainerEntry) -> StreamPlan | str:
-    if not container.cover:
-        return StreamPlan(
-            source=info, action="drop", note=f"{container.name} cannot hold cover art: stream {info.index} is left out"
-        )
     if container.attachments:
         return StreamPlan(source=info, action="attach")
-    if info.disposition & ATTACHED_PIC and holds(container, stream):
+    if container.cover and info.disposition & ATTACHED_PIC and holds(container, stream):
         return StreamPlan(source=info, action="cover")
     return f"cover art in {info.codec} (stream {info.index})"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vidsr.media.source import SourceInfo
+
 # Written by muxers about their own file; true of the source's file only.
 _OF_THE_FILE = frozenset(
     {
@@ -23,3 +25,9 @@ def content_tags(metadata: Iterable[tuple[str, str]]) -> dict[str, str]:
         # MP4 and MOV know a stream's title as its name.
         kept["title" if key == "name" else key] = value
     return kept
+
+
+def timecode_of(info: SourceInfo) -> str | None:
+    """The start timecode that any stream of the source, or the source itself, is tagged with."""
+    tagged = [*(pair for stream in info.streams for pair in stream.metadata), *info.metadata]
+    return next((value for key, value in tagged if key.lower() == "timecode"), None)

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from vidsr.media.assemble import start_offset
 from vidsr.media.colour_tags import MATRICES, PRIMARIES, TRANSFERS, ColourTags
 from vidsr.media.container import ContainerEntry, container_of
 from vidsr.media.encode import EncoderSettings
@@ -87,8 +88,12 @@ def _decode(made: SourceInfo, on_frame: Callable[[int], None] | None) -> _Decode
 
 
 def _shift(index: VideoIndex, decoded: _Decoded, entry: ContainerEntry) -> Fraction:
-    """By how much the whole result is later than the source. Only Matroska may move, and only upwards."""
-    if entry.name not in MILLISECOND or not decoded.times:
+    """By how much the whole result is later than the source, where its container cannot begin before 0."""
+    if not decoded.times:
+        return Fraction(0)
+    if entry.muxer in ("mp4", "mov"):
+        return start_offset(entry, index)
+    if entry.name not in MILLISECOND:
         return Fraction(0)
     difference = decoded.times[0] - index.pts[0] * index.time_base
     return difference if difference > Fraction(1, 1000) else Fraction(0)
@@ -105,7 +110,7 @@ def _frames(index: VideoIndex, decoded: _Decoded, shift: Fraction, entry: Contai
     text = f"largest error {float(worst) * 1000:.3g} ms"
     why = ""
     if shift:
-        why = f"Matroska cannot begin before 0: all streams are {float(shift) * 1000:.0f} ms later, in step"
+        why = f"{entry.name} cannot begin before 0: all streams are {float(shift) * 1000:.0f} ms later, in step"
     state = "different" if worst > slack else ("announced" if shift else "same")
     checks.append(
         Check(name="timestamps", state=state, source=f"{len(want)} stamps", result=text, why=why)  # type: ignore[arg-type]

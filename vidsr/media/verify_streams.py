@@ -15,7 +15,7 @@ from vidsr.media.container import ContainerEntry
 from vidsr.media.report import Check, compare
 from vidsr.media.source import SourceInfo, StreamInfo
 from vidsr.media.streams import StreamPlan, kind_of
-from vidsr.media.tags import content_tags
+from vidsr.media.tags import content_tags, timecode_of
 
 # Tags that MP4 and MOV have a place for; their muxers drop others.
 _MP4_TAGS = frozenset(
@@ -25,6 +25,9 @@ _MP4_TAGS = frozenset(
         "album_artist", "grouping", "media_type",
     }
 )  # fmt: skip
+
+
+NO_SHIFT = Fraction(0)
 
 
 @dataclass(slots=True)
@@ -63,12 +66,10 @@ def check_streams(
     for plan in plans:
         if plan.action == "drop" and plan.note:
             yield Check(name=_label(plan.source), state="announced", source="present", result="left out", why=plan.note)
-        if plan.action == "timecode":
-            codes = [dict(s.metadata).get("timecode") for i in (info, made) for s in i.streams]
-            found = [code for code in codes if code]
-            yield compare("timecode", found[0], found[-1] if len(found) > 1 else "missing")
     yield from _left_out(info, plans)
-    yield compare("chapters", _chapters(info), _chapters(made))
+    if (timecode := timecode_of(info)) is not None:
+        yield compare("timecode", timecode, timecode_of(made))
+    yield compare("chapters", _chapters(info, shift if entry.muxer in ("mp4", "mov") else Fraction(0)), _chapters(made))
     yield from _tags(info, made, entry)
 
 
@@ -110,15 +111,22 @@ def _payloads(info: SourceInfo, streams: list[StreamInfo]) -> dict[int, _Payload
                 if not packet.size:
                     continue
                 time = packet.pts * packet.time_base if packet.pts is not None else None
-                data = bytes(packet)
-                if (strip := filters[index]) is not None:
-                    data = b"".join(bytes(p) for p in strip.filter(packet))
-                if _is_empty_text(found, streams, index, data):
+                data = _data(packet, filters[index])
+                if not data or _is_empty_text(found, streams, index, data):
                     continue
                 found[index].add(data, time)
         except (libav.AvError, OSError):
             pass  # cut off: both sides hold what could be read
     return found
+
+
+def _data(packet: Any, strip: BitStreamFilterContext | None) -> bytes:
+    if strip is None:
+        return bytes(packet)
+    try:
+        return b"".join(bytes(p) for p in strip.filter(packet))
+    except libav.AvError:
+        return b""  # damaged beyond being a packet: the muxer left it out as well
 
 
 def _is_empty_text(found: dict[int, _Payload], streams: list[StreamInfo], index: int, data: bytes) -> bool:
@@ -211,14 +219,15 @@ def _payloads_short(info: SourceInfo, streams: list[StreamInfo]) -> list[_Payloa
     return found
 
 
-def _chapters(info: SourceInfo) -> list[tuple[float, str]]:
+def _chapters(info: SourceInfo, shift: Fraction = NO_SHIFT) -> list[tuple[float, str]]:
     """Start in seconds, to a millisecond, and title of each chapter."""
-    return [(round(float(c.start * c.time_base), 3), dict(c.metadata).get("title", "")) for c in info.chapters]
+    return [(round(float(c.start * c.time_base + shift), 3), dict(c.metadata).get("title", "")) for c in info.chapters]
 
 
 def _tags(info: SourceInfo, made: SourceInfo, entry: ContainerEntry) -> Iterator[Check]:
     want = {k.lower(): v for k, v in content_tags(info.metadata).items()}
     have = {k.lower(): v for k, v in made.metadata}
+    want.pop("timecode", None)
     for key, value in want.items():
         why = ""
         if entry.muxer in ("mp4", "mov") and key not in _MP4_TAGS:

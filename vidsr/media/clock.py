@@ -1,0 +1,50 @@
+"""The clock of a copied stream: completes its packets' times, and moves them along where the video's were moved."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from vidsr.media.index import JUMP_SECONDS
+
+
+class StreamClock:
+    """Places the packets of one stream on the timeline of the result.
+
+    ``shifts`` are the seconds added to the video from its first, second… backward jump on; ``offset`` seconds are
+    added to everything. dts come out strictly increasing, counted in the coarser of the source's and the result's
+    time base, so that no rounding of the muxer makes two of them equal.
+    """
+
+    def __init__(self, shifts: tuple[Fraction, ...], offset: Fraction, target_base: Fraction) -> None:
+        self._shifts = shifts
+        self._offset = offset
+        self._target_base = target_base
+        self._moved = Fraction(0)
+        self._jumps = 0
+        self._raw: int | None = None
+        self._last: int | None = None
+        self._end = Fraction(0)
+
+    def place(self, packet: Any) -> None:
+        """Give ``packet`` its times in the result, in its own time base."""
+        clock: Fraction = packet.time_base
+        dts = packet.dts if packet.dts is not None else packet.pts
+        if dts is None:
+            dts = 0 if self._raw is None else self._raw + (packet.duration or 1)
+        self._jump(dts, clock)
+        self._raw = dts
+        move: int = round((self._moved + self._offset) / clock)
+        at = dts + move
+        if self._last is not None and at <= self._last:
+            at = self._last + max(1, -(-self._target_base // clock))
+        packet.pts = at if packet.pts is None else max(at, packet.pts + move)
+        packet.dts = self._last = at
+        self._end = (at + (packet.duration or 0)) * clock - self._offset
+
+    def _jump(self, dts: int, clock: Fraction) -> None:
+        """Follow a backward jump of the source's timeline, as the video did, but never onto what is there already."""
+        if self._raw is None or self._jumps >= len(self._shifts) or dts * clock > self._raw * clock - JUMP_SECONDS:
+            return
+        self._moved = max(self._shifts[self._jumps], self._end - dts * clock)
+        self._jumps += 1
