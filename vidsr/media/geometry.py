@@ -30,7 +30,7 @@ def result_geometry(video: VideoInfo, options: SizeOptions, format: EncoderForma
         sar = (sar * Fraction(video.width * height, video.height * width)).limit_denominator(4096)
         if abs(sar - 1) < Fraction(1, 100):
             sar = Fraction(1)
-    elif options.square_pixels and sar != 1:
+    elif options.square_pixels and sar != 1 and options.size is None:
         if sar > 1 or options.height is not None:
             width = max(1, round(width * sar))
         else:
