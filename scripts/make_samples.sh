@@ -14,7 +14,7 @@ ffmpeg=$("$python" -c 'import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_ex
 film=$(find "$work" -name bigbuckbunny.mp4)
 common=(-hide_banner -loglevel error -y -i "$film")
 # 48 frames, 1.92 s; the colour tags are those that the scaler really produces.
-"$ffmpeg" "${common[@]}" -t 1.92 -vf 'scale=160:90:flags=lanczos:out_color_matrix=bt709:out_range=tv' \
+"$ffmpeg" "${common[@]}" -t 1.92 -vf 'scale=160:90:flags=lanczos:out_color_matrix=bt709:out_range=tv,setparams=color_primaries=bt709:color_trc=bt709' \
   -c:v libx264 -crf 20 -preset slow -pix_fmt yuv420p -g 48 \
   -colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv \
   -c:a aac -b:a 64k -ac 2 -movflags +faststart -fflags +bitexact -flags +bitexact -map_metadata -1 \
