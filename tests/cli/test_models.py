@@ -123,3 +123,28 @@ def test_help(vidsr: Run, command: list[str]) -> None:
     text = vidsr("models", *command, "--help").stdout
     assert "vidsr models" in text
     assert not command or "Examples:" in text
+
+
+def test_blend(vidsr: Run, tmp_path: Path) -> None:
+    net = small(tmp_path / "a.pth")
+    torch.save({k: v * 1.1 for k, v in net.state_dict().items()}, tmp_path / "b.pth")
+    answer = json.loads(vidsr("models", "blend", "a.pth", "b.pth", "c.safetensors", "--alpha", "0.5", "--json").stdout)
+    assert answer["card"]["blend_correlation"] == "1.0000"
+    mixed = checkpoint.load(tmp_path / "c.safetensors").network.state_dict()
+    assert torch.allclose(mixed["conv_first.weight"], net.state_dict()["conv_first.weight"] * 1.05)
+    small_other = RRDBNet(RRDBNetConfig(num_feat=4, num_block=1, num_grow_ch=2, scale=2))
+    torch.save(small_other.state_dict(), tmp_path / "d.pth")
+    assert "not of one family" in vidsr("models", "blend", "a.pth", "d.pth", "e.safetensors", code=1).stderr
+    assert not (tmp_path / "e.safetensors").exists()
+
+
+def test_export(vidsr: Run, tmp_path: Path) -> None:
+    small(tmp_path / "a.pth")
+    assert vidsr("models", "export", "a.pth", "--to", "ncnn").stdout.split() == ["a.param", "a.bin", "a.json"]
+    answer = json.loads(vidsr("models", "export", "a.pth", "--to", "onnx", "--fp16", "--json").stdout)
+    assert answer["output"] == "a.fp16.onnx"
+    assert hashlib.sha256((tmp_path / "a.fp16.onnx").read_bytes()).hexdigest() == answer["files"]["a.fp16.onnx"]
+    assert "--overwrite" in vidsr("models", "export", "a.pth", "--to", "ncnn", code=1).stderr
+    assert "must be one of" in vidsr("models", "export", "a.pth", "--to", "coreml", code=2).stderr
+    assert "ends in .onnx" in vidsr("models", "export", "a.pth", "--to", "onnx", "-o", "x.bin", code=2).stderr
+    assert "source itself" in vidsr("models", "export", "a.param", "--to", "ncnn", "--overwrite", code=1).stderr

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("vidsr.cli.verify", "Prove that a result has all that its source had."),
     "preview": ("vidsr.cli.preview", "Show a few moments before and after, and what the whole job would take."),
     "plan": ("vidsr.cli.plan", "Estimate time, size and memory of a whole job."),
+    "evaluate": ("vidsr.cli.evaluate", "Score a model on pictures whose originals are known."),
     "models": ("vidsr.cli.models", "List, inspect, fetch and convert models."),
 }
 

@@ -45,6 +45,25 @@ Examples:
   vidsr models convert realesr-animevideov3-x4.param animevideov3.safetensors --card licence=BSD-3-Clause
 """
 
+_BLEND_EXAMPLES = """
+Examples:
+
+  vidsr models blend rrdb-psnr-x4 esrgan-x4 mixed.safetensors --alpha 0.8
+  vidsr models blend realesr-general-wdn-x4v3 realesr-general-x4v3 half.safetensors
+
+Models of one family only, such as a model and what was trained on from it; strangers are refused.
+"""
+
+_EXPORT_EXAMPLES = """
+Examples:
+
+  vidsr models export realesr-animevideov3 --to onnx
+  vidsr models export realesrgan-x4plus --to ncnn --fp16 -o phone/x4plus.param
+  vidsr models export mine.safetensors --to openvino
+
+Exported models take RGB in 0..1, fp32, of any size.
+"""
+
 _FETCH_EXAMPLES = """
 Examples:
 
@@ -109,10 +128,7 @@ def convert(
 
     from vidsr.models import checkpoint, saving
 
-    if target.suffix != ".safetensors":
-        raise OptionsError(f"{target}: the result is a safetensors file, so its name must end in .safetensors")
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already; give --overwrite to replace it")
+    _check_target(target, ".safetensors", overwrite)
     path = zoo.resolve(source)
     if target.exists() and target.samefile(path):
         raise OutputError(f"{target} is the source itself: choose another name")
@@ -127,6 +143,61 @@ def convert(
         print(json.dumps({"output": str(target), "sha256": sha256, "card": lines}, indent=2))
     else:
         print(f"{target}\n{found.architecture}, {found.layout} layout, SHA-256 {sha256}")
+
+
+@app.command(short_help="Make a model between two of one family.", cls=GroupedCommand, epilog=_BLEND_EXAMPLES)
+def blend(
+    first: Annotated[str, typer.Argument(metavar="A", help="The model at alpha 0: a name or a file.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The model at alpha 1.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The file to write.")],
+    alpha: Annotated[float, typer.Option(help="How far from A to B, 0 to 1.")] = 0.5,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Interpolate the weights of two models of one family: between faithful and vivid, or grainy and smooth."""
+    from vidsr.models import blend as blending
+    from vidsr.models import checkpoint, saving
+
+    _check_target(target, ".safetensors", overwrite)
+    a, b = zoo.load_model(first), zoo.load_model(second)
+    state, lines = blending.blend(a, b, alpha)
+    lines |= checkpoint.card_of(a)
+    saving.save(target, state, lines)
+    if as_json:
+        print(json.dumps({"output": str(target), "sha256": checkpoint.digest(target), "card": lines}, indent=2))
+    else:
+        print(f"{target}\ncorrelation of the two: {lines['blend_correlation']}")
+
+
+@app.command(short_help="Write a model for another runtime.", cls=GroupedCommand, epilog=_EXPORT_EXAMPLES)
+def export(
+    model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name from the list, or a weights file.")],
+    to: Annotated[str, typer.Option(metavar="onnx|openvino|ncnn", help="The runtime.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write; named after the model if not given.")
+    ] = None,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Half precision inside: half the size.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a model for ONNX Runtime, OpenVINO or ncnn: servers, laptops, phones."""
+    from vidsr.models import checkpoint
+    from vidsr.models import export as exporting
+
+    suffixes = exporting.FORMATS.get(to)
+    if suffixes is None:
+        raise OptionsError(f"--to {to}: must be one of {', '.join(exporting.FORMATS)}")
+    path = zoo.resolve(model)
+    target = output or Path(path.name.partition(".")[0] + (".fp16" if fp16 else "") + suffixes[0])
+    if target.suffix != suffixes[0]:
+        raise OptionsError(f"--output {target}: the name of a model for {to} ends in {suffixes[0]}")
+    for suffix in suffixes:
+        _check_target(target.with_suffix(suffix), "", overwrite)
+        if target.with_suffix(suffix).absolute() == path.absolute():
+            raise OutputError(f"{path} is the source itself: choose another name")
+    written = exporting.export(zoo.load_model(model), target, to, half=fp16)
+    digests = {str(file): checkpoint.file_digest(file) for file in written}
+    print(json.dumps({"output": str(target), "files": digests}, indent=2) if as_json else "\n".join(digests))
 
 
 @app.command(short_help="Download a model and check its digest.", cls=GroupedCommand, epilog=_FETCH_EXAMPLES)
@@ -217,6 +288,13 @@ def _facts(model: str) -> dict[str, Any]:
         "advice": entry.advice if entry else None,
         "card": {k: v for k, v in card.items() if k not in known and k != "architecture"},
     }
+
+
+def _check_target(target: Path, suffix: str, overwrite: bool) -> None:
+    if suffix and target.suffix != suffix:
+        raise OptionsError(f"{target}: the result is a {suffix[1:]} file, so its name must end in {suffix}")
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target} exists already; give --overwrite to replace it")
 
 
 def _card(lines: list[str]) -> dict[str, str]:

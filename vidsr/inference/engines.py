@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vidsr.errors import MissingExtraError, OptionsError
+from vidsr.errors import OptionsError
 from vidsr.inference import fast_cpu, native
 from vidsr.inference.backend import Backend, Model, TorchBackend
 from vidsr.inference.device import Precision
+from vidsr.models.openvino import load_openvino
 
 
 def choose_backend(
@@ -78,10 +79,7 @@ class OpenVinoBackend:
     name = "openvino"
 
     def __init__(self, model: Model, precision: Precision) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise MissingExtraError("--backend openvino needs: pip install 'vidsr-esrgan[openvino]'") from error
+        openvino = load_openvino()
         if precision == "fp16":
             raise OptionsError("--backend openvino computes in fp32 or bf16 on a CPU, not in fp16")
         self._plain = model.network

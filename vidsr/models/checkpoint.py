@@ -121,12 +121,16 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def digest(path: Path) -> str:
     """SHA-256 in hexadecimal of a weights file; of the ``.bin`` if it is an ncnn ``.param``."""
-    target = path.with_suffix(".bin") if path.suffix == ".param" else path
-    with target.open("rb") as file:
+    return file_digest(path.with_suffix(".bin") if path.suffix == ".param" else path)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 in hexadecimal of a file as it is."""
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def card_of(found: layouts.Recognised) -> dict[str, str]:
+def card_of(found: layouts.Recognised | LoadedModel) -> dict[str, str]:
     """Architecture and hyper-parameters as the flat strings that a safetensors file carries."""
     values = {f.name: getattr(found.config, f.name) for f in fields(found.config)}
     return {"architecture": found.architecture} | {k: str(v) for k, v in values.items() if v is not None}

@@ -1,0 +1,147 @@
+"""Every export run in its own runtime, and equal to PyTorch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from vidsr.errors import MissingExtraError, OutputError
+from vidsr.models import checkpoint, saving
+from vidsr.models.checkpoint import LoadedModel
+from vidsr.models.export import FORMATS, export
+from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+
+NETWORKS: dict[str, Any] = {
+    "rrdb x4": lambda: RRDBNet(RRDBNetConfig(num_feat=8, num_block=2, num_grow_ch=4)),
+    "rrdb x8": lambda: RRDBNet(RRDBNetConfig(num_feat=4, num_block=1, num_grow_ch=4, scale=8)),
+    "rrdb x2, folded": lambda: RRDBNet(RRDBNetConfig(num_feat=8, num_block=1, num_grow_ch=4, scale=2)),
+    "rrdb x1, folded": lambda: RRDBNet(RRDBNetConfig(num_feat=8, num_block=1, num_grow_ch=4, scale=1)),
+    "rrdb x1": lambda: RRDBNet(RRDBNetConfig(num_feat=8, num_block=1, num_grow_ch=4, scale=1, folding=1)),
+    "srvgg x4": lambda: SRVGGNetCompact(SRVGGNetCompactConfig(num_feat=8, num_conv=2)),
+    "srvgg x2, leaky": lambda: SRVGGNetCompact(
+        SRVGGNetCompactConfig(num_feat=8, num_conv=2, scale=2, activation="leakyrelu")
+    ),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def model(request: pytest.FixtureRequest, tmp_path: Path) -> LoadedModel:
+    torch.manual_seed(7)
+    network = NETWORKS[request.param]()
+    for module in network.modules():
+        if isinstance(module, torch.nn.PReLU):
+            torch.nn.init.uniform_(module.weight, -1, 1)
+    card = {"licence": "BSD-3-Clause", "activation": getattr(network.config, "activation", "")}
+    saving.save(tmp_path / "m.safetensors", network.state_dict(), card)
+    return checkpoint.load(tmp_path / "m.safetensors")
+
+
+def run_onnx(path: Path, frames: np.ndarray) -> np.ndarray:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map["licence"] == "BSD-3-Clause"
+    return np.asarray(session.run(None, {"rgb": frames})[0])
+
+
+def run_openvino(path: Path, frames: np.ndarray) -> np.ndarray:
+    from vidsr.models.openvino import load_openvino
+
+    core = load_openvino().Core()
+    read = core.read_model(path)
+    assert read.get_rt_info(["vidsr", "licence"]).value == "BSD-3-Clause"
+    return np.asarray(core.compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(frames)[0])
+
+
+def run_ncnn(path: Path, frames: np.ndarray) -> np.ndarray:
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.use_vulkan_compute = net.opt.use_winograd_convolution = net.opt.use_packing_layout = False
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    net.opt.use_bf16_storage = False
+    net.opt.num_threads = 1
+    assert net.load_param(str(path)) == 0 and net.load_model(str(path.with_suffix(".bin"))) == 0
+    assert json.loads(path.with_suffix(".json").read_text())["licence"] == "BSD-3-Clause"
+    done = []
+    for frame in frames:
+        with net.create_extractor() as extractor:
+            extractor.input("data", ncnn.Mat(np.ascontiguousarray(frame)).clone())
+            status, out = extractor.extract("output")
+            assert status == 0
+            done.append(np.array(out))
+    return np.stack(done)
+
+
+RUNTIMES = {"onnx": run_onnx, "openvino": run_openvino, "ncnn": run_ncnn}
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("to", RUNTIMES)
+def test_equal_to_torch_at_several_sizes(model: LoadedModel, tmp_path: Path, to: str, half: bool) -> None:
+    """fp32: within 1e-4 (measured 1e-7). fp16: within what half precision can hold of values around 1."""
+    target = tmp_path / f"out{FORMATS[to][0]}"
+    written = export(model, target, to, half=half)
+    assert [p.suffix for p in written] == list(FORMATS[to]) and all(p.is_file() for p in written)
+    assert not list(tmp_path.glob("*.part"))
+    for shape in [(1, 3, 16, 24), (2, 3, 36, 20)]:
+        frames = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            wanted = model.network(frames).numpy()
+        got = RUNTIMES[to](target, frames.numpy())
+        assert got.shape == wanted.shape and got.dtype == np.float32
+        error = np.abs(got - wanted).max()
+        assert error <= (1e-3 if half else 1e-4)
+        assert half == (error > 3e-6), "half precision is really used, and only when asked for"
+
+
+def test_same_input_same_bytes(model: LoadedModel, tmp_path: Path) -> None:
+    for to in ("onnx", "ncnn"):
+        a, b = (export(model, tmp_path / f"{name}{FORMATS[to][0]}", to) for name in "ab")
+        assert [p.read_bytes() for p in a] == [p.read_bytes() for p in b]
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_our_ncnn_files_can_be_loaded_again(tmp_path: Path, half: bool) -> None:
+    torch.manual_seed(7)
+    network = NETWORKS["rrdb x4"]()
+    saving.save(tmp_path / "m.safetensors", network.state_dict(), {})
+    export(checkpoint.load(tmp_path / "m.safetensors"), tmp_path / "n.param", "ncnn", half=half)
+    again = checkpoint.load(tmp_path / "n.param")
+    assert again.config == network.config
+    for key, value in network.state_dict().items():
+        wanted = value.half().float() if half and value.ndim == 4 else value
+        assert torch.equal(again.network.state_dict()[key], wanted)
+
+
+def test_missing_library_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saving.save(tmp_path / "m.safetensors", NETWORKS["rrdb x4"]().state_dict(), {})
+    model = checkpoint.load(tmp_path / "m.safetensors")
+    with pytest.raises(OutputError, match="does not exist"):
+        export(model, tmp_path / "none" / "m.onnx", "onnx")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtraError, match=r"vidsr-esrgan\[export\]"):
+        export(model, tmp_path / "m.onnx", "onnx")
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_openvino_reports_nothing_to_its_makers(tmp_path: Path) -> None:
+    """Importing OpenVINO would write an identity into the home folder and send an event; ours does not."""
+    code = (
+        "import socket\n"
+        "def connect(*a): raise SystemExit('a connection was tried')\n"
+        "socket.socket.connect = socket.create_connection = connect\n"
+        "from vidsr.models.openvino import load_openvino\n"
+        "load_openvino()\n"
+    )
+    env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(p for p in sys.path if p)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=env, capture_output=True)
+    assert list(tmp_path.iterdir()) == []
