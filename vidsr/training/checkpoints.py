@@ -1,0 +1,160 @@
+"""Checkpoints of a run: folders that appear whole or not at all, holding no code.
+
+``checkpoints/psnr-00005000/`` has safetensors files (networks, averages, optimisers) and ``state.json`` (where the
+run stands, random states, digests of the other files). It is written as ``….part`` and renamed last.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from vidsr.errors import TrainingError
+from vidsr.media.files import sync_folder
+from vidsr.models.checkpoint import digest
+from vidsr.models.saving import AtomicFile, save
+
+_NAME = re.compile(r"(psnr|gan)-(\d{8})")
+_ORDER = {"psnr": 0, "gan": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What is saved: named groups of tensors, and plain values."""
+
+    tensors: dict[str, dict[str, Tensor]]
+    state: dict[str, Any]
+
+
+def write(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write ``checkpoint`` as ``folder/STAGE-STEP``, durably; the path.
+
+    Raises:
+        TrainingError: a weight is no finite number; nothing is written.
+        OutputError: the folder cannot be written.
+        DiskFullError: no space is left; earlier checkpoints are untouched.
+    """
+    for group, tensors in checkpoint.tensors.items():
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                raise TrainingError(f"{group} {name} holds values that are no numbers: no checkpoint is written")
+    final = folder / f"{checkpoint.state['stage']}-{checkpoint.state['step']:08d}"
+    part = final.with_name(final.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+        digests = {}
+        for group, tensors in checkpoint.tensors.items():
+            path = part / f"{group}.safetensors"
+            save(path, tensors, {})
+            digests[path.name] = digest(path)
+        with AtomicFile(part / "state.json") as file:
+            file.write(json.dumps({**checkpoint.state, "files": digests}, indent=1).encode())
+        shutil.rmtree(final, ignore_errors=True)
+        part.rename(final)
+        sync_folder(folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return final
+
+
+def read(path: Path) -> Checkpoint:
+    """Read one checkpoint, checking every file against its digest.
+
+    Raises:
+        TrainingError: a file is missing, damaged or not the one that was written.
+    """
+    try:
+        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        files = state.pop("files")
+        for name, wanted in files.items():
+            if digest(path / name) != wanted:
+                raise TrainingError(f"{path / name}: is damaged (its SHA-256 is not the one that was written)")
+        tensors = {name.removesuffix(".safetensors"): load_file(path / name) for name in files}
+    except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
+        raise TrainingError(f"{path}: cannot be read ({error})") from error
+    return Checkpoint(tensors=tensors, state=state)
+
+
+def listing(folder: Path) -> list[Path]:
+    """The finished checkpoints in ``folder``, oldest first; what an interrupted write left is removed."""
+    if not folder.is_dir():
+        return []
+    for left in folder.glob("*.part"):
+        shutil.rmtree(left, ignore_errors=True)
+    found = [p for p in folder.iterdir() if _NAME.fullmatch(p.name)]
+    return sorted(found, key=lambda p: (_ORDER[p.name.split("-")[0]], p.name))
+
+
+def latest(folder: Path) -> tuple[Checkpoint, Path, list[str]]:
+    """The newest checkpoint that can be read, its path, and what was wrong with newer ones.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    troubles: list[str] = []
+    for path in reversed(listing(folder)):
+        try:
+            return read(path), path, troubles
+        except TrainingError as error:
+            troubles.append(str(error))
+    reasons = "".join(f"\n  {t}" for t in troubles)
+    raise TrainingError(f"{folder}: there is no checkpoint to go on from{reasons}")
+
+
+def prune(folder: Path, keep: int, spare: set[str]) -> None:
+    """Remove all but the newest ``keep`` checkpoints of each stage; those named in ``spare`` stay."""
+    found = listing(folder)
+    for stage in _ORDER:
+        mine = [p for p in found if p.name.startswith(stage)]
+        for path in mine[:-keep]:
+            if path.name not in spare:
+                shutil.rmtree(path)
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The tensors of an optimiser's state as ``{"12.exp_avg": …}``."""
+    state = optimiser.state_dict()["state"]
+    return {f"{number}.{name}": value for number, slots in state.items() for name, value in slots.items()}
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """The inverse of :func:`optimiser_tensors`, for an optimiser over the same weights."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def network_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """A network's weights and buffers, for a checkpoint."""
+    return dict(network.state_dict())
+
+
+def random_state() -> dict[str, str]:
+    """torch's random states on the CPU and on every CUDA device, as hexadecimal text."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states |= {f"cuda:{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
+    return {name: bytes(state.tolist()).hex() for name, state in states.items()}
+
+
+def set_random_state(states: dict[str, str]) -> None:
+    """The inverse of :func:`random_state`; devices that are no longer here are left out."""
+    for name, text in states.items():
+        state = torch.tensor(list(bytes.fromhex(text)), dtype=torch.uint8)
+        if name == "cpu":
+            torch.set_rng_state(state)
+        elif int(name.split(":")[1]) < torch.cuda.device_count():
+            torch.cuda.set_rng_state(state, name)

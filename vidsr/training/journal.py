@@ -1,0 +1,99 @@
+"""What a run tells: a bar, a log with one JSON object per line, and TensorBoard with pictures."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from tqdm import tqdm
+
+PHASES = ("data", "generator", "discriminator", "validation", "checkpoint")
+
+
+class Journal:
+    """Everything is written by the first process of a run only; for the others this is silent.
+
+    ``seconds`` adds up the wall time of each phase of :data:`PHASES` over the whole run, resumed parts included.
+    """
+
+    def __init__(self, folder: Path, *, leader: bool, tensorboard: bool) -> None:
+        self.seconds = dict.fromkeys(PHASES, 0.0)
+        self._leader = leader
+        self._log = folder / "log.jsonl"
+        self._writer = _tensorboard(folder / "tensorboard") if leader and tensorboard else None
+        self._bar: Any = None
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count the time of this block towards a phase."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - begin
+
+    def begin(self, stage: str, step: int, steps: int) -> None:
+        """Start the bar of a stage."""
+        self.close_bar()
+        self._bar = tqdm(
+            total=steps, initial=step, desc=stage, unit="step", dynamic_ncols=True, disable=not self._leader
+        )
+
+    def step(self) -> None:
+        """One step is done."""
+        self._bar.update()
+
+    def say(self, text: str) -> None:
+        """One line for the user, beside the bar."""
+        if self._leader:
+            tqdm.write(f"vidsr: {text}", file=sys.stderr)
+
+    def values(self, stage: str, step: int, values: dict[str, float]) -> None:
+        """Values of a step: into the log, TensorBoard and the bar."""
+        if not self._leader:
+            return
+        record = {"stage": stage, "step": step, **values, "cpu_seconds": time.process_time()}
+        with self._log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        if self._bar is not None:
+            shown = {k: f"{v:.4g}" for k, v in values.items() if not k.startswith("seconds_")}
+            self._bar.set_postfix({**shown, **self._shares()}, refresh=False)
+        for name, value in values.items():
+            if self._writer:
+                self._writer.add_scalar(f"{stage}/{name}", value, step)
+
+    def _shares(self) -> dict[str, str]:
+        spent = {k: v for k, v in self.seconds.items() if k in PHASES[:3] and v}
+        return {k: f"{v / sum(spent.values()):.0%}" for k, v in spent.items()}
+
+    def pictures(self, stage: str, step: int, pictures: list[tuple[str, Tensor]]) -> None:
+        """Results ``[3, H, W]`` in 0..1, for TensorBoard."""
+        for name, picture in pictures:
+            if self._writer:
+                self._writer.add_image(f"{stage}/{name}", picture, step)
+
+    def close_bar(self) -> None:
+        """End the bar of the stage."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def close(self) -> None:
+        """End the bar and TensorBoard's files."""
+        self.close_bar()
+        if self._writer:
+            self._writer.close()
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder))

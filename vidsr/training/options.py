@@ -1,0 +1,154 @@
+"""All options of training, as the tables of one TOML file. ``vidsr train init`` writes it with every field explained.
+
+Lengths are in pixels, learning rates per step of Adam, probabilities between 0 and 1. The degradations' own tables
+are in :mod:`vidsr.training.recipes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from vidsr.declare import opt
+from vidsr.training.recipes import DegradationOptions
+from vidsr.training.tables import Table, weights
+
+PERCEPTUAL_LAYERS = ("conv1_2", "conv2_2", "conv3_4", "conv4_4", "conv5_4", "conv3_3", "conv4_3", "conv5_3")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions(Table):
+    """Where the run lives and how it is computed."""
+
+    folder: str = opt(
+        "runs/train", "Folder of this run, for checkpoints and log; relative to where training is started."
+    )
+    seed: int = opt(0, "Seed of everything that is drawn by chance.", between=(0, 2**31 - 1))
+    device: str = opt("auto", "auto, cpu, cuda, cuda:1, mps.")
+    precision: str = opt("fp32", "Arithmetic of the networks; losses stay in fp32.", choices=("fp32", "bf16", "fp16"))
+    channels_last: bool = opt(True, "Keep pictures as NHWC in memory: about twice as fast for these networks.")
+    compile: bool = opt(False, "Compile the generator with torch.compile: slower to start, faster after.")
+    threads: int = opt(0, "CPU threads of the networks; 0 leaves torch's own choice.", between=(0, 1024))
+    log_every: int = opt(50, "Steps between lines in the log.", between=(1, None))
+    validate_every: int = opt(5000, "Steps between validations.", between=(1, None))
+    checkpoint_every: int = opt(5000, "Steps between checkpoints.", between=(1, None))
+    keep: int = opt(3, "Newest checkpoints kept of each stage; the best is kept besides.", between=(1, None))
+    tensorboard: bool = opt(True, "Write TensorBoard files where it is installed (extra `train`).")
+    skip_limit: int = opt(50, "Stop after this many steps in a row with a loss that is no number.", between=(1, None))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataOptions(Table):
+    """What is learnt from."""
+
+    dataset: str = opt("", "Folder made by `vidsr dataset make`.")
+    patch: int = opt(128, "Side of a high-resolution patch.", between=(16, 1024))
+    margin: int = opt(
+        16,
+        "High-resolution pixels degraded around a patch and cut off again, so that it has no false edge.",
+        between=(0, 256),
+    )
+    batch: int = opt(16, "Patches per step in each process.", between=(1, 4096))
+    accumulate: int = opt(1, "Batches added up before each step of the optimiser.", between=(1, 1024))
+    flip: bool = opt(True, "Mirror and turn patches by chance: eight variants of each.")
+    workers: int = opt(2, "Processes that read and degrade; 0 does it in the training process.", between=(0, 128))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorOptions(Table):
+    """The network that is trained: RRDBNet."""
+
+    scale: int = opt(4, "Enlargement.", choices=(1, 2, 4, 8))  # type: ignore[arg-type]
+    num_feat: int = opt(64, "Channels of the trunk.", between=(1, 1024))
+    num_block: int = opt(23, "RRDB blocks.", between=(1, 256))
+    num_grow_ch: int = opt(32, "Channels that each dense convolution adds.", between=(1, 1024))
+    start_from: str | None = opt(None, "Model to start from, a name or a file; must have this very structure.")
+    init_scale: float = opt(0.1, "Factor on the Kaiming initialisation of the dense blocks.", between=(0, 10))
+    ema: float = opt(0.999, "Decay of the averaged weights, which are exported; 0 is off.", between=(0, 0.99999))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageOptions(Table):
+    """How long a stage is and how its learning rate goes."""
+
+    steps: int = opt(1_000_000, "Steps of this stage; 0 leaves it out.", between=(0, None))
+    learning_rate: float = opt(2e-4, "Adam's learning rate after warm-up.", between=(0, 1))
+    warmup: int = opt(0, "Steps over which the learning rate rises from 0.", between=(0, None))
+    schedule: str = opt("steps", "halve at milestones, or fall along a cosine to `floor`.", choices=("steps", "cosine"))
+    milestones: tuple[int, ...] = opt((), "Steps at which `steps` halves the rate.", between=(1, None))
+    floor: float = opt(0.0, "Lowest rate of `cosine`, as a part of learning_rate.", between=(0, 1))
+    betas: tuple[float, float] = opt((0.9, 0.99), "Adam's two decay rates.", between=(0, 1))
+    clip: float = opt(0.0, "Longest gradient (L2 norm over all weights); 0 does not clip.", between=(0, None))
+
+    def cross_faults(self) -> Iterator[str]:
+        """Warm-up and milestones lie inside the stage."""
+        if self.steps and self.warmup >= self.steps:
+            yield f"warmup = {self.warmup}: must be shorter than the stage's {self.steps} steps"
+        if self.betas[0] >= 1 or self.betas[1] >= 1:
+            yield "betas: each must be below 1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GanOptions(StageOptions):
+    """The second stage: a discriminator and features of a classifier join in."""
+
+    steps: int = opt(400_000, "Steps of this stage; 0 leaves it out.", between=(0, None))
+    learning_rate: float = opt(1e-4, "Adam's learning rate of both networks.", between=(0, 1))
+    milestones: tuple[int, ...] = opt((50_000, 100_000, 200_000, 300_000), "Steps at which `steps` halves the rate.")
+    discriminator: str = opt("vgg128", "vgg128 takes 128×128 patches only, unet any size.", choices=("vgg128", "unet"))
+    discriminator_feat: int = opt(64, "Channels of the discriminator's first layer.", between=(4, 256))
+    loss: str = opt("ragan", "Adversarial loss.", choices=("ragan", "vanilla", "lsgan"))
+    gan_weight: float = opt(5e-3, "Weight of the adversarial loss.", between=(0, None))
+    pixel_weight: float = opt(1e-2, "Weight of the L1 loss.", between=(0, None))
+    perceptual_weight: float = opt(1.0, "Weight of the perceptual loss; 0 needs no VGG file.", between=(0, None))
+    vgg: str = opt("", "VGG16 or VGG19 weights with torchvision's names; a file.")
+    layers: dict[str, float] = weights({"conv5_4": 1.0}, "Weights of the VGG layers compared.")  # noqa: RUF009
+    sharpen_target: bool = opt(
+        False, "Sharpen the target of L1 and perceptual loss (unsharp mask), as Real-ESRGAN does."
+    )
+
+    def cross_faults(self) -> Iterator[str]:
+        """As for a stage, and that the perceptual loss knows its file and layers."""
+        yield from StageOptions.cross_faults(self)
+        for name in self.layers:
+            if name not in PERCEPTUAL_LAYERS:
+                yield f"layers: {name} is unknown; choose of {', '.join(PERCEPTUAL_LAYERS)}"
+        if self.steps and self.perceptual_weight and not self.vgg:
+            yield "vgg: give a VGG16 or VGG19 file for the perceptual loss, or set perceptual_weight = 0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationOptions(Table):
+    """What the network is measured on while it learns."""
+
+    folder: str = opt("", "Folder with *_HR.png and *_LR.png pairs, or of pictures to shrink; none if empty.")
+    tile: int = opt(192, "Side of the low-resolution tiles that validation works in.", between=(32, 4096))
+    limit: int = opt(20, "Most pictures used.", between=(1, None))
+    lpips: str = opt("", "Measure LPIPS too, on this network; not measured if empty.", choices=("", "alex", "vgg16"))
+    pictures: int = opt(4, "Pictures shown in TensorBoard.", between=(0, 64))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions(Table):
+    """Options of one training run. Made by `vidsr train init`; unknown keys are refused."""
+
+    run: RunOptions = field(default_factory=RunOptions)
+    data: DataOptions = field(default_factory=DataOptions)
+    degradation: DegradationOptions = field(default_factory=DegradationOptions)
+    generator: GeneratorOptions = field(default_factory=GeneratorOptions)
+    psnr: StageOptions = field(default_factory=StageOptions)
+    gan: GanOptions = field(default_factory=GanOptions)
+    validation: ValidationOptions = field(default_factory=ValidationOptions)
+
+    def cross_faults(self) -> Iterator[str]:
+        """What spans several tables."""
+        if self.data.patch % (self.generator.scale * 4):
+            yield f"[data] patch = {self.data.patch}: must be a multiple of {self.generator.scale * 4} (4 × scale)"
+        if self.data.margin % self.generator.scale:
+            yield f"[data] margin = {self.data.margin}: must be a multiple of the scale, {self.generator.scale}"
+        if self.gan.steps and self.gan.discriminator == "vgg128" and self.data.patch != 128:
+            yield f'[data] patch = {self.data.patch}: vgg128 takes 128; or use discriminator = "unet"'
+        if not self.psnr.steps and not self.gan.steps:
+            yield "[psnr] steps and [gan] steps are both 0: there is nothing to train"
+        if not self.data.dataset:
+            yield "[data] dataset: give the folder that `vidsr dataset make` made"

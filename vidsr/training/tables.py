@@ -1,0 +1,215 @@
+"""Options as a TOML file: written with every field explained, read strictly, all faults told at once.
+
+An option class is a frozen dataclass whose fields come from :func:`vidsr.options.opt`, or are themselves such
+classes, which become sub-tables. TOML has no null: a field that may be None is left out, and is written as a
+comment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vidsr.declare import Described, describe
+from vidsr.errors import OptionsError
+
+T = TypeVar("T")
+
+
+class Table:
+    """Base of all option tables: what spans several fields is checked by :meth:`cross_faults`."""
+
+    __slots__ = ()
+
+    def cross_faults(self) -> Iterator[str]:
+        """One sentence per contradiction between fields of this table, without the table's name."""
+        return iter(())
+
+
+def weights(default: Mapping[str, float], help: str) -> Any:
+    """A field that is a table of names with weights of at least 0."""
+    described = Described(help=help, flags=(), minimum=0)
+    return dataclasses.field(default_factory=lambda: dict(default), metadata={"vidsr": described})
+
+
+def read_toml(path: Path, kind: type[T]) -> T:
+    """The options in a TOML file.
+
+    Raises:
+        OptionsError: the file is missing or is no TOML, or holds unknown keys, wrong types or values out of
+            range; the message has one line per fault.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OptionsError(f"{path}: cannot be read: {error.strerror}; make one with `vidsr train init`") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OptionsError(f"{path}: is no valid TOML: {error}") from error
+    return from_data(data, kind, where=str(path))
+
+
+def from_data(data: Mapping[str, Any], kind: type[T], *, where: str = "options") -> T:
+    """Options from nested plain values, as TOML and JSON give them.
+
+    Raises:
+        OptionsError: with every fault, one per line, each naming its table and key.
+    """
+    faults: list[str] = []
+    result = _build(data, kind, "", faults)
+    if result is not None and not faults:
+        faults.extend(faults_of(result))
+    if faults or result is None:
+        listed = "\n".join(f"  {fault}" for fault in faults)
+        raise OptionsError(f"{where}: {len(faults)} fault{'s' * (len(faults) > 1)}:\n{listed}")
+    return result
+
+
+def _build(data: Mapping[str, Any], kind: type[T], table: str, faults: list[str]) -> T | None:
+    hints = typing.get_type_hints(kind)
+    known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    prefix = f"[{table}] " if table else ""
+    before = len(faults)
+    for name in data.keys() - known:
+        near = difflib.get_close_matches(name, known, 1)
+        faults.append(f"{prefix}{name}: unknown" + (f", did you mean {near[0]}?" if near else ""))
+    values: dict[str, Any] = {}
+    for name in sorted(known & data.keys()):
+        value, hint = data[name], hints[name]
+        if dataclasses.is_dataclass(hint):
+            if isinstance(value, dict):
+                values[name] = _build(value, typing.cast(type[Any], hint), f"{table}.{name}".lstrip("."), faults)
+            else:
+                faults.append(f"{prefix}{name}: must be a table, got {value!r}")
+        elif not _fits(value, hint):
+            faults.append(f"{prefix}{name} = {value!r}: must be {_hint_text(hint)}")
+        else:
+            values[name] = _convert(value, hint)
+    missing = [f.name for f in dataclasses.fields(kind) if _required(f) and f.name not in values]  # type: ignore[arg-type]
+    if len(faults) == before:
+        faults.extend(f"{prefix}{name}: must be given" for name in missing)
+    return kind(**values) if len(faults) == before else None
+
+
+def _required(f: dataclasses.Field[Any]) -> bool:
+    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        return any(_fits(value, h) for h in typing.get_args(hint))
+    if origin is tuple:
+        inner = typing.get_args(hint)
+        if not isinstance(value, (list, tuple)):
+            return False
+        if inner[-1] is Ellipsis:
+            return all(_fits(v, inner[0]) for v in value)
+        return len(value) == len(inner) and all(_fits(v, h) for v, h in zip(value, inner, strict=True))
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(v, typing.get_args(hint)[1]) for v in value.values())
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(hint, type) and isinstance(value, hint)
+
+
+def _convert(value: Any, hint: Any) -> Any:
+    """Lists as tuples, whole numbers as floats where a float is meant."""
+    if isinstance(value, (list, tuple)):
+        inner = typing.get_args(hint)
+        kinds = (inner[0],) * len(value) if inner[-1] is Ellipsis else inner
+        return tuple(_convert(v, k) for v, k in zip(value, kinds, strict=True))
+    if isinstance(value, dict):
+        return {k: _convert(v, typing.get_args(hint)[1]) for k, v in value.items()}
+    wants_float = hint is float or float in typing.get_args(hint)
+    return float(value) if wants_float and isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _hint_text(hint: Any) -> str:
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        inner = typing.get_args(hint)
+        return f"a list of {_hint_text(inner[0])}" if inner[-1] is Ellipsis else f"a list of {len(inner)} numbers"
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_hint_text(h) for h in typing.get_args(hint) if h is not type(None))
+    names = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}
+    return "a table of numbers" if origin is dict else names.get(hint, str(hint))
+
+
+def faults_of(options: Any, table: str = "") -> Iterator[str]:
+    """One sentence per value out of range or contradiction, each naming its table and key."""
+    prefix = f"[{table}] " if table else ""
+    for f in dataclasses.fields(options):
+        value = getattr(options, f.name)
+        if dataclasses.is_dataclass(value):
+            yield from faults_of(value, f"{table}.{f.name}".lstrip("."))
+        elif value is not None:
+            yield from (f"{prefix}{f.name} = {_literal(value)}: {fault}" for fault in _field_faults(f, value))
+    if isinstance(options, Table):
+        yield from (f"{prefix}{fault}" for fault in options.cross_faults())
+
+
+def _field_faults(f: dataclasses.Field[Any], value: Any) -> Iterator[str]:
+    what = describe(f)
+    several = isinstance(value, (tuple, dict))
+    items = list(value.values()) if isinstance(value, dict) else list(value) if several else [value]
+    for item in items:
+        if what.choices and item not in what.choices:
+            yield f"choose one of {', '.join(what.choices)}"
+        if isinstance(item, (int, float)) and not isinstance(item, bool):
+            low, high = what.minimum, what.maximum
+            if (low is not None and not item >= low) or (high is not None and not item <= high):
+                yield f"must be {range_text(low, high)}"
+    if what.metavar == "LOW,HIGH" and len(items) == 2 and items[0] > items[1]:
+        yield "the lower end stands above the upper one"
+
+
+def range_text(low: float | None, high: float | None) -> str:
+    """ "between 0 and 1", "at least 3", or an empty text."""
+    if low is None:
+        return "" if high is None else f"at most {high:g}"
+    return f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+
+
+def to_toml(options: Any, table: str = "") -> str:
+    """The options as TOML text, every field under its help, range and choices."""
+    lines: list[str] = []
+    nested: list[str] = []
+    if table:
+        lines += ["", f"[{table}]"]
+    title = (type(options).__doc__ or "").strip().splitlines()[0]
+    lines += [f"# {title}", ""]
+    for f in dataclasses.fields(options):
+        value = getattr(options, f.name)
+        if dataclasses.is_dataclass(value):
+            nested.append(to_toml(value, f"{table}.{f.name}".lstrip(".")))
+            continue
+        what = describe(f)
+        notes = [
+            range_text(what.minimum, what.maximum),
+            ", ".join(what.choices) and f"one of {', '.join(what.choices)}",
+        ]
+        tail = "; ".join(note for note in notes if note)
+        lines.append(f"# {what.help}" + (f" ({tail})" if tail else ""))
+        lines.append(f"# {f.name} =" if value is None else f"{f.name} = {_literal(value)}")
+    return "\n".join([*lines, *nested]) + ("" if table else "\n")
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_literal(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(k)} = {_literal(v)}" for k, v in value.items()) + " }"
+    return repr(value)

@@ -1,0 +1,364 @@
+"""Training, top to bottom: build, go on from a checkpoint, stage ``psnr``, stage ``gan``.
+
+What a step sees is drawn from (seed, stage, step) alone (:mod:`vidsr.training.feed`), and the learning rate is a
+function of the step; so a checkpoint needs only tensors and a few numbers, and a resumed run equals the
+uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from vidsr.errors import TrainingError
+from vidsr.inference.device import DTYPES, choose_device
+from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.zoo import load_model, resolve
+from vidsr.training import checkpoints
+from vidsr.training.discriminators import DISCRIMINATORS
+from vidsr.training.feed import Draw, Part, Patches, batches
+from vidsr.training.guards import Guards
+from vidsr.training.journal import Journal
+from vidsr.training.losses import ADVERSARIAL, pixel_loss, sharpened
+from vidsr.training.networks import Average, initialise, placed
+from vidsr.training.options import StageOptions, TrainOptions
+from vidsr.training.perceptual import Perceptual
+from vidsr.training.store import PatchStore
+from vidsr.training.validation import Validation
+
+
+def learning_rate(stage: StageOptions, step: int) -> float:
+    """Adam's rate at a step, counted from 0: linear warm-up, then halved at milestones or along half a cosine."""
+    if step < stage.warmup:
+        return stage.learning_rate * (step + 1) / stage.warmup
+    if stage.schedule == "steps":
+        return stage.learning_rate * 0.5 ** sum(step >= milestone for milestone in stage.milestones)
+    done = (step - stage.warmup) / (stage.steps - stage.warmup)
+    return stage.learning_rate * (stage.floor + (1 - stage.floor) * (1 + math.cos(math.pi * done)) / 2)
+
+
+class Trainer:
+    """One training run. ``Trainer(options).run()`` trains; what it made lies in ``options.run.folder``.
+
+    Under ``torchrun`` each process takes its part of every step, with ``data.batch`` patches each.
+
+    Raises:
+        VidsrError: options, data or weights do not fit; nothing was trained yet.
+    """
+
+    def __init__(self, options: TrainOptions) -> None:
+        self.options = o = options
+        self.rank, self.ranks = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        self.folder = Path(o.run.folder).expanduser()
+        self.device = choose_device(o.run.device)
+        self._start_processes()
+        if o.run.threads:
+            torch.set_num_threads(o.run.threads)
+        self.format = torch.channels_last if o.run.channels_last else torch.contiguous_format
+        self.store = PatchStore(Path(o.data.dataset).expanduser())
+        self.validation = Validation(o.validation, o.generator.scale)
+        torch.manual_seed(o.run.seed)
+        self.generator = self._build_generator()
+        self.average = Average(self.generator, o.generator.ema)
+        self.averaged = placed(RRDBNet(self.generator.config), self.device, self.format)
+        self.guards = Guards(skip_limit=o.run.skip_limit)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=o.run.precision == "fp16")
+        self.scores: dict[str, float] = {}
+        self.best: dict[str, tuple[float, str]] = {}
+        self.stage, self.step = "psnr" if o.psnr.steps else "gan", 0
+        self._arm(self.stage)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.journal = Journal(self.folder, leader=self.rank == 0, tensorboard=o.run.tensorboard)
+
+    # ---- building ----------------------------------------------------------------------------------------------
+
+    def _start_processes(self) -> None:
+        if self.ranks > 1 and not distributed.is_initialized():
+            cuda = self.device.type == "cuda"
+            if cuda:
+                self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+                torch.cuda.set_device(self.device)
+            distributed.init_process_group("nccl" if cuda else "gloo")
+
+    def _build_generator(self) -> RRDBNet:
+        g = self.options.generator
+        config = RRDBNetConfig(num_feat=g.num_feat, num_block=g.num_block, num_grow_ch=g.num_grow_ch, scale=g.scale)
+        network = RRDBNet(config)
+        if g.start_from:
+            found = load_model(g.start_from)
+            if found.config != config:
+                raise TrainingError(f"{found.path}: is {found.config}, [generator] asks for {config}")
+            network.load_state_dict(found.network.state_dict())
+        else:
+            initialise(network, g.init_scale)
+        return placed(network, self.device, self.format)
+
+    def _arm(self, stage: str) -> None:
+        """Optimisers, and for the gan stage the discriminator and its losses."""
+        o = self.options
+        self.settings: StageOptions = o.psnr if stage == "psnr" else o.gan
+        self.forward = self._wrapped(torch.compile(self.generator) if o.run.compile else self.generator)
+        self.optimisers = {"generator": self._adam(self.generator)}
+        self.discriminator: nn.Module | None = None
+        if stage == "gan":
+            torch.manual_seed(o.run.seed + 1)
+            network: nn.Module = DISCRIMINATORS[o.gan.discriminator](o.gan.discriminator_feat)
+            if self.ranks > 1 and self.device.type == "cuda":
+                network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+            self.discriminator = placed(network, self.device, self.format)
+            self.judge = self._wrapped(self.discriminator)
+            self.optimisers["discriminator"] = self._adam(self.discriminator)
+            self.adversarial = ADVERSARIAL[o.gan.loss]()
+            self.perceptual = None
+            if o.gan.perceptual_weight:
+                perceptual = Perceptual(resolve(o.gan.vgg), o.gan.layers)
+                self.perceptual = placed(perceptual, self.device, self.format)
+
+    def _adam(self, network: nn.Module) -> torch.optim.Adam:
+        return torch.optim.Adam(network.parameters(), lr=self.settings.learning_rate, betas=self.settings.betas)
+
+    def _wrapped(self, network: Any) -> Any:
+        # Buffers are not sent around: with batch norm, two forward passes before one backward pass would fail.
+        if self.ranks == 1:
+            return network
+        with warnings.catch_warnings():
+            # The keyword has a new name in the newest torch; the old one works in all that vidsr takes.
+            warnings.simplefilter("ignore", FutureWarning)
+            return DistributedDataParallel(network, broadcast_buffers=False)
+
+    # ---- the loop ----------------------------------------------------------------------------------------------
+
+    def run(self) -> dict[str, float]:
+        """Train what is left of both stages; the scores of the last validation.
+
+        Raises:
+            TrainingError: losses are no numbers in too many steps.
+            DiskFullError: a checkpoint does not fit on the disk; earlier ones are kept.
+        """
+        try:
+            self.validation.dry_run(self.generator)
+            for stage in ("psnr", "gan")[0 if self.stage == "psnr" else 1 :]:
+                if stage != self.stage:
+                    self.stage, self.step = stage, 0
+                    self.generator.load_state_dict(self.average.weights)
+                    self._arm(stage)
+                self._run_stage()
+                if not self.options.gan.steps:
+                    break
+        finally:
+            self.journal.close()
+            if distributed.is_available() and distributed.is_initialized():
+                distributed.destroy_process_group()
+        return self.scores
+
+    def _run_stage(self) -> None:
+        o, stage, steps = self.options, self.stage, self.settings.steps
+        draw = Draw(seed=o.run.seed, stage=stage, scale=o.generator.scale)
+        patches = Patches(self.store, o.data, o.degradation, draw)
+        feed = batches(patches, o.data, Part(start=self.step, stop=steps, rank=self.rank, ranks=self.ranks))
+        self.journal.begin(stage, self.step, steps)
+        while self.step < steps:
+            rate = learning_rate(self.settings, self.step)
+            for optimiser in self.optimisers.values():
+                for group in optimiser.param_groups:
+                    group["lr"] = rate
+            with self.journal.phase("data"):
+                micro = [self._to_device(next(feed)) for _ in range(o.data.accumulate)]
+            values = self._psnr_step(micro) if stage == "psnr" else self._gan_step(micro)
+            self.average.update(self.generator, self.step)
+            self.step += 1
+            self.journal.step()
+            last = self.step == steps
+            if self.step % o.run.log_every == 0 or last:
+                self._log({**{k: float(v) for k, v in values.items()}, "learning_rate": rate})
+            if self.step % o.run.validate_every == 0 or last:
+                self._validate()
+            if self.step % o.run.checkpoint_every == 0 or last:
+                self.save()
+
+    def _to_device(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """uint8 patches as floats in 0..1 on the device, in the memory format of the networks."""
+        low, high = (
+            b.to(self.device, non_blocking=True).float().div(255).contiguous(memory_format=self.format) for b in batch
+        )
+        return low, high
+
+    def _autocast(self) -> torch.autocast:
+        precision = self.options.run.precision
+        return torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32")
+
+    def _psnr_step(self, micro: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        """One step on L1 alone."""
+        total = torch.zeros((), device=self.device)
+        with self.journal.phase("generator"):
+            for number, (low, high) in enumerate(micro):
+                with self._gradients_together(self.forward, number, len(micro)):
+                    with self._autocast():
+                        result = self.forward(low)
+                    loss = pixel_loss(result, high) / len(micro)
+                    self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                total += loss.detach()
+            self._take_step({"generator": self.generator}, [total])
+            for alarm in self.guards.watch(result, high, None):
+                self.journal.say(alarm)
+        return {"l1": total}
+
+    def _gan_step(self, micro: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        """The generator against the discriminator as it stands, then the discriminator on the same pictures."""
+        assert self.discriminator is not None
+        results: list[Tensor] = []
+        sums: dict[str, Tensor] = {}
+        with self.journal.phase("generator"):
+            self.discriminator.requires_grad_(False)
+            for number, (low, high) in enumerate(micro):
+                with self._gradients_together(self.forward, number, len(micro)):
+                    with self._autocast():
+                        result = self.forward(low)
+                    terms = self._generator_terms(result, high)
+                    loss = torch.stack(list(terms.values())).sum() / len(micro)
+                    self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                results.append(result.detach())
+                _add(sums, terms, len(micro))
+        with self.journal.phase("discriminator"):
+            self.discriminator.requires_grad_(True)
+            for number, ((_, high), result) in enumerate(zip(micro, results, strict=True)):
+                with self._gradients_together(self.judge, number, len(micro)):
+                    with self._autocast():
+                        real, fake = self.judge(high), self.judge(result)
+                    loss = self.adversarial.discriminator(real, fake) / len(micro)
+                    self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                _add(sums, {"discriminator": loss * len(micro), "real": real.mean(), "fake": fake.mean()}, len(micro))
+            both = {"generator": self.generator, "discriminator": self.discriminator}
+            self._take_step(both, list(sums.values()))
+            for alarm in self.guards.watch(results[-1], micro[-1][1], sums["discriminator"]):
+                self.journal.say(alarm)
+        return sums
+
+    def _generator_terms(self, result: Tensor, high: Tensor) -> dict[str, Tensor]:
+        """The weighted terms of the generator's loss, by name."""
+        o = self.options.gan
+        assert self.discriminator is not None
+        target = sharpened(high) if o.sharpen_target else high
+        terms = {"l1": o.pixel_weight * pixel_loss(result, target)}
+        with self._autocast():
+            fake = self.discriminator(result)
+            real = self.discriminator(high) if self.adversarial.relative else fake
+            if self.perceptual is not None:
+                terms["perceptual"] = o.perceptual_weight * self.perceptual(result, target)
+        terms["adversarial"] = o.gan_weight * self.adversarial.generator(real, fake)
+        return terms
+
+    def _gradients_together(self, network: Any, number: int, count: int) -> contextlib.AbstractContextManager[Any]:
+        """Processes exchange gradients in the last of the accumulated batches only."""
+        early = isinstance(network, DistributedDataParallel) and number + 1 < count
+        return network.no_sync() if early else contextlib.nullcontext()
+
+    def _take_step(self, networks: dict[str, nn.Module], losses: list[Tensor]) -> None:
+        """Clip and step all optimisers, unless a loss or a gradient is no number: then the step is left out."""
+        lengths = []
+        for name, network in networks.items():
+            self.scaler.unscale_(self.optimisers[name])
+            limit = self.settings.clip or math.inf
+            lengths.append(nn.utils.clip_grad_norm_(network.parameters(), limit))
+        # With fp16 the scaler meets infinite gradients now and then, and lowers its scale: that is no fault.
+        fine = self.guards.accept(*losses) if self.scaler.is_enabled() else self.guards.accept(*losses, *lengths)
+        for name in networks:
+            if fine:
+                self.scaler.step(self.optimisers[name])
+            self.optimisers[name].zero_grad(set_to_none=True)
+        self.scaler.update()
+
+    # ---- telling and keeping -----------------------------------------------------------------------------------
+
+    def _log(self, values: dict[str, float]) -> None:
+        spent = {f"seconds_{name}": seconds for name, seconds in self.journal.seconds.items()}
+        self.journal.values(self.stage, self.step, {**values, "skipped": self.guards.skipped, **spent})
+
+    def _validate(self) -> None:
+        if not self.validation.examples or self.rank:
+            return
+        with self.journal.phase("validation"):
+            self.averaged.load_state_dict(self.average.weights)
+            self.scores, pictures = self.validation.run(self.averaged)
+        self.journal.values(self.stage, self.step, {f"val_{k}": v for k, v in self.scores.items()})
+        self.journal.pictures(self.stage, self.step, pictures)
+        told = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())
+        self.journal.say(f"{self.stage} step {self.step}: {told}")
+
+    def save(self) -> None:
+        """Write a checkpoint and remove old ones; done by the first process.
+
+        Raises:
+            TrainingError: a weight is no number.
+            DiskFullError: no space is left; earlier checkpoints are kept.
+        """
+        if self.rank:
+            return
+        folder = self.folder / "checkpoints"
+        with self.journal.phase("checkpoint"):
+            tensors = {"generator": checkpoints.network_tensors(self.generator), "average": self.average.weights}
+            if self.discriminator is not None:
+                tensors["discriminator"] = checkpoints.network_tensors(self.discriminator)
+            for name, optimiser in self.optimisers.items():
+                tensors[f"optimiser_{name}"] = checkpoints.optimiser_tensors(optimiser)
+            path = checkpoints.write(folder, checkpoints.Checkpoint(tensors=tensors, state=self._state()))
+            # Best by LPIPS in the gan stage where it is measured: PSNR falls there by design.
+            key = "lpips" if self.stage == "gan" and "lpips" in self.scores else "psnr_y"
+            if key in self.scores:
+                merit = -self.scores[key] if key == "lpips" else self.scores[key]
+                if self.stage not in self.best or merit > self.best[self.stage][0]:
+                    self.best[self.stage] = (merit, path.name)
+            checkpoints.prune(folder, self.options.run.keep, {name for _, name in self.best.values()})
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "stage": self.stage,
+            "step": self.step,
+            "random": checkpoints.random_state(),
+            "scaler": self.scaler.state_dict(),
+            "guards": self.guards.to_json(),
+            "scores": self.scores,
+            "best": self.best,
+            "seconds": self.journal.seconds,
+            "options": asdict(self.options),
+        }
+
+    def resume(self) -> list[str]:
+        """Go on from the newest checkpoint that is whole; what was wrong with newer ones, one sentence each.
+
+        Raises:
+            TrainingError: there is none, or it is of networks of another structure.
+        """
+        found, path, troubles = checkpoints.latest(self.folder / "checkpoints")
+        state = found.state
+        self.stage, self.step = state["stage"], state["step"]
+        self._arm(self.stage)
+        try:
+            self.generator.load_state_dict(found.tensors["generator"])
+            self.average.weights = {k: v.to(self.device) for k, v in found.tensors["average"].items()}
+            if self.discriminator is not None:
+                self.discriminator.load_state_dict(found.tensors["discriminator"])
+            for name, optimiser in self.optimisers.items():
+                checkpoints.load_optimiser(optimiser, found.tensors[f"optimiser_{name}"])
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise TrainingError(f"{path}: does not fit these options: {error}") from error
+        self.scaler.load_state_dict(state["scaler"])
+        self.guards = Guards(**{**state["guards"], "skip_limit": self.options.run.skip_limit})
+        self.scores, self.best = state["scores"], {k: tuple(v) for k, v in state["best"].items()}
+        self.journal.seconds.update(state["seconds"])
+        checkpoints.set_random_state(state["random"])
+        return troubles
+
+
+def _add(sums: dict[str, Tensor], terms: dict[str, Tensor], count: int) -> None:
+    for name, term in terms.items():
+        sums[name] = sums.get(name, torch.zeros_like(term.detach())) + term.detach() / count
