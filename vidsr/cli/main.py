@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "preview": ("vidsr.cli.preview", "Show a few moments before and after, and what the whole job would take."),
     "plan": ("vidsr.cli.plan", "Estimate time, size and memory of a whole job."),
     "evaluate": ("vidsr.cli.evaluate", "Score a model on pictures whose originals are known."),
+    "compare": ("vidsr.cli.compare", "Measure videos against a reference: PSNR, SSIM, LPIPS, VMAF, steadiness."),
     "models": ("vidsr.cli.models", "List, inspect, fetch and convert models."),
 }
 

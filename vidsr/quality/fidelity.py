@@ -74,7 +74,6 @@ def _maps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """(SSIM, contrast-structure part) at every place where the window fits, ``[N, C, H-10, W-10]``."""
     if min(a.shape[-2:]) < WINDOW:
         raise ValueError(f"SSIM needs sides of at least {WINDOW} px, got {a.shape[-1]}x{a.shape[-2]}")
-    a, b = a.double(), b.double()
     mean_a, mean_b = _blur(a), _blur(b)
     var_a, var_b = _blur(a * a) - mean_a**2, _blur(b * b) - mean_b**2
     contrast = (2 * (_blur(a * b) - mean_a * mean_b) + _C2) / (var_a + var_b + _C2)

@@ -1,0 +1,60 @@
+"""``vidsr compare`` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vidsr.cli import main
+
+SAMPLE = str(Path(__file__).parents[2] / "samples" / "bigbuckbunny-160x90.mp4")
+QUICK = ("--limit", "3", "--measures", "psnr,ssim", "--device", "cpu")
+
+
+def test_json_csv_report(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["compare", SAMPLE, SAMPLE, *QUICK, "--json", "--csv", "v.csv", "--report", "r.html"]
+    assert main.run(command) == 0
+    out, err = capsys.readouterr()
+    answer = json.loads(out)
+    assert answer["psnr"] == 100 and len(answer["results"][0]["per_frame"]) == 3
+    assert "3/3" in err, "a progress bar on stderr"
+    assert Path("v.csv").read_text().startswith("path,seconds,psnr,ssim\n")
+    assert "<svg" not in Path("r.html").read_text() and "reference" in Path("r.html").read_text()
+    assert main.run(command) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["r.html", "v.csv"]
+
+
+def test_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["compare", SAMPLE, SAMPLE, *QUICK, "-q"]) == 0
+    out, err = capsys.readouterr()
+    assert "psnr" in out and "100.00" in out and "higher" in out and "3 frames compared" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    "wrong, code, said",
+    [
+        (["--fit", "x"], 2, "--fit x"),
+        (["--align", "x"], 2, "--align x"),
+        (["--measures", "nope"], 2, "known are"),
+        (["--report", "/nowhere/r.html"], 1, "does not exist"),
+        (["--report", SAMPLE, "--overwrite"], 1, "one of the videos"),
+    ],
+)
+def test_refusals(wrong: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["compare", SAMPLE, SAMPLE, *wrong]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_help_is_quick_to_load() -> None:
+    code = (
+        "import sys, vidsr.cli.main as m; m.run(['compare', '--help']); assert not {'torch', 'av'} & sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "vidsr compare original.mkv enhanced.mkv" in done.stdout
