@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("vidsr.cli.plan", "Estimate time, size and memory of a whole job."),
     "evaluate": ("vidsr.cli.evaluate", "Score a model on pictures whose originals are known."),
     "compare": ("vidsr.cli.compare", "Measure videos against a reference: PSNR, SSIM, LPIPS, VMAF, steadiness."),
+    "jobs": ("vidsr.cli.jobs", "List, resume, remove and watch the jobs of enhance."),
     "models": ("vidsr.cli.models", "List, inspect, fetch and convert models."),
 }
 

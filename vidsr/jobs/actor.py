@@ -37,14 +37,12 @@ class SegmentActor:
     """Makes segments on one node.
 
     It may be restarted anywhere at any time by Ray, so that :meth:`make` prepares whatever it finds missing.
-    ``news`` is a ``ray.util.queue.Queue``.
     """
 
-    def __init__(self, task: dict[str, Any], device: str, threads: int, news: Any, always_ship: bool) -> None:
+    def __init__(self, task: dict[str, Any], device: str, threads: int, always_ship: bool) -> None:
         self._task = Task(**task)
         self._device = device
         self._threads = threads
-        self._news = news
         self._always_ship = always_ship
         self._worker: SegmentWorker | None = None
         self._shipped: Path | None = None
@@ -55,8 +53,10 @@ class SegmentActor:
 
         return {"encoder": describe_encoder(self._task), "node": os.uname().nodename}
 
-    def make(self, order: dict[str, Any], shipment: Shipment | None) -> dict[str, Any]:
+    def make(self, order: dict[str, Any], shipment: Shipment | None, news: Any) -> dict[str, Any]:
         """Make one segment; its news, with the segment's bytes where the job folder cannot be seen from here.
+
+        Progress goes to ``news``, a ``ray.util.queue.Queue``.
 
         ``{"unseen": True}`` asks for the same order again with a shipment.
         """
@@ -68,7 +68,11 @@ class SegmentActor:
                 self._worker = self._prepare(shipment)
         except VidsrError as error:
             return news_to_json(Failed.of(wanted.segment.number, error))
-        answer = news_to_json(make(self._worker, wanted, Stop(), self._report))
+
+        def report(what: News) -> None:
+            news.put(news_to_json(what))
+
+        answer = news_to_json(make(self._worker, wanted, Stop(), report))
         if self._shipped is not None and answer["news"] == "Made":
             path = self._shipped / SEGMENTS_NAME / wanted.segment.file_name
             answer["data"] = path.read_bytes()
@@ -79,9 +83,6 @@ class SegmentActor:
         """Remove the files that were sent here."""
         if self._shipped is not None:
             shutil.rmtree(self._shipped, ignore_errors=True)
-
-    def _report(self, news: News) -> None:
-        self._news.put(news_to_json(news))
 
     def _prepare(self, shipment: Shipment | None) -> SegmentWorker:
         task = self._task

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
+import re
+import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +24,7 @@ from vidsr.options import EnhanceOptions
 PIECE_BYTES = 64 << 20
 #: So often does Ray run a segment again when its actor or node dies.
 TASK_RETRIES = 4
+KNOCK_SECONDS = 10.0
 
 
 def import_ray() -> Any:
@@ -63,6 +66,8 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    if address is not None:
+        _knock(address)
     local = {"include_dashboard": False} if address is None else {"address": address}
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=False, **local)
@@ -73,6 +78,23 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """See whether anybody listens at HOST:PORT; Ray itself would try for minutes.
+
+    Raises:
+        JobError: nobody does.
+    """
+    match = re.fullmatch(r"(?:ray://)?\[?([^/\]]+?)\]?:(\d+)", address)
+    if match is None:
+        return  # "auto" and the like: Ray's own answer is quick
+    try:
+        socket.create_connection((match[1], int(match[2])), timeout=KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise JobError(
+            f"cannot connect to the Ray cluster at {address}: {error}; is it up? (ray status --address {address})"
+        ) from error
 
 
 class _Farm:
@@ -111,10 +133,10 @@ class _Farm:
             max_task_retries=TASK_RETRIES,
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads)}},
         )
-        for number in range(count):
-            actor = kind.remote(self._task.to_json(), "cuda" if gpus else "cpu", threads, self._news, bool(jobs.ship))
+        for _ in range(count):
+            actor = kind.remote(self._task.to_json(), "cuda" if gpus else "cpu", threads, bool(jobs.ship))
             self._actors.append(actor)
-            self._arriving[actor.arrive.remote(number)] = actor
+            self._arriving[actor.arrive.remote()] = actor
 
     def _ship(self) -> None:
         """Put the source, the index and the model into Ray's object store, once.
@@ -183,7 +205,7 @@ class _Farm:
             self._pool.push(actor)
 
     def _submit(self, actor: Any, order: Order) -> Any:
-        return actor.make.remote(order.to_json(), self._shipment)
+        return actor.make.remote(order.to_json(), self._shipment, self._news)
 
     def _listen(self, waiting: deque[Order]) -> None:
         """Report what actors say meanwhile, and one finished order if there is one."""

@@ -31,13 +31,15 @@ _Inbox = queue.SimpleQueue[tuple["_Worker", dict[str, Any] | None]]
 class LocalEngine:
     """One process for each slot, started anew for each run; see :class:`vidsr.jobs.workers.Engine`."""
 
-    def __init__(self, task: Task, slots: Sequence[Slot]) -> None:
+    def __init__(self, task: Task, slots: Sequence[Slot], command: Sequence[str] | None = None) -> None:
+        """``command`` starts one worker process; :mod:`vidsr.jobs.serve` if not given."""
         self._task = task
         self._slots = tuple(slots)
+        self._command = tuple(command or (sys.executable, "-m", "vidsr.jobs.serve"))
 
     def run(self, orders: Sequence[Order], stop: Stop, report: Report) -> None:
         """See :meth:`vidsr.jobs.workers.Engine.run`."""
-        crew = _Crew(self._task, orders, report)
+        crew = _Crew(self._task, self._command, orders, report)
         try:
             for number, slot in enumerate(self._slots[: len(orders)]):
                 crew.hire(number, slot)
@@ -52,8 +54,9 @@ class LocalEngine:
 class _Crew:
     """The workers of one run and the orders that wait for them."""
 
-    def __init__(self, task: Task, orders: Sequence[Order], report: Report) -> None:
+    def __init__(self, task: Task, command: Sequence[str], orders: Sequence[Order], report: Report) -> None:
         self.waiting = deque(orders)
+        self._command = command
         self._task = task
         self._report = report
         self._inbox: _Inbox = queue.SimpleQueue()
@@ -63,7 +66,7 @@ class _Crew:
 
     def hire(self, number: int, slot: Slot) -> None:
         """Start one worker process."""
-        self._workers[number] = _Worker(number, slot, self._task, self._inbox)
+        self._workers[number] = _Worker(number, slot, self._task, self._command, self._inbox)
 
     def busy(self) -> bool:
         """Whether any worker has an order in work."""
@@ -105,7 +108,7 @@ class _Crew:
 
     def _ended(self, worker: _Worker, stop: Stop) -> None:
         """A worker process is gone: hand its order on, and replace it."""
-        how = _describe_exit(worker.process.wait())
+        how = _describe_exit(worker.end(kill=False))
         order, worker.order, worker.ready = worker.order, None, False
         if order is None:
             self._start_crashes += 1
@@ -138,7 +141,7 @@ class _Crew:
 class _Worker:
     """One worker process and the thread that listens to it."""
 
-    def __init__(self, number: int, slot: Slot, task: Task, inbox: _Inbox) -> None:
+    def __init__(self, number: int, slot: Slot, task: Task, command: Sequence[str], inbox: _Inbox) -> None:
         self.number = number
         self.slot = slot
         self.name = f"{number} ({slot.device})"
@@ -147,7 +150,7 @@ class _Worker:
         self.log = Path(task.folder) / WORKERS_LOG_NAME
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "vidsr.jobs.serve"],
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -164,10 +167,14 @@ class _Worker:
         self.order = order
         self._send(order.to_json())
 
-    def end(self) -> None:
-        """Kill the process and wait for it; segments appear only whole, so that nothing can be left half done."""
-        self.process.kill()
-        self.process.wait()
+    def end(self, *, kill: bool = True) -> int:
+        """Kill the process unless it ends by itself, and wait for it; its exit code.
+
+        Segments appear only whole, so that nothing can be left half done.
+        """
+        if kill:
+            self.process.kill()
+        code = self.process.wait()
         self._listener.join()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
@@ -175,6 +182,7 @@ class _Worker:
                     pipe.close()
                 except OSError:
                     continue
+        return code
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self.process.stdin is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import threading
 import time
 from pathlib import Path
@@ -107,7 +106,7 @@ def _make_segments(job: Job, progress: Progress, stop: Stop) -> None:
         job.save()
         raise _failure(job, tracker)
     if job.manifest.missing():
-        raise Interrupted(f"stopped; {_how_far(job)}; to go on: {resume_command(job.order.output)}")
+        raise Interrupted(f"stopped; {_how_far(job)}; to go on: {store.resume_command(job.order.output)}")
 
 
 def _slots(job: Job) -> list[Slot]:
@@ -143,17 +142,12 @@ def _failure(job: Job, tracker: Tracker) -> VidsrError:
     kind = type(first.error())
     return kind(
         f"segment {first.number}, frames {segment.start} to {segment.stop - 1}{more}: {first.message}. "
-        f"{_how_far(job)}; to go on: {resume_command(job.order.output)}"
+        f"{_how_far(job)}; to go on: {store.resume_command(job.order.output)}"
     )
 
 
 def _how_far(job: Job) -> str:
     return f"{len(job.manifest.finished)} of {len(job.manifest.segments())} segments are done"
-
-
-def resume_command(output: Path) -> str:
-    """The command that goes on with the job of ``output``."""
-    return f"vidsr jobs resume {shlex.quote(str(output))}"
 
 
 def _note_failure(job: Job, error: VidsrError) -> None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,11 @@ def find(reference: str) -> Path:
     if matches:
         raise JobError(f"{reference} means more than one job: {', '.join(job_id(m) for m in matches)}")
     raise JobError(f"there is no job {reference}; see: vidsr jobs list")
+
+
+def resume_command(output: Path) -> str:
+    """The command that goes on with the job of ``output``."""
+    return f"vidsr jobs resume {shlex.quote(str(output))}"
 
 
 def remove(folder: Path) -> None:

@@ -1,0 +1,218 @@
+"""``vidsr jobs``: see, resume, remove and watch the jobs of ``vidsr enhance``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vidsr.cli.options import GroupedCommand
+from vidsr.errors import JobError, OptionsError
+
+if TYPE_CHECKING:
+    from vidsr.jobs.overview import Overview
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="List, show, resume, remove and watch jobs. A job is named by its id, its folder, or its result's path.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+EXAMPLES = """
+Examples:
+
+  vidsr jobs list
+  vidsr jobs resume film.x4.mkv
+  vidsr jobs watch 3f9c
+"""
+
+Named = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, its folder, or its result.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list", cls=GroupedCommand, epilog=EXAMPLES)
+def list_jobs(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Also look for jobs in this folder.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List unfinished and kept jobs with their progress."""
+    from vidsr.jobs import store
+    from vidsr.jobs.overview import look_at
+
+    found = list(store.known_folders())
+    if folder is not None:
+        if not folder.is_dir():
+            raise JobError(f"{folder} is no folder")
+        found += [f for f in sorted(folder.absolute().glob(f"*{store.SUFFIX}")) if f not in found]
+    views = [look_at(f) for f in found]
+    if as_json:
+        typer.echo(json.dumps([view.to_json() for view in views]))
+        return
+    if not views:
+        typer.echo("no jobs", err=True)
+        return
+    rows = [("JOB", "STATE", "DONE", "SEGMENTS", "LEFT", "DISK", "RESULT"), *(_row(view) for view in views)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _row(view: Overview) -> tuple[str, ...]:
+    from vidsr.jobs.files import human_bytes
+
+    segments = f"{view.segments}/{view.total_segments}"
+    return (
+        view.job,
+        view.state,
+        f"{view.percent:.0f} %",
+        segments,
+        _left(view),
+        human_bytes(view.disk_bytes),
+        view.output or view.folder,
+    )
+
+
+def _left(view: Overview) -> str:
+    from vidsr.jobs.files import human_seconds
+
+    return "-" if view.seconds_left is None else human_seconds(view.seconds_left)
+
+
+@app.command("show")
+def show(job: Named, as_json: AsJson = False) -> None:
+    """Show one job: progress, time left, disk use, last error, and how to go on."""
+    from vidsr.jobs import store
+    from vidsr.jobs.overview import look_at
+
+    view = look_at(store.find(job))
+    if as_json:
+        typer.echo(json.dumps(view.to_json()))
+        return
+    for name, value in _lines(view):
+        typer.echo(f"{name:<9} {value}")
+
+
+def _lines(view: Overview) -> Iterator[tuple[str, str]]:
+    from vidsr.jobs.files import human_bytes
+
+    yield "job", view.job
+    yield "state", view.state + (f", {view.stage}" if view.stage else "")
+    yield "source", view.source
+    yield "result", view.output
+    yield "done", f"{view.frames} of {view.total_frames} frames ({view.percent:.1f} %)"
+    yield "segments", f"{view.segments} of {view.total_segments}"
+    if view.fps is not None:
+        yield "speed", f"{view.fps:.2f} frames/s, {_left(view)} left"
+    if view.fallbacks:
+        yield "fallback", f"{view.fallbacks} segments were made in a way not asked for; see the log"
+    yield "disk", f"{human_bytes(view.disk_bytes)} in {view.folder}"
+    yield "updated", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view.updated))
+    if view.error:
+        yield "error", view.error
+    if view.resume:
+        yield "to go on", view.resume
+
+
+@app.command("resume", cls=GroupedCommand, epilog=EXAMPLES)
+def resume(
+    job: Named,
+    workers: Annotated[int | None, typer.Option(help="Another number of workers than before.", min=1)] = None,
+    devices: Annotated[
+        str | None, typer.Option(help="Other devices than before, for example cpu or cuda:1.", metavar="LIST")
+    ] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="When a segment fails, do the others before stopping.")
+    ] = False,
+    style: Annotated[str, typer.Option("--progress", help="How to report progress.", metavar="bar|json|none")] = "bar",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Go on with a job that was interrupted, with the options that it was begun with."""
+    from vidsr.cli.enhance import run_enhance
+    from vidsr.jobs import store
+    from vidsr.jobs.manifest import Manifest
+    from vidsr.options import EnhanceOptions
+
+    manifest = Manifest.load(store.find(job))
+    if manifest.state == "done":
+        raise JobError(f"{manifest.output} is finished; its segments were kept on request")
+    options = EnhanceOptions.from_json(manifest.options)
+    changes: dict[str, Any] = {"restart": False, "progress_format": style}
+    given = {"workers": workers, "devices": devices, "keep_going": keep_going or None}
+    changes |= {name: value for name, value in given.items() if value is not None}
+    model = options.model if devices is None else dataclasses.replace(options.model, device="auto")
+    options = dataclasses.replace(options, jobs=dataclasses.replace(options.jobs, **changes), model=model)
+    run_enhance(Path(manifest.source), Path(manifest.output), options.check(), as_json=as_json, quiet=False)
+
+
+@app.command("remove")
+def remove(
+    job: Named,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a job and its finished segments. Its result, if there is one, stays."""
+    from vidsr.jobs import store
+    from vidsr.jobs.overview import look_at
+
+    folder = store.find(job)
+    view = look_at(folder)
+    if view.state == "running":
+        raise JobError(f"{folder.name} is being worked on; stop that first")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise OptionsError("nobody is there to ask: give --yes to remove the job")
+        typer.confirm(f"Delete {view.segments} finished segments in {folder}?", abort=True)
+    store.remove(folder)
+    typer.echo(f"removed {folder}", err=True)
+
+
+@app.command("watch")
+def watch(
+    job: Named,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a second.")] = False,
+) -> None:
+    """Follow a running job until it ends."""
+    from vidsr.jobs import store
+    from vidsr.jobs.overview import look_at
+
+    folder = store.find(job)
+    view = look_at(folder)
+    while view.state == "running":
+        typer.echo(json.dumps(view.to_json()) if as_json else _line(view), nl=as_json or not sys.stdout.isatty())
+        time.sleep(1.0)
+        if not folder.exists():
+            break
+        view = look_at(folder)
+    if not as_json and sys.stdout.isatty():
+        typer.echo()
+    _say_end(folder, view, as_json=as_json)
+
+
+def _say_end(folder: Path, view: Overview, *, as_json: bool) -> None:
+    """The last word of ``watch``: a job's folder goes when its result is there."""
+    if not folder.exists():
+        view = dataclasses.replace(view, state="done", frames=view.total_frames, seconds_left=None, fps=None)
+    if as_json:
+        typer.echo(json.dumps(view.to_json()))
+        return
+    typer.echo(f"{view.state}: {view.output}")
+    if view.error:
+        typer.echo(f"error: {view.error}")
+    if view.resume and folder.exists():
+        typer.echo(f"to go on: {view.resume}")
+
+
+def _line(view: Overview) -> str:
+    start = "\r\x1b[K" if sys.stdout.isatty() else ""
+    speed = "" if view.fps is None else f", {view.fps:.2f} frames/s, {_left(view)} left"
+    stage = f" {view.stage}" if view.stage not in ("", "segments") else ""
+    segments = f"{view.segments}/{view.total_segments} segments"
+    return f"{start}{view.percent:5.1f} %  {view.frames}/{view.total_frames} frames, {segments}{speed}{stage}"
