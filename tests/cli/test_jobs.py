@@ -1,0 +1,125 @@
+"""`vidsr jobs` as a person uses it, in one process and beside a running job."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import oracle
+from tests.clips import ClipFactory, picture
+from vidsr import enhance
+from vidsr.cli.main import run
+from vidsr.errors import Interrupted
+from vidsr.jobs import store
+from vidsr.jobs.progress import Event
+from vidsr.jobs.stop import Stop
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def stopped(clips: ClipFactory, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The result-to-be of a job of which 1 of 4 segments is done."""
+    monkeypatch.setenv("VIDSR_STATE", str(tmp_path / "state"))
+    stop, output = Stop(), tmp_path / "out.mkv"
+
+    def hear(event: Event) -> None:
+        if event.kind == "segment":
+            stop.soft.set()
+
+    with pytest.raises(Interrupted):
+        enhance(clips("basic"), output, model=str(tiny_model), scale=2, segment_frames=6, progress=hear, stop=stop)
+    return output
+
+
+def test_list_show_resume(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["jobs", "list"]) == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == ["JOB", "STATE", "DONE", "SEGMENTS", "LEFT", "DISK", "RESULT"]
+    job, state, percent, _, segments, *_, result = row.split()
+    assert (state, percent, segments, result) == ("stopped", "25", "1/4", str(stopped))
+    assert run(["jobs", "show", job]) == 0
+    shown = capsys.readouterr().out
+    assert "6 of 24 frames (25.0 %)" in shown
+    assert f"to go on  vidsr jobs resume {stopped}" in shown
+    assert run(["jobs", "show", job, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["total_frames"] == 24
+    assert run(["jobs", "resume", job, "--progress", "json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert any(e.get("text") == "resuming: 1 of 4 segments done" for e in events)
+    assert [e["segment"] for e in events if e["event"] == "segment"] == [1, 2, 3]
+    frames = [e for e in events if e["event"] == "frame"]
+    assert frames[-1]["frames"] == 24 and {"fps", "seconds_left", "job"} <= set(frames[-1])
+    assert events[-1]["event"] == "result" and events[-1]["output"] == str(stopped)
+    assert len(oracle.frame_pts(stopped)) == 24
+    assert run(["jobs", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_remove(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = store.job_folder(stopped)
+    assert run(["jobs", "remove", str(stopped)]) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert folder.exists()
+    assert run(["jobs", "remove", str(stopped), "--yes"]) == 0
+    assert not folder.exists()
+    assert run(["jobs", "show", str(stopped)]) == 1
+    assert "there is no job" in capsys.readouterr().err
+
+
+def test_list_looks_into_a_folder_and_tells_of_damage(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VIDSR_STATE", str(stopped.parent / "another state"))
+    (store.job_folder(stopped) / "manifest.json").write_text("{")
+    assert run(["jobs", "list"]) == 0
+    assert capsys.readouterr().out == ""
+    assert run(["jobs", "list", str(stopped.parent)]) == 0
+    assert "damaged" in capsys.readouterr().out
+    assert run(["jobs", "list", str(stopped.parent / "nowhere")]) == 1
+
+
+def test_watch_show_and_refusals_beside_a_running_job(
+    clips: ClipFactory, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDSR_STATE", str(tmp_path / "state"))
+    source = clips.make("long.mkv", *picture(size="96x64", seconds=8), "-c:v", "ffv1", "-pix_fmt", "yuv420p")
+    out = tmp_path / "out.mkv"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "vidsr", "enhance", str(source), "-o", str(out), "-m", str(tiny_model)]
+    with subprocess.Popen([*command, "--segment-frames", "16", "--quiet"], env=environment) as work:
+        deadline = time.monotonic() + 100
+        while not (store.job_folder(out) / "status.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        watch = subprocess.run(
+            [sys.executable, "-m", "vidsr", "jobs", "watch", str(out), "--json"],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=200,
+            check=True,
+        )
+        assert work.wait() == 0
+    lines = [json.loads(line) for line in watch.stdout.splitlines()]
+    assert lines[0]["state"] == "running"
+    assert lines[-1]["state"] == "done"
+    counts = [line["frames"] for line in lines]
+    assert counts == sorted(counts) and counts[-1] == 192
+
+
+def test_a_running_job_cannot_be_removed_or_resumed(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from vidsr.jobs.lock import JobLock
+
+    with JobLock(store.job_folder(stopped)):
+        assert run(["jobs", "remove", str(stopped), "--yes"]) == 1
+        assert "being worked on" in capsys.readouterr().err
+        assert run(["jobs", "resume", str(stopped)]) == 1
+        assert "another vidsr" in capsys.readouterr().err
+        assert run(["jobs", "list"]) == 0
+        assert "running" in capsys.readouterr().out
