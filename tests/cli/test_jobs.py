@@ -89,7 +89,7 @@ def test_watch_show_and_refusals_beside_a_running_job(
     clips: ClipFactory, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIDSR_STATE", str(tmp_path / "state"))
-    source = clips.make("long.mkv", *picture(size="96x64", seconds=8), "-c:v", "ffv1", "-pix_fmt", "yuv420p")
+    source = clips.make("long.mkv", *picture(size="64x48", seconds=4), "-c:v", "ffv1", "-pix_fmt", "yuv420p")
     out = tmp_path / "out.mkv"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "vidsr", "enhance", str(source), "-o", str(out), "-m", str(tiny_model)]
@@ -110,7 +110,7 @@ def test_watch_show_and_refusals_beside_a_running_job(
     assert lines[0]["state"] == "running"
     assert lines[-1]["state"] == "done"
     counts = [line["frames"] for line in lines]
-    assert counts == sorted(counts) and counts[-1] == 192
+    assert counts == sorted(counts) and counts[-1] == 96
 
 
 def test_a_running_job_cannot_be_removed_or_resumed(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,8 +24,8 @@ from vidsr.media.source import NO_HDR, HdrInfo, VideoInfo
 from vidsr.options import EncodeOptions
 
 _BITEXACT_CONTAINER, _BITEXACT_CODEC = 0x0400, 1 << 23
-#: Frames between keyframes; also a good length for a segment.
-KEYINT = 250
+#: Frames between keyframes: not less than a segment is long by default, so that a segment has one at its start.
+KEYINT = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
