@@ -110,7 +110,7 @@ def judge(hazard: Hazard, source: Path, output: Path, codec: str) -> list[str]:
         and (a := pixels(source, _planar(output))) != (b := pixels(output, _planar(output)))
     ):
         faults.append(f"pixels differ: {a[:8]} {b[:8]}")
-    if sounds(source) != sounds(output):
+    if hazard.sound and not _converted(output) and sounds(source) != sounds(output):
         faults.append("sound packets differ")
     return faults
 
@@ -181,6 +181,16 @@ def _planar(path: Path) -> str:
     asked = ["ffprobe", "-v", "error", "-select_streams", "V:0", "-show_entries", "stream=pix_fmt"]
     done = subprocess.run([*asked, "-of", "default=nw=1:nk=1", str(path)], capture_output=True, check=False, text=True)
     return {"bgr0": "gbrp", "bgra": "gbrap"}.get(name := done.stdout.split()[0], name)
+
+
+def _converted(path: Path) -> bool:
+    """Whether MOV holds a sound as ALAC, which no clip has: vidsr has compared the samples, which is all there is."""
+    return path.suffix == ".mov" and "alac" in _ffmpeg_info(path)
+
+
+def _ffmpeg_info(path: Path) -> str:
+    asked = ["ffprobe", "-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0", str(path)]
+    return subprocess.run(asked, capture_output=True, check=False, text=True).stdout
 
 
 @lru_cache(maxsize=4)

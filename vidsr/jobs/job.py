@@ -34,7 +34,9 @@ from vidsr.options import EnhanceOptions, default_output
 
 #: Options that say where and how the work is done, not what comes out; they may change between two runs of a job.
 #: The model is bound by the digest of its weights, wherever the file lies.
-FREE_OPTIONS = frozenset({"model.model", "model.device", "model.batch", "output.overwrite", "output.provenance"})
+FREE_OPTIONS = frozenset(
+    {"model.model", "model.device", "model.batch", "output.overwrite", "output.provenance", "output.verify"}
+)
 BOUND_JOB_OPTIONS = frozenset({"jobs.segment_frames"})
 
 

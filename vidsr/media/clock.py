@@ -12,14 +12,14 @@ class StreamClock:
     """Places the packets of one stream on the timeline of the result.
 
     ``shifts`` are the seconds added to the video from its first, second… backward jump on; ``offset`` seconds are
-    added to everything. dts come out strictly increasing, counted in the coarser of the source's and the result's
-    time base, so that no rounding of the muxer makes two of them equal.
+    added to everything. dts come out strictly increasing, even when rounded to ``target_base``, the muxer's clock;
+    pass 0 for a muxer that takes equal ones.
     """
 
     def __init__(self, shifts: tuple[Fraction, ...], offset: Fraction, target_base: Fraction) -> None:
         self._shifts = shifts
         self._offset = offset
-        self._target_base = target_base
+        self._base = target_base
         self._moved = Fraction(0)
         self._jumps = 0
         self._raw: int | None = None
@@ -36,11 +36,15 @@ class StreamClock:
         self._raw = dts
         move: int = round((self._moved + self._offset) / clock)
         at = dts + move
-        if self._last is not None and at <= self._last:
-            at = self._last + max(1, -(-self._target_base // clock))
+        if self._last is not None and self._ticks(at, clock) <= self._ticks(self._last, clock):
+            at = self._last + max(1, -(-self._base // clock))
         packet.pts = at if packet.pts is None else max(at, packet.pts + move)
         packet.dts = self._last = at
         self._end = (at + (packet.duration or 0)) * clock - self._offset
+
+    def _ticks(self, at: int, clock: Fraction) -> int:
+        """The stamp as the muxer will round it."""
+        return at if self._base <= clock else round(at * clock / self._base)
 
     def _jump(self, dts: int, clock: Fraction) -> None:
         """Follow a backward jump of the source's timeline, as the video did, but never onto what is there already."""

@@ -80,7 +80,8 @@ CODECS: dict[str, CodecEntry] = {
     "vp9": CodecEntry(
         name="vp9",
         encoder="libvpx-vp9",
-        formats=(*_depths("yuv420p yuv422p yuv440p yuv444p", 8, 10, 12), *_depths("yuva420p yuva422p yuva444p", 8)),
+        # Not 4:4:0, which MP4 cannot describe; alpha only beside 4:2:0, which is all that libvpx encodes.
+        formats=(*_depths("yuv420p yuv422p yuv444p", 8, 10, 12), "yuva420p"),
         crf=20,
         preset="2",
         preset_key="cpu-used",

@@ -18,11 +18,13 @@ from vidsr.media.source import SourceInfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerEntry:
-    """A container: its muxer, and what is special about it. ``text`` is the codec for text subtitles."""
+    """A container: its muxer, and what is special about it. ``text`` is the codec for text subtitles, ``sound`` the
+    lossless one for sound that it cannot hold as it is."""
 
     name: str
     muxer: str
     text: str | None
+    sound: str | None = None
     codecs: tuple[str, ...]
     attachments: bool = False
     cover: bool = False
@@ -34,15 +36,20 @@ CONTAINERS: dict[str, ContainerEntry] = {
         name="mkv",
         muxer="matroska",
         text="ass",
+        sound="flac",
         codecs=("h264", "hevc", "av1", "vp9", "ffv1", "prores"),
         attachments=True,
         cover=True,
     ),
-    ".mp4": ContainerEntry(name="mp4", muxer="mp4", text="mov_text", codecs=("h264", "hevc", "av1", "vp9"), cover=True),
-    ".m4v": ContainerEntry(name="m4v", muxer="mp4", text="mov_text", codecs=("h264", "hevc"), cover=True),
-    ".mov": ContainerEntry(name="mov", muxer="mov", text="mov_text", codecs=("h264", "hevc", "prores")),
+    ".mp4": ContainerEntry(
+        name="mp4", muxer="mp4", text="mov_text", sound="flac", codecs=("h264", "hevc", "av1", "vp9"), cover=True
+    ),
+    ".m4v": ContainerEntry(name="m4v", muxer="mp4", text="mov_text", sound="flac", codecs=("h264", "hevc"), cover=True),
+    ".mov": ContainerEntry(name="mov", muxer="mov", text="mov_text", sound="alac", codecs=("h264", "hevc", "prores")),
     ".webm": ContainerEntry(name="webm", muxer="webm", text="webvtt", codecs=("vp9", "av1")),
-    ".nut": ContainerEntry(name="nut", muxer="nut", text=None, codecs=("h264", "hevc", "av1", "vp9", "ffv1")),
+    ".nut": ContainerEntry(
+        name="nut", muxer="nut", text=None, sound="flac", codecs=("h264", "hevc", "av1", "vp9", "ffv1")
+    ),
 }
 _SUFFIX_OF = {"mov,mp4,m4a,3gp,3g2,mj2": ".mp4", "matroska,webm": ".mkv", "nut": ".nut"}
 

@@ -78,8 +78,8 @@ class EncoderSettings:
         codec = entry(self.codec)
         options = dict(codec.options)
         if codec.name == "ffv1":
-            # Fixed, because the encoder's own choice follows the threads; small frames cannot be cut.
-            options["slices"] = "4" if min(self.width, self.height) >= 128 else "1"
+            # Fixed, because the encoder's own choice follows the threads. It cuts what is larger than CIF.
+            options["slices"] = "4" if self.width > 352 or self.height > 288 else "1"
         crf = self.crf if self.crf is not None else codec.crf
         if crf is not None:
             options[codec.crf_key] = f"{crf:g}"

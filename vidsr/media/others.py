@@ -11,6 +11,7 @@ import av.container
 from vidsr.media import libav
 from vidsr.media.clock import StreamClock
 from vidsr.media.container import ContainerEntry
+from vidsr.media.sound import SoundConverter
 from vidsr.media.source import SourceInfo
 from vidsr.media.streams import StreamPlan
 from vidsr.media.subtitles import TextConverter
@@ -40,11 +41,13 @@ class Others:
         self._plans = plans
         self._shifts = shifts
         self._offset = offset
+        self._equal_dts = False
         self._targets: dict[int, Any] = {}
-        self._converters: dict[int, TextConverter] = {}
+        self._converters: dict[int, TextConverter | SoundConverter] = {}
 
     def add_to(self, target: av.container.OutputContainer, entry: ContainerEntry) -> None:
         """Declare every stream of the plan in the result, before its header is written."""
+        self._equal_dts = entry.muxer in ("matroska", "webm")
         for plan in self._plans:
             stream = self._source.streams[plan.source.index]
             if plan.action in ("copy", "cover"):
@@ -52,7 +55,8 @@ class Others:
                 if plan.source.time_base is not None:
                     made.time_base = plan.source.time_base
             elif plan.action == "convert":
-                converter = TextConverter(stream, target, plan.codec or "srt")
+                kind = SoundConverter if plan.source.kind == "audio" else TextConverter
+                converter = kind(stream, target, plan.codec or "srt")
                 made = converter.stream
                 self._converters[stream.index] = converter
             elif plan.action == "attach":
@@ -90,23 +94,28 @@ class Others:
             return
         latest = float("-inf")
         clocks = {
-            index: StreamClock(self._shifts, self._offset, stream.time_base) for index, stream in self._targets.items()
+            index: StreamClock(self._shifts, self._offset, Fraction(0) if self._equal_dts else stream.time_base)
+            for index, stream in self._targets.items()
         }
+        for number, packet in self._made():
+            clocks[number].place(packet)
+            packet.stream = self._targets[number]
+            latest = max(latest, float(packet.dts * packet.time_base))
+            yield latest, 1, packet
+
+    def _made(self) -> Iterator[tuple[int, Any]]:
+        """(source stream, packet) as the result will hold them: copied, or converted."""
         wanted = [self._source.streams[i] for i in self._targets]
         try:
-            for read in self._source.demux(*wanted):
-                packet: Any = read
-                if not packet.size:
-                    continue
-                number = packet.stream.index
-                if number in self._converters:
-                    packet = self._converters[number].convert(packet)
-                    if packet is None:
-                        continue
-                clocks[number].place(packet)
-                packet.stream = self._targets[number]
-                latest = max(latest, float(packet.dts * packet.time_base))
-                yield latest, 1, packet
+            for packet in self._source.demux(*wanted):
+                if packet.size:
+                    number = packet.stream.index
+                    converter = self._converters.get(number)
+                    for made in [packet] if converter is None else converter.convert(packet):
+                        yield number, made
         except (libav.AvError, OSError):
             # A source that cannot be read to its end: the index has said so; what was read is kept.
-            return
+            pass
+        for number, converter in self._converters.items():
+            for made in converter.flush():
+                yield number, made

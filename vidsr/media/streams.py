@@ -91,6 +91,9 @@ def _plan(info: StreamInfo, stream: Any, container: ContainerEntry) -> StreamPla
         target = _text_target(info.codec, container)
         note = f"subtitle stream {info.index}: {info.codec} is converted to {target}, as {container.name} needs"
         return StreamPlan(source=info, action="convert", codec=target, note=note)
+    if info.kind == "audio" and container.sound is not None and stream.codec_context is not None:
+        note = f"audio stream {info.index}: {info.codec} is converted to {container.sound}, as {container.name} needs"
+        return StreamPlan(source=info, action="convert", codec=container.sound, note=note)
     return f"{info.codec} ({info.kind} stream {info.index})"
 
 

@@ -30,16 +30,20 @@ class TextConverter:
                 f"subtitle stream {source.index} ({source.codec_context.name}) cannot be converted to {codec}: {error}"
             ) from error
 
-    def convert(self, packet: Any) -> Any | None:
-        """The packet in the other codec, or None where it shows nothing or cannot be read."""
+    def convert(self, packet: Any) -> list[Any]:
+        """The packet in the other codec; nothing where it shows nothing or cannot be read."""
         try:
             shown = self._decoder.decode2(packet)
             if shown is None or not len(shown):
-                return None
+                return []
             made = self._encoder.encode_subtitle(shown)
         except (libav.AvError, ValueError):
             self.skipped += 1
-            return None
+            return []
         made.time_base = packet.time_base
         made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
-        return made
+        return [made]
+
+    def flush(self) -> list[Any]:
+        """Nothing: no text is ever held back."""
+        return []

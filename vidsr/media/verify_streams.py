@@ -13,6 +13,7 @@ from av.bitstream import BitStreamFilterContext
 from vidsr.media import libav
 from vidsr.media.container import ContainerEntry
 from vidsr.media.report import Check, compare
+from vidsr.media.sound import sound_of
 from vidsr.media.source import SourceInfo, StreamInfo
 from vidsr.media.streams import StreamPlan, kind_of
 from vidsr.media.tags import content_tags, timecode_of
@@ -58,7 +59,12 @@ def check_streams(
     want = _payloads(info, [plan.source for plan, _ in pairs])
     have = _payloads(made, [stream for _, stream in pairs])
     for plan, stream in pairs:
-        yield from _stream(plan, stream, want[plan.source.index], have[stream.index], (entry, shift))
+        sounds: tuple[str, ...] = ()
+        if plan.action == "convert" and plan.source.kind == "audio":
+            before, after = sound_of(info, plan.source), sound_of(made, stream)
+            sounds = tuple(s.text(exact=before.digest is not None) for s in (before, after))
+            want[plan.source.index].first, have[stream.index].first = before.first, after.first
+        yield from _stream(plan, stream, want[plan.source.index], have[stream.index], (entry, shift, sounds))
     paired = [plan for plan, _ in pairs]
     for plan in (p for p in carried if p not in paired):
         yield Check(name=_label(plan.source), state="different", source="present", result="missing")
@@ -143,11 +149,17 @@ def _raw_aac(stream: Any, info: SourceInfo) -> BitStreamFilterContext | None:
 
 
 def _stream(
-    plan: StreamPlan, stream: StreamInfo, want: _Payload, have: _Payload, place: tuple[ContainerEntry, Fraction]
+    plan: StreamPlan,
+    stream: StreamInfo,
+    want: _Payload,
+    have: _Payload,
+    place: tuple[ContainerEntry, Fraction, tuple[str, ...]],
 ) -> Iterator[Check]:
-    entry, shift = place
+    entry, shift = place[:2]
     label = _label(plan.source)
-    if plan.action == "convert":
+    if plan.action == "convert" and plan.source.kind == "audio":
+        yield compare(f"{label}: sound", place[2][0], place[2][1])
+    elif plan.action == "convert":
         yield compare(f"{label}: lines", want.packets, have.packets, announced="" if have.packets else plan.note or "")
     else:
         yield compare(
@@ -232,4 +244,11 @@ def _tags(info: SourceInfo, made: SourceInfo, entry: ContainerEntry) -> Iterator
         why = ""
         if entry.muxer in ("mp4", "mov") and key not in _MP4_TAGS:
             why = f"{entry.name} has no place for it"
-        yield compare(f"tag {key}", value, have.get(key), announced=why)
+        yield compare(f"tag {key}", _plain(key, value), _plain(key, have.get(key)), announced=why)
+
+
+def _plain(key: str, value: str | None) -> str | None:
+    """A date without the differences between the ways containers write it."""
+    if key != "creation_time" or value is None:
+        return value
+    return value.replace(" ", "T").rstrip("Z").partition(".")[0]

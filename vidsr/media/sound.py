@@ -1,0 +1,106 @@
+"""Convert a sound that a container cannot hold to a lossless codec that it can."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, cast
+
+import av
+import av.container
+
+from vidsr.errors import OutputError
+from vidsr.media import libav
+from vidsr.media.source import SourceInfo, StreamInfo
+
+#: codec → (sample format for 16-bit sources, for all others: 24 bits in 32)
+_FORMATS = {"flac": ("s16", "s32"), "alac": ("s16p", "s32p")}
+LOSSLESS = tuple(_FORMATS)
+
+
+class SoundConverter:
+    """Decodes the packets of one sound stream and encodes the samples losslessly, 16 bits as 16, others as 24."""
+
+    def __init__(self, source: Any, target: av.container.OutputContainer, codec: str) -> None:
+        self._source = source
+        self._decoder = source.codec_context
+        self.skipped = 0
+        narrow = self._decoder.format.name.startswith(("s16", "u8"))
+        try:
+            self.stream = cast(Any, target.add_stream(codec, rate=self._decoder.sample_rate))
+            self._encoder = cast(Any, self.stream.codec_context)
+            self._encoder.format = _FORMATS[codec][0 if narrow else 1]
+            self._encoder.layout = _layout(self._decoder)
+            self._encoder.open()
+        except (libav.AvError, ValueError) as error:
+            raise OutputError(f"audio stream {source.index} cannot be converted to {codec}: {error}") from error
+        self._resampler = av.AudioResampler(
+            self._encoder.format, self._encoder.layout, self._encoder.sample_rate, self._encoder.frame_size
+        )
+
+    def convert(self, packet: Any) -> list[Any]:
+        """The packets that the encoder has ready after ``packet``; damaged ones are skipped."""
+        try:
+            frames = self._decoder.decode(packet)
+        except (libav.AvError, ValueError):
+            self.skipped += 1
+            return []
+        return [made for frame in frames for piece in self._resampler.resample(frame) for made in self._encode(piece)]
+
+    def flush(self) -> list[Any]:
+        """The packets that are still inside."""
+        try:
+            frames = [*self._decoder.decode(None), None]
+        except (libav.AvError, ValueError):
+            frames = [None]
+        pieces = [piece for frame in frames for piece in self._resampler.resample(frame) if piece is not None]
+        return [made for piece in [*pieces, None] for made in self._encode(piece)]
+
+    def _encode(self, frame: Any) -> list[Any]:
+        packets: list[Any] = self._encoder.encode(frame)
+        for packet in packets:
+            packet.time_base = packet.time_base or self._encoder.time_base
+        return packets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """A stream's sound as decoded: its samples, a digest of them where they have 16 bits, and when it begins."""
+
+    samples: int
+    digest: str | None
+    first: Fraction | None
+
+    def text(self, *, exact: bool) -> str:
+        """The sound in words; ``exact`` with its digest."""
+        return f"{self.samples} samples" + (f" {self.digest}" if exact else "")
+
+
+def sound_of(info: SourceInfo, stream: StreamInfo) -> Sound:
+    """Decode the sound of one stream."""
+    digest, count, first, exact = hashlib.blake2b(digest_size=6), 0, None, True
+    with libav.open_input(info.path) as container:
+        wanted: Any = container.streams[stream.index]
+        for packet in container.demux(wanted):
+            try:
+                frames = wanted.codec_context.decode(packet if packet.size else None)
+            except (libav.AvError, ValueError):
+                continue
+            for frame in frames:
+                if first is None and frame.pts is not None:
+                    first = frame.pts * (frame.time_base or wanted.time_base)
+                count += frame.samples
+                exact = exact and frame.format.name.startswith("s16")
+                if exact:
+                    array = frame.to_ndarray()
+                    # Planar or packed, sample by sample in the order of time.
+                    digest.update(array.T.tobytes() if frame.format.is_planar else array.tobytes())
+    return Sound(samples=count, digest=digest.hexdigest() if exact else None, first=first)
+
+
+def _layout(decoder: Any) -> str:
+    """The decoder's channel layout; the usual one for its number of channels where it names none."""
+    name = str(decoder.layout.name)
+    usual = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}
+    return usual.get(decoder.layout.nb_channels, name) if "channels" in name else name
