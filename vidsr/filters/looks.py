@@ -1,0 +1,158 @@
+"""What single pictures show: bars, colour or grey, noise, blocks, how much resolution is really there; and cuts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidsr.frames import Frame
+
+Picture = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Lines and columns of bar at each edge."""
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+    def common(self, other: Bars) -> Bars:
+        """The bars that two frames share."""
+        return Bars(
+            min(self.left, other.left),
+            min(self.top, other.top),
+            min(self.right, other.right),
+            min(self.bottom, other.bottom),
+        )
+
+
+def codes8(plane: npt.NDArray[Any], max_code: int) -> Picture:
+    """A plane as float32 in 8-bit code values."""
+    picture = plane.astype(np.float32)
+    return picture if max_code == 255 else picture * np.float32(255 / max_code)
+
+
+def find_bars(luma: Picture) -> Bars | None:
+    """The dark, even bars around a picture; None where the picture is too dark to tell.
+
+    A line belongs to a bar while 98 % of it lies within a few code values of black. Bars thicker than 45 % of the
+    side are no bars.
+    """
+    black = min(16.0, float(np.percentile(luma, 1)))
+    limit = black + 10.0
+    if float(np.percentile(luma, 90)) < limit + 12:
+        return None
+    rows = np.percentile(luma, 98, axis=1) > limit
+    columns = np.percentile(luma[rows] if rows.any() else luma, 98, axis=0) > limit
+    if not rows.any() or not columns.any():
+        return None
+    top, bottom = int(np.argmax(rows)), int(np.argmax(rows[::-1]))
+    left, right = int(np.argmax(columns)), int(np.argmax(columns[::-1]))
+    height, width = luma.shape
+    if max(top, bottom) > 0.45 * height or max(left, right) > 0.45 * width:
+        return None
+    return Bars(left, top, right, bottom)
+
+
+def settle_crop(bars: Bars | None, width: int, height: int) -> tuple[int, int, int, int]:
+    """(left, top, width, height) of the picture inside ``bars``, on even numbers; bars under 1 % of a side stay."""
+    if bars is None:
+        return 0, 0, width, height
+    left, right = _if_worth(bars.left, width), _if_worth(bars.right, width)
+    top, bottom = _if_worth(bars.top, height), _if_worth(bars.bottom, height)
+    left, top = left + left % 2, top + top % 2
+    return left, top, (width - left - right) // 2 * 2, (height - top - bottom) // 2 * 2
+
+
+def _if_worth(thickness: int, side: int) -> int:
+    return thickness if thickness >= max(2, 0.01 * side) else 0
+
+
+def chroma_spread(frame: Frame) -> float:
+    """How far a frame's colour is from grey: the 99th percentile, in 8-bit code values; 0 without chroma."""
+    planes, depth = frame.planes, frame.format.max_code
+    if frame.format.family == "gray":
+        return 0.0
+    if frame.format.family == "yuv":
+        spread = [np.abs(codes8(p, depth)[::2, ::2] - 128) for p in planes[1:3]]
+    else:
+        green = codes8(planes[0], depth)[::2, ::2]
+        spread = [np.abs(codes8(p, depth)[::2, ::2] - green) for p in planes[1:3]]
+    return float(max(np.percentile(s, 99) for s in spread))
+
+
+def blocking(luma: Picture) -> float:
+    """How much stronger steps are on the 8×8 grid than beside it: 0 none, 1 twice as strong."""
+    across, down = np.abs(np.diff(luma, axis=1)), np.abs(np.diff(luma, axis=0))
+    scores = []
+    for steps, axis in ((across, 1), (down, 0)):
+        lines = steps.mean(1 - axis)
+        if len(lines) < 24:
+            continue
+        on = lines[7::8]
+        off = np.array([np.median(lines[max(0, at - 3) : at + 4]) for at in range(7, len(lines), 8)])
+        scores.append(float(np.median(on - off) / (np.median(off) + 0.3)))
+    return max(0.0, *scores) if scores else 0.0
+
+
+def resolution_share(luma: Picture) -> tuple[float, float]:
+    """The share of the width and of the height that holds real detail, 0 to 1.
+
+    The power spectrum along each axis is compared with the straight line (in log-log) that its lower part draws,
+    as natural pictures do; where it drops to a fiftieth of that line for good, real detail ends.
+    """
+    return _axis_share(luma), _axis_share(np.ascontiguousarray(luma.T))
+
+
+def _axis_share(luma: Picture) -> float:
+    width = luma.shape[1]
+    if width < 48:
+        return 1.0
+    lines = luma - luma.mean(1, keepdims=True)
+    power = (np.abs(np.fft.rfft(lines * np.hanning(width), axis=1)) ** 2).mean(0)[1:]
+    smooth = np.convolve(power, np.ones(5) / 5, mode="same")
+    frequency = np.arange(1, len(power) + 1) / len(power)
+    low = (frequency > 0.04) & (frequency < 0.22)
+    slope, level = np.polyfit(np.log(frequency[low]), np.log(smooth[low] + 1e-9), 1)
+    expected = np.exp(level) * frequency ** min(slope, -0.5)
+    there = smooth[2:-2] > np.maximum(expected[2:-2] * 0.02, 0.3 * width / 16)
+    kept = np.flatnonzero(there)
+    return float(frequency[2 + kept[-1]]) if len(kept) else 0.0
+
+
+def thumbnail(luma: Picture, size: int = 24) -> Picture:
+    """A small average of a picture, ``size`` × ``size``, for finding cuts."""
+    rows = np.linspace(0, luma.shape[0], size + 1).astype(int)
+    columns = np.linspace(0, luma.shape[1], size + 1).astype(int)
+    sums = np.add.reduceat(np.add.reduceat(luma, rows[:-1], axis=0), columns[:-1], axis=1)
+    counts = np.diff(rows)[:, None] * np.diff(columns)[None]
+    return np.asarray(sums / np.maximum(counts, 1), np.float32)
+
+
+def find_cuts(thumbnails: list[Picture]) -> list[int]:
+    """Numbers of the thumbnails that begin a new scene: where the change stands out of the changes around it."""
+    change = np.array([np.abs(b - a).mean() for a, b in pairwise(thumbnails)])
+    cuts = []
+    for n, value in enumerate(change):
+        around = np.concatenate((change[max(0, n - 6) : n], change[n + 1 : n + 7]))
+        usual = float(np.median(around)) if len(around) else 0.0
+        peak = float(np.max(around)) if len(around) else 0.0
+        if value > 10 and value > 4 * usual + 4 and value > 1.5 * peak:
+            cuts.append(n + 1)
+    return cuts
+
+
+def flicker(means: list[float]) -> float:
+    """Unsteadiness of the brightness, in 8-bit code values: the typical departure of a frame from its neighbours."""
+    if len(means) < 5:
+        return 0.0
+    m = np.array(means)
+    departures = np.abs(m[1:-1] - (m[:-2] + m[2:]) / 2)
+    return float(np.median(departures))

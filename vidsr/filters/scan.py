@@ -1,0 +1,196 @@
+"""How the pictures were scanned: progressive, interlaced (and which field first), telecined, or with repeated frames.
+
+All of it from the picture itself, for flags are often wrong or missing. Two measures do the work, both on fields
+(the even lines, "top", and the odd lines, "bottom"):
+
+* *comb*: how far the lines of one field stick out of the range of their neighbours in another. Two fields of one
+  moment show only the picture's own fine detail; the further apart in time, the more moving edges stick out.
+* *change*: how far a field differs from the same field one frame earlier. A field that is shown again changes not
+  at all, which is how 3:2 pulldown gives itself away.
+
+In top-field-first video the moments run T0 B0 T1 B1…: B0 and T1 are neighbours, T0 and B1 are three steps apart; in
+bottom-field-first video it is the other way round; in progressive video both pairs are equally far apart, and T0 and
+B0 belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Luma = npt.NDArray[np.float32]
+Scan = Literal["progressive", "interlaced", "telecined", "mixed"]
+FieldOrder = Literal["tff", "bff"]
+
+#: Columns looked at; wider pictures are thinned, for comb is a matter of lines.
+_COLUMNS = 480
+_GROUP = 16
+#: Below this mean change (8-bit code values) two pictures count as the same moment.
+_STILL = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Measures between two frames that follow each other; code values of 8 bits, averaged over the picture."""
+
+    comb: float  #: top and bottom of the first frame
+    across: float  #: the same between its even and odd columns: what its own detail alone would give
+    comb_next_top: float  #: top of the second frame with bottom of the first
+    comb_next_bottom: float  #: top of the first frame with bottom of the second
+    change_top: float
+    change_bottom: float
+
+    @property
+    def change(self) -> float:
+        """Mean change of the whole picture."""
+        return (self.change_top + self.change_bottom) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a stretch of frames is. ``scan`` is None where nothing moved enough to tell."""
+
+    scan: Literal["progressive", "interlaced", "telecined"] | None
+    order: FieldOrder | None
+    pattern: str | None
+    pairs: int
+    moving: int
+    repeated: int
+
+
+def prepare(luma: npt.NDArray[Any], max_code: int) -> Luma:
+    """A luma plane as float32 in 8-bit code values, an even number of lines, at most some 480 columns."""
+    rows, columns = luma.shape
+    groups, every = columns // _GROUP, max(1, columns // _COLUMNS)
+    thin: npt.NDArray[Any] = luma[: rows // 2 * 2]
+    if every > 1:
+        # Whole groups of neighbouring columns, so that detail along a line can be measured too.
+        thin = thin[:, : groups * _GROUP].reshape(len(thin), groups, _GROUP)[:, ::every].reshape(len(thin), -1)
+    codes: Luma = thin[:, : thin.shape[1] // 2 * 2].astype(np.float32)
+    return codes if max_code == 255 else codes * np.float32(255 / max_code)
+
+
+def measure_pair(first: Luma, second: Luma, tolerance: float = 3.0) -> Pair:
+    """The measures between two prepared frames; differences up to ``tolerance`` code values are noise."""
+    top, bottom, next_top, next_bottom = first[0::2], first[1::2], second[0::2], second[1::2]
+    return Pair(
+        comb=comb(top, bottom, tolerance),
+        across=comb(first[:, 0::2].T, first[:, 1::2].T, tolerance),
+        comb_next_top=comb(next_top, bottom, tolerance),
+        comb_next_bottom=comb(top, next_bottom, tolerance),
+        change_top=_beyond(np.abs(next_top - top), tolerance),
+        change_bottom=_beyond(np.abs(next_bottom - bottom), tolerance),
+    )
+
+
+def comb(top: Luma, bottom: Luma, tolerance: float = 3.0) -> float:
+    """How far lines woven from two fields stick out of the range of their neighbours, beyond ``tolerance``."""
+    return 0.5 * (
+        _sticking_out(bottom[:-1], top[:-1], top[1:], tolerance)
+        + _sticking_out(top[1:], bottom[:-1], bottom[1:], tolerance)
+    )
+
+
+def _sticking_out(line: Luma, above: Luma, below: Luma, tolerance: float) -> float:
+    up, down = line - above, line - below
+    return _beyond(np.where(up * down > 0, np.minimum(np.abs(up), np.abs(down)), np.float32(0)), tolerance)
+
+
+def _beyond(differences: Luma, tolerance: float) -> float:
+    return float(np.maximum(differences - np.float32(tolerance), 0).mean())
+
+
+def classify(pairs: Sequence[Pair], flagged: FieldOrder | None = None) -> Window:
+    """What a stretch of frames (best 11 to 31) is, from the measures between each two that follow.
+
+    ``flagged`` is the field order that the file claims, if it claims one. It decides only where the picture is
+    plainly combed but too damaged to say in which order.
+    """
+    moving = [p for p in pairs if p.change > _STILL]
+    repeated = _repeats(pairs)
+    count = len(pairs)
+    if len(moving) < 3 or sum(p.change for p in moving) < 0.5:
+        return Window(None, None, None, count, len(moving), repeated)
+    order = telecine_order(pairs)
+    if order is not None:
+        return Window("telecined", order, "3:2", count, len(moving), 0)
+    own, across = sum(p.comb for p in moving), sum(p.across for p in moving)
+    up, down = sum(p.comb_next_top for p in moving), sum(p.comb_next_bottom for p in moving)
+    near, far = min(up, down), max(up, down)
+    if own < 1.8 * across + 0.01 * len(moving):
+        return Window("progressive", None, None, count, len(moving), repeated)
+    near_order: FieldOrder = "tff" if up < down else "bff"
+    agree = sum((p.comb_next_top < p.comb_next_bottom) == (up < down) for p in moving) / len(moving)
+    if own > 2.0 * near and near < 1.3 * across + 0.01 * len(moving) and agree > 0.7:
+        # Film whose two fields were put into neighbouring frames: the frame before or after holds the other half.
+        return Window("telecined", near_order, "2:2 shifted", count, len(moving), repeated)
+    if own > 0.45 * near and ((far > 1.1 * near and agree > 0.7) or (far > 1.02 * near and agree > 0.9)):
+        return Window("interlaced", near_order, None, count, len(moving), 0)
+    if own > 0.3 * near and flagged is not None:
+        return Window("interlaced", flagged, None, count, len(moving), 0)
+    return Window("progressive", None, None, count, len(moving), repeated)
+
+
+def telecine_order(pairs: Sequence[Pair]) -> FieldOrder | None:
+    """The field order of 3:2 pulldown in ``pairs``, or None if they do not show it.
+
+    Over five frames one field is shown again, and two frames later the other one: top then bottom in
+    top-field-first video.
+    """
+    again_top = [p.change_top < 0.25 * p.change_bottom and p.change_bottom > _STILL for p in pairs]
+    again_bottom = [p.change_bottom < 0.25 * p.change_top and p.change_top > _STILL for p in pairs]
+    events = sum(again_top) + sum(again_bottom)
+    if len(pairs) < 7 or events < 3:
+        return None
+    best, order = 0.0, None
+    for phase in range(5):
+        for first, second, name in ((again_top, again_bottom, "tff"), (again_bottom, again_top, "bff")):
+            slots = [first[n] for n in range(len(pairs)) if n % 5 == phase]
+            slots += [second[n] for n in range(len(pairs)) if n % 5 == (phase + 2) % 5]
+            hits = sum(slots)
+            score = hits / max(len(slots), 1) - 0.5 * (events - hits) / len(pairs)
+            if score > best:
+                best, order = score, name
+    return order if best >= 0.6 else None  # type: ignore[return-value]
+
+
+def _repeats(pairs: Sequence[Pair]) -> int:
+    """How many of the frames only show the one before again. Stretches in which nothing moves do not count."""
+    change = np.array([p.change for p in pairs])
+    if len(change) < 4:
+        return 0
+    count = 0
+    for n, value in enumerate(change):
+        before, after = change[max(0, n - 3) : n], change[n + 1 : n + 4]
+        lively = [around[around > _STILL] for around in (before, after)]
+        if all(len(around) for around in lively) and value < 0.12 * np.median(np.concatenate(lively)):
+            count += 1
+    return count
+
+
+def summarise(windows: Sequence[Window]) -> tuple[Scan, FieldOrder | None, str | None, float]:
+    """Scan, field order, pattern and share of repeated frames of a whole clip."""
+    told = [w for w in windows if w.scan is not None]
+    pairs = sum(w.pairs for w in told if w.scan != "telecined")
+    repeated = sum(w.repeated for w in told) / pairs if pairs else 0.0
+    if not told:
+        return "progressive", None, None, 0.0
+    weight = {
+        kind: sum(w.moving for w in told if w.scan == kind) for kind in ("progressive", "interlaced", "telecined")
+    }
+    total = sum(weight.values())
+    present = [kind for kind, amount in weight.items() if amount >= 0.15 * total]
+    votes = [w for w in told if w.order is not None and w.scan in present]
+    tff = sum(w.moving for w in votes if w.order == "tff")
+    bff = sum(w.moving for w in votes if w.order == "bff")
+    order: FieldOrder | None = None if not votes else ("tff" if tff >= bff else "bff")
+    patterns = [w.pattern for w in told if w.pattern]
+    pattern = max(set(patterns), key=patterns.count) if patterns and "telecined" in present else None
+    if len(present) == 1:
+        scan: Scan = present[0]  # type: ignore[assignment]
+        return scan, order if scan != "progressive" else None, pattern, repeated
+    return "mixed", order, pattern, repeated

@@ -1,0 +1,93 @@
+"""Looking at a file before anything is done to it: samples from media, judged by filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vidsr.errors import InputError
+from vidsr.filters.inspection import Inspection, Inspector
+from vidsr.filters.scan import FieldOrder
+from vidsr.frames import Frame
+from vidsr.media.probe import probe
+from vidsr.media.samples import expected_frames, stretches
+from vidsr.media.source import VideoInfo
+from vidsr.options import EnhanceOptions
+
+#: FFmpeg's AVFieldOrder: 2 and 4 are shown top field first, 3 and 5 bottom field first.
+_FLAGGED: dict[int, FieldOrder] = {2: "tff", 3: "bff", 4: "bff", 5: "tff"}
+SHEET_PICTURES, SHEET_WIDTH = 24, 240
+
+Thumbnail = npt.NDArray[np.uint8]
+
+
+def flagged_order(video: VideoInfo) -> FieldOrder | None:
+    """The field order that a file claims."""
+    return _FLAGGED.get(video.field_order)
+
+
+def inspect_file(
+    source: Path | str,
+    options: EnhanceOptions | None = None,
+    *,
+    on_share: Callable[[float], None] = lambda _: None,
+    places: int = 24,
+) -> tuple[Inspection, list[Thumbnail]]:
+    """Inspect a video; what was found, and one small RGB picture for each stretch looked at.
+
+    ``on_share`` hears the share of the work that is done.
+
+    Raises:
+        InputError: the file is no video, or no frame of it can be decoded.
+    """
+    wanted = options or EnhanceOptions()
+    info = probe(source, wanted.colour, wanted.source)
+    inspector = Inspector(flagged_order(info.video), info.video.sar)
+    pictures: list[Thumbnail] = []
+    last = -1
+    for share, frames in stretches(info, places):
+        inspector.add(frames)
+        last = max(last, frames[-1].index)
+        pictures += [_small(frame) for frame in frames[len(frames) // 2 :: 40]]
+        on_share(share)
+    if last < 0:
+        raise InputError(f"{source}: no frame can be decoded")
+    expected = expected_frames(info) or 0
+    whole = inspector.sampled >= last + 1  # read from end to end: then the count is known
+    return inspector.result(last + 1 if whole else max(last + 1, expected)), pictures
+
+
+def write_sheet(path: Path, pictures: list[Thumbnail]) -> None:
+    """Write a contact sheet of ``pictures``, evenly chosen, as PNG."""
+    from vidsr.media.picture_types import Picture
+    from vidsr.media.pictures import write_picture
+
+    if not pictures:
+        raise InputError(f"{path}: there is no picture to put on the sheet")
+    count = min(len(pictures), SHEET_PICTURES)
+    chosen = [pictures[n * len(pictures) // count] for n in range(count)]
+    columns = min(6, count)
+    height, width = chosen[0].shape[:2]
+    rows = -(-count // columns)
+    sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
+    for n, picture in enumerate(chosen):
+        y, x = n // columns * height, n % columns * width
+        sheet[y : y + height, x : x + width] = picture
+    whole = Picture(path=path, format="PNG", mode="RGB", pixels=sheet, value_range=(0, 255))
+    write_picture(path, whole, iter([sheet]), size=(sheet.shape[1], sheet.shape[0]), quality=95)
+
+
+def _small(frame: Frame) -> Thumbnail:
+    """A small RGB picture of a frame."""
+    import torch
+
+    from vidsr.inference.colour import rgb_from_planes
+
+    step = max(1, frame.width // SHEET_WIDTH)
+    planes = [torch.from_numpy(np.ascontiguousarray(p).astype(np.int32))[None] for p in frame.planes]
+    rgb = rgb_from_planes(planes, frame.format, frame.colour)[0, :3]
+    kept = torch.nn.functional.avg_pool2d(rgb[None], step)[0] if step > 1 else rgb
+    return np.ascontiguousarray((kept.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())
