@@ -33,7 +33,7 @@ class FusedConv(nn.Module):
         self._slope = slope
 
     def forward(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
-        if x.device.type == "cpu" and _has_fused_cpu_convolution():
+        if x.device.type == "cpu" and _has_fused_cpu_convolution(x.dtype):
             return self._on_cpu(x, plus)
         y = F.conv2d(x, self.weight, self.bias, padding=self._padding)
         if self._slope is not None:
@@ -54,10 +54,12 @@ class FusedConv(nn.Module):
         return out if plus is None else out.add_(plus)
 
 
-def _has_fused_cpu_convolution() -> bool:
-    return torch.backends.mkldnn.is_available() and hasattr(  # type: ignore[no-untyped-call]
-        torch.ops.mkldnn, "_convolution_pointwise"
-    )
+def _has_fused_cpu_convolution(dtype: torch.dtype) -> bool:
+    """Whether oneDNN computes this type here; for half precision it wants certain processors."""
+    ops: Any = torch.ops.mkldnn
+    if not torch.backends.mkldnn.is_available() or not hasattr(ops, "_convolution_pointwise"):  # type: ignore[no-untyped-call]
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(ops._is_mkldnn_bf16_supported()))
 
 
 def phase_weights(weight: Tensor) -> Tensor:
