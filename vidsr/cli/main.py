@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "vidsr.cli.inspect",
         "Look at what a video is: fields, telecine, bars, grain; and what to do about it.",
     ),
+    "bench": ("vidsr.cli.bench", "Measure this machine, and how fast the models run on it."),
     "models": ("vidsr.cli.models", "List, inspect, fetch and convert models."),
 }
 

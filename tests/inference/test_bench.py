@@ -1,0 +1,45 @@
+"""`vidsr bench`: its counts are the hand-made ones, and its output is what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import torch
+
+from vidsr.cli.main import run
+from vidsr.inference.bench import operations_per_pixel
+from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.srvgg import SRVGGNetCompact
+
+
+def test_operations_are_those_counted_by_hand() -> None:
+    # Per source pixel: 3→64, then per block 9·(64·32 + 96·32 + 128·32 + 160·32 + 192·64)·3, and the tail.
+    assert operations_per_pixel(SRVGGNetCompact(), 4) == 2 * 619_200
+    six = RRDBNet(RRDBNetConfig(num_block=6))
+    assert operations_per_pixel(six, 4) == 2 * 5_706_432
+
+
+def test_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidsr.inference.bench._MOST", 3)
+    picture = tmp_path / "bench.svg"
+    arguments = ["bench", "--model", "realesr-animevideov3", "--size", "24x16", "--seconds", "0.1", "--json"]
+    backends = ["--backend", "torch", "--backend", "auto", "--precision", "fp32", "--device", "cpu"]
+    before = torch.get_num_threads()
+    assert run([*arguments, *backends, "--picture", str(picture)]) == 0
+    assert torch.get_num_threads() == before
+    found = json.loads(capsys.readouterr().out)
+    assert found["rows"][0]["backend"] == "torch"
+    assert len(found["rows"]) == 2
+    for row in found["rows"]:
+        assert row["size"] == "24x16" and row["precision"] == "fp32"
+        assert row["tflops"] == pytest.approx(2 * 619_200 * 24 * 16 * row["frames_per_second"] / 1e12)
+        assert row["share"] == pytest.approx(row["tflops"] / found["ceilings"]["matmul_tflops"]["fp32"])
+    assert len(ElementTree.parse(picture).getroot().findall("{http://www.w3.org/2000/svg}rect")) == 1 + 2
+
+
+def test_a_wrong_size_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "--size", "640", "--seconds", "0.1"]) == 2
+    assert "--size 640" in capsys.readouterr().err

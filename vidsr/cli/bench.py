@@ -1,0 +1,161 @@
+"""``vidsr bench``: what this machine can do, and what vidsr gets out of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vidsr.errors import OptionsError, VidsrError
+from vidsr.options import BACKENDS, PRECISIONS, EnhanceOptions, ModelOptions
+
+if TYPE_CHECKING:
+    from vidsr.inference.bench import Ceilings, Row
+
+EXAMPLES = """
+Examples:
+
+  vidsr bench
+  vidsr bench --model realesr-animevideov3 --size 640x360 --size 1280x720
+  vidsr bench --backend winograd --backend openvino --precision fp32
+  vidsr bench clip.mp4 --json > bench.json
+
+The share is of the machine's own matrix-product rate; Winograd kernels, which multiply less, can exceed 100 %.
+"""
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+def bench(  # noqa: PLR0913, PLR0917 - these are the command's options
+    clip: Annotated[
+        Path | None,
+        typer.Argument(help="A video whose first frames are also enhanced end to end.", show_default=False),
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option("--model", "-m", help="A model; repeat for several.")] = None,
+    size: Annotated[list[str] | None, typer.Option(help="Size of the frames, WxH; repeat for several.")] = None,
+    precision: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(PRECISIONS)}; repeatable.")] = None,
+    backend: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(BACKENDS)}; repeatable.")] = None,
+    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    frames: Annotated[int, typer.Option(help="Frames of the clip to enhance.", min=2)] = 24,
+    seconds: Annotated[float, typer.Option(help="Time for each measurement.", min=0.1)] = 3.0,
+    picture: Annotated[Path | None, typer.Option(help="Also draw the table as an SVG picture.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure this machine's ceilings, then the models on it: alone, and with a clip end to end."""
+    from vidsr.inference.bench import as_json as plain
+    from vidsr.inference.bench import ceilings
+    from vidsr.inference.device import choose_device
+
+    sizes = [_parsed(s) for s in size or ["160x90", "640x360"]]
+    limits = ceilings(choose_device(device))
+    if not as_json:
+        typer.echo(_machine(limits))
+        typer.echo(_HEADER)
+    rows = []
+    names = model or ["realesr-animevideov3", "realesrgan-x4plus-anime-6B", "realesrgan-x4plus"]
+    for one, place, how, engine in product(names, sizes, precision or ["auto"], backend or ["auto"]):
+        options = ModelOptions(model=one, device=device, precision=how, backend=engine)
+        row = _measured(options, place, limits, seconds)
+        if row is not None:
+            rows.append(row)
+            if not as_json:
+                typer.echo(_line(row))
+    whole = [_end_to_end(clip, one, device, frames) for one in names] if clip is not None else []
+    if as_json:
+        typer.echo(json.dumps({**plain(limits, rows), "end_to_end": whole}))
+    for line in [] if as_json else whole:
+        typer.echo(f"end to end, {line['model']}: {line['frames_per_second']:.2f} frames/s ({line['timing']})")
+    if picture is not None:
+        picture.write_text(_svg(_machine(limits), rows))
+
+
+_HEADER = (
+    f"{'model':28s} {'size':>10s} {'backend':>9s} {'prec.':>5s} {'fps':>8s} {'ms':>9s} "
+    f"{'TFLOP/s':>8s} {'share':>6s} {'peak MiB':>9s}"
+)
+
+
+def _line(row: Row) -> str:
+    return (
+        f"{row.model:28s} {row.size:>10s} {row.backend:>9s} {row.precision:>5s} {row.frames_per_second:8.2f} "
+        f"{row.milliseconds:9.1f} {row.tflops:8.3f} {row.share:6.0%} {row.peak_mib:9.0f}"
+    )
+
+
+def _machine(limits: Ceilings) -> str:
+    rates = ", ".join(f"{name} {rate:.3g}" for name, rate in limits.matmul_tflops.items())
+    return (
+        f"{limits.device}, {limits.threads} threads: matrix product {rates} TFLOP/s, "
+        f"copy {limits.copy_gb_per_second:.3g} GB/s"
+    )
+
+
+def _parsed(size: str) -> tuple[int, int]:
+    if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", size):
+        raise OptionsError(f"--size {size}: write it as WIDTHxHEIGHT, for example 640x360")
+    width, height = size.split("x")
+    return int(width), int(height)
+
+
+def _measured(options: ModelOptions, size: tuple[int, int], limits: Ceilings, seconds: float) -> Row | None:
+    """A row, or None and a line on stderr where this combination cannot run here."""
+    from vidsr.inference.bench import measure
+
+    faults = list(options.faults())
+    if faults:
+        raise OptionsError("; ".join(faults))
+    try:
+        return measure(options, size, limits, seconds)
+    except VidsrError as error:
+        typer.echo(f"vidsr: {options.model}, {options.backend}, {options.precision}: {error}", err=True)
+        return None
+
+
+def _end_to_end(clip: Path, model: str, device: str, frames: int) -> dict[str, Any]:
+    """Decode, enhance and encode the first frames of a clip; start-up is not counted."""
+    from vidsr.jobs.trial import Trial
+    from vidsr.media.index import index_video
+
+    trial = Trial(clip, EnhanceOptions.from_flat({"model": model, "device": device}))
+    index = index_video(trial.info)
+    trial.sample(index, 0, 1)
+    stats = trial.sample(index, 0, min(frames, len(index))).stats
+    timing = {
+        "decode": stats.decode_seconds,
+        "wait for decoder": stats.infer_wait_input_seconds,
+        "infer": stats.infer_seconds,
+        "wait for encoder": stats.infer_wait_output_seconds,
+        "encode": stats.encode_seconds,
+    }
+    return {
+        "model": model,
+        "frames": stats.frames,
+        "frames_per_second": stats.frames / stats.wall_seconds,
+        "timing": ", ".join(f"{name} {value:.1f} s" for name, value in timing.items()),
+    }
+
+
+def _svg(title: str, rows: list[Row]) -> str:
+    """The rows as horizontal bars of TFLOP/s, each with its frames per second."""
+    most = max((row.tflops for row in rows), default=1.0)
+    parts = [f'<text x="10" y="24" font-weight="bold">{title}</text>']
+    for number, row in enumerate(rows):
+        y = 44 + 26 * number
+        label = f"{row.model} {row.size} {row.backend} {row.precision}"
+        width = max(2.0, 420 * row.tflops / most)
+        parts.append(f'<text x="10" y="{y + 14}">{label}</text>')
+        parts.append(f'<rect x="390" y="{y}" width="{width:.1f}" height="18" fill="#3b7dd8"/>')
+        what = f"{row.frames_per_second:.2f} fps, {row.tflops:.3g} TFLOP/s, {row.share:.0%}"
+        parts.append(f'<text x="{396 + width:.1f}" y="{y + 14}">{what}</text>')
+    height = 56 + 26 * len(rows)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="1060" height="{height}" '
+        f'font-family="sans-serif" font-size="13"><rect width="100%" height="100%" fill="white"/>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )

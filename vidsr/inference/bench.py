@@ -1,0 +1,149 @@
+"""How fast this machine is, and how fast each network runs on it."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vidsr.inference.upscaler import Upscaler
+from vidsr.models.zoo import load_model
+from vidsr.options import ModelOptions
+
+_FEWEST, _MOST = 3, 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceilings:
+    """What a device can do at most: matrix products in TFLOP/s per precision, and copying in GB/s (read + written)."""
+
+    device: str
+    threads: int
+    matmul_tflops: dict[str, float]
+    copy_gb_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One measurement of a network alone.
+
+    ``tflops`` counts the multiplications and additions of the plain network, whatever the backend really computes;
+    ``share`` is its part of the device's matrix-product rate in that precision (Winograd kernels can exceed 1).
+    """
+
+    model: str
+    size: str
+    backend: str
+    precision: str
+    frames_per_second: float
+    milliseconds: float
+    tflops: float
+    share: float
+    peak_mib: float
+
+
+def median_seconds(step: Callable[[], Any], device: torch.device, budget_seconds: float) -> float:
+    """Median wall-clock time of ``step`` after a warm-up, from 3 to 50 repeats within about the budget."""
+    step()
+    times: list[float] = []
+    until = time.perf_counter() + budget_seconds
+    while len(times) < _FEWEST or (len(times) < _MOST and time.perf_counter() < until):
+        _wait(device)
+        begin = time.perf_counter()
+        step()
+        _wait(device)
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+@torch.inference_mode()
+def ceilings(device: torch.device, budget_seconds: float = 1.0) -> Ceilings:
+    """Measure the device: products of square matrices per precision, and a copy far larger than any cache."""
+    big = device.type == "cuda"
+    rates = {}
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)):
+        if not big and name == "fp16":
+            continue  # CPUs have no fp16 matrix product worth the name
+        n = 8192 if big else 1536
+        a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
+        rates[name] = 2 * n**3 / median_seconds(lambda a=a, b=b: a @ b, device, budget_seconds) / 1e12  # type: ignore[misc]
+    block = torch.ones(1 << (30 if big else 28), dtype=torch.uint8, device=device)
+    other = torch.empty_like(block)
+    seconds = median_seconds(lambda: other.copy_(block), device, budget_seconds)
+    return Ceilings(
+        device=torch.cuda.get_device_name(device) if big else f"{torch.backends.cpu.get_cpu_capability()} CPU",
+        threads=torch.get_num_threads(),
+        matmul_tflops=rates,
+        copy_gb_per_second=2 * block.numel() / seconds / 1e9,
+    )
+
+
+@torch.inference_mode()
+def operations_per_pixel(network: nn.Module, scale: int) -> float:
+    """Multiplications and additions of a plain network's convolutions per source pixel, biases left out."""
+    side, total = 16, 0.0
+
+    def count(module: nn.Module, _: Any, out: Tensor) -> None:
+        nonlocal total
+        assert isinstance(module, nn.Conv2d)
+        total += 2 * out.shape[-1] * out.shape[-2] * module.weight.numel()
+
+    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d)]
+    weight = next(network.parameters())
+    network(torch.zeros(1, 3, side, side, device=weight.device, dtype=weight.dtype))
+    for hook in hooks:
+        hook.remove()
+    return total / side**2
+
+
+@torch.inference_mode()
+def measure(options: ModelOptions, size: tuple[int, int], limits: Ceilings, budget_seconds: float) -> Row:
+    """Time one network alone on frames of ``size`` = (width, height).
+
+    Raises:
+        VidsrError: the model, device, precision or backend cannot be had.
+    """
+    model = load_model(options.model)
+    work = operations_per_pixel(model.network, model.scale) * size[0] * size[1]
+    upscaler = Upscaler(options, model=model)
+    x = torch.rand(1, 3, size[1], size[0], device=upscaler.device)
+    if upscaler.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(upscaler.device)
+    seconds = median_seconds(lambda: upscaler.fitted(x), upscaler.device, budget_seconds)
+    tflops = work / seconds / 1e12
+    return Row(
+        model=options.model,
+        size=f"{size[0]}x{size[1]}",
+        backend=upscaler.fitted.backend.name,
+        precision=upscaler.precision,
+        frames_per_second=1 / seconds,
+        milliseconds=seconds * 1e3,
+        tflops=tflops,
+        share=tflops / limits.matmul_tflops.get(upscaler.precision, limits.matmul_tflops["fp32"]),
+        peak_mib=_peak_mib(upscaler.device),
+    )
+
+
+def _peak_mib(device: torch.device) -> float:
+    """Peak memory: of the device on CUDA, else of this process so far."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def as_json(limits: Ceilings, rows: list[Row]) -> dict[str, Any]:
+    """Plain JSON values."""
+    return {"ceilings": asdict(limits), "rows": [asdict(row) for row in rows]}
