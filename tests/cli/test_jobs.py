@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -123,3 +124,36 @@ def test_a_running_job_cannot_be_removed_or_resumed(stopped: Path, capsys: pytes
         assert "another vidsr" in capsys.readouterr().err
         assert run(["jobs", "list"]) == 0
         assert "running" in capsys.readouterr().out
+
+
+def test_the_first_signal_lets_the_segment_end_and_the_second_stops_at_once(
+    clips: ClipFactory, tiny_model: Path, tmp_path: Path
+) -> None:
+    source = clips.make("long.mkv", *picture(size="96x64", seconds=20), "-c:v", "ffv1", "-pix_fmt", "yuv420p")
+    out = tmp_path / "out.mkv"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "VIDSR_STATE": str(tmp_path / "state"),
+    }
+    command = [sys.executable, "-m", "vidsr", "enhance", str(source), "-o", str(out), "-m", str(tiny_model)]
+    command += ["--segment-frames", "480", "--progress", "json"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as work:
+        assert work.stdout is not None
+        frames = iter(e for e in map(json.loads, work.stdout) if e["event"] == "frame")
+        while next(frames)["frames"] == 0:
+            pass
+        work.send_signal(signal.SIGINT)
+        before = next(frames)["frames"]
+        while (now := next(frames)["frames"]) <= before:
+            pass
+        assert now < 480, "the segment goes on after the first signal"
+        work.send_signal(signal.SIGTERM)
+        _, error = work.communicate(timeout=60)
+    assert work.returncode == 130
+    assert "finishing what is in work; once more to stop at once" in error
+    assert "stopping at once" in error
+    assert not out.exists()
+    assert [p.name for p in (store.job_folder(out) / "segments").iterdir()] == []

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -277,7 +278,7 @@ def test_killed_at_every_delicate_moment(bench: Bench, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("share", "stage"), [(0.7, "segments"), (1.3, "assembly")])
-def test_a_full_disk_stops_the_job_and_space_lets_it_go_on(
+def test_a_disk_that_fills_up_stops_the_job_and_space_lets_it_go_on(
     share: float, stage: str, bench: Bench, tmp_path: Path
 ) -> None:
     flat: dict[str, Any] = {"model": str(bench.model), "scale": 2, "segment_frames": 6, "codec": "ffv1"}
@@ -286,25 +287,38 @@ def test_a_full_disk_stops_the_job_and_space_lets_it_go_on(
     pages = sum(-(-p.stat().st_size // 4096) for p in files)
     small = tmp_path / "small"
     small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={round(share * pages) * 4096}", "none", str(small)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(small)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("only root may mount the small file system that this needs")
+    output, ballast = small / "out.mkv", small / "ballast"
+
+    def fill(event: Event) -> None:
+        if event.kind == "frame" and not ballast.exists():
+            used = sum(-(-p.stat().st_size // 4096) for p in small.rglob("*") if p.is_file())
+            ballast.write_bytes(bytes(shutil.disk_usage(small).free - (round(share * pages) - used) * 4096))
+
     try:
-        output = small / "out.mkv"
-        with pytest.raises(DiskFullError, match=r"space"):
-            enhance(bench.source, output, **flat)
+        with pytest.raises(DiskFullError, match="no space"):
+            enhance(bench.source, output, progress=fill, **flat)
         assert not output.exists()
         state = Manifest.load(store.job_folder(output))
         done = len(state.finished)
         assert (state.state, done == 4) == (stage, stage == "assembly")
-        subprocess.run(["mount", "-o", "remount,size=8m", small], check=True)
+        ballast.unlink()
         events: list[Event] = []
         enhance(bench.source, output, progress=events.append, **flat)
         assert f"resuming: {done} of 4 segments done" in [e.text for e in events]
         assert oracle.digest(output) == oracle.digest(tmp_path / "wanted.mkv")
-        assert [p.name for p in small.iterdir()] == ["out.mkv"]
+        assert not store.job_folder(output).exists()
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_a_disk_that_is_too_small_is_refused_before_the_work(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidsr.jobs.disk.shutil.disk_usage", lambda _: SimpleNamespace(free=9))
+    with pytest.raises(DiskFullError, match=r"too little space\. disk: about .* needed until the end"):
+        bench.run()
+    assert [p.name for p in bench.folder.iterdir()] == ["clip.mp4"]
 
 
 def failing(number: int, times: int, error: Exception) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ import pytest
 from tests.clips import ClipFactory, picture
 from vidsr.errors import DiskFullError, JobError
 from vidsr.jobs import store
-from vidsr.jobs.disk import check_disk, estimate_bytes
+from vidsr.jobs.disk import disk_outlook, estimate_bytes
 from vidsr.jobs.indexfile import load_index, save_index
 from vidsr.jobs.journal import Journal, Status, read_status
 from vidsr.jobs.manifest import Finished
@@ -90,12 +90,15 @@ def test_disk_estimate_goes_by_what_segments_took(clips: ClipFactory, tmp_path: 
     assert estimate_bytes(settings, 100) == round(100 * 256 * 192 * 0.25 / 8)
     state = manifest(100, 50, {0: Finished(frames=50, size=5000, blake2="", seconds=1)})
     assert estimate_bytes(settings, 100, state) == 10_000
-    text, worry = check_disk(tmp_path, settings, state)
-    assert text.startswith("disk: about 15 kB needed until the end, 10 kB for the result; ")
-    assert not worry
+    outlook = disk_outlook(tmp_path, settings, state)
+    assert str(outlook).startswith("disk: about 15 kB needed until the end, 10 kB for the result; ")
+    assert not outlook.worrying
+    outlook.check()
     state.finished[0] = Finished(frames=50, size=10**18, blake2="", seconds=1)
+    outlook = disk_outlook(tmp_path, settings, state)
+    assert outlook.worrying
     with pytest.raises(DiskFullError, match="too little space"):
-        check_disk(tmp_path, settings, state)
+        outlook.check()
 
 
 def test_the_index_comes_back(clips: ClipFactory, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from vidsr.errors import DiskFullError
@@ -28,24 +29,50 @@ def estimate_bytes(settings: EncoderSettings, frames: int, manifest: Manifest | 
     return round(frames * bits / 8)
 
 
-def check_disk(folder: Path, settings: EncoderSettings, manifest: Manifest) -> tuple[str, bool]:
-    """The estimate in words, and whether it is a reason to worry.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What a job will still need of its disk, and what is free, in bytes."""
+
+    folder: Path
+    need: int
+    result: int
+    free: int
+
+    @property
+    def worrying(self) -> bool:
+        """Whether the estimate does not fit."""
+        return self.need > self.free
+
+    def __str__(self) -> str:
+        return (
+            f"disk: about {human_bytes(self.need)} needed until the end, {human_bytes(self.result)} for the result; "
+            f"{human_bytes(self.free)} free"
+        )
+
+    def check(self) -> None:
+        """Refuse work that cannot fit.
+
+        Raises:
+            DiskFullError: not even a quarter of the estimate fits.
+        """
+        if self.need > self.free * CERTAINTY:
+            raise DiskFullError(
+                f"{self.folder.parent}: too little space. {self}. Free some, or choose another --output"
+            )
+
+
+def disk_outlook(folder: Path, settings: EncoderSettings, manifest: Manifest) -> Outlook:
+    """The outlook of a job.
 
     Until the result has its name, segments and joined file lie side by side, so that what counts is the segments
     still missing plus the whole result.
 
     Raises:
-        DiskFullError: not even a quarter of the estimate fits.
+        JobError: the disk cannot be looked at.
     """
     missing = manifest.frames - manifest.frames_done()
     result = estimate_bytes(settings, manifest.frames, manifest)
-    need = result + estimate_bytes(settings, missing, manifest)
     with os_errors("looking at the disk of", folder):
         free = shutil.disk_usage(folder).free
-    text = (
-        f"disk: about {human_bytes(need)} needed until the end, {human_bytes(result)} for the result; "
-        f"{human_bytes(free)} free"
-    )
-    if need > free * CERTAINTY:
-        raise DiskFullError(f"{folder.parent}: too little space. {text}. Free some, or choose another --output")
-    return text, need > free
+    need = result + estimate_bytes(settings, missing, manifest)
+    return Outlook(folder=folder, need=need, result=result, free=free)

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from vidsr.errors import Interrupted, VidsrError
+from vidsr.errors import DiskFullError, Interrupted, VidsrError
 from vidsr.jobs import store
-from vidsr.jobs.disk import check_disk
+from vidsr.jobs.disk import disk_outlook
 from vidsr.jobs.finish import can_publish, finish
 from vidsr.jobs.job import Job, open_job, prepare
 from vidsr.jobs.lock import JobLock
@@ -93,8 +93,7 @@ def _make_segments(job: Job, progress: Progress, stop: Stop) -> None:
     if not missing:
         return
     (job.folder / SEGMENTS_NAME).mkdir(exist_ok=True)
-    text, worry = check_disk(job.folder, job.settings, job.manifest)
-    progress(Event(kind="warning" if worry else "note", text=text, job=job.manifest.job))
+    _check_disk(job, progress)
     # Where every read starts at the beginning, order saves more than balance does.
     orders = [Order(segment=s) for s in (missing if job.index.linear else longest_first(missing))]
     slots = _slots(job)[: len(orders)]
@@ -107,6 +106,23 @@ def _make_segments(job: Job, progress: Progress, stop: Stop) -> None:
         raise _failure(job, tracker)
     if job.manifest.missing():
         raise Interrupted(f"stopped; {_how_far(job)}; to go on: {store.resume_command(job.order.output)}")
+
+
+def _check_disk(job: Job, progress: Progress) -> None:
+    """Tell what the job will need of the disk.
+
+    Raises:
+        DiskFullError: it cannot fit; a job of which nothing is done leaves nothing behind.
+    """
+    outlook = disk_outlook(job.folder, job.settings, job.manifest)
+    progress(Event(kind="warning" if outlook.worrying else "note", text=str(outlook), job=job.manifest.job))
+    try:
+        outlook.check()
+    except DiskFullError:
+        if not job.manifest.finished:
+            store.empty(job.folder)
+            store.forget(job.folder)
+        raise
 
 
 def _slots(job: Job) -> list[Slot]:

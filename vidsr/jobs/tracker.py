@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vidsr.errors import InputError
-from vidsr.jobs.disk import check_disk
+from vidsr.jobs.disk import disk_outlook
 from vidsr.jobs.files import human_seconds
 from vidsr.jobs.job import Job, source_unchanged
 from vidsr.jobs.journal import Status
@@ -81,10 +81,10 @@ class Tracker:
 
     def _watch_disk(self) -> None:
         """Warn once when, by what the segments really take, the disk will not do."""
-        text, worry = check_disk(self._job.folder, self._job.settings, self._job.manifest)
-        if worry and not self._worried:
+        outlook = disk_outlook(self._job.folder, self._job.settings, self._job.manifest)
+        if outlook.worrying and not self._worried:
             self._worried = True
-            self._progress(Event(kind="warning", text=text, job=self._job.manifest.job))
+            self._progress(Event(kind="warning", text=str(outlook), job=self._job.manifest.job))
 
     def _show(self, *, now: bool = False) -> None:
         manifest = self._job.manifest
