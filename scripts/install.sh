@@ -19,6 +19,12 @@ case "$what" in
     if ! command -v ffprobe >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
       { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ffmpeg; } \
         >/dev/null || echo "install.sh: could not install ffprobe; the tests that need it will be skipped" >&2
+    fi
+    # The page of `vidsr serve` is tested in a real browser.
+    if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+      { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        chromium fonts-dejavu-core; } >/dev/null \
+        || echo "install.sh: could not install chromium; the tests of the web page will be skipped" >&2
     fi ;;
   *) echo "install.sh: '$what' is neither runtime nor test" >&2; exit 2 ;;
 esac

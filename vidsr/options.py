@@ -350,6 +350,29 @@ class PreviewAllOptions(PlanOptions):
     preview: PreviewOptions = field(default_factory=PreviewOptions)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions(Checked):
+    """Where and for whom the web app is served."""
+
+    title: ClassVar[str] = "Server"
+
+    root: tuple[str, ...] = opt(
+        (), "A folder to read from and write to; may be repeated. The current one if not given.", metavar="FOLDER"
+    )
+    host: str = opt("127.0.0.1", "Address to listen on. Others than this machine can only get in with a token.")
+    port: int = opt(8765, "Port to listen on.", between=(1, 65535))
+    token: str | None = opt(None, "What a browser or program has to know; at least 16 characters.")
+    max_upload_gb: float = opt(20.0, "Largest upload in GB.", between=(0.000001, 100000))
+    parallel: int = opt(1, "Jobs at work at the same time.", between=(1, 64))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeAllOptions(Composed):
+    """All options of ``vidsr serve``."""
+
+    serve: ServeOptions = field(default_factory=ServeOptions)
+
+
 def default_output(source: Path, size: SizeOptions, model_scale: int, suffix: str) -> Path:
     """Where the result goes if the user does not say: ``clip.x4.mkv`` beside the source."""
     if size.size is not None:

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Look at what a video is: fields, telecine, bars, grain; and what to do about it.",
     ),
     "bench": ("vidsr.cli.bench", "Measure this machine, and how fast the models run on it."),
+    "serve": ("vidsr.cli.serve", "Serve a web page and an HTTP API for the same jobs (extra: web)."),
     "models": ("vidsr.cli.models", "List, inspect, fetch and convert models."),
 }
 

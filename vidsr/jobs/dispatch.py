@@ -63,7 +63,7 @@ def enhance(
         from vidsr.jobs import provenance
 
         record = provenance.write(source, result.output, chosen, result.to_json())
-        progress(Event(kind="note", text=f"provenance: {record}"))
+        progress(Event(kind="note", text=f"provenance: {record.name}"))
     return result
 
 

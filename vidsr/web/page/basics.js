@@ -1,0 +1,43 @@
+// What every part of the page uses: the API, elements, numbers for people.
+export const API = "/api/v1";
+export const $ = (id) => document.getElementById(id);
+
+export async function call(path, options = {}) {
+  const answer = await fetch(API + path, options);
+  if (answer.status === 204) return null;
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(body.detail || `the server answered ${answer.status}`);
+  return body;
+}
+
+export function post(path, body) {
+  const headers = { "content-type": "application/json" };
+  return call(path, { method: "POST", headers, body: body === undefined ? undefined : JSON.stringify(body) });
+}
+
+export function element(tag, text, attributes = {}) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+export function bytes(count) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  let left = count;
+  while (left >= 999.5 && unit < 4) { left /= 1000; unit += 1; }
+  return `${unit > 1 ? left.toFixed(1) : Math.round(left)} ${units[unit]}`;
+}
+
+export function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  if (parts[0] === 0) parts.shift();
+  return parts.map((part, i) => (i ? String(part).padStart(2, "0") : String(part))).join(":");
+}

@@ -1,0 +1,85 @@
+// The fields for options: made from what the server says its options are.
+import { $, element, setText } from "./basics.js";
+
+const SHOWN_APART = new Set(["model", "codec", "scale", "height", "size", "provenance"]);
+
+export function buildOptions({ options, models }) {
+  $("o-model").replaceChildren(...models.map((m) => element("option", m.name, { value: m.name })));
+  const usual = options.find((o) => o.name === "model").default;
+  if (models.some((m) => m.name === usual)) $("o-model").value = usual;
+  const codec = options.find((o) => o.name === "codec");
+  $("o-codec").replaceChildren(...codec.choices.map((c) => element("option", c, { value: c })));
+  $("o-codec").value = codec.default;
+  const advise = () => setText($("advice"), models.find((m) => m.name === $("o-model").value)?.advice ?? "");
+  $("o-model").onchange = advise;
+  advise();
+  const groups = new Map();
+  for (const option of options.filter((o) => !SHOWN_APART.has(o.name))) {
+    if (!groups.has(option.group)) groups.set(option.group, []);
+    groups.get(option.group).push(option);
+  }
+  for (const [name, members] of groups) {
+    const set = element("fieldset");
+    set.append(element("legend", name), ...members.map(field));
+    $("all-options").append(set);
+  }
+}
+
+export function chosenOptions(options) {
+  const known = new Map(options.map((o) => [o.name, o]));
+  const values = {};
+  for (const input of document.querySelectorAll("[data-option]")) {
+    const option = known.get(input.dataset.option);
+    let value = option.type === "boolean" ? input.checked : input.value;
+    if (value === "") continue;
+    if (option.type === "integer" || option.type === "number") value = Number(value);
+    if (value !== option.default) values[option.name] = value;
+  }
+  if ($("size").value) {
+    const [name, number] = $("size").value.split(":");
+    values[name] = Number(number);
+  }
+  return values;
+}
+
+function field(option) {
+  const id = `o-${option.name}`;
+  const box = element("div", undefined, { class: "option" });
+  const title = option.flag.replace(/^--/, "").replaceAll("-", " ");
+  const input = option.type === "boolean" ? tick(option, id) : option.choices.length ? choice(option, id) : entry(option, id);
+  if (option.type === "boolean") {
+    const label = element("label", undefined, { class: "check" });
+    label.append(input, element("span", title));
+    box.append(label);
+  } else {
+    box.append(element("label", title, { for: id }), input);
+  }
+  const help = element("small", option.help, { id: `${id}-help` });
+  input.setAttribute("aria-describedby", help.id);
+  box.append(help);
+  return box;
+}
+
+function tick(option, id) {
+  const input = element("input", undefined, { type: "checkbox", id, "data-option": option.name });
+  input.checked = option.default === true;
+  return input;
+}
+
+function choice(option, id) {
+  const select = element("select", undefined, { id, "data-option": option.name });
+  if (option.default === null) select.append(element("option", "not given", { value: "" }));
+  for (const value of option.choices) select.append(element("option", value, { value }));
+  select.value = option.default ?? "";
+  return select;
+}
+
+function entry(option, id) {
+  const number = option.type === "integer" || option.type === "number";
+  const input = element("input", undefined, { id, type: number ? "number" : "text", "data-option": option.name });
+  if (number) input.step = option.type === "integer" ? "1" : "any";
+  if (option.minimum !== null) input.min = String(option.minimum);
+  if (option.maximum !== null) input.max = String(option.maximum);
+  if (option.default !== null) input.placeholder = String(option.default);
+  return input;
+}

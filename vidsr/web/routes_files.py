@@ -1,0 +1,191 @@
+"""API routes about files: listing, uploading, inspecting."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query, Request
+
+from vidsr import __version__
+from vidsr.errors import InputError
+from vidsr.media.pictures import is_picture
+from vidsr.web.choices import option_infos
+from vidsr.web.confine import inside, safe_name, shown
+from vidsr.web.schemas import About, Entry, Inspection, Listing, ModelInfo, Problem, Uploaded
+from vidsr.web.settings import WebSettings
+
+router = APIRouter(
+    prefix="/api/v1",
+    tags=["files"],
+    responses={code: {"model": Problem} for code in (400, 401, 403, 404, 422)},
+)
+INSPECT_SECONDS = 120.0
+_VIDEO = re.compile(
+    r"\.(mp4|mkv|mov|avi|webm|m4v|mpe?g|ts|m2ts|mts|vob|wmv|flv|ogv|3gp|mxf|nut|dv|y4m|gif)$", re.IGNORECASE
+)
+_MOST_ENTRIES = 2000
+
+PathQuery = Annotated[str, Query(max_length=4096, description="A path inside the folders served.")]
+
+
+def settings_of(request: Request) -> WebSettings:
+    """The settings of the app that got this request."""
+    settings: WebSettings = request.app.state.settings
+    return settings
+
+
+@router.get("/about")
+def about(request: Request) -> About:
+    """The version, the folders served, the models at hand, every option."""
+    settings = settings_of(request)
+    return About(
+        version=__version__,
+        roots=[str(root) for root in settings.roots],
+        models=_models(),
+        options=list(option_infos()),
+        max_upload_bytes=settings.max_upload_bytes,
+    )
+
+
+def _models() -> list[ModelInfo]:
+    from vidsr.errors import ModelError
+    from vidsr.models.zoo import ZOO, resolve
+
+    found = []
+    for name, entry in ZOO.items():
+        try:
+            resolve(name)
+        except ModelError:
+            continue
+        if entry.scale:
+            found.append(ModelInfo(name=name, scale=entry.scale, advice=entry.advice))
+    return found
+
+
+@router.get("/files")
+def files(request: Request, path: PathQuery = ".") -> Listing:
+    """The folders and media files in a folder."""
+    roots = settings_of(request).roots
+    folder = inside(path, roots)
+    if not folder.is_dir():
+        raise InputError("there is no such folder")
+    entries = []
+    for item in sorted(folder.iterdir(), key=lambda p: (not p.is_dir(), p.name.casefold())):
+        entry = _entry(item, roots)
+        if entry is not None:
+            entries.append(entry)
+        if len(entries) == _MOST_ENTRIES:
+            break
+    parent = None if folder in roots else shown(folder.parent, roots)
+    return Listing(path=shown(folder, roots), parent=parent, entries=entries)
+
+
+def _entry(item: Path, roots: tuple[Path, ...]) -> Entry | None:
+    """An entry as it is shown; None for what is hidden, no media, or leads outside."""
+    if item.name.startswith(".") or item.name.endswith((".part", ".vidsr-job")):
+        return None
+    try:
+        item.name.encode()
+        inside(str(item), roots)
+        if item.is_dir():
+            return Entry(name=item.name, path=shown(item, roots), kind="folder", size_bytes=None)
+        kind = "video" if _VIDEO.search(item.name) else "picture" if is_picture(item) else None
+        if kind is None or not item.is_file():
+            return None
+        size = item.stat().st_size
+        return Entry(name=item.name, path=shown(item, roots), kind=kind, size_bytes=size)  # type: ignore[arg-type]
+    except (InputError, OSError, UnicodeError):
+        return None
+
+
+@router.get("/inspect")
+async def inspect(request: Request, path: PathQuery) -> Inspection:
+    """What a video or picture is: size, streams, what is odd about it."""
+    roots = settings_of(request).roots
+    file = inside(path, roots)
+    if not file.is_file():
+        raise InputError("there is no such file")
+    return Inspection(path=shown(file, roots), **await inspected(file))
+
+
+async def inspected(file: Path) -> dict[str, Any]:
+    """What a file is, found by a process of its own.
+
+    Raises:
+        HTTPException: it is no media file, or describing it takes too long.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "vidsr.web.worker", "inspect", str(file)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), INSPECT_SECONDS)
+        told: dict[str, Any] = json.loads(out)
+    except (TimeoutError, ValueError) as error:
+        raise HTTPException(422, f"{file.name}: cannot be described") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if "error" in told:
+        raise HTTPException(422, told["error"])
+    return told
+
+
+@router.put(
+    "/uploads/{name}",
+    status_code=201,
+    responses={413: {"model": Problem}, 507: {"model": Problem}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def upload(request: Request, name: str) -> Uploaded:
+    """Store the request's body as a file, if it is a video or a picture and not too large."""
+    settings = settings_of(request)
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > settings.max_upload_bytes:
+        raise HTTPException(413, f"more than the {settings.max_upload_bytes} bytes that may be uploaded")
+    settings.uploads.mkdir(exist_ok=True)
+    final = _free_name(settings.uploads, safe_name(name))
+    part = final.with_name(f".{os.urandom(6).hex()}.{final.name}.part{final.suffix}")
+    try:
+        size = await _store(request, part, settings.max_upload_bytes)
+        await inspected(part)
+        os.link(part, _free_name(settings.uploads, final.name))
+    except OSError as error:
+        raise HTTPException(507, f"the upload cannot be stored: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return Uploaded(path=shown(final, settings.roots), size_bytes=size)
+
+
+async def _store(request: Request, part: Path, limit: int) -> int:
+    size = 0
+    with part.open("xb") as file:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise HTTPException(413, f"more than the {limit} bytes that may be uploaded")
+            file.write(chunk)
+    return size
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    """The name, or the name with a number, that nothing in the folder has."""
+    path, number = folder / name, 1
+    while path.exists() or path.is_symlink():
+        number += 1
+        path = folder / f"{Path(name).stem} ({number}){Path(name).suffix}"
+    return path

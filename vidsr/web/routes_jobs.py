@@ -1,0 +1,282 @@
+"""API routes about previews and jobs: submit, watch, pause, resume, cancel, fetch."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import FileResponse
+
+from vidsr.errors import InputError
+from vidsr.jobs.manifest import SEGMENTS_NAME
+from vidsr.jobs.store import job_folder
+from vidsr.web.choices import checked_options
+from vidsr.web.confine import inside, output_inside, shown
+from vidsr.web.routes_files import settings_of
+from vidsr.web.runs import Order, Run, Runs
+from vidsr.web.schemas import Events, Job, NewJob, NewPreview, Preview, Problem
+
+router = APIRouter(
+    prefix="/api/v1",
+    tags=["jobs"],
+    responses={code: {"model": Problem} for code in (400, 401, 403, 404, 422)},
+)
+Id = Annotated[str, Path(pattern=r"^[0-9]{8}-[0-9a-f]{12}$", description="The id of a job or preview.")]
+CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Problem}}
+PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
+
+
+def runs_of(request: Request) -> Runs:
+    """The runs of the app that got this request."""
+    runs: Runs = request.app.state.runs
+    return runs
+
+
+@router.post("/previews", status_code=201)
+def new_preview(request: Request, wanted: NewPreview) -> Preview:
+    """Enhance one moment of a video, or a picture, with some options."""
+    roots = settings_of(request).roots
+    source = _source(wanted.source, roots)
+    options = checked_options(wanted.options, roots)
+    order = Order(
+        source=str(source), output=None, options=options.to_json(), kind="preview", at_seconds=wanted.at_seconds
+    )
+    return _preview(runs_of(request).submit(order))
+
+
+@router.get("/previews/{run_id}")
+def preview(request: Request, run_id: Id) -> Preview:
+    """Whether a preview is ready."""
+    return _preview(_get(request, run_id, "preview"))
+
+
+@router.get("/previews/{run_id}/{side}.png", response_class=Response, responses=PNG)
+def preview_picture(request: Request, run_id: Id, side: Annotated[str, Path(pattern="^(before|after)$")]) -> Response:
+    """One of the two pictures of a preview."""
+    picture = _get(request, run_id, "preview").folder / f"{side}.png"
+    if not picture.is_file():
+        raise InputError("this preview is not ready")
+    return FileResponse(picture, media_type="image/png")
+
+
+@router.post("/jobs", status_code=201, responses=CONFLICT)
+def new_job(request: Request, wanted: NewJob) -> Job:
+    """Put a job into the queue."""
+    roots = settings_of(request).roots
+    source = _source(wanted.source, roots)
+    options = checked_options(wanted.options, roots)
+    output = None if wanted.output is None else str(output_inside(wanted.output, roots))
+    order = Order(source=str(source), output=output, options=options.to_json())
+    return _job(runs_of(request).submit(order), request)
+
+
+@router.get("/jobs")
+def jobs(request: Request) -> list[Job]:
+    """All jobs, the newest first."""
+    return [_job(run, request) for run in runs_of(request).all()]
+
+
+@router.get("/jobs/{run_id}")
+def job(request: Request, run_id: Id) -> Job:
+    """Where a job stands."""
+    return _job(_get(request, run_id), request)
+
+
+@router.get("/jobs/{run_id}/events")
+def events(request: Request, run_id: Id, after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Events:
+    """What a job told since event number ``after``, at most 1,000 events."""
+    found, following = _get(request, run_id).events(after)
+    return Events(events=found, next=following)
+
+
+@router.post("/jobs/{run_id}/pause", responses=CONFLICT)
+def pause(request: Request, run_id: Id) -> Job:
+    """Stop a running job after the segment in work; asked again, at once. What is done is kept."""
+    run = _get(request, run_id)
+    runs_of(request).pause(run)
+    return _job(run, request)
+
+
+@router.post("/jobs/{run_id}/resume", responses=CONFLICT)
+def resume(request: Request, run_id: Id) -> Job:
+    """Go on with a paused, failed or cancelled job."""
+    run = _get(request, run_id)
+    runs_of(request).resume(run)
+    return _job(run, request)
+
+
+@router.post("/jobs/{run_id}/cancel", responses=CONFLICT)
+def cancel(request: Request, run_id: Id) -> Job:
+    """End a job."""
+    run = _get(request, run_id)
+    runs_of(request).cancel(run)
+    return _job(run, request)
+
+
+@router.delete("/jobs/{run_id}", status_code=204, responses=CONFLICT)
+def remove(request: Request, run_id: Id) -> None:
+    """Forget a job that is not running. Its result stays."""
+    runs_of(request).remove(_get(request, run_id))
+
+
+@router.get(
+    "/jobs/{run_id}/result",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}, 206: {"content": {"application/octet-stream": {}}}},
+)
+def result(request: Request, run_id: Id, download: bool = True) -> Response:
+    """The result as a file; parts of it on request, so that a browser can play it."""
+    file = _result_file(_get(request, run_id), request)
+    if file is None:
+        raise InputError("this job has no result")
+    kind = _MEDIA_TYPES.get(file.suffix.lower(), "application/octet-stream")
+    disposition = "attachment" if download else "inline"
+    return FileResponse(file, media_type=kind, filename=file.name, content_disposition_type=disposition)
+
+
+_MEDIA_TYPES = {
+    ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm",
+    ".mkv": "video/x-matroska", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
+    ".webp": "image/webp", ".gif": "image/gif", ".avif": "image/avif",
+}  # fmt: skip
+
+
+@router.get("/jobs/{run_id}/report", response_class=Response, responses={200: {"content": {"application/json": {}}}})
+def report(request: Request, run_id: Id) -> Response:
+    """The provenance record of a finished job: digests, options, versions."""
+    file = _report_file(_get(request, run_id), request)
+    if file is None:
+        raise InputError("this job has no report")
+    return FileResponse(file, media_type="application/json")
+
+
+@router.get(
+    "/jobs/{run_id}/thumbnail.jpg",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}, 204: {"description": "Nothing to see yet."}},
+)
+def thumbnail(request: Request, run_id: Id) -> Response:
+    """The newest keyframe of the segments at work."""
+    from vidsr.media.thumbnail import last_frame_jpeg
+
+    told = _told(_get(request, run_id))
+    folder = job_folder(FilePath(told["output"])) / SEGMENTS_NAME if told["output"] else None
+    ready = list(folder.rglob("*.nut*")) if folder is not None and folder.is_dir() else []
+    for segment in sorted(ready, key=_modified, reverse=True)[:3]:
+        picture = last_frame_jpeg(segment)
+        if picture is not None:
+            return Response(picture, media_type="image/jpeg")
+    return Response(status_code=204)
+
+
+def _modified(path: FilePath) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0  # gone meanwhile
+
+
+def _source(text: str, roots: tuple[FilePath, ...]) -> FilePath:
+    source = inside(text, roots)
+    if not source.exists():
+        raise InputError("there is no such file")
+    return source
+
+
+def _get(request: Request, run_id: str, kind: str = "job") -> Run:
+    run = runs_of(request).get(run_id)
+    if run.order.get("kind") != kind:
+        raise InputError(f"there is no such {kind}")
+    return run
+
+
+def _preview(run: Run) -> Preview:
+    state = run.state()
+    outcome = run.outcome if state in ("done", "failed") else None
+    told: dict[str, Any] = (outcome or {}).get("result") or {}
+    return Preview(
+        id=run.id,
+        state=state,
+        error=(outcome or {}).get("error"),
+        at_seconds=told.get("at_seconds"),
+        width=told.get("width"),
+        height=told.get("height"),
+    )
+
+
+def _told(run: Run) -> dict[str, Any]:
+    """The events of a run, boiled down to where it stands."""
+    told: dict[str, Any] = {
+        "frames": 0, "total_frames": 0, "segments_done": 0, "fps": None, "seconds_left": None,
+        "stage": "", "notes": [], "output": run.order.get("output"),
+    }  # fmt: skip
+    after = 0
+    while True:
+        found, following = run.events(after)
+        for event in found:
+            _take(told, event)
+        if following == after:
+            return told
+        after = following
+
+
+def _take(told: dict[str, Any], event: dict[str, Any]) -> None:
+    kind, text = event.get("event"), event.get("text", "")
+    if kind in ("note", "warning") and text not in told["notes"]:
+        told["notes"] = [*told["notes"], text][-50:]
+    elif kind == "job" and text:
+        told["output"] = text
+    elif kind == "stage":
+        told["stage"] = text
+    elif kind == "segment":
+        told["segments_done"] += 1
+    elif kind == "frame":
+        told["stage"] = "frames"
+        told |= {k: event.get(k) for k in ("frames", "total_frames", "fps", "seconds_left")}
+
+
+def _job(run: Run, request: Request) -> Job:
+    roots = settings_of(request).roots
+    told, order, state = _told(run), run.order, run.state()
+    outcome = (run.outcome or {}) if state not in ("queued", "running") else {}
+    running = state == "running"
+    output = (outcome.get("result") or {}).get("output") or told["output"]
+    return Job(
+        id=run.id,
+        state=state,
+        stopping=running and run.stopping,
+        source=shown(FilePath(order["source"]), roots),
+        output=None if output is None else shown(FilePath(output), roots),
+        created=order["created"],
+        frames=told["frames"],
+        total_frames=told["total_frames"],
+        segments_done=told["segments_done"],
+        fps=told["fps"] if running else None,
+        seconds_left=told["seconds_left"] if running else None,
+        stage=told["stage"] if running else "",
+        notes=told["notes"],
+        error=outcome.get("error") if state in ("failed", "paused") else None,
+        result=outcome.get("result"),
+        has_result=_result_file(run, request) is not None,
+        has_report=_report_file(run, request) is not None,
+    )
+
+
+def _result_file(run: Run, request: Request) -> FilePath | None:
+    """The finished file, if it is there and still inside the folders served."""
+    outcome = run.outcome or {}
+    output = (outcome.get("result") or {}).get("output")
+    if outcome.get("state") != "done" or not output:
+        return None
+    try:
+        file = inside(output, settings_of(request).roots)
+    except InputError:
+        return None
+    return file if file.is_file() else None
+
+
+def _report_file(run: Run, request: Request) -> FilePath | None:
+    file = _result_file(run, request)
+    sidecar = file.with_name(file.name + ".provenance.json") if file is not None else None
+    return sidecar if sidecar is not None and sidecar.is_file() and not sidecar.is_symlink() else None

@@ -1,0 +1,269 @@
+"""The runs of the web app: each one a folder that a worker process writes and that outlives the server.
+
+::
+
+    RUN/
+    ├── run.json       the order: source, output, options, when
+    ├── events.jsonl   what the worker tells, one event a line
+    ├── outcome.json   how it ended
+    ├── lock           held by the worker while it lives; holds its process id
+    └── worker.log     what it printed
+
+A worker is a process of its own session: the server may end, and the work goes on. A new server finds the folders
+and, by the lock, which of them are still at work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from vidsr.errors import InputError, JobError
+from vidsr.jobs.files import write_atomically
+
+State = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
+_ID = re.compile(r"[0-9]{8}-[0-9a-f]{12}")
+_TICK_SECONDS = 0.25
+#: A worker that takes longer than this to take its lock is not coming.
+_START_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a run is to do. ``options`` are those of ``EnhanceOptions.to_json``."""
+
+    source: str
+    output: str | None
+    options: dict[str, Any]
+    kind: Literal["job", "preview"] = "job"
+    at_seconds: float = 0.0
+
+
+class Run:
+    """One run, by its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.id = folder.name
+
+    @property
+    def order(self) -> dict[str, Any]:
+        """The order as it was given, and when: ``created`` in seconds since the epoch."""
+        return _json(self.folder / "run.json") or {}
+
+    @property
+    def outcome(self) -> dict[str, Any] | None:
+        """How the last worker ended, None while there is none or it is at work."""
+        return _json(self.folder / "outcome.json")
+
+    def events(self, after: int = 0, limit: int = 1000) -> tuple[list[dict[str, Any]], int]:
+        """Events from line ``after`` on, and the number to ask from next."""
+        try:
+            lines = (self.folder / "events.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+        except OSError:
+            return [], after
+        chosen = lines[after : after + limit]
+        return [e for e in (_parsed(line) for line in chosen) if e is not None], min(len(lines), after + len(chosen))
+
+    @property
+    def stopping(self) -> bool:
+        """Whether its worker was asked to stop."""
+        return (self.folder / "wish").exists()
+
+    def worker(self) -> int | None:
+        """The process id of the worker if one is alive."""
+        try:
+            with (self.folder / "lock").open("r+") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: askers must not meet
+                except OSError:
+                    text = file.read().strip()
+                    return int(text) if text.isdigit() else 0
+        except OSError:
+            pass
+        return None
+
+    def state(self) -> State:
+        """Where it stands."""
+        if self.worker() is not None:
+            return "running"
+        outcome = self.outcome
+        if outcome is not None:
+            return outcome.get("state", "failed")  # type: ignore[no-any-return]
+        if self.stopping:  # ended by our signal before it could say so
+            wish = (self.folder / "wish").read_text(encoding="utf-8")
+            return "cancelled" if wish == "cancelled" else "paused"
+        started = self.folder / "started"
+        if not started.exists():
+            return "queued"
+        # Started, no outcome, no lock: still importing, or killed.
+        return "running" if time.time() - started.stat().st_mtime < 3 else "paused"
+
+
+class Runs:
+    """All runs, and a thread that starts queued ones, ``parallel`` at a time, in the order they came."""
+
+    def __init__(self, folder: Path, parallel: int = 1) -> None:
+        self._folder = folder
+        self._parallel = parallel
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._end = threading.Event()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._thread = threading.Thread(target=self._serve, daemon=True, name="vidsr-runs")
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop starting runs; those at work go on."""
+        self._end.set()
+        self._thread.join()
+        for child in self._children:
+            if child.poll() is None:
+                child.returncode = 0  # it goes on without us: Popen would call that a leak
+
+    def all(self, kind: str = "job") -> list[Run]:
+        """All runs of a kind, the newest first."""
+        found = [Run(p) for p in self._folder.iterdir() if _ID.fullmatch(p.name) and (p / "run.json").exists()]
+        return sorted((r for r in found if r.order.get("kind") == kind), key=lambda r: -r.order.get("created", 0))
+
+    def get(self, run_id: str) -> Run:
+        """The run with this id.
+
+        Raises:
+            InputError: there is none.
+        """
+        folder = self._folder / run_id
+        if not _ID.fullmatch(run_id) or not (folder / "run.json").is_file():
+            raise InputError("there is no such job")
+        return Run(folder)
+
+    def submit(self, order: Order) -> Run:
+        """Put an order into the queue."""
+        name = time.strftime("%Y%m%d") + "-" + secrets.token_hex(6)
+        folder = self._folder / name
+        folder.mkdir(mode=0o700)
+        told = {
+            "source": order.source,
+            "output": order.output,
+            "options": order.options,
+            "kind": order.kind,
+            "at_seconds": order.at_seconds,
+            "created": time.time(),
+        }
+        write_atomically(folder / "run.json", json.dumps(told).encode())
+        return Run(folder)
+
+    def pause(self, run: Run) -> None:
+        """Ask the worker to stop after the segment in work; asked a second time, it stops at once. What is done is
+        kept.
+
+        Raises:
+            JobError: it is not at work.
+        """
+        self._stop(run, "paused")
+
+    def cancel(self, run: Run) -> None:
+        """End the run, at once.
+
+        Raises:
+            JobError: it has ended already.
+        """
+        if run.state() in ("queued", "paused", "failed"):
+            self._settle(run, "cancelled")
+            return
+        self._stop(run, "cancelled")
+        self._stop(run, "cancelled")  # the second signal does not wait for the segment in work
+
+    def resume(self, run: Run) -> None:
+        """Put a paused, failed or cancelled run back into the queue; the job goes on where it ended.
+
+        Raises:
+            JobError: it is queued, at work or done.
+        """
+        if run.state() not in ("paused", "failed", "cancelled"):
+            raise JobError(f"this job is {run.state()}: there is nothing to resume")
+        for name in ("wish", "started", "outcome.json"):
+            (run.folder / name).unlink(missing_ok=True)
+
+    def remove(self, run: Run) -> None:
+        """Forget a run; its result stays.
+
+        Raises:
+            JobError: it is at work.
+        """
+        if run.state() == "running":
+            raise JobError("this job is running: pause or cancel it first")
+        shutil.rmtree(run.folder)
+
+    def _stop(self, run: Run, wish: str) -> None:
+        pid = run.worker()
+        if not pid:
+            if run.stopping:
+                return  # it has just ended as it was asked to
+            raise JobError(f"this job is {run.state()}, not running")
+        write_atomically(run.folder / "wish", wish.encode())
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+    def _settle(self, run: Run, state: State) -> None:
+        write_atomically(run.folder / "outcome.json", json.dumps({"state": state}).encode())
+
+    def _serve(self) -> None:
+        while not self._end.wait(_TICK_SECONDS):
+            self._children = [c for c in self._children if c.poll() is None]
+            with contextlib.suppress(OSError):  # a folder may go while it is looked at
+                self._start_what_waits()
+
+    def _start_what_waits(self) -> None:
+        for kind, room in (("preview", 1), ("job", self._parallel)):
+            runs = self.all(kind)
+            states = {run.id: run.state() for run in runs}
+            free = room - sum(state == "running" for state in states.values())
+            waiting = [run for run in reversed(runs) if states[run.id] == "queued"]
+            for run in waiting[: max(0, free)]:
+                self._start(run)
+
+    def _start(self, run: Run) -> None:
+        (run.folder / "started").touch()
+        with (run.folder / "worker.log").open("ab") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "vidsr.web.worker", "run", str(run.folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._children.append(child)
+        deadline = time.monotonic() + _START_SECONDS
+        while run.worker() is None and child.poll() is None and time.monotonic() < deadline:
+            (run.folder / "started").touch()
+            if self._end.wait(0.05):
+                return
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,166 @@
+"""What goes over the HTTP API: the shapes that the OpenAPI description is made from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
+
+Text = Annotated[str, Field(min_length=1, max_length=4096)]
+RunId = Annotated[str, Field(pattern=r"^[0-9]{8}-[0-9a-f]{12}$", description="The id of a job or preview.")]
+
+
+class Shape(BaseModel):
+    """Base: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(Shape):
+    """Why a request was refused."""
+
+    detail: str
+
+
+class OptionInfo(Shape):
+    """One option of ``vidsr enhance``."""
+
+    name: str
+    group: str
+    help: str
+    flag: str
+    type: Literal["boolean", "integer", "number", "string"]
+    default: bool | StrictInt | StrictFloat | str | None
+    choices: list[str]
+    minimum: float | None
+    maximum: float | None
+
+
+class ModelInfo(Shape):
+    """One model that can be used at once."""
+
+    name: str
+    scale: int
+    advice: str
+
+
+class About(Shape):
+    """What this server is and takes."""
+
+    version: str
+    roots: list[str]
+    models: list[ModelInfo]
+    options: list[OptionInfo]
+    max_upload_bytes: int
+
+
+class Entry(Shape):
+    """One entry of a folder."""
+
+    name: str
+    path: str
+    kind: Literal["folder", "video", "picture"]
+    size_bytes: int | None
+
+
+class Listing(Shape):
+    """A folder's folders and media files."""
+
+    path: str
+    parent: str | None
+    entries: list[Entry]
+
+
+class Stream(Shape):
+    """One stream of a file."""
+
+    kind: str
+    codec: str
+    language: str | None
+    details: str
+
+
+class Inspection(Shape):
+    """What a file is."""
+
+    path: str
+    kind: Literal["video", "picture"]
+    width: int
+    height: int
+    format: str
+    details: str
+    seconds: float | None
+    streams: list[Stream]
+    notes: list[str]
+
+
+OptionValues = Annotated[
+    dict[str, bool | StrictInt | StrictFloat | Annotated[str, Field(max_length=4096)] | None],
+    Field(max_length=200, description="Options of `vidsr enhance` by name, as `GET /api/v1/about` lists them."),
+]
+
+
+class NewPreview(Shape):
+    """A moment to try."""
+
+    source: Text
+    at_seconds: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)] = 0.0
+    options: OptionValues = Field(default_factory=dict)
+
+
+class NewJob(Shape):
+    """A job to do."""
+
+    source: Text
+    output: Text | None = None
+    options: OptionValues = Field(default_factory=dict)
+
+
+RunState = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
+
+
+class Preview(Shape):
+    """A preview: two pictures once it is done."""
+
+    id: RunId
+    state: RunState
+    error: str | None = None
+    at_seconds: float | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+class Job(Shape):
+    """Where a job stands."""
+
+    id: RunId
+    state: RunState
+    stopping: bool
+    source: str
+    output: str | None
+    created: float
+    frames: int
+    total_frames: int
+    segments_done: int
+    fps: float | None
+    seconds_left: float | None
+    stage: str
+    notes: list[str]
+    error: str | None
+    result: dict[str, Any] | None
+    has_result: bool
+    has_report: bool
+
+
+class Events(Shape):
+    """What a job told: ask again with ``after=next``."""
+
+    events: list[dict[str, Any]]
+    next: int
+
+
+class Uploaded(Shape):
+    """Where an upload lies."""
+
+    path: str
+    size_bytes: int

@@ -1,0 +1,152 @@
+"""What the web app starts as processes: ``run FOLDER`` does a run, ``inspect FILE`` describes a file.
+
+A file that somebody uploaded is opened here and never in the server: a decoder that crashes or hangs on it takes
+down one short process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from vidsr.errors import Interrupted, VidsrError
+from vidsr.jobs.files import write_atomically
+from vidsr.jobs.progress import Event
+from vidsr.options import EnhanceOptions
+
+_FRAME_EVENT_SECONDS = 0.5
+
+
+def main(argv: list[str]) -> int:
+    """Do what the first argument names; the exit code."""
+    what, path = argv[0], Path(argv[1])
+    if what == "inspect":
+        return _inspect(path)
+    return run(path)
+
+
+def run(folder: Path) -> int:
+    """Do the run in this folder, telling its events and its outcome in files there."""
+    with (folder / "lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        order = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        with (folder / "events.jsonl").open("a", encoding="utf-8") as events:
+            outcome = _outcome(folder, order, events)
+        write_atomically(folder / "outcome.json", json.dumps(outcome).encode())
+    return 0 if outcome["state"] == "done" else 1
+
+
+def _outcome(folder: Path, order: dict[str, Any], events: IO[str]) -> dict[str, Any]:
+    try:
+        result = _preview(folder, order) if order["kind"] == "preview" else _job(order, Teller(events))
+        return {"state": "done", "result": result}
+    except Interrupted as stop:
+        wish = folder / "wish"
+        return {"state": wish.read_text() if wish.exists() else "paused", "error": str(stop)}
+    except VidsrError as error:
+        return {"state": "failed", "error": str(error)}
+    except BaseException as error:  # whatever it was, the page has to say that it ended
+        return {"state": "failed", "error": f"unexpected: {type(error).__name__}: {error}"}
+
+
+def _job(order: dict[str, Any], tell: Teller) -> dict[str, Any]:
+    from vidsr.jobs.dispatch import enhance
+    from vidsr.jobs.stop import stop_on_signals
+
+    options = EnhanceOptions.from_json(order["options"])
+    output = Path(order["output"]) if order["output"] else None
+    with stop_on_signals() as stop:
+        result = enhance(Path(order["source"]), output, options=options, progress=tell, stop=stop)
+    return result.to_json()
+
+
+def _preview(folder: Path, order: dict[str, Any]) -> dict[str, Any]:
+    from vidsr.jobs.preview import enhance_moment, save_moment
+
+    options = EnhanceOptions.from_json(order["options"])
+    moment = enhance_moment(Path(order["source"]), order["at_seconds"], options)
+    return save_moment(moment, folder)
+
+
+class Teller:
+    """Writes events as JSON lines; of the many frame events, about two a second."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._next = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+        if event.kind == "frame" and event.frames < event.total_frames and time.monotonic() < self._next:
+            return
+        if event.kind == "frame":
+            self._next = time.monotonic() + _FRAME_EVENT_SECONDS
+        self._file.write(json.dumps(event.to_json() | {"time": round(time.time(), 3)}) + "\n")
+        self._file.flush()
+
+
+def _inspect(path: Path) -> int:
+    try:
+        told = inspect_file(path)
+    except VidsrError as error:
+        told = {"error": str(error).replace(str(path), path.name)}
+    print(json.dumps(told))
+    return 0
+
+
+def inspect_file(path: Path) -> dict[str, Any]:
+    """What a video or picture file is, as plain values.
+
+    Raises:
+        InputError: it is neither.
+    """
+    from vidsr.media.pictures import is_picture, read_picture
+
+    if is_picture(path) and path.suffix.lower() != ".gif":
+        picture = read_picture(path)
+        width, height = picture.size
+        depth = 8 * picture.pixels.dtype.itemsize
+        picture.close()
+        return {
+            "kind": "picture", "width": width, "height": height, "format": picture.format,
+            "details": f"{picture.mode}, {depth} bit", "seconds": None, "streams": [], "notes": picture.notes,
+        }  # fmt: skip
+    from vidsr.media.probe import probe
+
+    info = probe(path)
+    video = info.video
+    seconds = None
+    if video.duration is not None:
+        seconds = float(video.duration * video.time_base)
+    elif video.declared_frames:
+        seconds = float(video.declared_frames / video.rate)
+    else:
+        seconds = _last_time(path)
+    streams = [{"kind": s.kind, "codec": s.codec, "language": s.language, "details": s.details} for s in info.streams]
+    guessed = [f"{name} is guessed: the file does not say" for name in video.guessed]
+    return {
+        "kind": "video", "width": video.width, "height": video.height, "format": video.codec,
+        "details": f"{video.native_format}, {float(video.rate):.6g} frames a second nominal",
+        "seconds": seconds, "streams": streams, "notes": [*info.notes, *guessed],
+    }  # fmt: skip
+
+
+def _last_time(path: Path) -> float:
+    """The time of the last frame of a file whose header does not say how long it is."""
+    from vidsr.media.index import index_video
+    from vidsr.media.probe import probe
+
+    index = index_video(probe(path))
+    return float((index.pts[-1] - index.pts[0] + index.durations[-1]) * index.time_base)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
