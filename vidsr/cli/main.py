@@ -34,6 +34,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("vidsr.cli.bench", "Measure this machine, and how fast the models run on it."),
     "serve": ("vidsr.cli.serve", "Serve a web page and an HTTP API for the same jobs (extra: web)."),
     "models": ("vidsr.cli.models", "List, inspect, fetch and convert models."),
+    "dataset": ("vidsr.cli.dataset", "Make a dataset to train on, and look at what its degradations do."),
+    "train": ("vidsr.cli.train", "Train a model of your own."),
 }
 
 

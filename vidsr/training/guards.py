@@ -15,6 +15,8 @@ DRIFT_LIMIT = 0.04
 WIN_LIMIT = 0.02
 """The discriminator's loss below which it has all but won."""
 MEMORY = 0.98
+WARM_UP = 200
+"""Steps before colours may raise an alarm: a network that begins has none yet."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,6 +28,7 @@ class Guards:
     skipped_in_a_row: int = 0
     drift: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     discriminator_loss: float = 1.0
+    seen: int = 0
     raised: list[str] = field(default_factory=list)
 
     def accept(self, *values: Tensor) -> bool:
@@ -53,10 +56,11 @@ class Guards:
         """Take in one step; one sentence per alarm that this step raises anew."""
         difference = (result.detach().float() - target.float()).mean((0, 2, 3)).tolist()
         self.drift = [MEMORY * old + (1 - MEMORY) * new for old, new in zip(self.drift, difference, strict=True)]
+        self.seen += 1
         worst = max(range(3), key=lambda i: abs(self.drift[i]))
         yield from self._alarm(
             "drift",
-            abs(self.drift[worst]) > DRIFT_LIMIT,
+            self.seen > WARM_UP and abs(self.drift[worst]) > DRIFT_LIMIT,
             f"colours drift: {('red', 'green', 'blue')[worst]} is {self.drift[worst]:+.3f} off the target on average; "
             "raise pixel_weight or lower learning_rate",
         )

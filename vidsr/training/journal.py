@@ -70,7 +70,7 @@ class Journal:
 
     def _shares(self) -> dict[str, str]:
         spent = {k: v for k, v in self.seconds.items() if k in PHASES[:3] and v}
-        return {k: f"{v / sum(spent.values()):.0%}" for k, v in spent.items()}
+        return {f"{k}_time": f"{v / sum(spent.values()):.0%}" for k, v in spent.items()}
 
     def pictures(self, stage: str, step: int, pictures: list[tuple[str, Tensor]]) -> None:
         """Results ``[3, H, W]`` in 0..1, for TensorBoard."""

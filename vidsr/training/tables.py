@@ -163,7 +163,7 @@ def _field_faults(f: dataclasses.Field[Any], value: Any) -> Iterator[str]:
     items = list(value.values()) if isinstance(value, dict) else list(value) if several else [value]
     for item in items:
         if what.choices and item not in what.choices:
-            yield f"choose one of {', '.join(what.choices)}"
+            yield f"must be {_choice_text(what)}"
         if isinstance(item, (int, float)) and not isinstance(item, bool):
             low, high = what.minimum, what.maximum
             if (low is not None and not item >= low) or (high is not None and not item <= high):
@@ -177,6 +177,10 @@ def range_text(low: float | None, high: float | None) -> str:
     if low is None:
         return "" if high is None else f"at most {high:g}"
     return f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+
+
+def _choice_text(what: Described) -> str:
+    return f"one of {', '.join(str(choice) or 'nothing' for choice in what.choices)}" if what.choices else ""
 
 
 def to_toml(options: Any, table: str = "") -> str:
@@ -195,7 +199,7 @@ def to_toml(options: Any, table: str = "") -> str:
         what = describe(f)
         notes = [
             range_text(what.minimum, what.maximum),
-            ", ".join(what.choices) and f"one of {', '.join(what.choices)}",
+            _choice_text(what),
         ]
         tail = "; ".join(note for note in notes if note)
         lines.append(f"# {what.help}" + (f" ({tail})" if tail else ""))

@@ -362,3 +362,20 @@ class Trainer:
 def _add(sums: dict[str, Tensor], terms: dict[str, Tensor], count: int) -> None:
     for name, term in terms.items():
         sums[name] = sums.get(name, torch.zeros_like(term.detach())) + term.detach() / count
+
+
+def start(options: TrainOptions, *, resume: bool) -> dict[str, Any]:
+    """Train, from the beginning or from the newest checkpoint; what to tell the user.
+
+    Raises:
+        TrainingError: the run's folder holds checkpoints already and ``resume`` is false; and as :class:`Trainer`.
+    """
+    folder = Path(options.run.folder).expanduser()
+    if not resume and checkpoints.listing(folder / "checkpoints"):
+        raise TrainingError(f"{folder}: holds checkpoints already; use `vidsr train resume`, or another [run] folder")
+    trainer = Trainer(options)
+    if resume:
+        for trouble in trainer.resume():
+            trainer.journal.say(f"passed over: {trouble}")
+    scores = trainer.run()
+    return {"folder": str(folder), "stage": trainer.stage, "steps": trainer.step, "scores": scores}

@@ -1,0 +1,77 @@
+"""A small dataset and options that train in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vidsr.training.options import TrainOptions
+from vidsr.training.store import PatchWriter
+from vidsr.training.tables import from_data
+
+
+def textured(seed: int, height: int = 48, width: int = 48) -> np.ndarray:
+    """A picture with edges and texture, [H, W, 3] uint8."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width] / 24
+    a, b, c = rng.uniform(1, 6, 3)
+    base = 0.5 + 0.25 * np.sin(a * x + b * y) + 0.15 * np.sign(np.sin(c * y - a * x))
+    colours = np.stack([base, np.roll(base, 3, 0), np.roll(base, 5, 1)], -1) + rng.normal(0, 0.03, (height, width, 3))
+    return (colours.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of 12 patches of 48 px."""
+    folder = tmp_path_factory.mktemp("data") / "set"
+    with PatchWriter(folder, 48) as writer:
+        for seed in range(12):
+            writer.add(textured(seed))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def validation_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pictures to measure on."""
+    folder = tmp_path_factory.mktemp("validation")
+    for seed in (100, 101):
+        Image.fromarray(textured(seed, 64, 80)).save(folder / f"{seed}.png")
+    return folder
+
+
+@pytest.fixture
+def small_options(small_dataset: Path, tmp_path: Path) -> Callable[..., TrainOptions]:
+    """``small_options(psnr={"steps": 5})``: options of a tiny run, tables overridden by name."""
+
+    def make(**tables: dict[str, Any]) -> TrainOptions:
+        data: dict[str, dict[str, Any]] = {
+            "run": {
+                "folder": str(tmp_path / "run"),
+                "device": "cpu",
+                "threads": 1,
+                "log_every": 2,
+                "validate_every": 10,
+                "checkpoint_every": 10,
+                "tensorboard": False,
+            },
+            "data": {"dataset": str(small_dataset), "patch": 32, "margin": 8, "batch": 2, "workers": 0},
+            "generator": {"num_feat": 8, "num_block": 1, "num_grow_ch": 4},
+            "psnr": {"steps": 4},
+            "gan": {
+                "steps": 0,
+                "discriminator": "unet",
+                "discriminator_feat": 4,
+                "perceptual_weight": 0.0,
+                "milestones": [],
+            },
+        }
+        for name, values in tables.items():
+            data.setdefault(name, {}).update(values)
+        return from_data(data, TrainOptions)
+
+    return make

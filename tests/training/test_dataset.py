@@ -1,0 +1,216 @@
+"""Datasets: made of pictures and videos, stored, fed, and refused when broken."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.training.conftest import textured
+from vidsr.errors import InputError, TrainingError
+from vidsr.quality.bicubic import resize_bicubic_uint8
+from vidsr.training import selection
+from vidsr.training.feed import Draw, Part, Patches, batches
+from vidsr.training.making import MakeOptions, make_dataset
+from vidsr.training.options import TrainOptions
+from vidsr.training.selection import Seen, choose, sharpness_of
+from vidsr.training.store import PatchStore
+
+Options = Callable[..., TrainOptions]
+
+
+def _save(path: Path, pixels: np.ndarray) -> Path:
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_pictures_are_cut_to_cover_all_and_broken_ones_are_named(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    whole = textured(1, 100, 130)
+    _save(source / "a.png", whole)
+    _save(source / "small.png", textured(2, 20, 90))
+    _save(source / "flat.png", np.full((64, 64, 3), 90, np.uint8))
+    broken = _save(source / "broken.png", textured(3, 100, 100))
+    broken.write_bytes(broken.read_bytes()[:4000])
+    (source / "text.jpg").write_text("hello")
+    tally = make_dataset([source], tmp_path / "out", MakeOptions(patch=64))
+    store = PatchStore(tmp_path / "out")
+    assert len(store) == tally.patches == 6  # 2 rows x 3 columns
+    assert np.array_equal(store[0][0], whole[:64, :64])
+    assert np.array_equal(store[5][0], whole[-64:, -64:])
+    assert tally.flat == 1
+    reasons = {Path(name).name: reason for name, reason in tally.refused}
+    assert reasons.keys() == {"small.png", "broken.png", "text.jpg"}
+    assert "smaller than a patch of 64 px" in reasons["small.png"]
+    page = (tmp_path / "out/report.html").read_text()
+    assert "6 patches" in page and "broken.png" in page and page.count("data:image/jpeg") == 1
+
+
+def test_strict_stops_and_leaves_no_dataset(tmp_path: Path) -> None:
+    _save(tmp_path / "a.png", textured(1, 80, 80))
+    (tmp_path / "b.png").write_text("no picture")
+    with pytest.raises(InputError, match="not a picture"):
+        make_dataset([tmp_path], tmp_path / "out", MakeOptions(patch=64, strict=True))
+    with pytest.raises(InputError, match="is no dataset"):
+        PatchStore(tmp_path / "out")
+
+
+def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(TrainingError, match="no pictures and no videos"):
+        make_dataset([empty], tmp_path / "out", MakeOptions())
+    with pytest.raises(InputError, match="no such file or folder"):
+        make_dataset([tmp_path / "missing"], tmp_path / "out", MakeOptions())
+    _save(empty / "a.png", textured(1, 40, 40))
+    with pytest.raises(TrainingError, match="not one patch of 256 px"):
+        make_dataset([empty], tmp_path / "out", MakeOptions())
+
+
+def test_a_folder_with_a_dataset_is_not_overwritten(small_dataset: Path, tmp_path: Path) -> None:
+    _save(tmp_path / "a.png", textured(1, 80, 80))
+    with pytest.raises(TrainingError, match="holds a dataset already"):
+        make_dataset([tmp_path / "a.png"], small_dataset, MakeOptions(patch=64))
+
+
+def test_paired_dataset(tmp_path: Path, small_options: Options) -> None:
+    high, low = tmp_path / "high", tmp_path / "low"
+    high.mkdir()
+    low.mkdir()
+    pixels = textured(5, 96, 128)
+    _save(high / "x_HR.png", pixels)
+    small = resize_bicubic_uint8(torch.from_numpy(pixels).permute(2, 0, 1), 0.25).permute(1, 2, 0).numpy()
+    _save(low / "x_LR.png", small)
+    make_dataset([high], tmp_path / "out", MakeOptions(patch=64), low=low)
+    store = PatchStore(tmp_path / "out")
+    assert store[0][1] is not None and store[0][1].shape == (16, 16, 3)
+    options = small_options(degradation={"recipe": "paired"})
+    patches = Patches(store, options.data, options.degradation, Draw(seed=0, stage="psnr", scale=4))
+    for place in range(6):
+        low_patch, high_patch = patches[0, place]
+        assert low_patch.shape == (3, 8, 8) and high_patch.shape == (3, 32, 32)
+        made = resize_bicubic_uint8(high_patch, 0.25)
+        inner = (made[:, 2:-2, 2:-2].int() - low_patch[:, 2:-2, 2:-2].int()).abs()
+        assert inner.max() <= 2, "the twin shows the same place, turned the same way"
+
+
+def test_wrong_pairs_are_errors(tmp_path: Path, small_dataset: Path, small_options: Options) -> None:
+    high, low = tmp_path / "high", tmp_path / "low"
+    high.mkdir()
+    low.mkdir()
+    _save(high / "x.png", textured(5, 96, 128))
+    with pytest.raises(TrainingError, match="has no twin"):
+        make_dataset([high], tmp_path / "out", MakeOptions(patch=64), low=low)
+    _save(low / "x.png", textured(5, 24, 30))
+    with pytest.raises(TrainingError, match="30x24 times 4 is not the 128x96"):
+        make_dataset([high], tmp_path / "out", MakeOptions(patch=64), low=low)
+    options = small_options(degradation={"recipe": "paired"})
+    with pytest.raises(TrainingError, match="has no pairs"):
+        Patches(PatchStore(small_dataset), options.data, options.degradation, Draw(seed=0, stage="psnr", scale=4))
+
+
+def test_damaged_datasets_are_refused(tmp_path: Path, small_options: Options, small_dataset: Path) -> None:
+    make_dataset([_save(tmp_path / "a.png", textured(1, 80, 80))], tmp_path / "out", MakeOptions(patch=64))
+    shard = tmp_path / "out/high-00000.npy"
+    data = shard.read_bytes()
+    shard.write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"high-00000\.npy: cannot be read"):
+        PatchStore(tmp_path / "out")
+    np.save(shard, np.array([{"code": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match="cannot be read"):
+        PatchStore(tmp_path / "out")
+    (tmp_path / "out/dataset.json").write_text("{")
+    with pytest.raises(InputError, match="cannot be used"):
+        PatchStore(tmp_path / "out")
+    options = small_options(data={"patch": 64})
+    with pytest.raises(TrainingError, match="patches are 48 px"):
+        Patches(PatchStore(small_dataset), options.data, options.degradation, Draw(seed=0, stage="psnr", scale=4))
+
+
+def test_feed_is_a_function_of_seed_stage_and_step(small_dataset: Path, small_options: Options) -> None:
+    options = small_options()
+    store = PatchStore(small_dataset)
+
+    def all_of(seed: int = 0, stage: str = "psnr", part: Part | None = None, batch: int = 4) -> list[torch.Tensor]:
+        data = replace(options.data, batch=batch)
+        patches = Patches(store, data, options.degradation, Draw(seed=seed, stage=stage, scale=4))
+        return [high for _, high in batches(patches, data, part or Part(start=0, stop=6))]
+
+    whole = all_of()
+    later = all_of(part=Part(start=3, stop=6))
+    assert all(torch.equal(a, b) for a, b in zip(whole[3:], later, strict=True))
+    halves = [all_of(batch=2, part=Part(start=0, stop=6, rank=r, ranks=2)) for r in (0, 1)]
+    for step in range(6):
+        assert torch.equal(torch.cat([halves[0][step], halves[1][step]]), whole[step])
+    assert not torch.equal(whole[0], all_of(seed=1)[0])
+    assert not torch.equal(whole[0], all_of(stage="gan")[0])
+    assert not torch.equal(whole[0], whole[1])
+
+
+def test_a_pickled_store_carries_no_pixels(small_dataset: Path) -> None:
+    store = PatchStore(small_dataset)
+    data = pickle.dumps(store)
+    assert len(data) < 500
+    assert np.array_equal(pickle.loads(data)[3][0], store[3][0])
+
+
+def test_sharpness_falls_with_blur_not_with_contrast() -> None:
+    luma = textured(7, 96, 96)[..., 0]
+    soft = np.array(Image.fromarray(luma).resize((32, 32), Image.Resampling.BOX).resize((96, 96)))
+    faint = (luma.astype(np.float32) * 0.5 + 60).astype(np.uint8)
+    assert sharpness_of(soft) < 0.3 * sharpness_of(luma)
+    assert sharpness_of(faint) == pytest.approx(sharpness_of(luma), rel=0.1)
+
+
+def test_choose_takes_sharp_distinct_frames_from_all_scenes() -> None:
+    rng = np.random.default_rng(0)
+    base = [rng.random(selection.THUMB).astype(np.float32) for _ in range(3)]
+    seen = []
+    for number in range(90):
+        scene = 0 if number < 80 else 1 if number < 85 else 2
+        thumb = base[scene] + np.float32(0.05 * (number // 10))
+        seen.append(Seen(number=number, scene=scene, sharpness=float(number % 10), thumb=thumb))
+    seen.append(Seen(number=90, scene=3, sharpness=99.0, thumb=np.zeros(selection.THUMB, np.float32)))
+    chosen = choose(seen, 6)
+    assert [s.scene for s in chosen].count(1) == 1 and [s.scene for s in chosen].count(2) == 1
+    assert all(s.scene != 3 for s in chosen), "a black frame is not taken"
+    of_long = [s for s in chosen if s.scene == 0]
+    assert len(of_long) == 4 and all(s.sharpness == 9 for s in of_long)
+    assert len({s.number // 10 for s in of_long}) == 4, "they differ from each other"
+
+
+def test_frames_of_a_video_are_what_a_decoder_shows(make_clip: Callable[..., Path], tmp_path: Path) -> None:
+    """Two scenes are found, and the chosen frame's colours are those of ffmpeg's own conversion."""
+    clip = make_clip(
+        "two_scenes.mkv",
+        "-f", "lavfi", "-i", "testsrc=size=160x128:rate=10:duration=1",
+        "-f", "lavfi", "-i", "mandelbrot=size=160x128:rate=10,trim=duration=1",
+        "-filter_complex", "[0][1]concat=n=2:v=1,format=yuv444p", "-c:v", "ffv1", "-colorspace", "smpte170m",
+    )  # fmt: skip
+    survey = selection.survey_video(clip, 4)
+    assert survey.scenes == 2
+    assert {s.scene for s in survey.chosen} == {0, 1}
+    number, pixels = next(iter(survey.pictures()))
+    assert pixels.shape == (128, 160, 3) and number == survey.chosen[0].number
+    red_bar = pixels[30:50].reshape(-1, 3).astype(int)
+    assert (np.abs(red_bar - [255, 0, 0]).max(1) < 12).any()
+    tally = make_dataset([clip], tmp_path / "out", MakeOptions(patch=64, frames=4))
+    assert tally.videos[0]["scenes"] == 2 and tally.patches > 4
+
+
+def test_sheet_shows_pairs(small_dataset: Path, small_options: Options, tmp_path: Path) -> None:
+    from vidsr.training.sheet import GAP, write_sheet
+
+    options = small_options(degradation={"recipe": "second_order"})
+    write_sheet(small_dataset, tmp_path / "sheet.png", options, 3)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (4 * (32 + GAP), 3 * (32 + GAP))
+        pixels = np.asarray(sheet)
+    assert np.abs(pixels[:32, :32].astype(int) - pixels[:32, 36:68]).mean() > 3

@@ -1,0 +1,110 @@
+"""``vidsr train``: options, running, resuming, and the finished model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vidsr.cli.options import GroupedCommand
+from vidsr.errors import OutputError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Train a model of your own: stage psnr (L1), then stage gan (with a discriminator).",
+    epilog="Start here: vidsr train init --preset tiny --dataset my-data train.toml",
+)
+
+_INIT_EXAMPLES = """
+Examples:
+
+  vidsr train init --preset tiny --dataset my-data train.toml
+  vidsr train init --preset esrgan --dataset my-data --validation Set5/ --folder runs/a train.toml
+
+Presets: esrgan and realesrgan as published, archival (codecs, tape, film), tiny (two CPU cores, an hour).
+"""
+
+_RUN_EXAMPLES = """
+Examples:
+
+  vidsr train run train.toml
+  torchrun --nproc-per-node 4 -m vidsr train run train.toml
+"""
+
+_EXPORT_EXAMPLES = """
+Examples:
+
+  vidsr train export runs/train mine.safetensors
+  vidsr train export runs/train mine-psnr.safetensors --stage psnr --which best
+  vidsr enhance clip.mp4 --model mine.safetensors
+"""
+
+Toml = Annotated[Path, typer.Argument(metavar="OPTIONS.toml", help="Options, as `vidsr train init` writes them.")]
+
+
+@app.command(short_help="Write a file of options.", cls=GroupedCommand, epilog=_INIT_EXAMPLES)
+def init(
+    target: Annotated[Path, typer.Argument(metavar="OPTIONS.toml", help="The file to write.")] = Path("train.toml"),
+    preset: Annotated[str, typer.Option(help="esrgan, realesrgan, archival or tiny.")] = "esrgan",
+    dataset: Annotated[str, typer.Option(help="Folder made by `vidsr dataset make`.")] = "",
+    validation: Annotated[str, typer.Option(help="Folder of pictures to measure on.")] = "",
+    folder: Annotated[str, typer.Option(help="Folder of the run.")] = "runs/train",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Write a file of options, every field explained, to edit before training."""
+    from vidsr.models.saving import AtomicFile
+    from vidsr.training.presets import preset_options
+    from vidsr.training.tables import to_toml
+
+    options = preset_options(preset)
+    options = replace(
+        options,
+        run=replace(options.run, folder=folder),
+        data=replace(options.data, dataset=dataset),
+        validation=replace(options.validation, folder=validation),
+    )
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target}: exists already; give --overwrite or another name")
+    with AtomicFile(target) as file:
+        file.write(to_toml(options).encode())
+    print(target)
+
+
+@app.command(short_help="Train from the beginning.", cls=GroupedCommand, epilog=_RUN_EXAMPLES)
+def run(options: Toml) -> None:
+    """Train from the beginning: both stages, with validation and checkpoints as the options say."""
+    _train(options, resume=False)
+
+
+@app.command(short_help="Go on from the newest checkpoint.", cls=GroupedCommand)
+def resume(options: Toml) -> None:
+    """Go on from the newest whole checkpoint; the result equals that of an uninterrupted run."""
+    _train(options, resume=True)
+
+
+def _train(path: Path, *, resume: bool) -> None:
+    from vidsr.training.options import TrainOptions
+    from vidsr.training.tables import read_toml
+    from vidsr.training.trainer import start
+
+    print(json.dumps(start(read_toml(path, TrainOptions), resume=resume), indent=2))
+
+
+@app.command(short_help="Write the trained model.", cls=GroupedCommand, epilog=_EXPORT_EXAMPLES)
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The model to write.")],
+    which: Annotated[str, typer.Option(help="latest, best, or a checkpoint such as psnr-00005000.")] = "latest",
+    stage: Annotated[str | None, typer.Option(help="psnr or gan; the newest if not given.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Write the averaged weights of a run, with a card that says how they came about."""
+    from vidsr.training import export as exporting
+
+    exporting.export(run, target, which=which, stage=stage, overwrite=overwrite)
+    print(target)

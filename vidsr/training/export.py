@@ -1,0 +1,79 @@
+"""From a run to a model that ``vidsr enhance --model`` takes: the averaged weights, with a card."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from vidsr import __version__
+from vidsr.errors import OutputError, TrainingError
+from vidsr.models.saving import save
+from vidsr.training import checkpoints
+
+
+def export(
+    run: Path, target: Path, *, which: str = "latest", stage: str | None = None, overwrite: bool = False
+) -> Path:
+    """Write the averaged weights of a run as safetensors; the checkpoint they come from.
+
+    ``which`` is "latest", "best" (by validation), or the name of a checkpoint such as ``psnr-00005000``;
+    ``stage`` "psnr" or "gan" narrows the first two to that stage.
+
+    Raises:
+        TrainingError: there is no such checkpoint.
+        OutputError: the target exists, or cannot be written.
+    """
+    if target.suffix != ".safetensors":
+        raise OutputError(f"{target}: a model is written as .safetensors; give a name that ends so")
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target}: exists already; give --overwrite or another name")
+    path = _pick(run / "checkpoints", which, stage)
+    found = checkpoints.read(path)
+    save(target, found.tensors["average"], card_of(found.state))
+    return path
+
+
+def _pick(folder: Path, which: str, stage: str | None) -> Path:
+    found = [p for p in checkpoints.listing(folder) if stage is None or p.name.startswith(stage)]
+    if not found:
+        raise TrainingError(f"{folder}: there is no checkpoint{f' of stage {stage}' if stage else ''} to export")
+    if which == "latest":
+        return found[-1]
+    if which == "best":
+        best = checkpoints.read(found[-1]).state["best"]
+        last = stage or found[-1].name.split("-")[0]
+        if last not in best:
+            raise TrainingError(f"{folder}: stage {last} was never validated, so none is the best; export the latest")
+        which = best[last][1]
+    if folder / which not in found:
+        raise TrainingError(f"{folder}: there is no checkpoint {which}; there are {', '.join(p.name for p in found)}")
+    return folder / which
+
+
+def card_of(state: dict[str, Any]) -> dict[str, str]:
+    """What a model says of itself: structure, data, schedule, degradations, scores."""
+    options = state["options"]
+    generator, stage = options["generator"], state["stage"]
+    scores = ", ".join(f"{name} {value:.4f}" for name, value in state["scores"].items())
+    return {
+        "architecture": "RRDBNet",
+        "scale": str(generator["scale"]),
+        "trained_with": f"vidsr {__version__}",
+        "trained_on": Path(options["data"]["dataset"]).name,
+        "stage": stage,
+        "steps": str(state["step"]),
+        "validation": Path(options["validation"]["folder"]).name if options["validation"]["folder"] else "none",
+        "scores": scores or "none",
+        "exported": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "options": json.dumps(_public(options), sort_keys=True),
+    }
+
+
+def _public(options: dict[str, Any]) -> dict[str, Any]:
+    """The options without the folders of the machine it was trained on."""
+    kept = {table: dict(values) for table, values in options.items()}
+    for table, key in (("run", "folder"), ("data", "dataset"), ("validation", "folder"), ("gan", "vgg")):
+        kept[table][key] = Path(str(kept[table][key])).name
+    return kept

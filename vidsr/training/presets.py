@@ -1,0 +1,92 @@
+"""Starting points for a run: published schedules, and two of this project's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vidsr.errors import OptionsError
+from vidsr.training.options import (
+    DataOptions,
+    GanOptions,
+    GeneratorOptions,
+    RunOptions,
+    StageOptions,
+    TrainOptions,
+    ValidationOptions,
+)
+from vidsr.training.recipes import CodecOptions, DegradationOptions, FilmOptions, TapeOptions
+
+_HALVED = (200_000, 400_000, 600_000, 800_000)
+_SOFT_LAYERS = {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}
+
+_ESRGAN = TrainOptions(
+    psnr=StageOptions(milestones=_HALVED),
+    gan=GanOptions(vgg="vgg19"),
+)
+
+_REALESRGAN = TrainOptions(
+    data=DataOptions(patch=256, margin=72, batch=12, workers=8),
+    degradation=DegradationOptions(recipe="second_order"),
+    psnr=StageOptions(),
+    gan=GanOptions(
+        vgg="vgg19",
+        layers=_SOFT_LAYERS,
+        discriminator="unet",
+        loss="vanilla",
+        gan_weight=0.1,
+        pixel_weight=1.0,
+        milestones=(),
+        sharpen_target=True,
+    ),
+)
+
+_ARCHIVAL = replace(
+    _REALESRGAN,
+    degradation=DegradationOptions(
+        recipe="second_order",
+        codec=CodecOptions(chance=0.4),
+        tape=TapeOptions(interlace_chance=0.1, bleed_chance=0.3, noise_chance=0.4, jitter_chance=0.2),
+        film=FilmOptions(dust_chance=0.3, scratch_chance=0.15, grain_chance=0.5),
+    ),
+)
+
+# Half an hour on two CPU cores. Small patches: many small steps go further than few large ones at the beginning.
+_TINY = TrainOptions(
+    run=RunOptions(threads=1, log_every=25, validate_every=250, checkpoint_every=250),
+    data=DataOptions(patch=64, batch=6, workers=0),
+    generator=GeneratorOptions(num_feat=24, num_block=2, num_grow_ch=16, ema=0.998),
+    psnr=StageOptions(steps=3600, learning_rate=1.5e-3, warmup=40, schedule="cosine", floor=0.005),
+    gan=GanOptions(
+        steps=600,
+        learning_rate=2e-4,
+        gan_weight=1e-2,
+        pixel_weight=0.5,
+        perceptual_weight=0.05,
+        milestones=(),
+        schedule="cosine",
+        discriminator="unet",
+        discriminator_feat=16,
+        vgg="lpips-vgg16",
+        layers={"conv2_2": 0.1, "conv3_3": 1.0},
+    ),
+    validation=ValidationOptions(),
+)
+
+#: name → (options, one line of advice)
+PRESETS: dict[str, tuple[TrainOptions, str]] = {
+    "esrgan": (_ESRGAN, "as published: clean bicubic, L1 for 1M steps, then relativistic GAN for 400k"),
+    "realesrgan": (_REALESRGAN, "as published: second-order degradations, U-Net discriminator"),
+    "archival": (_ARCHIVAL, "realesrgan, with codecs, tape and film: for old video"),
+    "tiny": (_TINY, "a small network for two CPU cores: to try everything within an hour"),
+}
+
+
+def preset_options(name: str) -> TrainOptions:
+    """The options of a preset.
+
+    Raises:
+        OptionsError: there is no preset of that name.
+    """
+    if name not in PRESETS:
+        raise OptionsError(f"--preset {name}: choose one of {', '.join(PRESETS)}")
+    return PRESETS[name][0]

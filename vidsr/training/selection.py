@@ -1,0 +1,146 @@
+"""Which frames of a video are worth learning from: sharp, distinct from each other, balanced over the scenes.
+
+Two passes, so that memory stays small: the first keeps of every frame only a thumbnail and a sharpness, the second
+decodes the chosen frames alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vidsr.frames import Frame
+from vidsr.inference.colour import rgb_from_planes
+from vidsr.media.decode import read_frames
+from vidsr.media.index import VideoIndex, index_video
+from vidsr.media.probe import probe
+from vidsr.media.source import SourceInfo
+from vidsr.training.store import Pixels
+
+Thumb = npt.NDArray[np.float32]
+
+THUMB = (18, 32)
+"""Rows and columns of a thumbnail."""
+CUT = 0.12
+"""Mean difference of two neighbouring thumbnails (of a range of 1) from which a new scene begins."""
+DISTINCT = 0.03
+"""Least mean difference between two chosen frames of one scene."""
+FLAT = 0.02
+"""Frames whose thumbnail varies less (standard deviation, of 1) are black, white or fog: not used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the first pass keeps of a frame: its number, scene, sharpness and thumbnail of luma in 0..1."""
+
+    number: int
+    scene: int
+    sharpness: float
+    thumb: Thumb
+
+
+def sharpness_of(luma: npt.NDArray[Any]) -> float:
+    """Energy of fine detail over that of coarse detail in ``[H, W]`` luma: falls with blur, not with contrast.
+
+    Variance of the 4-neighbour Laplacian over the variance of the luma.
+    """
+    y = luma.astype(np.float32)
+    laplacian = 4 * y[1:-1, 1:-1] - y[:-2, 1:-1] - y[2:, 1:-1] - y[1:-1, :-2] - y[1:-1, 2:]
+    return float(laplacian.var() / (y.var() + 1.0))
+
+
+def thumbnail(luma: npt.NDArray[Any], largest: int) -> Thumb:
+    """Mean luma over the fields of a grid of :data:`THUMB`, 0 to 1."""
+    rows = np.linspace(0, luma.shape[0], THUMB[0] + 1).astype(int)
+    columns = np.linspace(0, luma.shape[1], THUMB[1] + 1).astype(int)
+    sums = np.add.reduceat(np.add.reduceat(luma.astype(np.float32), rows[:-1], 0), columns[:-1], 1)
+    area = np.diff(rows)[:, None] * np.diff(columns)[None, :]
+    means: Thumb = (sums / area / largest).astype(np.float32)
+    return means
+
+
+def survey(frames: Iterator[Frame]) -> list[Seen]:
+    """The first pass over a video's frames."""
+    seen: list[Seen] = []
+    scene = 0
+    for frame in frames:
+        luma = frame.planes[1] if frame.format.family == "rgb" else frame.planes[0]
+        thumb = thumbnail(luma, frame.format.max_code)
+        if seen and float(np.abs(thumb - seen[-1].thumb).mean()) > CUT:
+            scene += 1
+        scaled = luma if frame.format.depth == 8 else luma >> (frame.format.depth - 8)
+        seen.append(Seen(number=frame.index, scene=scene, sharpness=sharpness_of(scaled), thumb=thumb))
+    return seen
+
+
+def choose(seen: list[Seen], most: int) -> list[Seen]:
+    """At most ``most`` frames, in the order of the video.
+
+    Of every scene the sharpest come first, each distinct from those taken before; the scenes take turns, so that
+    a long scene has no more than its share while short ones have any left.
+    """
+    queues: dict[int, list[Seen]] = {}
+    for one in sorted(seen, key=lambda s: -s.sharpness):
+        if float(one.thumb.std()) >= FLAT:
+            queues.setdefault(one.scene, []).append(one)
+    chosen: dict[int, list[Seen]] = {scene: [] for scene in queues}
+    count = 0
+    while count < most and any(queues.values()):
+        for scene in sorted(queues):
+            taken = _next_distinct(queues[scene], chosen[scene])
+            if taken is not None and count < most:
+                chosen[scene].append(taken)
+                count += 1
+    return sorted((one for scene in chosen.values() for one in scene), key=lambda s: s.number)
+
+
+def _next_distinct(queue: list[Seen], taken: list[Seen]) -> Seen | None:
+    while queue:
+        one = queue.pop(0)
+        if all(float(np.abs(one.thumb - other.thumb).mean()) >= DISTINCT for other in taken):
+            return one
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """A video, its frames' number, how many scenes it has, and the frames chosen of it."""
+
+    info: SourceInfo
+    index: VideoIndex
+    scenes: int
+    chosen: list[Seen]
+
+    def pictures(self) -> Iterator[tuple[int, Pixels]]:
+        """(number, ``[H, W, 3]`` uint8 RGB) of each chosen frame, in order."""
+        for one in self.chosen:
+            for frame in read_frames(self.info, one.number, one.number + 1, self.index):
+                yield one.number, rgb_of(frame)
+
+
+def survey_video(path: Path, most: int) -> Survey:
+    """Look through a video and choose at most ``most`` frames.
+
+    Raises:
+        InputError: it is no video.
+        DecodeError: a frame cannot be decoded.
+    """
+    info = probe(path)
+    index = index_video(info)
+    seen = survey(read_frames(info, index=index))
+    scenes = seen[-1].scene + 1 if seen else 0
+    return Survey(info=info, index=index, scenes=scenes, chosen=choose(seen, most))
+
+
+def rgb_of(frame: Frame) -> Pixels:
+    """``[H, W, 3]`` uint8 RGB of a frame, by its own matrix and range."""
+    planes = [torch.from_numpy(plane.astype(np.int32))[None] for plane in frame.planes]
+    rgb = rgb_from_planes(planes, frame.format, frame.colour)[0]
+    pixels: Pixels = (rgb.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return pixels
