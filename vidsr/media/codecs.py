@@ -250,6 +250,8 @@ def encode_formats(video: VideoInfo, options: EncodeOptions) -> EncoderFormat:
     if codec.name == "prores" and tags.full_range:
         notes.append("ProRes knows limited range only: the full range of the source is brought to it")
         colour, tags = replace(colour, range="limited"), replace(tags, full_range=False)
+    if best.log2_chroma_h and not keeps_location(codec.base, tags.chroma_location):
+        notes.append(f"{options.codec} has no code for the chroma location {tags.chroma_location}: it is left untagged")
     frames = best
     if source.family == "gray" and best.family == "yuv" and not source.alpha:
         frames = replace(PixelFormat("gray", "gray", 8).with_depth(best.depth))
@@ -261,6 +263,13 @@ def encode_formats(video: VideoInfo, options: EncodeOptions) -> EncoderFormat:
         tags=tags,
         notes=tuple(notes),
     )
+
+
+def keeps_location(codec: str, location: str | None) -> bool:
+    """Whether a codec's own bits can say where chroma samples lie."""
+    if location in (None, "left") or codec in ("h264", "hevc"):
+        return True
+    return codec == "av1" and location == "topleft"
 
 
 def _yuv_of_rgb(video: VideoInfo) -> tuple[Colour, ColourTags]:

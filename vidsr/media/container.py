@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,8 @@ CONTAINERS: dict[str, ContainerEntry] = {
         name="nut", muxer="nut", text=None, sound="flac", codecs=("h264", "hevc", "av1", "vp9", "ffv1")
     ),
 }
+#: How many packets are looked through for the first one of each stream; subtitles may come much later.
+_EARLY_PACKETS = 2000
 _SUFFIX_OF = {"mov,mp4,m4a,3gp,3g2,mj2": ".mp4", "matroska,webm": ".mkv", "nut": ".nut"}
 
 
@@ -83,33 +86,54 @@ def choose_suffix(info: SourceInfo, codec: str) -> str:
     if suffix == ".mkv" or codec_entry(codec).base not in entry.codecs:
         return ".mkv"
     with libav.open_input(info.path) as source:
+        samples = first_packets(source, info.video.stream_index)
         for stream in source.streams:
             if stream.index == info.video.stream_index:
                 continue
-            if not _keeps(entry, stream):
+            if not _keeps(entry, stream, samples.get(stream.index, [])):
                 return ".mkv"
     return suffix
 
 
-def _keeps(entry: ContainerEntry, stream: Any) -> bool:
+def _keeps(entry: ContainerEntry, stream: Any, packets: list[Any]) -> bool:
     if stream.type == "attachment":
         return entry.attachments
     if stream.type == "data":
         return True  # no container that we write would hold it better
     if stream.type == "video" and int(stream.disposition) & 0xC00:
         return entry.cover and holds(entry, stream)
-    return holds(entry, stream)
+    return holds(entry, stream, packets)
 
 
-def holds(entry: ContainerEntry, stream: Any) -> bool:
-    """Whether the container takes this stream as it is: tried out on a file in memory, header and all."""
+def first_packets(source: Any, video: int) -> dict[int, list[Any]]:
+    """The first packet of every stream but the video, by stream number, as far as they come early in the file."""
+    wanted = [s for s in source.streams if s.index != video and s.codec_context is not None]
+    found: dict[int, list[Any]] = {}
+    if not wanted:
+        return found
+    with contextlib.suppress(libav.AvError, OSError):
+        for count, packet in enumerate(source.demux(*wanted)):
+            if packet.size:
+                found.setdefault(packet.stream.index, [packet])
+            if len(found) == len(wanted) or count >= _EARLY_PACKETS:
+                break
+    return found
+
+
+def holds(entry: ContainerEntry, stream: Any, packets: list[Any] | None = None) -> bool:
+    """Whether the container takes this stream as it is: tried out on a file in memory, with its first packets."""
     if stream.codec_context is None:
         return False
     try:
         trial = av.open(io.BytesIO(), "w", format=entry.muxer)
         try:
-            trial.add_stream_from_template(stream, opaque=True)
+            made = trial.add_stream_from_template(stream, opaque=True)
             trial.start_encoding()
+            for packet in packets or ():
+                packet.stream = made
+                if packet.dts is None:
+                    packet.dts = packet.pts = packet.pts or 0
+                trial.mux_one(packet)
         finally:
             trial.close()
     except (libav.AvError, ValueError, OSError, RuntimeError):

@@ -154,9 +154,8 @@ class SegmentEncoder:
                 f"frame {frame.index}: got {frame.width}x{frame.height} {frame.format.name}, the encoder was "
                 f"opened for {s.width}x{s.height} {s.format.frames.name}"
             )
-        picture = self._picture(frame)
         try:
-            packets = self._stream.encode(picture)
+            packets = self._stream.encode(self._picture(frame))
         except (libav.AvError, ValueError, OSError) as error:
             raise libav.encode_error(error, s.codec, f"frame {frame.index}") from error
         self.frames += 1

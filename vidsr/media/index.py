@@ -16,6 +16,8 @@ from vidsr.media.source import SourceInfo, VideoInfo
 #: A step back by more than this many seconds that lasts is a new timeline (joined files), not a faulty stamp.
 JUMP_SECONDS = 0.2
 _LASTING_FRAMES = 4
+#: Stamps beyond ten years are damage.
+_ABSURD_SECONDS = 3.2e8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +160,7 @@ def repair(
 ) -> tuple[list[int], list[Fraction], list[str]]:
     """Make timestamps complete and strictly increasing; (pts, timeline shifts in seconds, one note per repair)."""
     step = video.step
+    raw = [p if p is None or abs(p * video.time_base) < _ABSURD_SECONDS else None for p in raw]
     if all(p is None for p in raw):
         start = video.start or 0
         exact = 1 / (video.rate * video.time_base)

@@ -128,7 +128,14 @@ def output_error(error: BaseException, path: Path, what: str) -> OutputError:
     reason = getattr(error, "strerror", None) or str(error)
     if number in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(f"{what} {path}: no space left on the disk; free some space and run the command again")
-    return OutputError(f"{what} {path} failed: {reason}")
+    detail = _last_words(error)
+    return OutputError(f"{what} {path} failed: {reason}{f' ({detail})' if detail else ''}")
+
+
+def _last_words(error: BaseException) -> str:
+    """What the library logged just before it failed."""
+    log = getattr(error, "log", None)
+    return " ".join(str(log[2]).split()) if log else ""
 
 
 def encode_error(error: BaseException, codec: str, place: str) -> EncodeError:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+import av
 import av.container
 
 from vidsr.media import libav
@@ -22,6 +23,32 @@ _COVER_NAMES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "imag
 _OTHER_COVERS = {"gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp", "tiff": "image/tiff"}
 
 NO_OFFSET = Fraction(0)
+#: Containers whose AAC packets begin with ADTS headers.
+ADTS_CONTAINERS = ("mpegts", "aac", "mpeg")
+
+
+def is_broken(packet: Any, container: str) -> bool:
+    """Whether a packet of AAC pretends to begin with an ADTS header where its container has none.
+
+    No whole AAC frame begins so (its first element would be the end); a muxer would take it for ADTS and fail.
+    """
+    if packet.stream.type != "audio" or container in ADTS_CONTAINERS or packet.size < 2:
+        return False
+    head = bytes(memoryview(packet)[:2])
+    aac: bool = packet.stream.codec_context is not None and packet.stream.codec_context.name == "aac"
+    return aac and head[0] == 0xFF and head[1] & 0xF0 == 0xF0
+
+
+def _without_new_header(packet: Any) -> Any:
+    """The packet without a new codec header in the middle of its stream: a result has one header, and muxers fail on
+    damaged ones."""
+    plain: Any = av.Packet(bytes(packet))
+    plain.pts, plain.dts, plain.duration = packet.pts, packet.dts, packet.duration
+    plain.time_base, plain.is_keyframe, plain.stream = packet.time_base, packet.is_keyframe, packet.stream
+    for data in packet.iter_sidedata():
+        if data.data_type != "new_extradata":
+            plain.set_sidedata(data)
+    return plain
 
 
 class Others:
@@ -107,10 +134,13 @@ class Others:
         """(source stream, packet) as the result will hold them: copied, or converted."""
         wanted = [self._source.streams[i] for i in self._targets]
         try:
-            for packet in self._source.demux(*wanted):
-                if packet.size:
+            for read in self._source.demux(*wanted):
+                packet: Any = read
+                if packet.size and not is_broken(packet, self._info.container):
                     number = packet.stream.index
                     converter = self._converters.get(number)
+                    if packet.has_sidedata("new_extradata"):
+                        packet = _without_new_header(packet)
                     for made in [packet] if converter is None else converter.convert(packet):
                         yield number, made
         except (libav.AvError, OSError):

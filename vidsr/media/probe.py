@@ -245,7 +245,7 @@ def _stream_info(stream: Any) -> StreamInfo:
         details = f"{context.sample_rate} Hz, {context.layout.name}"
     elif stream.type == "video" and context is not None:
         details = f"{context.width}x{context.height}"
-    name = str(context.codec.canonical_name) if context is not None else str(stream.name or "unknown")
+    name = str(context.codec.canonical_name) if context is not None else str(getattr(stream, "name", None) or "unknown")
     return StreamInfo(
         index=stream.index,
         kind=str(stream.type),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from vidsr.errors import OptionsError, OutputError
 from vidsr.media import libav
-from vidsr.media.container import CONTAINERS, ContainerEntry, holds
+from vidsr.media.container import CONTAINERS, ContainerEntry, first_packets, holds
 from vidsr.media.source import ATTACHED_PIC, SourceInfo, StreamInfo
 from vidsr.options import StreamOptions
 
@@ -38,12 +38,13 @@ def plan_streams(info: SourceInfo, container: ContainerEntry, options: StreamOpt
     plans: list[StreamPlan] = []
     refused: list[str] = []
     with libav.open_input(info.path) as source:
+        samples = first_packets(source, info.video.stream_index)
         for stream in info.streams:
             if stream.index == info.video.stream_index or stream.index >= len(source.streams):
                 continue
             if not _wanted(stream, options):
                 continue
-            plan = _plan(stream, source.streams[stream.index], container)
+            plan = _plan(stream, source.streams[stream.index], container, samples.get(stream.index, []))
             if isinstance(plan, str):
                 refused.append(plan)
             else:
@@ -75,7 +76,7 @@ def _check_map(info: SourceInfo, options: StreamOptions) -> None:
         raise OptionsError(f"--map {', '.join(missing)}: {info.path} has the streams 0 to {len(numbers) - 1}")
 
 
-def _plan(info: StreamInfo, stream: Any, container: ContainerEntry) -> StreamPlan | str:
+def _plan(info: StreamInfo, stream: Any, container: ContainerEntry, packets: list[Any]) -> StreamPlan | str:
     """The plan for one stream, or the words for what the container cannot hold."""
     if info.kind == "attachment":
         if container.attachments:
@@ -85,7 +86,7 @@ def _plan(info: StreamInfo, stream: Any, container: ContainerEntry) -> StreamPla
         return _plan_cover(info, stream, container)
     if info.kind in ("data", "unknown"):
         return _plan_data(info)
-    if holds(container, stream):
+    if holds(container, stream, packets):
         return StreamPlan(source=info, action="copy")
     if info.kind == "subtitle" and info.codec in TEXT_SUBTITLES and container.text is not None:
         target = _text_target(info.codec, container)

@@ -8,6 +8,7 @@ import av.container
 
 from vidsr.errors import OutputError
 from vidsr.media import libav
+from vidsr.media.source import SourceInfo, StreamInfo
 
 
 class TextConverter:
@@ -47,3 +48,17 @@ class TextConverter:
     def flush(self) -> list[Any]:
         """Nothing: no text is ever held back."""
         return []
+
+
+def lines_of(info: SourceInfo, stream: StreamInfo) -> int:
+    """How many times a text subtitle stream shows something, as far as it can be read."""
+    shown = 0
+    with libav.open_input(info.path) as container:
+        source = cast(Any, container.streams[stream.index])
+        for packet in container.demux(source):
+            try:
+                found = source.codec_context.decode2(packet) if packet.size else None
+            except (libav.AvError, ValueError):
+                continue
+            shown += bool(found is not None and len(found))
+    return shown

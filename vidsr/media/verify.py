@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.media.assemble import start_offset
+from vidsr.media.codecs import keeps_location
 from vidsr.media.colour_tags import MATRICES, PRIMARIES, TRANSFERS, ColourTags
 from vidsr.media.container import ContainerEntry, container_of
 from vidsr.media.encode import EncoderSettings
@@ -151,7 +152,13 @@ def _colour(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | None)
         changed = "RGB is stored as YUV"
     elif made.format.family == "rgb":
         want = have if settings is not None else want
+    checks = []
+    # H.264 and HEVC define the code for 4:2:0 only.
+    if want.chroma_location not in (None, "left") and video.format.family == "yuv" and made.format.log2_chroma_h:
+        lost = "" if keeps_location(made.codec, want.chroma_location) else f"{made.codec} has no code for it"
+        checks = [compare("chroma location", want.chroma_location, have.chroma_location, announced=lost)]
     return [
+        *checks,
         compare("matrix", _name(MATRICES, want.matrix), _name(MATRICES, have.matrix), announced=changed),
         compare("primaries", _name(PRIMARIES, want.primaries), _name(PRIMARIES, have.primaries)),
         compare("transfer", _name(TRANSFERS, want.transfer), _name(TRANSFERS, have.transfer)),

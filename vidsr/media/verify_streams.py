@@ -12,10 +12,12 @@ from av.bitstream import BitStreamFilterContext
 
 from vidsr.media import libav
 from vidsr.media.container import ContainerEntry
+from vidsr.media.others import ADTS_CONTAINERS, is_broken
 from vidsr.media.report import Check, compare
 from vidsr.media.sound import sound_of
 from vidsr.media.source import SourceInfo, StreamInfo
 from vidsr.media.streams import StreamPlan, kind_of
+from vidsr.media.subtitles import lines_of
 from vidsr.media.tags import content_tags, timecode_of
 
 # Tags that MP4 and MOV have a place for; their muxers drop others.
@@ -59,12 +61,14 @@ def check_streams(
     want = _payloads(info, [plan.source for plan, _ in pairs])
     have = _payloads(made, [stream for _, stream in pairs])
     for plan, stream in pairs:
-        sounds: tuple[str, ...] = ()
+        content: tuple[str, ...] = ()
         if plan.action == "convert" and plan.source.kind == "audio":
             before, after = sound_of(info, plan.source), sound_of(made, stream)
-            sounds = tuple(s.text(exact=before.digest is not None) for s in (before, after))
+            content = tuple(s.text(exact=before.digest is not None) for s in (before, after))
             want[plan.source.index].first, have[stream.index].first = before.first, after.first
-        yield from _stream(plan, stream, want[plan.source.index], have[stream.index], (entry, shift, sounds))
+        elif plan.action == "convert":
+            content = (str(lines_of(info, plan.source)), str(lines_of(made, stream)))
+        yield from _stream(plan, stream, want[plan.source.index], have[stream.index], (entry, shift, content))
     paired = [plan for plan, _ in pairs]
     for plan in (p for p in carried if p not in paired):
         yield Check(name=_label(plan.source), state="different", source="present", result="missing")
@@ -114,7 +118,7 @@ def _payloads(info: SourceInfo, streams: list[StreamInfo]) -> dict[int, _Payload
         try:
             for packet in container.demux(*wanted):
                 index = packet.stream.index
-                if not packet.size:
+                if not packet.size or is_broken(packet, info.container):
                     continue
                 time = packet.pts * packet.time_base if packet.pts is not None else None
                 data = _data(packet, filters[index])
@@ -143,7 +147,7 @@ def _is_empty_text(found: dict[int, _Payload], streams: list[StreamInfo], index:
 
 def _raw_aac(stream: Any, info: SourceInfo) -> BitStreamFilterContext | None:
     """AAC in transport streams carries ADTS headers, which no other container does."""
-    if stream.type == "audio" and stream.codec_context.name == "aac" and info.container in ("mpegts", "aac"):
+    if stream.type == "audio" and stream.codec_context.name == "aac" and info.container in ADTS_CONTAINERS:
         return BitStreamFilterContext("aac_adtstoasc", stream)
     return None
 
@@ -160,7 +164,7 @@ def _stream(
     if plan.action == "convert" and plan.source.kind == "audio":
         yield compare(f"{label}: sound", place[2][0], place[2][1])
     elif plan.action == "convert":
-        yield compare(f"{label}: lines", want.packets, have.packets, announced="" if have.packets else plan.note or "")
+        yield compare(f"{label}: lines", place[2][0], place[2][1])
     else:
         yield compare(
             f"{label}: bytes",

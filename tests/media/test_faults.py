@@ -1,0 +1,160 @@
+"""Faults while work goes on: a full disk, a folder that goes away, an encoder that fails, a source cut short."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import av.error
+import pytest
+
+from scripts.hazards import identity_model
+from tests import oracle
+from tests.clips import ClipFactory, picture
+from vidsr.errors import DecodeError, DiskFullError, EncodeError, OutputError, VidsrError
+from vidsr.frames import Frame
+from vidsr.jobs.progress import Event
+from vidsr.jobs.runner import enhance
+from vidsr.media import libav
+from vidsr.media.assemble import assemble
+from vidsr.media.decode import read_frames
+from vidsr.media.encode import EncoderSettings, SegmentEncoder
+from vidsr.media.index import index_video
+from vidsr.media.probe import probe
+from vidsr.options import EncodeOptions, EnhanceOptions
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return identity_model(tmp_path_factory.mktemp("identity"))
+
+
+@pytest.fixture(scope="module")
+def big(clips: ClipFactory) -> Path:
+    """24 raw frames of 98 kB each: more than any buffer holds."""
+    return clips.make("big.y4m", *picture("256x256"), "-pix_fmt", "yuv420p")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 60 kB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=60k", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("may not mount a small file system here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_while_encoding(big: Path, small_disk: Path) -> None:
+    info = probe(big)
+    settings = EncoderSettings.for_source(info.video, EncodeOptions(codec="ffv1"), (256, 256))
+    with pytest.raises(DiskFullError, match="no space left"), SegmentEncoder(small_disk / "a.nut", settings) as sink:
+        for frame in read_frames(info):
+            sink.write(frame)
+    assert not list(small_disk.iterdir())
+
+
+def test_a_full_disk_while_assembling(big: Path, small_disk: Path, tmp_path: Path) -> None:
+    info = probe(big)
+    options = EnhanceOptions(encode=EncodeOptions(codec="ffv1"))
+    settings = EncoderSettings.for_source(info.video, options.encode, (256, 256))
+    with SegmentEncoder(tmp_path / "a.nut", settings) as sink:
+        for frame in read_frames(info):
+            sink.write(frame)
+    with pytest.raises(DiskFullError, match="no space left"):
+        assemble(info, index_video(info), [tmp_path / "a.nut"], small_disk / "out.mkv", options, settings)
+    assert not list(small_disk.iterdir())
+
+
+def test_a_full_disk_through_enhance(big: Path, small_disk: Path, identity: Path) -> None:
+    with pytest.raises(OutputError, match=r"space|disk"):
+        enhance(big, small_disk / "out.mkv", model=str(identity), scale=1, codec="ffv1")
+    assert not (small_disk / "out.mkv").exists()
+
+
+def test_every_byte_of_a_device_that_is_always_full(clips: ClipFactory) -> None:
+    info = probe(clips("basic"))
+    part = Path("/dev/full")
+    if not part.exists():
+        pytest.skip("no /dev/full here")
+    with pytest.raises(DiskFullError), libav.writing(part):
+        container = av.open(str(part), "w", format="nut")
+        stream = container.add_stream("libx264", rate=24, width=64, height=48)
+        for frame in read_frames(info):
+            picture_ = av.VideoFrame(64, 48, "yuv420p")
+            picture_.pts = frame.index
+            container.mux(stream.encode(picture_))
+        container.mux(stream.encode(None))
+        container.close()
+
+
+def test_the_output_folder_goes_away(big: Path, identity: Path, tmp_path: Path) -> None:
+    place = tmp_path / "gone"
+    place.mkdir()
+
+    def watch(event: Event) -> None:
+        if event.kind == "frame" and event.frames == 4:
+            shutil.rmtree(place)
+
+    threads = threading.active_count()
+    with pytest.raises(VidsrError) as raised:
+        enhance(big, place / "out.mkv", model=str(identity), scale=1, codec="ffv1", progress=watch)
+    assert "\n" not in str(raised.value)
+    assert not (place / "out.mkv").exists()
+    assert threading.active_count() <= threads
+
+
+def test_an_encoder_that_fails_on_the_way(
+    big: Path, identity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = SegmentEncoder._picture
+
+    def failing(self: SegmentEncoder, frame: Frame) -> av.VideoFrame:
+        if frame.index == 3:
+            raise av.error.ExternalError(-542398533, "the encoder gave up")
+        return real(self, frame)
+
+    monkeypatch.setattr(SegmentEncoder, "_picture", failing)
+    threads = threading.active_count()
+    with pytest.raises(EncodeError, match="frame 3"):
+        enhance(big, tmp_path / "out.mkv", model=str(identity), scale=1, codec="ffv1")
+    assert not (tmp_path / "out.mkv").exists()
+    assert not list(tmp_path.rglob("*.part"))
+    assert threading.active_count() <= threads
+    monkeypatch.undo()
+    # What stands is used: the same command ends well.
+    result = enhance(big, tmp_path / "out.mkv", model=str(identity), scale=1, codec="ffv1")
+    assert result.frames == 24
+
+
+def test_a_source_cut_short_while_it_is_read(big: Path, identity: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source.y4m"
+    shutil.copy(big, source)
+
+    def watch(event: Event) -> None:
+        if event.kind == "frame" and event.frames == 1:
+            os.truncate(source, source.stat().st_size // 2)
+
+    with pytest.raises((DecodeError, VidsrError), match=r"ends at frame|changed|cut off"):
+        enhance(source, tmp_path / "out.mkv", model=str(identity), scale=1, codec="ffv1", progress=watch)
+    assert not (tmp_path / "out.mkv").exists()
+
+
+def test_the_source_is_never_touched(clips: ClipFactory, identity: Path, tmp_path: Path) -> None:
+    source = clips("basic")
+    before = oracle.digest(source), source.stat().st_mtime_ns
+    enhance(source, tmp_path / "out.mp4", model=str(identity), scale=1, preset="ultrafast")
+    assert (oracle.digest(source), source.stat().st_mtime_ns) == before
+
+
+def test_quota_and_full_disk_are_the_same_to_the_user(tmp_path: Path) -> None:
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        assert isinstance(libav.output_error(OSError(number, os.strerror(number)), tmp_path, "writing"), DiskFullError)
+    assert not isinstance(libav.output_error(OSError(errno.EIO, "broken"), tmp_path, "writing"), DiskFullError)
