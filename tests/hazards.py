@@ -166,6 +166,7 @@ HDR10 = (
     "hdr10=1:repeat-headers=1:log-level=error:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:"
     "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400"
 )
+_HLG = "setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=arib-std-b67:range=tv"
 _BASE = made("base.mp4", *T, *A, *X264, *AAC)
 _LONG = made("long.mp4", *picture(seconds=4), *tone(4), *X264, "-g", "48", *AAC)
 _TS = made("a.ts", *T, *A, *X264, "-g", "12", *AAC)
@@ -290,7 +291,7 @@ PICTURE = (
         "hdr10.mkv", *picture(seconds=0.5), "-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-x265-params", HDR10)),
     Hazard(name="hlg", what="HLG", make=made(
         "hlg.mp4", *picture(seconds=0.5), "-c:v", "libx265", "-pix_fmt", "yuv420p10le",
-        "-x265-params", "log-level=error", "-vf", "setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=arib-std-b67:range=tv")),
+        "-x265-params", "log-level=error", "-vf", _HLG)),
     Hazard(name="gif", what="GIF, a palette", make=made("p.gif", *picture(rate="10"))),
     Hazard(name="palette-mov", what="8-bit palette in MOV", make=made(
         "pal.mov", *T, "-c:v", "qtrle", "-pix_fmt", "rgb24")),

@@ -65,7 +65,7 @@ FAST = [
 ]
 
 
-@pytest.mark.parametrize("combination", FAST, ids=lambda c: "-".join(c))
+@pytest.mark.parametrize("combination", FAST, ids="-".join)
 def test_tagged_colour_survives(
     combination: tuple[str, ...], clips: ClipFactory, identity: Path, tmp_path: Path
 ) -> None:
