@@ -307,6 +307,24 @@ def test_bf16_and_second_order_with_worker_processes(small_options: Options) -> 
     assert start(options, resume=False)["stage"] == "gan"
 
 
+def test_ctrl_c_saves_and_resume_goes_on_from_there(small_options: Options, tmp_path: Path) -> None:
+    options = small_options(psnr={"steps": 5000}, run={"checkpoint_every": 5000})
+    log = tmp_path / "run/log.jsonl"
+    command = _command(options, tmp_path, "run")
+    process = subprocess.Popen(command, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while not log.exists():
+        assert process.poll() is None, process.stderr.read().decode()
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate()[1].decode()
+    assert process.returncode == 130
+    assert "stopped and saved at psnr step" in error and "Traceback" not in error
+    (saved,) = checkpoints.listing(tmp_path / "run/checkpoints")
+    trainer = Trainer(options)
+    assert trainer.resume() == []
+    assert 2 <= trainer.step == int(saved.name.split("-")[1]) < 5000
+
+
 def test_tensorboard_gets_curves_and_pictures(small_options: Options, validation_folder: Path, tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     options = small_options(

@@ -93,7 +93,8 @@ class GanOptions(StageOptions):
     """The second stage: a discriminator and features of a classifier join in."""
 
     steps: int = opt(400_000, "Steps of this stage; 0 leaves it out.", between=(0, None))
-    learning_rate: float = opt(1e-4, "Adam's learning rate of both networks.", between=(0, 1))
+    learning_rate: float = opt(1e-4, "Adam's learning rate of the generator.", between=(0, 1))
+    discriminator_rate: float = opt(1.0, "The discriminator's rate, as a multiple of that.", between=(0, 100))
     milestones: tuple[int, ...] = opt((50_000, 100_000, 200_000, 300_000), "Steps at which `steps` halves the rate.")
     discriminator: str = opt("vgg128", "vgg128 takes 128×128 patches only, unet any size.", choices=("vgg128", "unet"))
     discriminator_feat: int = opt(64, "Channels of the discriminator's first layer.", between=(4, 256))

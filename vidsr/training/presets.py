@@ -57,9 +57,11 @@ _TINY = TrainOptions(
     generator=GeneratorOptions(num_feat=24, num_block=2, num_grow_ch=16, ema=0.998),
     psnr=StageOptions(steps=3600, learning_rate=1.5e-3, warmup=40, schedule="cosine", floor=0.005),
     gan=GanOptions(
-        steps=600,
-        learning_rate=2e-4,
-        gan_weight=1e-2,
+        steps=500,
+        learning_rate=8e-4,
+        discriminator_rate=0.25,
+        warmup=10,
+        gan_weight=3e-2,
         pixel_weight=0.5,
         perceptual_weight=0.05,
         milestones=(),
@@ -67,7 +69,7 @@ _TINY = TrainOptions(
         discriminator="unet",
         discriminator_feat=16,
         vgg="lpips-vgg16",
-        layers={"conv2_2": 0.1, "conv3_3": 1.0},
+        layers={"conv1_2": 0.1, "conv2_2": 0.2, "conv3_3": 1.0},
     ),
     validation=ValidationOptions(),
 )

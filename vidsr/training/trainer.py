@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from vidsr.errors import TrainingError
+from vidsr.errors import Interrupted, TrainingError
 from vidsr.inference.device import DTYPES, choose_device
 from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.zoo import load_model, resolve
@@ -32,6 +32,7 @@ from vidsr.training.losses import ADVERSARIAL, pixel_loss, sharpened
 from vidsr.training.networks import Average, initialise, placed
 from vidsr.training.options import StageOptions, TrainOptions
 from vidsr.training.perceptual import Perceptual
+from vidsr.training.stopping import StopRequest
 from vidsr.training.store import PatchStore
 from vidsr.training.validation import Validation
 
@@ -72,6 +73,7 @@ class Trainer:
         self.averaged = placed(RRDBNet(self.generator.config), self.device, self.format)
         self.guards = Guards(skip_limit=o.run.skip_limit)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=o.run.precision == "fp16")
+        self.stop = StopRequest()
         self.scores: dict[str, float] = {}
         self.best: dict[str, tuple[float, str]] = {}
         self.stage, self.step = "psnr" if o.psnr.steps else "gan", 0
@@ -143,6 +145,7 @@ class Trainer:
         Raises:
             TrainingError: losses are no numbers in too many steps.
             DiskFullError: a checkpoint does not fit on the disk; earlier ones are kept.
+            Interrupted: Ctrl-C or SIGTERM; the step under way was finished and saved.
         """
         try:
             self.validation.dry_run(self.generator)
@@ -151,7 +154,8 @@ class Trainer:
                     self.stage, self.step = stage, 0
                     self.generator.load_state_dict(self.average.weights)
                     self._arm(stage)
-                self._run_stage()
+                with self.stop:
+                    self._run_stage()
                 if not self.options.gan.steps:
                     break
         finally:
@@ -167,10 +171,13 @@ class Trainer:
         feed = batches(patches, o.data, Part(start=self.step, stop=steps, rank=self.rank, ranks=self.ranks))
         self.journal.begin(stage, self.step, steps)
         while self.step < steps:
+            if self.stop.asked:
+                self.save()
+                raise Interrupted(f"stopped and saved at {stage} step {self.step}; go on with `vidsr train resume`")
             rate = learning_rate(self.settings, self.step)
-            for optimiser in self.optimisers.values():
+            for name, optimiser in self.optimisers.items():
                 for group in optimiser.param_groups:
-                    group["lr"] = rate
+                    group["lr"] = rate * (o.gan.discriminator_rate if name == "discriminator" else 1)
             with self.journal.phase("data"):
                 micro = [self._to_device(next(feed)) for _ in range(o.data.accumulate)]
             values = self._psnr_step(micro) if stage == "psnr" else self._gan_step(micro)
