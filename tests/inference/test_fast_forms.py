@@ -116,6 +116,17 @@ def test_torch_form(scale: int, size: tuple[int, int]) -> None:
     assert decibels(form(x), network(x)) > 110
 
 
+@pytest.mark.parametrize("scale", [1, 2, 4, 8])
+def test_strips_of_the_tail_are_exact(scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = small_rrdbnet(scale)
+    form = FastRRDBNet(small_rrdbnet(scale))
+    x = torch.rand(2, 3, 44, 12)
+    whole = form(x)
+    monkeypatch.setattr("vidsr.inference.fast_torch.STRIP_PIXELS", 3 * 12)
+    assert decibels(form(x), whole) > 120
+    assert decibels(form(x), network(x)) > 110
+
+
 def test_the_unfused_path_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     network = small_rrdbnet(4)
     monkeypatch.setattr("vidsr.inference.fast_torch._has_fused_cpu_convolution", lambda dtype: False)
@@ -190,5 +201,7 @@ def test_shipped_models_every_form_and_precision(library: Any, shared: Path, nam
         x = torch.cat([crop(shared, size).roll(i, 2) for i in range(batch)])
         expected = model.network(x)
         assert decibels(form(x), expected) > 100
-        for precision, least in (("fp32", 100), ("fp16", 60), ("bf16", 50)):
+        for precision, least in (("fp32", 100), ("bf16", 50)):
             assert decibels(TorchBackend(model, CPU, precision)(x), expected) > least, (precision, size)  # type: ignore[arg-type]
+    small = crop(shared, (24, 24))  # a CPU computes fp16 very slowly
+    assert decibels(TorchBackend(model, CPU, "fp16")(small), model.network(small)) > 60

@@ -116,8 +116,9 @@ class TorchBackend:
         return out
 
     def bytes_per_pixel(self) -> float:
-        """See :class:`Backend`. Three tensors of all features at the output's size are alive at the peak."""
-        return 3.0 * self._features * self._dtype.itemsize * self._scale**2
+        """See :class:`Backend`. Dense blocks hold their input, their growing concatenation and its copy, and the tail
+        of small frames three tensors of all features at the output's size; of large ones, strips of those."""
+        return float(self._dtype.itemsize) * max(6.0 * self._features, 3.0 * self._features * self._scale**2 / 4)
 
 
 def _widest_features(network: nn.Module) -> int:

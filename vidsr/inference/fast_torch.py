@@ -15,6 +15,11 @@ from torch.nn import functional as F
 
 from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
 
+#: Source pixels per strip of the tail: enough to keep a large GPU busy.
+STRIP_PIXELS = 1 << 18
+# Rows that a strip's result depends on beyond it: 1.25, by the radius of the four convolutions at their sizes.
+_STRIP_MARGIN = 2
+
 
 class FusedConv(nn.Module):
     """A convolution, then an optional leaky ReLU, then an optional sum, in one pass where the device has it.
@@ -144,11 +149,31 @@ class FastRRDBNet(nn.Module):
             middle = one(feat, feat)
             middle = two(middle, middle)
             feat = three(middle, torch.add(feat, middle, alpha=RESIDUAL_SCALE))
-        feat = self._body(feat, first)
+        out = self._tail_in_strips(self._body(feat, first))
+        return out[..., : height * c.scale, : width * c.scale]
+
+    def _tail_in_strips(self, feat: Tensor) -> Tensor:
+        """The tail, which has 16 times the pixels, strip by strip where the frame is large: a fraction of the memory,
+        and the same result, because each strip reads the rows beside it that it depends on."""
+        height, width = feat.shape[-2:]
+        rows = max(_STRIP_MARGIN, STRIP_PIXELS // width)
+        if height <= rows:
+            return self._tail(feat)
+        factor = 1 << len(self._ups)
+        size = (len(feat), self._config.out_channels, height * factor, width * factor)
+        out = torch.empty(size, dtype=feat.dtype, device=feat.device, memory_format=torch.channels_last)
+        for start in range(0, height, rows):
+            first, end = max(0, start - _STRIP_MARGIN), min(height, start + rows)
+            strip = self._tail(feat[..., first : min(height, end + _STRIP_MARGIN), :])
+            inner = slice((start - first) * factor, (end - first) * factor)
+            out[..., start * factor : end * factor, :] = strip[..., inner, :]
+        return out
+
+    def _tail(self, feat: Tensor) -> Tensor:
         for up in self._ups:
             feat = up(feat)
         out: Tensor = self._last(self._hr(feat))
-        return out[..., : height * c.scale, : width * c.scale]
+        return out
 
 
 def _plain(conv: nn.Conv2d, slope: float | None = None) -> FusedConv:

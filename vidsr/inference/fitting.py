@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from vidsr.errors import InferenceError
-from vidsr.inference.backend import Backend
+from vidsr.inference.backend import Backend, Model
 from vidsr.inference.device import free_bytes, is_out_of_memory
-from vidsr.inference.tiles import MIN_TILE_PX, run_tiled
+from vidsr.inference.tiles import MIN_TILE_PX, overlap_px, run_tiled
 
 _LARGEST_BATCH = 16
 # Source pixels per step from which a device is busy; more frames per step than that only cost memory.
@@ -26,11 +26,14 @@ class Fitted:
     fallback.
     """
 
-    def __init__(self, backend: Backend, scale: int, device: torch.device, batch: int | None, tile: int | None) -> None:
+    def __init__(
+        self, backend: Backend, model: Model, device: torch.device, batch: int | None, tile: int | None
+    ) -> None:
         self.backend = backend
         self.notes: list[str] = []
         self.tile = tile
-        self._scale = scale
+        self._scale = model.scale
+        self._overlap = overlap_px(model.network)
         self._device = device
         self._asked = batch
         self._batches: dict[tuple[int, int], int] = {}
@@ -77,7 +80,7 @@ class Fitted:
     def _attempt(self, run: Callable[[Tensor], Tensor], rgb: Tensor) -> Tensor | None:
         try:
             if self.tile is not None and max(rgb.shape[-2:]) > self.tile:
-                return run_tiled(run, rgb, self.tile, self._scale)
+                return run_tiled(run, rgb, self.tile, self._scale, self._overlap)
             return run(rgb)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):

@@ -61,7 +61,7 @@ class Upscaler:
         engine = backend or choose_backend(
             options.backend, self.model, self.device, self.precision, compiled=options.compile
         )
-        self.fitted = Fitted(engine, self.scale, self.device, options.batch, options.tile)
+        self.fitted = Fitted(engine, self.model, self.device, options.batch, options.tile)
         self.fitted.notes = self.stats.notes
         self.reuse_threshold = options.reuse_threshold
 
