@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SAMPLE := samples/bigbuckbunny-160x90.mp4
 DEMO := demo/bigbuckbunny.x4.mkv
 
-.PHONY: demo test test-slow lint check clean
+.PHONY: demo test test-slow lint check docs clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt scripts/install.sh
 	PYTHON=$(PYTHON) scripts/install.sh $(VENV) runtime
@@ -31,6 +31,10 @@ test: lint
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/pytest -m slow
+
+docs: $(VENV)/.installed-test
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "The pages are in site/: open site/index.html."
 
 clean:
 	rm -rf $(VENV) demo

@@ -82,7 +82,7 @@ def _enhance(
     if kind == "numbered":
         from vidsr.jobs.sequence import enhance_sequence
 
-        return enhance_sequence(path, target, chosen, _upscaler(chosen), progress=progress, stop=stop.soft)
+        return enhance_sequence(path, target, chosen, progress=progress, stop=stop.soft)
     if kind == "folder":
         return _folder(path, target, chosen, heard)
     return _picture(path, target, chosen, heard)

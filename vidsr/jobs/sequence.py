@@ -8,23 +8,22 @@ import json
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from vidsr.errors import OptionsError, OutputError
 from vidsr.frames import Frame
-from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.files import os_errors, sampled_digest, write_atomically
+from vidsr.jobs.plan import Segment
 from vidsr.jobs.progress import Event, Progress
+from vidsr.jobs.trial import Trial
 from vidsr.media import numbered
 from vidsr.media.assemble import assemble, preflight
-from vidsr.media.decode import read_frames
 from vidsr.media.encode import EncoderSettings, SegmentEncoder
 from vidsr.media.frame_files import PICTURE_COLOUR, FrameFiles, frame_format
 from vidsr.media.index import VideoIndex, index_video
-from vidsr.media.probe import probe
 from vidsr.media.source import SourceInfo
 from vidsr.options import EnhanceOptions
 from vidsr.pipeline.segment import run_segment
@@ -34,18 +33,22 @@ from vidsr.pipeline.segment import run_segment
 class SequenceWork:
     """One job that reads or writes numbered pictures."""
 
-    info: SourceInfo
+    trial: Trial
     index: VideoIndex
     output: Path
     options: EnhanceOptions
-    upscaler: Upscaler
     progress: Progress
     stop: threading.Event | None
 
     @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of the result."""
-        return self.options.size.target(self.info.video.width, self.info.video.height, self.upscaler.scale)
+    def info(self) -> SourceInfo:
+        """The source."""
+        return self.trial.info
+
+    @property
+    def settings(self) -> EncoderSettings:
+        """How a video result is encoded."""
+        return self.trial.settings
 
     def advance(self, before: int = 0) -> Any:
         """A callback that reports one more frame, ``before`` of which an earlier run had done."""
@@ -93,7 +96,6 @@ def enhance_sequence(
     source: Path,
     output: Path | None,
     options: EnhanceOptions,
-    upscaler: Upscaler,
     *,
     progress: Progress,
     stop: threading.Event | None,
@@ -107,14 +109,14 @@ def enhance_sequence(
         Interrupted: ``stop`` was set; a numbered result goes on from there next time.
     """
     began = time.perf_counter()
-    info = probe(source, options.colour)
-    if numbered.is_pattern(source):
-        info = numbered.with_rate(info, _rate(options))
-    output = output or _default(source, options, upscaler.scale)
-    index = index_video(info)
-    work = SequenceWork(
-        info=info, index=index, output=output, options=options, upscaler=upscaler, progress=progress, stop=stop
-    )
+    tried = options
+    if output is None or numbered.is_pattern(output):
+        # No encoder will run; FFV1 stands for "whatever the frames need", alpha and 16 bits included.
+        tried = replace(options, encode=replace(options.encode, codec="ffv1", bit_depth=None))
+    trial = Trial(source, tried, _rate(options) if numbered.is_pattern(source) else None)
+    output = output or _default(source, options, trial.upscaler.scale)
+    index = index_video(trial.info)
+    work = SequenceWork(trial=trial, index=index, output=output, options=options, progress=progress, stop=stop)
     resumed, notes = (_to_files if numbered.is_pattern(output) else _to_video)(work)
     progress(Event(kind="done", frames=len(index), total_frames=len(index)))
     return SequenceResult(
@@ -123,9 +125,9 @@ def enhance_sequence(
         resumed=resumed,
         seconds=time.perf_counter() - began,
         model=options.model.model,
-        device=str(upscaler.device),
-        precision=upscaler.precision,
-        notes=(*info.notes, *index.notes, *notes),
+        device=str(trial.upscaler.device),
+        precision=trial.upscaler.precision,
+        notes=(*trial.notes, *index.notes, *notes),
     )
 
 
@@ -145,13 +147,14 @@ def _default(source: Path, options: EnhanceOptions, scale: int) -> Path:
 def _to_video(work: SequenceWork) -> tuple[int, tuple[str, ...]]:
     if work.output.exists() and not work.options.output.overwrite:
         raise OutputError(f"{work.output}: exists already; use --overwrite to replace it")
-    settings = EncoderSettings.for_source(work.info.video, work.options.encode, work.size)
+    settings = work.settings
     notes = preflight(work.info, settings, work.output, work.options)
+    segment = Segment(number=0, start=0, stop=len(work.index))
     with tempfile.TemporaryDirectory(dir=work.output.absolute().parent, prefix=f".{work.output.name}.") as folder:
         part = Path(folder) / "segment.nut"
         with SegmentEncoder(part, settings) as encoder:
-            upscale = work.upscaler.stream(work.size, settings.format.frames, settings.format.colour)
-            frames = read_frames(work.info, 0, None, work.index)
+            upscale = work.trial.upscale(segment, settings.format.frames, settings.format.colour)
+            frames = work.trial.frames(work.index, segment)
             run_segment(frames, upscale, encoder, on_frame=work.advance(), stop=work.stop)
         assemble(work.info, work.index, [part], work.output, work.options, settings)
     return 0, notes
@@ -168,9 +171,9 @@ def _to_files(work: SequenceWork) -> tuple[int, tuple[str, ...]]:
         folder.mkdir(parents=True, exist_ok=True)
     done = _done_before(work, sink)
     _write_times(work)
-    upscale = work.upscaler.stream(work.size, format, PICTURE_COLOUR)
-    frames = read_frames(work.info, done, None, work.index)
-    run_segment(frames, upscale, sink, on_frame=work.advance(done), stop=work.stop)
+    segment = Segment(number=0, start=done, stop=len(work.index))
+    upscale = work.trial.upscale(segment, format, PICTURE_COLOUR)
+    run_segment(work.trial.frames(work.index, segment), upscale, sink, on_frame=work.advance(done), stop=work.stop)
     return done, _notes(work)
 
 
@@ -207,7 +210,7 @@ def _key(work: SequenceWork) -> str:
     told = work.options.to_json()
     told.pop("output")
     told.pop("jobs")
-    weights = str(getattr(work.upscaler.model, "sha256", ""))
+    weights = str(getattr(work.trial.upscaler.model, "sha256", ""))
     return hashlib.sha256(json.dumps([origin, told, weights], sort_keys=True).encode()).hexdigest()
 
 

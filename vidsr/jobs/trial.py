@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from vidsr.frames import Colour, Frame, PixelFormat
@@ -16,11 +17,12 @@ from vidsr.media.decode import read_frames
 from vidsr.media.encode import SegmentEncoder
 from vidsr.media.index import VideoIndex
 from vidsr.media.moments import VideoPackets, frames_near, video_packets
+from vidsr.media.numbered import with_rate
 from vidsr.media.prepare import prepare
 from vidsr.media.probe import probe
 from vidsr.models.zoo import load_model
 from vidsr.options import EnhanceOptions
-from vidsr.pipeline.segment import SegmentStats, run_segment
+from vidsr.pipeline.segment import SegmentStats, Upscale, run_segment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +35,17 @@ class Sample:
 
 
 class Trial:
-    """The source, model, filters and encoder of a job.
+    """The source, model, filters and encoder of a job. ``rate`` is that of numbered pictures, in frames per second.
 
     Raises:
         VidsrError: whatever would stop the job before its first frame.
     """
 
-    def __init__(self, source: Path, options: EnhanceOptions) -> None:
+    def __init__(self, source: Path, options: EnhanceOptions, rate: Fraction | None = None) -> None:
         begin = time.perf_counter()
         model = load_model(options.model.model)
-        settled = prepare(probe(source, options.colour, options.source), options, model.scale)
+        info = probe(source, options.colour, options.source)
+        settled = prepare(info if rate is None else with_rate(info, rate), options, model.scale)
         self.info = settled.info
         self.notes = settled.notes
         self.settings = settled.settings
@@ -69,19 +72,27 @@ class Trial:
         enhanced = list(upscale(self.chain.source(read, segment, len(frames))))
         return frames[number], enhanced[0]
 
-    def sample(self, index: VideoIndex, start: int, stop: int) -> Sample:
-        """Enhance and encode frames ``start`` to ``stop`` (not included) as one segment, and throw it away."""
-        segment = Segment(number=0, start=start, stop=stop)
+    def frames(self, index: VideoIndex, segment: Segment) -> Iterator[Frame]:
+        """The frames of a segment as they go into the network, filters done."""
 
         def read(first: int, last: int) -> Iterator[Frame]:
             return read_frames(self.info, first, last, index)
 
+        return self.chain.source(read, segment, len(index))
+
+    def upscale(self, segment: Segment, format: PixelFormat, colour: Colour | None) -> Upscale:
+        """What enlarges those frames, steps after the network included."""
+        return self.chain.result(self.upscaler.stream(self.size, format, colour), segment)
+
+    def sample(self, index: VideoIndex, start: int, stop: int) -> Sample:
+        """Enhance and encode frames ``start`` to ``stop`` (not included) as one segment, and throw it away."""
+        segment = Segment(number=0, start=start, stop=stop)
+
         with tempfile.TemporaryDirectory(prefix="vidsr-plan-") as folder:
             path = Path(folder) / segment.file_name
             with SegmentEncoder(path, self.settings) as encoder:
-                stream = self.upscaler.stream(self.size, self.settings.format.frames, self.settings.format.colour)
-                frames = self.chain.source(read, segment, len(index))
-                stats = run_segment(frames, self.chain.result(stream, segment), encoder)
+                format, colour = self.settings.format.frames, self.settings.format.colour
+                stats = run_segment(self.frames(index, segment), self.upscale(segment, format, colour), encoder)
             begin = time.perf_counter()
             for _ in read_frames(probe(path)):
                 pass

@@ -1,0 +1,63 @@
+"""The memory of a very large picture: reads, blocks and writes a 16-bit grey TIFF, a resampler in the network's place.
+
+    python benchmarks/large_picture.py [SIDE] [SCALE]
+
+Prints size, seconds and the peak memory of the process. The network's own memory is bounded by its blocks of
+1024x256 pixels and does not depend on the picture.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from vidsr.jobs.pictures import Array, enhance_picture
+from vidsr.options import EnhanceOptions
+
+
+class Resampler:
+    """Bicubic interpolation, at the interface of a network."""
+
+    scale = 1
+
+    def picture(self, picture: Array, size: tuple[int, int] | None = None) -> Array:
+        """The grey picture at ``size``."""
+        return np.asarray(Image.fromarray(picture).resize(size or picture.shape[::-1], Image.Resampling.BICUBIC))
+
+
+def strips(side: int) -> Any:
+    """A pattern with noise, tile by tile, so that the source never is in memory as a whole."""
+    random = np.random.default_rng(0)
+    for top in range(0, side, 256):
+        for left in range(0, side, 256):
+            y, x = np.mgrid[top : top + 256, left : left + 256]
+            yield (20000 + 9000 * np.sin(x / 90) * np.cos(y / 70) + random.normal(0, 200, x.shape)).astype(np.uint16)
+
+
+def main(side: int, scale: float) -> None:
+    """Make, enhance, print."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, output = Path(folder) / "in.tif", Path(folder) / "out.tif"
+        shape = {"shape": (side, side), "dtype": np.uint16, "tile": (256, 256)}
+        tifffile.imwrite(source, strips(side), compression="zlib", maxworkers=1, **shape)
+        made = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        begin = time.perf_counter()
+        result = enhance_picture(source, output, EnhanceOptions.from_flat({"scale": scale}), Resampler())
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        seconds, megabytes = time.perf_counter() - begin, output.stat().st_size / 1e6
+        print(
+            f"{side}x{side} → {result.size[0]}x{result.size[1]}, 16-bit grey: {seconds:.0f} s, "
+            f"peak memory {peak / 1024:.0f} MiB ({made / 1024:.0f} MiB before), result {megabytes:.0f} MB"
+        )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20000, float(sys.argv[2]) if len(sys.argv) > 2 else 1)
