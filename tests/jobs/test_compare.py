@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from vidsr.errors import InputError, OptionsError
@@ -150,3 +152,32 @@ def test_the_page_is_closed_in_itself(worse: Path) -> None:
     data = re.search(r'id="data">(.*?)</script>', html, re.S)
     assert data and json.loads(data[1])["comparison"]["results"][0]["path"] == hostile
     assert not re.findall(r'(?:src|href)="?https?:|url\(|@import|fetch\(', html), "no request to anywhere"
+
+
+def test_how_a_video_was_made_is_told_if_its_record_is_of_it(worse: Path, tmp_path: Path) -> None:
+    video = tmp_path / "made.mkv"
+    video.write_bytes(worse.read_bytes())
+    record = {
+        "schema": "vidsr-provenance/1",
+        "result": {"sha256": hashlib.sha256(video.read_bytes()).hexdigest()},
+        "model": {"name": "realesr-animevideov3"},
+        "options": {"encode": {"crf": 36}},
+        "source": {"name": "clip.mp4"},
+        "software": {"vidsr": "0.1.0"},
+        "not_kept": [],
+    }
+    sidecar = tmp_path / "made.mkv.provenance.json"
+    sidecar.write_text(json.dumps(record))
+    result = compare(SAMPLE, [video], take("psnr", limit=1))
+    assert result.to_json()["results"][0]["job"]["options"]["encode"]["crf"] == 36
+    sidecar.write_text(json.dumps(record | {"result": {"sha256": "0" * 64}}))
+    assert compare(SAMPLE, [video], take("psnr", limit=1)).others[0].job is None
+
+
+def test_pictures_can_be_compared(tmp_path: Path) -> None:
+    picture = SAMPLE.with_name("bigbuckbunny-320x180.png")
+    with Image.open(picture) as image:
+        image.convert("RGB").filter(ImageFilter.GaussianBlur(1)).save(tmp_path / "soft.png")
+        pair = [np.asarray(image.convert("RGB")), np.asarray(Image.open(tmp_path / "soft.png"))]
+    found = compare(picture, [tmp_path / "soft.png"], take("psnr", "ms_ssim")).to_json()
+    assert found["psnr"] == pytest.approx(peak_signal_noise_ratio(*pair), abs=1e-3)

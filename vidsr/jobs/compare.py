@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import itertools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from vidsr.errors import InputError, OptionsError
 from vidsr.inference.device import choose_device
 from vidsr.jobs.pairing import Align, Pairs, pair_up
 from vidsr.jobs.progress import Event, Progress, silent
+from vidsr.jobs.provenance import SCHEMA, sidecar_of
 from vidsr.jobs.views import Fit, Opened, Viewer, joint_size, paired_frames, vmaf_depth
 from vidsr.media.index import index_video
 from vidsr.media.probe import probe
@@ -67,12 +69,17 @@ class Party:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One video against the reference. ``unpaired`` counts frames of (reference, other) without a partner."""
+    """One video against the reference.
+
+    ``unpaired`` counts frames of (reference, other) without a partner. ``job`` says how the video was made, where a
+    provenance record of exactly this file lies beside it.
+    """
 
     party: Party
     measured: Measured
     unpaired: tuple[int, int]
     notes: tuple[str, ...]
+    job: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Means by name, then the values of every frame."""
@@ -82,6 +89,7 @@ class Comparison:
             "unpaired_frames": {"reference": self.unpaired[0], "other": self.unpaired[1]},
             **self.measured.means(),
             "notes": list(self.notes),
+            "job": self.job,
             "per_frame": [
                 {"seconds": seconds, **dict(_row(columns, i))} for i, seconds in enumerate(self.measured.seconds)
             ],
@@ -195,9 +203,25 @@ def _one(
         measured = meter.finish()
     counts = (len(reference.index), len(other.index))
     lonely = (0, 0) if settings.limit else (counts[0] - len(pairs.pairs), counts[1] - len(pairs.pairs))
+    party = _party(other)
     return Comparison(
-        party=_party(other), measured=measured, unpaired=lonely, notes=_notes(reference, other, pairs, measured, lonely)
+        party=party,
+        measured=measured,
+        unpaired=lonely,
+        notes=_notes(reference, other, pairs, measured, lonely),
+        job=_job(party),
     )
+
+
+def _job(party: Party) -> dict[str, Any] | None:
+    """Model, options and software that made a video, from the record beside it if that is of this very file."""
+    try:
+        record = json.loads(sidecar_of(party.path).read_text(encoding="utf-8"))
+        if record["schema"] != SCHEMA or record["result"]["sha256"] != party.sha256:
+            return None
+        return {key: record[key] for key in ("model", "options", "source", "software", "not_kept")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no record, or none that says anything of this file
 
 
 def _notes(

@@ -74,9 +74,9 @@ def _maps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """(SSIM, contrast-structure part) at every place where the window fits, ``[N, C, H-10, W-10]``."""
     if min(a.shape[-2:]) < WINDOW:
         raise ValueError(f"SSIM needs sides of at least {WINDOW} px, got {a.shape[-1]}x{a.shape[-2]}")
-    mean_a, mean_b = _blur(a), _blur(b)
-    var_a, var_b = _blur(a * a) - mean_a**2, _blur(b * b) - mean_b**2
-    contrast = (2 * (_blur(a * b) - mean_a * mean_b) + _C2) / (var_a + var_b + _C2)
+    mean_a, mean_b, of_aa, of_bb, of_ab = _blur(torch.cat((a, b, a * a, b * b, a * b), 1)).chunk(5, 1)
+    var_a, var_b = of_aa - mean_a**2, of_bb - mean_b**2
+    contrast = (2 * (of_ab - mean_a * mean_b) + _C2) / (var_a + var_b + _C2)
     return (2 * mean_a * mean_b + _C1) / (mean_a**2 + mean_b**2 + _C1) * contrast, contrast
 
 
@@ -85,7 +85,9 @@ def _blur(picture: Tensor) -> Tensor:
     offsets = torch.arange(WINDOW, dtype=picture.dtype, device=picture.device) - WINDOW // 2
     kernel = torch.exp(-(offsets**2) / (2 * SIGMA**2))
     kernel = kernel / kernel.sum()
-    n, c, h, w = picture.shape
-    flat = picture.reshape(n * c, 1, h, w)
-    flat = F.conv2d(F.conv2d(flat, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
-    return flat.reshape(n, c, *flat.shape[-2:])
+    channels = picture.shape[1]
+    # Channels last: depthwise convolutions are ten times as fast that way on a CPU.
+    rows = kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1).contiguous()
+    columns = kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1).contiguous()
+    picture = picture.contiguous(memory_format=torch.channels_last)
+    return F.conv2d(F.conv2d(picture, rows, groups=channels), columns, groups=channels)
