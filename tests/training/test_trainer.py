@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidsr.errors import DiskFullError, TrainingError
+from vidsr.errors import DiskFullError, ModelError, TrainingError
 from vidsr.models import saving
 from vidsr.training import checkpoints
 from vidsr.training.guards import Guards
@@ -288,6 +288,17 @@ def test_start_from_takes_fitting_weights_only(small_options: Options, tmp_path:
     assert all(torch.equal(v, found[k]) for k, v in again.generator.state_dict().items())
     with pytest.raises(TrainingError, match="asks for"):
         Trainer(small_options(generator={"start_from": str(tmp_path / "m.safetensors"), "num_grow_ch": 8}))
+
+
+def test_missing_vgg_weights_show_before_the_first_stage(small_options: Options, tmp_path: Path) -> None:
+    gan = {"steps": 5, "perceptual_weight": 1.0, "vgg": "vgg19"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VIDSR_WEIGHTS", str(tmp_path))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        with pytest.raises(ModelError, match="vidsr models fetch vgg19"):
+            Trainer(small_options(gan=gan))
+    with pytest.raises(ModelError, match="no such weights file"):
+        Trainer(small_options(gan={**gan, "vgg": str(tmp_path / "none.pth")}))
 
 
 @pytest.mark.parametrize("scale", [1, 2, 8])

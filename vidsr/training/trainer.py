@@ -76,6 +76,9 @@ class Trainer:
         self.stop = StopRequest()
         self.scores: dict[str, float] = {}
         self.best: dict[str, tuple[float, str]] = {}
+        # Read now, so that a missing file shows before the first stage and not after it.
+        wanted = o.gan.steps and o.gan.perceptual_weight
+        self.perceptual = Perceptual(resolve(o.gan.vgg), o.gan.layers).to(self.device) if wanted else None
         self.stage, self.step = "psnr" if o.psnr.steps else "gan", 0
         self._arm(self.stage)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -120,10 +123,6 @@ class Trainer:
             self.judge = self._wrapped(self.discriminator)
             self.optimisers["discriminator"] = self._adam(self.discriminator)
             self.adversarial = ADVERSARIAL[o.gan.loss]()
-            self.perceptual = None
-            if o.gan.perceptual_weight:
-                perceptual = Perceptual(resolve(o.gan.vgg), o.gan.layers)
-                self.perceptual = placed(perceptual, self.device, self.format)
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
         return torch.optim.Adam(network.parameters(), lr=self.settings.learning_rate, betas=self.settings.betas)
