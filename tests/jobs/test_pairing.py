@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidsr.jobs.pairing import pair_up
@@ -49,6 +49,7 @@ def test_nothing_in_common() -> None:
     assert pair_up([], every(3, Fraction(1))).pairs == ()
 
 
+@settings(deadline=None)
 @given(times, times)
 def test_always_rising_near_and_whole_where_equal(a: list[Fraction], b: list[Fraction]) -> None:
     assert pair_up(a, a).pairs == tuple((i, i) for i in range(len(a)))
