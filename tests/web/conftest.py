@@ -67,7 +67,7 @@ def chromium() -> Iterator[Any]:
         pytest.skip("no chromium on this machine (scripts/install.sh installs it where it can)")
     with sync_api.sync_playwright() as playwright:
         # No sandbox: it needs rights that containers seldom have; the only page opened is our own.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield browser
         browser.close()
 

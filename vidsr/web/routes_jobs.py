@@ -160,8 +160,8 @@ def thumbnail(request: Request, run_id: Id) -> Response:
     """The newest keyframe of the segments at work."""
     from vidsr.media.thumbnail import last_frame_jpeg
 
-    told = _told(_get(request, run_id))
-    folder = job_folder(FilePath(told["output"])) / SEGMENTS_NAME if told["output"] else None
+    output = runs_of(request).told(_get(request, run_id)).output
+    folder = job_folder(FilePath(output)) / SEGMENTS_NAME if output else None
     ready = list(folder.rglob("*.nut*")) if folder is not None and folder.is_dir() else []
     for segment in sorted(ready, key=_modified, reverse=True)[:3]:
         picture = last_frame_jpeg(segment)
@@ -205,43 +205,12 @@ def _preview(run: Run) -> Preview:
     )
 
 
-def _told(run: Run) -> dict[str, Any]:
-    """The events of a run, boiled down to where it stands."""
-    told: dict[str, Any] = {
-        "frames": 0, "total_frames": 0, "segments_done": 0, "fps": None, "seconds_left": None,
-        "stage": "", "notes": [], "output": run.order.get("output"),
-    }  # fmt: skip
-    after = 0
-    while True:
-        found, following = run.events(after)
-        for event in found:
-            _take(told, event)
-        if following == after:
-            return told
-        after = following
-
-
-def _take(told: dict[str, Any], event: dict[str, Any]) -> None:
-    kind, text = event.get("event"), event.get("text", "")
-    if kind in ("note", "warning") and text not in told["notes"]:
-        told["notes"] = [*told["notes"], text][-50:]
-    elif kind == "job" and text:
-        told["output"] = text
-    elif kind == "stage":
-        told["stage"] = text
-    elif kind == "segment":
-        told["segments_done"] += 1
-    elif kind == "frame":
-        told["stage"] = "frames"
-        told |= {k: event.get(k) for k in ("frames", "total_frames", "fps", "seconds_left")}
-
-
 def _job(run: Run, request: Request) -> Job:
     roots = settings_of(request).roots
-    told, order, state = _told(run), run.order, run.state()
+    told, order, state = runs_of(request).told(run), run.order, run.state()
     outcome = (run.outcome or {}) if state not in ("queued", "running") else {}
     running = state == "running"
-    output = (outcome.get("result") or {}).get("output") or told["output"]
+    output = (outcome.get("result") or {}).get("output") or told.output
     return Job(
         id=run.id,
         state=state,
@@ -249,13 +218,13 @@ def _job(run: Run, request: Request) -> Job:
         source=shown(FilePath(order["source"]), roots),
         output=None if output is None else shown(FilePath(output), roots),
         created=order["created"],
-        frames=told["frames"],
-        total_frames=told["total_frames"],
-        segments_done=told["segments_done"],
-        fps=told["fps"] if running else None,
-        seconds_left=told["seconds_left"] if running else None,
-        stage=told["stage"] if running else "",
-        notes=told["notes"],
+        frames=told.frames,
+        total_frames=told.total_frames,
+        segments_done=told.segments_done,
+        fps=told.fps if running else None,
+        seconds_left=told.seconds_left if running else None,
+        stage=told.stage if running else "",
+        notes=told.notes,
         error=outcome.get("error") if state in ("failed", "paused") else None,
         result=outcome.get("result"),
         has_result=_result_file(run, request) is not None,

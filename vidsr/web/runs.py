@@ -27,7 +27,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,8 @@ from vidsr.jobs.files import write_atomically
 State = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 _ID = re.compile(r"[0-9]{8}-[0-9a-f]{12}")
 _TICK_SECONDS = 0.25
+_MOST_NOTES = 50
+_KEPT_PREVIEWS = 20
 #: A worker that takes longer than this to take its lock is not coming.
 _START_SECONDS = 120.0
 
@@ -113,6 +115,37 @@ class Run:
         return "running" if time.time() - started.stat().st_mtime < 3 else "paused"
 
 
+@dataclass(slots=True)
+class Told:
+    """What the events of a run come to, and up to which byte of its file they were read."""
+
+    output: str | None = None
+    frames: int = 0
+    total_frames: int = 0
+    segments_done: int = 0
+    fps: float | None = None
+    seconds_left: float | None = None
+    stage: str = ""
+    notes: list[str] = field(default_factory=list)
+    read_bytes: int = 0
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Add one event."""
+        kind, text = event.get("event"), str(event.get("text", ""))
+        if kind in ("note", "warning") and text not in self.notes:
+            self.notes = [*self.notes, text][-_MOST_NOTES:]
+        elif kind == "job" and text:
+            self.output = text
+        elif kind == "stage":
+            self.stage = text
+        elif kind == "segment":
+            self.segments_done += 1
+        elif kind == "frame":
+            self.stage = "frames"
+            self.frames, self.total_frames = event.get("frames", 0), event.get("total_frames", 0)
+            self.fps, self.seconds_left = event.get("fps"), event.get("seconds_left")
+
+
 class Runs:
     """All runs, and a thread that starts queued ones, ``parallel`` at a time, in the order they came."""
 
@@ -121,6 +154,8 @@ class Runs:
         self._parallel = parallel
         self._children: list[subprocess.Popen[bytes]] = []
         self._end = threading.Event()
+        self._telling = threading.Lock()
+        self._told: dict[str, Told] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._thread = threading.Thread(target=self._serve, daemon=True, name="vidsr-runs")
         self._thread.start()
@@ -149,8 +184,29 @@ class Runs:
             raise InputError("there is no such job")
         return Run(folder)
 
+    def told(self, run: Run) -> Told:
+        """What a run's events come to; only what was added since the last time is read."""
+        with self._telling:
+            told = self._told.setdefault(run.id, Told(output=run.order.get("output")))
+            with contextlib.suppress(OSError), (run.folder / "events.jsonl").open("rb") as file:
+                file.seek(told.read_bytes)
+                whole, end, _ = file.read().rpartition(b"\n")
+                told.read_bytes += len(whole) + len(end)
+                for line in whole.splitlines():
+                    event = _parsed(line.decode("utf-8", "replace"))
+                    if event is not None:
+                        told.take(event)
+            return replace(told)
+
+    def _forget_old_previews(self) -> None:
+        for old in self.all("preview")[_KEPT_PREVIEWS:]:
+            if old.state() not in ("queued", "running"):
+                shutil.rmtree(old.folder, ignore_errors=True)
+
     def submit(self, order: Order) -> Run:
         """Put an order into the queue."""
+        if order.kind == "preview":
+            self._forget_old_previews()
         name = time.strftime("%Y%m%d") + "-" + secrets.token_hex(6)
         folder = self._folder / name
         folder.mkdir(mode=0o700)
@@ -206,6 +262,8 @@ class Runs:
         if run.state() == "running":
             raise JobError("this job is running: pause or cancel it first")
         shutil.rmtree(run.folder)
+        with self._telling:
+            self._told.pop(run.id, None)
 
     def _stop(self, run: Run, wish: str) -> None:
         pid = run.worker()
