@@ -294,7 +294,8 @@ PICTURE = (
         "-x265-params", "log-level=error", "-vf", _HLG)),
     Hazard(name="gif", what="GIF, a palette", make=made("p.gif", *picture(rate="10"))),
     Hazard(name="palette-mov", what="8-bit palette in MOV", make=made(
-        "pal.mov", *T, "-c:v", "qtrle", "-pix_fmt", "rgb24")),
+        "pal.mov", *T, "-c:v", "png", "-pix_fmt", "pal8")),
+    Hazard(name="rle", what="QuickTime Animation", make=made("rle.mov", *T, "-c:v", "qtrle", "-pix_fmt", "rgb24")),
     Hazard(name="rgb-png", what="PNG pictures in MOV", make=made("png.mov", *T, "-c:v", "png", "-pix_fmt", "rgb24")),
     Hazard(name="uyvy", what="raw packed 4:2:2", make=made(
         "u.nut", *T, "-c:v", "rawvideo", "-pix_fmt", "uyvy422")),

@@ -24,7 +24,7 @@ from vidsr.media.index import VideoIndex
 from vidsr.media.matroska import SPARE, display_size, set_display_size
 from vidsr.media.others import NO_OFFSET, Others
 from vidsr.media.source import SourceInfo
-from vidsr.media.streams import StreamPlan, notes_of, plan_streams
+from vidsr.media.streams import notes_of, plan_streams
 from vidsr.media.tags import content_tags, timecode_of
 from vidsr.media.timing import PacketTime, retime
 from vidsr.options import EnhanceOptions
@@ -221,8 +221,3 @@ def _video_packets(
 def _close_quietly(target: av.container.OutputContainer) -> None:
     with contextlib.suppress(libav.AvError, OSError, ValueError):
         target.close()
-
-
-def stream_plans(info: SourceInfo, output: Path, codec: str, options: EnhanceOptions) -> tuple[StreamPlan, ...]:
-    """What will become of every other stream in ``output``; see :func:`~vidsr.media.streams.plan_streams`."""
-    return plan_streams(info, container_of(output, codec), options.streams)

@@ -31,7 +31,6 @@ class CodecEntry:
     params: tuple[tuple[str, str], ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     even: bool = False
-    lossless: bool = False
     hardware: bool = False
     family: str = ""
 
@@ -101,7 +100,6 @@ CODECS: dict[str, CodecEntry] = {
             *_depths("gbrap", 8, 10, 12, 14, 16),
         ),
         options=(("level", "3"), ("slicecrc", "1"), ("g", "1")),
-        lossless=True,
     ),
     "prores": CodecEntry(
         name="prores",
@@ -222,20 +220,8 @@ def encode_formats(video: VideoInfo, options: EncodeOptions) -> EncoderFormat:
     """
     codec = entry(options.codec)
     source = video.format
-    build = _build_formats(codec.encoder)
-    names = [name for name in codec.formats if _PACKED.get((codec.name, name), name) in build]
-    available = [f for name in names if (f := PixelFormat.parse(name)) is not None]
-    if not available:
-        raise EncodeError(f"{codec.encoder}, the encoder for {options.codec}, is not in this build of PyAV")
-    wanted = source.depth if options.bit_depth is None else options.bit_depth
-    if options.bit_depth is None and video.is_hdr:
-        wanted = max(10, wanted)
-    if options.bit_depth is not None and not any(f.depth == wanted for f in available):
-        depths = sorted({f.depth for f in available})
-        raise EncodeError(
-            f"--bit-depth {wanted}: {options.codec} here has {', '.join(map(str, depths))} bits; "
-            "choose one of these or another --codec"
-        )
+    available = _available(codec)
+    wanted = _wanted_depth(video, options, available)
     notes: list[str] = []
     best = min(available, key=lambda f: _unfitness(f, source, wanted))
     if best.depth < source.depth and options.bit_depth is None:
@@ -263,6 +249,29 @@ def encode_formats(video: VideoInfo, options: EncodeOptions) -> EncoderFormat:
         tags=tags,
         notes=tuple(notes),
     )
+
+
+def _available(codec: CodecEntry) -> list[PixelFormat]:
+    """The planar formats that this build's encoder can be fed with."""
+    build = _build_formats(codec.encoder)
+    names = [name for name in codec.formats if _PACKED.get((codec.name, name), name) in build]
+    available = [f for name in names if (f := PixelFormat.parse(name)) is not None]
+    if not available:
+        raise EncodeError(f"{codec.encoder}, the encoder for {codec.name}, is not in this build of PyAV")
+    return available
+
+
+def _wanted_depth(video: VideoInfo, options: EncodeOptions, available: list[PixelFormat]) -> int:
+    """The depth asked for; else the source's, and for HDR at least 10 bits."""
+    if options.bit_depth is None:
+        return max(10, video.format.depth) if video.is_hdr else video.format.depth
+    depths = sorted({f.depth for f in available})
+    if options.bit_depth not in depths:
+        raise EncodeError(
+            f"--bit-depth {options.bit_depth}: {options.codec} here has {', '.join(map(str, depths))} bits; "
+            "choose one of these or another --codec"
+        )
+    return options.bit_depth
 
 
 def keeps_location(codec: str, location: str | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -71,6 +71,30 @@ def digest(frame: Any) -> int:
     return crc
 
 
+@dataclass(slots=True)
+class _Scan:
+    """What decoding the whole stream once told, frame by frame."""
+
+    raw: list[int | None] = field(default_factory=list)
+    digests: list[int] = field(default_factory=list)
+    durations: list[int] = field(default_factory=list)
+    keyframes: list[int] = field(default_factory=list)
+    sizes: list[tuple[int, int, int]] = field(default_factory=list)
+    interlaced: int = 0
+    damage: Damage = field(default_factory=Damage)
+
+    def add(self, frame: Any, stamp: int | None) -> None:
+        number = len(self.raw)
+        if not self.sizes or self.sizes[-1][1:] != (frame.width, frame.height):
+            self.sizes.append((number, frame.width, frame.height))
+        if frame.key_frame:
+            self.keyframes.append(number)
+        self.interlaced += bool(frame.interlaced_frame)
+        self.raw.append(stamp)
+        self.durations.append(frame.duration or 0)
+        self.digests.append(digest(frame))
+
+
 def index_video(info: SourceInfo, on_frame: Callable[[int], None] | None = None) -> VideoIndex:
     """Decode the whole video stream once and list its frames. ``on_frame`` is called with the count so far.
 
@@ -78,33 +102,42 @@ def index_video(info: SourceInfo, on_frame: Callable[[int], None] | None = None)
         InputError: no frame can be decoded.
         DecodeError: the source is damaged beyond use.
     """
-    raw: list[int | None] = []
-    digests: list[int] = []
-    sizes: list[tuple[int, int, int]] = []
-    keyframes: list[int] = []
-    durations: list[int] = []
-    interlaced = 0
     by_dts = info.container == "avi"
+    scan = _Scan()
     with VideoReader(info) as reader:
         for frame in reader.frames():
-            if not sizes or sizes[-1][1:] != (frame.width, frame.height):
-                sizes.append((len(raw), frame.width, frame.height))
-            if frame.key_frame:
-                keyframes.append(len(raw))
-            interlaced += bool(frame.interlaced_frame)
-            raw.append(frame.dts if by_dts else frame.pts)
-            durations.append(frame.duration or 0)
-            digests.append(digest(frame))
+            scan.add(frame, frame.dts if by_dts else frame.pts)
             if on_frame is not None:
-                on_frame(len(raw))
-        damage, first_dts = reader.damage, reader.first_dts
-    if not raw:
+                on_frame(len(scan.raw))
+        scan.damage = reader.damage
+        first_dts = reader.first_dts
+    if not scan.raw:
         raise InputError(f"{info.path}: none of its frames can be decoded")
-    if by_dts:
-        raw = _count_dts(raw, first_dts or 0)
-    pts, shifts, notes = repair(raw, info.video, durations)
-    rebuilt = bool(notes)
-    notes += _damage_notes(damage, len(raw), info.video)
+    raw = _count_dts(scan.raw, first_dts or 0) if by_dts else scan.raw
+    pts, shifts, notes = repair(raw, info.video, scan.durations)
+    steps = [b - a for a, b in pairwise(pts)]
+    damage = scan.damage
+    damaged = bool(damage.bad_packets or damage.corrupt_frames or damage.read_errors)
+    return VideoIndex(
+        pts=tuple(pts),
+        durations=(*steps, _last_duration(scan.durations[-1], steps, info.video.step)),
+        time_base=info.video.time_base,
+        digests=tuple(scan.digests),
+        sizes=tuple(scan.sizes),
+        shifts=tuple(shifts),
+        linear=bool(notes) or damaged or by_dts,
+        damaged=damaged,
+        cut_off=_is_cut_off(len(pts), info.video),
+        variable=is_variable(steps, info.video.time_base),
+        interlaced_frames=scan.interlaced,
+        keyframes=tuple(scan.keyframes),
+        notes=(*notes, *_damage_notes(damage, len(pts), info.video), *_scan_notes(scan, pts, info.video)),
+    )
+
+
+def _scan_notes(scan: _Scan, pts: list[int], video: VideoInfo) -> list[str]:
+    notes = []
+    sizes = scan.sizes
     if len(sizes) > 1:
         notes.append(
             f"the picture size changes {len(sizes) - 1} times, first from {sizes[0][1]}x{sizes[0][2]} to "
@@ -112,27 +145,10 @@ def index_video(info: SourceInfo, on_frame: Callable[[int], None] | None = None)
         )
     if pts[0] < 0:
         notes.append(
-            f"timestamps begin at {float(pts[0] * info.video.time_base):.3f} s: containers that cannot begin before 0 "
+            f"timestamps begin at {float(pts[0] * video.time_base):.3f} s: containers that cannot begin before 0 "
             "move all streams up by as much"
         )
-    steps = [b - a for a, b in pairwise(pts)]
-    last = _last_duration(durations[-1], steps, info.video.step)
-    damaged = bool(damage.bad_packets or damage.corrupt_frames or damage.read_errors)
-    return VideoIndex(
-        pts=tuple(pts),
-        durations=(*steps, last),
-        time_base=info.video.time_base,
-        digests=tuple(digests),
-        sizes=tuple(sizes),
-        shifts=tuple(shifts),
-        linear=rebuilt or damaged or by_dts,
-        damaged=damaged,
-        cut_off=_is_cut_off(len(raw), info.video),
-        variable=is_variable(steps, info.video.time_base),
-        interlaced_frames=interlaced,
-        keyframes=tuple(keyframes),
-        notes=tuple(notes),
-    )
+    return notes
 
 
 def _count_dts(raw: list[int | None], first: int) -> list[int | None]:

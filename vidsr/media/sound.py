@@ -16,7 +16,6 @@ from vidsr.media.source import SourceInfo, StreamInfo
 
 #: codec → (sample format for 16-bit sources, for all others: 24 bits in 32)
 _FORMATS = {"flac": ("s16", "s32"), "alac": ("s16p", "s32p")}
-LOSSLESS = tuple(_FORMATS)
 
 
 class SoundConverter:

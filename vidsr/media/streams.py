@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from vidsr.errors import OptionsError, OutputError
 from vidsr.media import libav
-from vidsr.media.container import CONTAINERS, ContainerEntry, first_packets, holds
+from vidsr.media.container import ContainerEntry, first_packets, holds
 from vidsr.media.source import ATTACHED_PIC, SourceInfo, StreamInfo
 from vidsr.options import StreamOptions
 
@@ -127,8 +127,3 @@ def _plan_data(info: StreamInfo) -> StreamPlan:
 def notes_of(plans: tuple[StreamPlan, ...]) -> Iterator[str]:
     """What the user should know of the plan."""
     return (plan.note for plan in plans if plan.note)
-
-
-def entry_named(name: str) -> ContainerEntry:
-    """The container with this name."""
-    return next(entry for entry in CONTAINERS.values() if entry.name == name)
