@@ -37,5 +37,11 @@ def test_faults_name_their_flag(field: str, value: object) -> None:
 
 
 def test_filters_act_in_their_own_order() -> None:
-    assert RestoreOptions(restore="denoise, crop,deinterlace").named() == ("deinterlace", "crop", "denoise")
-    assert set(FILTERS) >= {name for m in MATERIALS.values() for name in RestoreOptions(restore=m["restore"]).named()}
+    assert RestoreOptions(restore="denoise, crop,deinterlace").named() == (
+        ("deinterlace", ""),
+        ("crop", ""),
+        ("denoise", ""),
+    )
+    assert set(FILTERS) >= {
+        name for m in MATERIALS.values() for name, _ in RestoreOptions(restore=m["restore"]).named()
+    }

@@ -53,19 +53,23 @@ class RestoreOptions(Checked):
         """As :meth:`Checked.faults`, and that the filters have known names and fidelity is auto or a share."""
         yield from Checked.faults(self)
         if self.restore not in ("auto", "off"):
-            unknown = [name for name in self.named() if name not in FILTERS]
+            unknown = [name for name, _ in self.named() if name not in FILTERS]
             if unknown or not self.named():
                 yield f"--restore {self.restore}: give auto, off, or a list of {', '.join(FILTERS)}"
         if self.fidelity != "auto" and self.fidelity_share() is None:
             yield f"--fidelity {self.fidelity}: give auto or a number between 0 and 1"
 
-    def named(self) -> tuple[str, ...]:
-        """The filters that ``restore`` lists, in the order in which they act; empty for "auto" and "off"."""
+    def named(self) -> tuple[tuple[str, str], ...]:
+        """(filter, parameter) for what ``restore`` lists, in the order in which they act; "" is no parameter.
+
+        Empty for "auto" and "off". Unknown names come last.
+        """
         if self.restore in ("auto", "off"):
             return ()
-        names = [part.strip() for part in self.restore.split(",") if part.strip()]
-        known = [name for name in FILTERS if name in names]
-        return (*known, *(name for name in names if name not in FILTERS))
+        listed = [part.strip().partition("=") for part in self.restore.split(",") if part.strip()]
+        given = {name.strip(): parameter.strip() for name, _, parameter in listed}
+        order = [name for name in FILTERS if name in given] + [name for name in given if name not in FILTERS]
+        return tuple((name, given[name]) for name in order)
 
     def fidelity_share(self) -> float | None:
         """``fidelity`` as a number 0 to 1; None for "auto" or what is no such number."""

@@ -1,0 +1,70 @@
+"""What a filter ahead of the network is, and the window over neighbouring frames that most of them need.
+
+A filter takes frames and gives as many, each with its own number and time. ``lookaround`` says how many frames before
+and after one it needs to see: a segment is decoded with so many more at each end, and what those give is thrown away,
+so that it does not matter where a recording was cut into segments.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vidsr.frames import Frame, Plane
+
+
+class Filter(Protocol):
+    """One filter ahead of the network."""
+
+    name: str
+    lookaround: tuple[int, int]
+
+    def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """As many frames as come in, in their order."""
+        ...
+
+
+#: From a window of frames and the place of the one to make in it, the new frame.
+Make = Callable[[Sequence[Frame], int], Frame]
+
+
+def windowed(frames: Iterator[Frame], before: int, after: int, make: Make) -> Iterator[Frame]:
+    """Call ``make`` for each frame with up to ``before`` and ``after`` neighbours; fewer at the ends."""
+    window: deque[Frame] = deque()
+    at = 0  # place in the window of the next frame to make
+    for frame in frames:
+        window.append(frame)
+        if len(window) - at > after:
+            yield make(window, at)
+            at += 1
+            if at > before:
+                window.popleft()
+                at -= 1
+    while at < len(window):
+        yield make(window, at)
+        at += 1
+        if at > before:
+            window.popleft()
+            at -= 1
+
+
+def with_planes(frame: Frame, planes: Sequence[Plane]) -> Frame:
+    """``frame`` with other planes, all else as it was."""
+    return replace(frame, planes=tuple(planes))
+
+
+def quantised(values: npt.NDArray[Any], frame: Frame) -> Plane:
+    """Float code values as a plane of ``frame``'s sample type, rounded and limited."""
+    limit = frame.format.max_code
+    codes: Plane = np.clip(np.rint(values), 0, limit).astype(frame.format.dtype)
+    return codes
+
+
+def scale8(frame: Frame) -> float:
+    """How many of the frame's code values make one 8-bit code value."""
+    return frame.format.max_code / 255

@@ -1,0 +1,237 @@
+"""Filters that change how many frames there are, or when: inverse telecine, one frame a field, repeated frames.
+
+What each new frame is made of, and when it is shown, is decided once, in a pass over the whole source, and kept as a
+table. Making frames from the table needs only the source frames that it names and their neighbours; so segments, and
+a job that is resumed, come out the same wherever they begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import chain, pairwise
+from typing import Any
+
+import numpy as np
+
+from vidsr.filters import scan
+from vidsr.filters.base import with_planes
+from vidsr.filters.deinterlace import bob
+from vidsr.frames import Frame
+
+ReadFrames = Callable[[int, int], Iterator[Frame]]
+
+#: Kinds of table entries: two fields woven, or the first or second field of a frame with the lines between made.
+WEAVE, FIRST, SECOND = 0, 1, 2
+_CYCLE = 5
+_STILL = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One new frame: the source frames of its top and bottom field, its kind, and its place in time."""
+
+    top: int
+    bottom: int
+    kind: int
+    pts: int
+    duration: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The table. ``order`` is the field order; ``sources`` the number of source frames."""
+
+    entries: tuple[Entry, ...]
+    order: str
+    time_base: Fraction
+    sources: int
+
+    def read(self, source: ReadFrames, first: int, stop: int) -> Iterator[Frame]:
+        """New frames ``first`` to ``stop`` (not included). ``source(a, b)`` reads a range of source frames."""
+        wanted = self.entries[first:stop]
+        if not wanted:
+            return
+        low = max(0, min(min(e.top, e.bottom) for e in wanted) - 1)
+        high = min(self.sources, max(max(e.top, e.bottom) for e in wanted) + 2)
+        held: dict[int, Frame] = {}
+        stream = source(low, high)
+        try:
+            for number, entry in enumerate(wanted, first):
+                last = min(high - 1, max(entry.top, entry.bottom) + 1)
+                while last not in held:
+                    frame = next(stream)
+                    held[frame.index] = frame
+                yield self._place(self._make(entry, held), entry, number)
+                for old in [n for n in held if n < min(entry.top, entry.bottom) - 2]:
+                    del held[old]
+        finally:
+            close = getattr(stream, "close", None)
+            if close is not None:
+                close()
+
+    def _make(self, entry: Entry, held: dict[int, Frame]) -> Frame:
+        top = held[entry.top]
+        if entry.kind == WEAVE:
+            return top if entry.top == entry.bottom else woven(top, held[entry.bottom])
+        before, after = held.get(entry.top - 1, top), held.get(entry.top + 1, top)
+        return bob(before, top, after, first=entry.kind == FIRST, order=self.order)
+
+    def _place(self, frame: Frame, entry: Entry, number: int) -> Frame:
+        return replace(frame, index=number, pts=entry.pts, duration=entry.duration, time_base=self.time_base)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        rows = [[e.top, e.bottom, e.kind, e.pts, e.duration] for e in self.entries]
+        return {"order": self.order, "time_base": str(self.time_base), "sources": self.sources, "entries": rows}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Timeline:
+        """The inverse of :meth:`to_json`."""
+        entries = tuple(Entry(*row) for row in data["entries"])
+        return cls(entries, data["order"], Fraction(data["time_base"]), data["sources"])
+
+
+def woven(top: Frame, bottom: Frame) -> Frame:
+    """The even lines of one frame with the odd lines of another."""
+    planes = []
+    for even, odd in zip(top.planes, bottom.planes, strict=True):
+        plane = np.array(even)
+        plane[1::2] = odd[1::2]
+        planes.append(plane)
+    return with_planes(top, planes)
+
+
+def fineness(mode: str, step: int) -> int:
+    """How many times finer the time base must be so that the new times of ``mode`` are whole numbers."""
+    parts = {"double": 2, "ivtc": 4, "dedupe": 4}[mode]
+    return 1 if step % parts == 0 else parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """When the source frames are shown, in a time base that is already fine enough."""
+
+    pts: Sequence[int]
+    durations: Sequence[int]
+    time_base: Fraction
+
+
+def doubled(times: Times, order: str) -> Timeline:
+    """One new frame for each field, the second half-way to the next frame."""
+    entries = []
+    for n, (pts, duration) in enumerate(zip(times.pts, times.durations, strict=True)):
+        half = duration // 2
+        entries.append(Entry(n, n, FIRST, pts, half))
+        entries.append(Entry(n, n, SECOND, pts + half, duration - half))
+    return Timeline(tuple(entries), order, times.time_base, len(times.pts))
+
+
+def matched(frames: Iterator[Frame], times: Times, order: str) -> Timeline:
+    """Inverse telecine: the fields of one film frame woven together again, and the spare one of five left out.
+
+    Frames that no pair of fields fits (true video in between) are deinterlaced and keep their own time.
+    """
+    return _build(_matches(frames, order), times, order)
+
+
+def without_repeats(frames: Iterator[Frame], times: Times) -> Timeline:
+    """Repeated frames left out; where one in five was one, the other four share the time evenly."""
+
+    def own() -> Iterator[tuple[int, int, int, scan.Luma]]:
+        for n, frame in enumerate(frames):
+            yield n, n, WEAVE, scan.prepare(frame.planes[0], frame.format.max_code)
+
+    return _build(own(), times, "tff")
+
+
+def _matches(frames: Iterator[Frame], order: str) -> Iterator[tuple[int, int, int, scan.Luma]]:
+    """(top, bottom, kind, picture) for each source frame: the pair of fields that combs least."""
+    before: scan.Luma | None = None
+    pictures = (scan.prepare(f.planes[0], f.format.max_code) for f in frames)
+    following: Iterator[tuple[scan.Luma, scan.Luma | None]] = pairwise(chain(pictures, [None]))  # type: ignore[arg-type]
+    for n, (now, after) in enumerate(following):
+        choices = [(n, n)]
+        if before is not None:
+            choices.append((n, n - 1) if order == "tff" else (n - 1, n))
+        if after is not None:
+            choices.append((n + 1, n) if order == "tff" else (n, n + 1))
+        around = {n - 1: before, n: now, n + 1: after}
+        combs = [_comb(around, choice) for choice in choices]
+        # The frame's own fields, unless another pair is clearly better.
+        best = min(range(len(choices)), key=lambda k: combs[k] + (0.0 if k == 0 else 0.01 + 0.3 * combs[0]))
+        top, bottom = choices[best]
+        own_detail = scan.comb(now[:, 0::2].T, now[:, 1::2].T)
+        if combs[best] > 1.8 * own_detail + 0.15:
+            yield n, n, FIRST, now
+        else:
+            picture = now if top == bottom else _interleave(around, top, bottom)
+            yield top, bottom, WEAVE, picture
+        before = now
+
+
+def _comb(around: dict[int, scan.Luma | None], choice: tuple[int, int]) -> float:
+    top, bottom = around[choice[0]], around[choice[1]]
+    assert top is not None and bottom is not None
+    return scan.comb(top[0::2], bottom[1::2])
+
+
+def _interleave(around: dict[int, scan.Luma | None], top: int, bottom: int) -> scan.Luma:
+    even, odd = around[top], around[bottom]
+    assert even is not None and odd is not None
+    picture = even.copy()
+    picture[1::2] = odd[1::2]
+    return picture
+
+
+def _build(matches: Iterator[tuple[int, int, int, scan.Luma]], times: Times, order: str) -> Timeline:
+    entries: list[Entry] = []
+    block: list[tuple[int, int, int]] = []
+    changes: list[float] = []
+    last: scan.Luma | None = None
+    spare = _CYCLE - 1
+    count = 0
+    for top, bottom, kind, picture in matches:
+        changes.append(1e9 if last is None else float(np.maximum(np.abs(picture - last) - 3, 0).mean()))
+        last = picture
+        block.append((top, bottom, kind))
+        count += 1
+        if len(block) == _CYCLE:
+            spare = _spare(changes, spare)
+            entries += _timed(block, spare, count - _CYCLE, times)
+            block, changes = [], []
+    if block:
+        left = _spare(changes, spare if spare < len(block) else -1) if len(block) > 2 else -1
+        entries += _timed(block, left, count - len(block), times)
+    return Timeline(tuple(entries), order, times.time_base, count)
+
+
+def _spare(changes: Sequence[float], before: int) -> int:
+    """Which frame of a block only repeats the one before it; -1 if none does.
+
+    Where nothing moves any would do: it is the one that was spare in the block before.
+    """
+    ranked = sorted(changes)
+    if ranked[-1] < _STILL or (ranked[-1] >= 1e9 and ranked[-2] < _STILL):
+        return before
+    others = float(np.median([c for c in ranked[1:] if c < 1e9] or [0.0]))
+    if ranked[0] < 0.2 * others:
+        return list(changes).index(ranked[0])
+    return -1
+
+
+def _timed(block: Sequence[tuple[int, int, int]], spare: int, first: int, times: Times) -> list[Entry]:
+    """The frames of a block that stay, with their times: the whole block's time shared evenly if one goes."""
+    numbers = range(first, first + len(block))
+    if spare < 0:
+        return [Entry(*block[n - first], times.pts[n], times.durations[n]) for n in numbers]
+    kept = [entry for n, entry in enumerate(block) if n != spare]
+    begin = times.pts[first]
+    if len(block) == _CYCLE:
+        end = times.pts[numbers[-1]] + times.durations[numbers[-1]]
+        edges = [begin + (end - begin) * k // len(kept) for k in range(len(kept) + 1)]
+    else:
+        step = times.durations[first] * _CYCLE // (_CYCLE - 1)
+        edges = [begin + step * k for k in range(len(kept) + 1)]
+    return [Entry(*entry, low, high - low) for entry, (low, high) in zip(kept, pairwise(edges), strict=True)]

@@ -1,0 +1,210 @@
+"""How ``--restore`` becomes work: what is left to choose is chosen, the shape and the times of the frames are settled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from vidsr.errors import InputError, JobError, VidsrError
+from vidsr.filters.inspection import Inspection, Inspector
+from vidsr.filters.timeline import Timeline, Times, doubled, fineness, matched, without_repeats
+from vidsr.frames import Frame
+from vidsr.jobs.files import write_atomically
+from vidsr.jobs.inspecting import flagged_order, inspect_file
+from vidsr.media.decode import read_frames
+from vidsr.media.index import VideoIndex, is_variable
+from vidsr.media.samples import stretches
+from vidsr.media.source import SourceInfo
+from vidsr.options import EnhanceOptions
+
+TIMELINE_NAME = "timeline.json"
+#: Filters whose parameter is the field order, and is found by looking.
+_ORDERED = ("ivtc", "deinterlace")
+
+
+def resolve(options: EnhanceOptions, info: SourceInfo) -> EnhanceOptions:
+    """``options`` with every filter named and every parameter given, by looking at the source where they are not.
+
+    Raises:
+        InputError: a filter was asked for that has nothing to work on, such as ivtc where no field order is found.
+    """
+    wanted = options.restore
+    if wanted.restore == "off":
+        return options
+    named = dict(wanted.named())
+    if wanted.restore != "auto" and all(named[n] for n in (*_ORDERED, "crop") if n in named):
+        return options
+    found, _ = inspect_file(info.path, options)
+    chosen = found.recommended if wanted.restore == "auto" else {}
+    if wanted.restore == "auto":
+        named = dict(replace(wanted, restore=chosen.get("restore", "off")).named())
+    parts = []
+    for name, parameter in named.items():
+        value = parameter or _parameter(name, found)
+        if value is not None:
+            parts.append(f"{name}={value}" if value else name)
+    changes = {"restore": ",".join(parts) or "off"}
+    return replace(options, restore=replace(wanted, **changes))  # type: ignore[arg-type]
+
+
+def _parameter(name: str, found: Inspection) -> str | None:
+    """The parameter that the look at the source gives; None where the filter has nothing to do."""
+    if name == "crop":
+        return ":".join(map(str, found.crop)) if found.has_bars else None
+    if name in _ORDERED:
+        if found.scan == "progressive":
+            return None  # deinterlacing what is progressive would only take detail away
+        return found.field_order or found.flagged or "tff"
+    return ""
+
+
+def quick_warning(info: SourceInfo) -> str | None:
+    """One line if a quick look says that the source should be restored first; None if it does not."""
+    inspector = Inspector(flagged_order(info.video), info.video.sar)
+    try:
+        for _, frames in stretches(info, places=2, length=16, whole=48):
+            inspector.add(frames[:48])
+            if inspector.sampled >= 32:
+                break
+        if not inspector.sampled:
+            return None
+        found = inspector.result(inspector.sampled)
+    except VidsrError:
+        return None  # the job itself will say what is wrong
+    faults = [] if found.scan == "progressive" else [found.scan]
+    faults += ["barred"] if found.has_bars else []
+    if not faults:
+        return None
+    return f"this looks {' and '.join(faults)}: --restore auto would see to it (vidsr inspect says more)"
+
+
+def mode_of(options: EnhanceOptions) -> tuple[str, str] | None:
+    """(mode, field order) of the filter that changes frames or times; None if none does."""
+    named = dict(options.restore.named())
+    if "ivtc" in named:
+        return "ivtc", named["ivtc"]
+    if "deinterlace" in named and options.restore.fields == "double":
+        return "double", named["deinterlace"]
+    if "dedupe" in named:
+        return "dedupe", ""
+    return None
+
+
+def crop_of(options: EnhanceOptions) -> tuple[int, int, int, int] | None:
+    """(left, top, width, height) of the crop, if there is one."""
+    text = dict(options.restore.named()).get("crop")
+    if not text:
+        return None
+    try:
+        left, top, width, height = (int(part) for part in text.split(":"))
+    except ValueError:
+        raise InputError(f"--restore crop={text}: write it as crop=LEFT:TOP:WIDTH:HEIGHT") from None
+    return left, top, width, height
+
+
+def restored(info: SourceInfo, options: EnhanceOptions) -> SourceInfo:
+    """``info`` as the frames are after the filters: their size, their rate, their time base.
+
+    Raises:
+        InputError: the crop does not lie inside the picture, or on odd pixels of subsampled chroma.
+    """
+    video = info.video
+    crop, mode = crop_of(options), mode_of(options)
+    if crop is not None:
+        left, top, width, height = crop
+        if (
+            left < 0
+            or top < 0
+            or width < 16
+            or height < 16
+            or left + width > video.width
+            or top + height > video.height
+        ):
+            raise InputError(f"--restore crop={':'.join(map(str, crop))}: the picture is {video.width}x{video.height}")
+        if left % (1 << video.format.log2_chroma_w) or top % (1 << video.format.log2_chroma_h):
+            raise InputError(f"--restore crop={':'.join(map(str, crop))}: left and top must be even here")
+        video = replace(video, width=width, height=height)
+    if mode is not None:
+        parts = fineness(mode[0], video.step)
+        rate = video.rate * {"double": Fraction(2), "ivtc": Fraction(4, 5), "dedupe": Fraction(1)}[mode[0]]
+        video = replace(video, rate=rate, time_base=video.time_base / parts)
+    return replace(info, video=video)
+
+
+def as_decoded(settled: SourceInfo, probed: SourceInfo) -> SourceInfo:
+    """``settled`` with the size and the times that the decoder gives."""
+    was = probed.video
+    return replace(
+        settled,
+        video=replace(settled.video, width=was.width, height=was.height, rate=was.rate, time_base=was.time_base),
+    )
+
+
+def plan_times(info: SourceInfo, index: VideoIndex, options: EnhanceOptions) -> Timeline | None:
+    """The table of the filter that changes frames or times, from a pass over the source ``info`` as decoded."""
+    mode = mode_of(options)
+    if mode is None:
+        return None
+    parts = fineness(mode[0], info.video.step)
+    times = Times(
+        pts=[p * parts for p in index.pts],
+        durations=[d * parts for d in index.durations],
+        time_base=index.time_base / parts,
+    )
+    if mode[0] == "double":
+        return doubled(times, mode[1])
+    frames = read_frames(info, index=index)
+    return matched(frames, times, mode[1]) if mode[0] == "ivtc" else without_repeats(frames, times)
+
+
+def retimed(index: VideoIndex, timeline: Timeline) -> VideoIndex:
+    """The index of the frames that ``timeline`` makes of the source that ``index`` lists."""
+    pts = tuple(e.pts for e in timeline.entries)
+    steps = [b - a for a, b in zip(pts, pts[1:], strict=False)]
+    return replace(
+        index,
+        pts=pts,
+        durations=tuple(e.duration for e in timeline.entries),
+        time_base=timeline.time_base,
+        digests=(),
+        keyframes=(),
+        variable=is_variable(steps, timeline.time_base),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How frames are read for a job: the source's own index, and the table if frames or times change."""
+
+    index: VideoIndex
+    timeline: Timeline | None = None
+
+    def reader(self, source: Callable[[int, int], Iterator[Frame]]) -> Callable[[int, int], Iterator[Frame]]:
+        """``source`` reads source frames; the answer reads the frames that go into the filters."""
+        timeline = self.timeline
+        if timeline is None:
+            return source
+        return lambda first, stop: timeline.read(source, first, stop)
+
+
+def save_timeline(timeline: Timeline, folder: Path) -> None:
+    """Write the table into a job folder."""
+    write_atomically(folder / TIMELINE_NAME, json.dumps(timeline.to_json(), separators=(",", ":")).encode())
+
+
+def load_timeline(folder: Path) -> Timeline | None:
+    """The table of a job folder, if it has one.
+
+    Raises:
+        JobError: it is damaged.
+    """
+    path = folder / TIMELINE_NAME
+    if not path.exists():
+        return None
+    try:
+        return Timeline.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise JobError(f"{path} is damaged ({error}); begin the job anew with --restart") from error
