@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vidsr.filters.flow import luma
+from vidsr.filters.noise import dct_basis
 from vidsr.filters.resample import area_down, cubic_up
 from vidsr.frames import Frame
 
@@ -64,7 +65,7 @@ def trust(source: Tensor) -> Tensor:
         return source.new_ones(n)
     blocks = luma(source)[:, 0, : rows * 8, : columns * 8] * 255
     blocks = blocks.unfold(1, 8, 8).unfold(2, 8, 8).reshape(n, rows * columns, 8, 8)
-    basis = _dct_basis(source)
+    basis = dct_basis(source)
     power = (basis @ blocks @ basis.T) ** 2
     order = torch.arange(8, device=source.device)
     order = order[:, None] + order[None]
@@ -77,11 +78,3 @@ def trust(source: Tensor) -> Tensor:
     lowest, low = (floor[:, int(share * (floor.shape[1] - 1))] for share in (0.02, 0.2))
     even = ((1.6 - low / (lowest + 0.05)) / 0.3).clamp(0, 1)
     return intact / (1 + (even * lowest / HALF_AT_NOISE) ** 2)
-
-
-def _dct_basis(like: Tensor) -> Tensor:
-    """The orthonormal 8-point DCT-II as a matrix."""
-    k = torch.arange(8, device=like.device, dtype=like.dtype)
-    basis = torch.cos((2 * k[None] + 1) * k[:, None] * (torch.pi / 16)) * 0.5
-    basis[0] *= 0.5**0.5
-    return basis

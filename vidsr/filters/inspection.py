@@ -170,13 +170,15 @@ def noise_of(luma: looks.Picture) -> float:
     """Strength of noise or grain, in the code values of ``luma``; 0 for pictures too small to tell."""
     import torch
 
-    from vidsr.filters.noise import BLOCK, flat_blocks, measure
+    from vidsr.filters.noise import BLOCK, fine_floor, flat_blocks, measure
 
     if min(luma.shape) < 2 * BLOCK:
         return 0.0
     picture = torch.from_numpy(np.ascontiguousarray(luma))[None, None] / 255
-    # Only the very flattest blocks, so that texture does not pass for grain.
-    return measure(picture, flat_blocks(picture, 0.05)).sigma * 255
+    # Texture must not pass for grain: only the very flattest blocks count, and no more than the finest detail bears out
+    # (grain as coarse as that of most film scans keeps a quarter of its strength there).
+    sigma = measure(picture, flat_blocks(picture, 0.05)).sigma
+    return 255 * min(sigma, 4 * fine_floor(picture) + 1 / 255)
 
 
 def recommend(found: Inspection) -> dict[str, Any]:

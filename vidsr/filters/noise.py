@@ -115,3 +115,26 @@ def _full_plane_mean(spectrum: Tensor) -> Tensor:
     """Mean over all frequencies of a spectrum given on the half plane of ``rfft2``."""
     twice = spectrum[:, 1:-1].sum() * 2 + spectrum[:, 0].sum() + spectrum[:, -1].sum()
     return twice / (spectrum.shape[0] * spectrum.shape[0])
+
+
+def fine_floor(picture: Tensor) -> float:
+    """Strength of the finest detail in the quietest twentieth of the 8×8 blocks of ``[1, 1, h, w]``.
+
+    White noise shows there at nearly its own strength, texture hardly, as some part of a picture is smooth.
+    """
+    rows, columns = picture.shape[-2] // 8, picture.shape[-1] // 8
+    if not rows or not columns:
+        return 0.0
+    blocks = picture[0, 0, : rows * 8, : columns * 8].unfold(0, 8, 8).unfold(1, 8, 8).reshape(-1, 8, 8)
+    basis = dct_basis(picture)
+    order = torch.arange(8, device=picture.device)
+    finest = ((basis @ blocks @ basis.T) ** 2)[:, (order[:, None] + order[None]) >= 10].mean(-1)
+    return float(torch.quantile(finest.sqrt(), 0.05))
+
+
+def dct_basis(like: Tensor) -> Tensor:
+    """The orthonormal 8-point DCT-II as a matrix."""
+    k = torch.arange(8, device=like.device, dtype=like.dtype)
+    basis = torch.cos((2 * k[None] + 1) * k[:, None] * (torch.pi / 16)) * 0.5
+    basis[0] *= 0.5**0.5
+    return basis

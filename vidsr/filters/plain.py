@@ -137,13 +137,16 @@ class Deflicker:
             last = _shape(window[at])
             for n in numbers:
                 shape = _shape(window[n])
-                if np.abs(shape - last).mean() > limit:
+                jump = (shape[0] + limit) / (last[0] + limit)
+                if np.abs(shape[1] - last[1]).mean() > limit or not 0.7 < jump < 1.43:
                     break
                 found.append(n)
                 last = shape
         return sorted(found)
 
 
-def _shape(frame: Frame) -> npt.NDArray[np.float32]:
+def _shape(frame: Frame) -> tuple[float, npt.NDArray[np.float32]]:
+    """Mean, and a small picture without it."""
     small = thumbnail(frame.planes[0][::2, ::2].astype(np.float32), 12)
-    return np.asarray(small - small.mean(), np.float32)
+    mean = float(small.mean())
+    return mean, np.asarray(small - mean, np.float32)

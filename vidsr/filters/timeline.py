@@ -26,6 +26,8 @@ ReadFrames = Callable[[int, int], Iterator[Frame]]
 WEAVE, FIRST, SECOND = 0, 1, 2
 _CYCLE = 5
 _STILL = 0.02
+#: Stands for the change of the very first frame, which has none before it.
+_FIRST = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,20 +152,24 @@ def _matches(frames: Iterator[Frame], order: str) -> Iterator[tuple[int, int, in
     """(top, bottom, kind, picture) for each source frame: the pair of fields that combs least."""
     before: scan.Luma | None = None
     pictures = (scan.prepare(f.planes[0], f.format.max_code) for f in frames)
-    following: Iterator[tuple[scan.Luma, scan.Luma | None]] = pairwise(chain(pictures, [None]))  # type: ignore[arg-type]
-    for n, (now, after) in enumerate(following):
+    ended: list[scan.Luma | None] = [None]
+    for n, (now, after) in enumerate(pairwise(chain(pictures, ended))):
+        assert now is not None
         choices = [(n, n)]
         if before is not None:
             choices.append((n, n - 1) if order == "tff" else (n - 1, n))
-        if after is not None:
+        if after is not None and before is not None:  # half a film frame at the very beginning stays one
             choices.append((n + 1, n) if order == "tff" else (n, n + 1))
         around = {n - 1: before, n: now, n + 1: after}
         combs = [_comb(around, choice) for choice in choices]
-        # The frame's own fields, unless another pair is clearly better.
-        best = min(range(len(choices)), key=lambda k: combs[k] + (0.0 if k == 0 else 0.01 + 0.3 * combs[0]))
+        # The frame's own fields, unless another pair is clearly better; the pair with the frame after only where the
+        # one with the frame before is not: one film frame is in both, and must not be taken twice.
+        handicap = [0.0, *([0.01 + 0.3 * combs[0]] if before is not None else []), 0.02 + 0.6 * combs[0]]
+        best = min(range(len(choices)), key=lambda k: combs[k] + handicap[k])
         top, bottom = choices[best]
         own_detail = scan.comb(now[:, 0::2].T, now[:, 1::2].T)
-        if combs[best] > 1.8 * own_detail + 0.15:
+        # Combed beyond its own detail, and no other pair shows much more: then none of them belongs together.
+        if combs[best] > max(1.8 * own_detail + 0.15, 0.5 * max(combs)):
             yield n, n, FIRST, now
         else:
             picture = now if top == bottom else _interleave(around, top, bottom)
@@ -190,10 +196,10 @@ def _build(matches: Iterator[tuple[int, int, int, scan.Luma]], times: Times, ord
     block: list[tuple[int, int, int]] = []
     changes: list[float] = []
     last: scan.Luma | None = None
-    spare = _CYCLE - 1
+    spare: tuple[int, ...] = ()
     count = 0
     for top, bottom, kind, picture in matches:
-        changes.append(1e9 if last is None else float(np.maximum(np.abs(picture - last) - 3, 0).mean()))
+        changes.append(_FIRST if last is None else float(np.maximum(np.abs(picture - last) - 3, 0).mean()))
         last = picture
         block.append((top, bottom, kind))
         count += 1
@@ -202,36 +208,39 @@ def _build(matches: Iterator[tuple[int, int, int, scan.Luma]], times: Times, ord
             entries += _timed(block, spare, count - _CYCLE, times)
             block, changes = [], []
     if block:
-        left = _spare(changes, spare if spare < len(block) else -1) if len(block) > 2 else -1
-        entries += _timed(block, left, count - len(block), times)
-    return Timeline(tuple(entries), order, times.time_base, count)
+        spare = tuple(n for n in _spare(changes, spare) if n < len(block)) if len(block) > 2 else ()
+        entries += _timed(block, spare, count - len(block), times)
+    # Where the first frame of a block was left out, the last one of the block before stays on.
+    lasting = [replace(a, duration=max(a.duration, b.pts - a.pts)) for a, b in pairwise(entries)]
+    return Timeline((*lasting, *entries[-1:]), order, times.time_base, count)
 
 
-def _spare(changes: Sequence[float], before: int) -> int:
-    """Which frame of a block only repeats the one before it; -1 if none does.
+def _spare(changes: Sequence[float], before: tuple[int, ...]) -> tuple[int, ...]:
+    """Which frames of a block only repeat the one before them.
 
     Where nothing moves any would do: it is the one that was spare in the block before.
     """
-    ranked = sorted(changes)
-    if ranked[-1] < _STILL or (ranked[-1] >= 1e9 and ranked[-2] < _STILL):
+    told = [c for c in changes if c < _FIRST]
+    if max(told, default=0.0) < _STILL:
         return before
-    others = float(np.median([c for c in ranked[1:] if c < 1e9] or [0.0]))
-    if ranked[0] < 0.2 * others:
-        return list(changes).index(ranked[0])
-    return -1
+    others = float(np.median([c for c in told if c >= _STILL]))
+    return tuple(n for n, c in enumerate(changes) if c < 0.2 * others)
 
 
-def _timed(block: Sequence[tuple[int, int, int]], spare: int, first: int, times: Times) -> list[Entry]:
-    """The frames of a block that stay, with their times: the whole block's time shared evenly if one goes."""
-    numbers = range(first, first + len(block))
-    if spare < 0:
-        return [Entry(*block[n - first], times.pts[n], times.durations[n]) for n in numbers]
-    kept = [entry for n, entry in enumerate(block) if n != spare]
-    begin = times.pts[first]
-    if len(block) == _CYCLE:
-        end = times.pts[numbers[-1]] + times.durations[numbers[-1]]
-        edges = [begin + (end - begin) * k // len(kept) for k in range(len(kept) + 1)]
-    else:
+def _timed(block: Sequence[tuple[int, int, int]], spare: tuple[int, ...], first: int, times: Times) -> list[Entry]:
+    """The frames of a block that stay, with their times.
+
+    If one of five goes, the other four share the time evenly; otherwise each keeps its own, and lasts until the next.
+    """
+    kept = [n for n in range(len(block)) if n not in spare] or [0]
+    last = first + len(block) - 1
+    end = times.pts[last] + times.durations[last]
+    starts = [times.pts[first + n] for n in kept]
+    if len(spare) == 1 and len(block) == _CYCLE:
+        begin = times.pts[first]
+        starts = [begin + (end - begin) * k // len(kept) for k in range(len(kept))]
+    elif len(spare) == 1:
         step = times.durations[first] * _CYCLE // (_CYCLE - 1)
-        edges = [begin + step * k for k in range(len(kept) + 1)]
-    return [Entry(*entry, low, high - low) for entry, (low, high) in zip(kept, pairwise(edges), strict=True)]
+        starts = [times.pts[first] + step * k for k in range(len(kept))]
+        end = starts[-1] + step
+    return [Entry(*block[n], low, high - low) for n, (low, high) in zip(kept, pairwise([*starts, end]), strict=True)]

@@ -20,6 +20,9 @@ from vidsr.pipeline.segment import Upscale
 if TYPE_CHECKING:
     from vidsr.inference.stream import PostStep
 
+#: Filters that change frames or times: their table is read through before these filters (see jobs.restoring).
+RETIMING = ("ivtc", "dedupe")
+
 ReadFrames = Callable[[int, int], Iterator[Frame]]
 
 
@@ -70,9 +73,15 @@ def _close(streams: Sequence[Iterator[Frame]]) -> None:
 
 def compose(options: EnhanceOptions, info: SourceInfo) -> Chain:
     """The chain that these options ask for on this source."""
+    from vidsr.filters.chain import lookaround, make_filter
     from vidsr.filters.post import PostSettings, post_steps, warmup
 
     wanted = options.restore
+    named = [(name, parameter) for name, parameter in wanted.named() if name not in RETIMING]
+    if wanted.fields == "double":
+        named = [(name, parameter) for name, parameter in named if name != "deinterlace"]
+    filters = [make_filter(name, parameter) for name, parameter in named]
+    before, after = lookaround(filters)
     steps = post_steps(
         PostSettings(
             fidelity=wanted.fidelity_share(),
@@ -82,4 +91,5 @@ def compose(options: EnhanceOptions, info: SourceInfo) -> Chain:
             grain=wanted.grain,
         )
     )
-    return Chain(after=steps, lookaround=Lookaround(settle=warmup(steps)))
+    around = Lookaround(before=before, after=after, settle=warmup(steps))
+    return Chain(before=filters, after=steps, lookaround=around)

@@ -13,12 +13,13 @@ from vidsr import __version__
 from vidsr.errors import InputError, JobError
 from vidsr.jobs import store
 from vidsr.jobs.files import WORK_PREFIX, os_errors, sampled_digest
-from vidsr.jobs.indexfile import load_index, save_index
+from vidsr.jobs.indexfile import load_index, load_timeline, save_index
 from vidsr.jobs.journal import Journal
 from vidsr.jobs.lock import LOCK_NAME
 from vidsr.jobs.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity
 from vidsr.jobs.orders import Task
 from vidsr.jobs.progress import Event, Progress
+from vidsr.jobs.restoring import as_decoded, plan_times, quick_warning, resolve, restored, retimed
 from vidsr.jobs.target import check_output
 from vidsr.media.assemble import preflight
 from vidsr.media.build import encoder_build
@@ -42,11 +43,15 @@ BOUND_JOB_OPTIONS = frozenset({"jobs.segment_frames"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """An order to enhance that passed all checks which cost no work."""
+    """An order to enhance that passed all checks which cost no work.
+
+    ``info`` is the source as its frames are after the filters, ``decoded`` as the decoder gives them.
+    """
 
     output: Path
     options: EnhanceOptions
     info: SourceInfo
+    decoded: SourceInfo
     model: LoadedModel
     settings: EncoderSettings
     binding: Binding
@@ -126,11 +131,13 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions) -> Prepa
         # Workers, and a later resume, may stand in another folder.
         named = dataclasses.replace(options.model, model=str(Path(options.model.model).absolute()))
         options = dataclasses.replace(options, model=named)
+    warning = quick_warning(info) if options.restore.restore == "off" else None
+    options = resolve(options, info)
     suffix = choose_suffix(info, options.encode.codec)
     output = (output or default_output(source, options.size, model.scale, suffix)).absolute()
     overwrite = options.output.overwrite or is_published(output)
     check_output(source, output, overwrite=overwrite)
-    settled = settle(info, options, model.scale)
+    settled = settle(restored(info, options), options, model.scale)
     notes = preflight(settled.info, settled.settings, output, options)
     binding = Binding(
         source=SourceIdentity.of(info.path),
@@ -144,10 +151,11 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions) -> Prepa
         output=output,
         options=options,
         info=settled.info,
+        decoded=as_decoded(settled.info, info),
         model=model,
         settings=settled.settings,
         binding=binding,
-        notes=tuple(dict.fromkeys((*settled.notes, *notes))),
+        notes=tuple(dict.fromkeys((*([warning] if warning else []), *settled.notes, *notes))),
     )
 
 
@@ -185,12 +193,14 @@ def open_job(order: Prepared, progress: Progress) -> Job:
 
 def _begin(order: Prepared, journal: Journal, progress: Progress) -> Job:
     progress(Event(kind="stage", text="index"))
-    index = index_video(order.info)
+    index = index_video(order.decoded)
     if order.options.source.strict:
-        check_strict(order.info, index)
+        check_strict(order.decoded, index)
+    timeline = plan_times(order.decoded, index, order.options)
     with os_errors("making a folder in", order.folder):
         (order.folder / SEGMENTS_NAME).mkdir(exist_ok=True)
-    save_index(index, order.folder)
+    save_index(index, order.folder, timeline)
+    index = retimed(index, timeline)
     manifest = Manifest(
         job=store.job_id(order.folder),
         source=order.source,
@@ -223,7 +233,7 @@ def _resume(order: Prepared, journal: Journal, progress: Progress) -> Job:
             f"{folder.name} was begun with something else: {'; '.join(changes)}. "
             "Change it back to resume, or give --restart to begin anew"
         )
-    index = load_index(folder)
+    index = retimed(load_index(folder), load_timeline(folder))
     if len(index) != manifest.frames:
         raise JobError(f"{folder}: its index has {len(index)} frames, its manifest {manifest.frames}; use --restart")
     for stale in (folder / SEGMENTS_NAME).glob(f"{WORK_PREFIX}*"):

@@ -1,18 +1,14 @@
-"""How ``--restore`` becomes work: what is left to choose is chosen, the shape and the times of the frames are settled."""
+"""How ``--restore`` becomes work: what is open is chosen, the shape and the times of the frames are settled."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
+from itertools import pairwise
 
-from vidsr.errors import InputError, JobError, VidsrError
+from vidsr.errors import InputError, VidsrError
 from vidsr.filters.inspection import Inspection, Inspector
-from vidsr.filters.timeline import Timeline, Times, doubled, fineness, matched, without_repeats
-from vidsr.frames import Frame
-from vidsr.jobs.files import write_atomically
+from vidsr.filters.timeline import ReadFrames, Timeline, Times, doubled, fineness, matched, without_repeats
 from vidsr.jobs.inspecting import flagged_order, inspect_file
 from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex, is_variable
@@ -20,7 +16,6 @@ from vidsr.media.samples import stretches
 from vidsr.media.source import SourceInfo
 from vidsr.options import EnhanceOptions
 
-TIMELINE_NAME = "timeline.json"
 #: Filters whose parameter is the field order, and is found by looking.
 _ORDERED = ("ivtc", "deinterlace")
 
@@ -46,8 +41,7 @@ def resolve(options: EnhanceOptions, info: SourceInfo) -> EnhanceOptions:
         value = parameter or _parameter(name, found)
         if value is not None:
             parts.append(f"{name}={value}" if value else name)
-    changes = {"restore": ",".join(parts) or "off"}
-    return replace(options, restore=replace(wanted, **changes))  # type: ignore[arg-type]
+    return replace(options, restore=replace(wanted, restore=",".join(parts) or "off"))
 
 
 def _parameter(name: str, found: Inspection) -> str | None:
@@ -137,10 +131,8 @@ def restored(info: SourceInfo, options: EnhanceOptions) -> SourceInfo:
 def as_decoded(settled: SourceInfo, probed: SourceInfo) -> SourceInfo:
     """``settled`` with the size and the times that the decoder gives."""
     was = probed.video
-    return replace(
-        settled,
-        video=replace(settled.video, width=was.width, height=was.height, rate=was.rate, time_base=was.time_base),
-    )
+    video = replace(settled.video, width=was.width, height=was.height, rate=was.rate, time_base=was.time_base)
+    return replace(settled, video=video)
 
 
 def plan_times(info: SourceInfo, index: VideoIndex, options: EnhanceOptions) -> Timeline | None:
@@ -160,10 +152,12 @@ def plan_times(info: SourceInfo, index: VideoIndex, options: EnhanceOptions) -> 
     return matched(frames, times, mode[1]) if mode[0] == "ivtc" else without_repeats(frames, times)
 
 
-def retimed(index: VideoIndex, timeline: Timeline) -> VideoIndex:
+def retimed(index: VideoIndex, timeline: Timeline | None) -> VideoIndex:
     """The index of the frames that ``timeline`` makes of the source that ``index`` lists."""
+    if timeline is None:
+        return index
     pts = tuple(e.pts for e in timeline.entries)
-    steps = [b - a for a, b in zip(pts, pts[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(pts)]
     return replace(
         index,
         pts=pts,
@@ -175,36 +169,20 @@ def retimed(index: VideoIndex, timeline: Timeline) -> VideoIndex:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How frames are read for a job: the source's own index, and the table if frames or times change."""
-
-    index: VideoIndex
-    timeline: Timeline | None = None
-
-    def reader(self, source: Callable[[int, int], Iterator[Frame]]) -> Callable[[int, int], Iterator[Frame]]:
-        """``source`` reads source frames; the answer reads the frames that go into the filters."""
-        timeline = self.timeline
-        if timeline is None:
-            return source
-        return lambda first, stop: timeline.read(source, first, stop)
+def reader(timeline: Timeline | None, source: ReadFrames) -> ReadFrames:
+    """From what reads source frames, what reads the frames that go into the filters."""
+    if timeline is None:
+        return source
+    return lambda first, stop: timeline.read(source, first, stop)
 
 
-def save_timeline(timeline: Timeline, folder: Path) -> None:
-    """Write the table into a job folder."""
-    write_atomically(folder / TIMELINE_NAME, json.dumps(timeline.to_json(), separators=(",", ":")).encode())
-
-
-def load_timeline(folder: Path) -> Timeline | None:
-    """The table of a job folder, if it has one.
-
-    Raises:
-        JobError: it is damaged.
-    """
-    path = folder / TIMELINE_NAME
-    if not path.exists():
-        return None
-    try:
-        return Timeline.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise JobError(f"{path} is damaged ({error}); begin the job anew with --restart") from error
+def tried_out(options: EnhanceOptions) -> EnhanceOptions:
+    """``options`` for a look at single moments: what changes frames or times stands back for plain deinterlacing."""
+    mode = mode_of(options)
+    if mode is None:
+        return options
+    left = {name: parameter for name, parameter in options.restore.named() if name not in ("ivtc", "dedupe")}
+    if mode[0] == "ivtc":
+        left = {"deinterlace": mode[1], **left}
+    text = ",".join(f"{name}={parameter}" if parameter else name for name, parameter in left.items())
+    return replace(options, restore=replace(options.restore, restore=text or "off", fields="same"))

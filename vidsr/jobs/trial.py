@@ -13,6 +13,7 @@ from vidsr.frames import Colour, Frame, PixelFormat
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.compose import compose
 from vidsr.jobs.plan import Segment
+from vidsr.jobs.restoring import as_decoded, resolve, restored, tried_out
 from vidsr.media.decode import read_frames
 from vidsr.media.encode import SegmentEncoder
 from vidsr.media.index import VideoIndex
@@ -44,9 +45,11 @@ class Trial:
     def __init__(self, source: Path, options: EnhanceOptions, rate: Fraction | None = None) -> None:
         begin = time.perf_counter()
         model = load_model(options.model.model)
-        info = probe(source, options.colour, options.source)
-        settled = prepare(info if rate is None else with_rate(info, rate), options, model.scale)
-        self.info = settled.info
+        probed = probe(source, options.colour, options.source)
+        options = tried_out(resolve(options, probed))
+        shaped = restored(probed if rate is None else with_rate(probed, rate), options)
+        settled = prepare(shaped, options, model.scale)
+        self.info = as_decoded(settled.info, probed if rate is None else with_rate(probed, rate))
         self.notes = settled.notes
         self.settings = settled.settings
         self.chain = compose(options, self.info)
@@ -70,7 +73,14 @@ class Trial:
 
         upscale = self.chain.result(self.upscaler.stream(self.size, format, colour), segment)
         enhanced = list(upscale(self.chain.source(read, segment, len(frames))))
-        return frames[number], enhanced[0]
+        return self._shaped(frames[number]), enhanced[0]
+
+    def _shaped(self, frame: Frame) -> Frame:
+        """A source frame cut to the shape that goes into the network."""
+        crops = [f for f in self.chain.before if getattr(f, "name", "") == "crop"]
+        for crop in crops:
+            (frame,) = crop(iter([frame]))
+        return frame
 
     def frames(self, index: VideoIndex, segment: Segment) -> Iterator[Frame]:
         """The frames of a segment as they go into the network, filters done."""

@@ -24,11 +24,12 @@ from vidsr.frames import Frame
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.compose import compose
 from vidsr.jobs.files import digest, sync_folder, working_folder
-from vidsr.jobs.indexfile import load_index
+from vidsr.jobs.indexfile import load_index, load_timeline
 from vidsr.jobs.manifest import MANIFEST_NAME, SEGMENTS_NAME, Finished
 from vidsr.jobs.orders import Order, Task
 from vidsr.jobs.plan import Segment
 from vidsr.jobs.reader import SequentialReader
+from vidsr.jobs.restoring import as_decoded, reader, restored
 from vidsr.media.build import encoder_build
 from vidsr.media.decode import read_frames
 from vidsr.media.encode import SegmentEncoder
@@ -96,19 +97,20 @@ class SegmentWorker:
         options = EnhanceOptions.from_json(task.options)
         self._options = dataclasses.replace(options, model=dataclasses.replace(options.model, device=device))
         info = probe(task.source, options.colour, options.source)
-        self._index = load_index(Path(task.folder))
+        self._index, self._timeline = load_index(Path(task.folder)), load_timeline(Path(task.folder))
+        self._frames = len(self._index if self._timeline is None else self._timeline.entries)
         self._model = model or load_model(options.model.model)
         if self._model.sha256 != task.model_sha256:
             raise ModelError(
                 f"the weights {self._model.path} have the digest {self._model.sha256[:12]}…, "
                 f"the job began with {task.model_sha256[:12]}…"
             )
-        settled = prepare(info, options, self._model.scale)
-        self._info = settled.info
+        settled = prepare(restored(info, options), options, self._model.scale)
+        self._info = as_decoded(settled.info, info)
         self._settings = dataclasses.replace(settled.settings, threads=task.encoder_threads)
         self._chain = compose(self._options, self._info)
         self.upscaler = self._upscaler(0)
-        keep = self._chain.lookaround.frames
+        keep = self._chain.lookaround.frames * 2 + 4  # a table may reach a little further
         self._sequential = SequentialReader(self._info, self._index, keep) if self._index.linear else None
 
     def describe(self) -> dict[str, Any]:
@@ -170,7 +172,7 @@ class SegmentWorker:
                     self._settings.format.frames,
                     self._settings.format.colour,
                 )
-                frames = self._chain.source(self._read, segment, len(self._index))
+                frames = self._chain.source(reader(self._timeline, self._read), segment, self._frames)
                 stats = run_segment(
                     frames,
                     self._chain.result(upscale, segment),

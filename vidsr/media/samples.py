@@ -26,17 +26,20 @@ def expected_frames(info: SourceInfo) -> int | None:
     return video.duration // video.step if video.duration else None
 
 
-def stretches(info: SourceInfo, places: int = 24, length: int = 31) -> Iterator[tuple[float, list[Frame]]]:
+def stretches(
+    info: SourceInfo, places: int = 24, length: int = 31, whole: int = WHOLE_FRAMES
+) -> Iterator[tuple[float, list[Frame]]]:
     """(share of the source passed, frames) for ``places`` stretches of ``length`` frames, or for all of a short source.
 
-    Stretches of a source read whole overlap by one frame. Frame numbers of others are reckoned from their time.
+    Sources of up to ``whole`` frames are read from end to end, in stretches that overlap by one frame. Frame numbers
+    of others are reckoned from their time.
     """
     total = expected_frames(info)
-    if total is not None and total > max(WHOLE_FRAMES, places * length):
+    if total is not None and total > max(whole, places * length):
         yield from _sampled(info, total, places, length)
         return
     # Unknown lengths are read whole up to the limit, then sampled no further.
-    limit = _fitting(info)
+    limit = min(_fitting(info), whole)
     with VideoReader(info) as reader:
         held: list[Frame] = []
         seen = 0
@@ -46,7 +49,7 @@ def stretches(info: SourceInfo, places: int = 24, length: int = 31) -> Iterator[
             if len(held) == limit:
                 yield (seen / total if total else 0.5), held
                 held = held[-1:]
-            if total is None and seen >= WHOLE_FRAMES:
+            if total is None and seen >= whole:
                 break
         if len(held) > 1 or (held and seen == 1):
             yield 1.0, held
