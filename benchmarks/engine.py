@@ -54,11 +54,12 @@ def eager(model: str, frames: Array) -> Callable[[Array], Any]:
 
 def openvino(model: str, frames: Array) -> Callable[[Array], Any]:
     """OpenVINO's CPU plugin with its default settings; it chooses bf16 by itself where the CPU has it."""
-    import openvino as ov
     import torch
 
+    from vidsr.models.openvino import load_openvino
     from vidsr.models.zoo import load_model
 
+    ov = load_openvino()
     with torch.no_grad():
         shape = [1, *frames.shape[1:]]
         converted = ov.convert_model(load_model(model).network, example_input=torch.zeros(shape), input=[shape])

@@ -21,10 +21,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.gpu import split
+from vidsr.errors import MissingExtraError
 from vidsr.inference import native
 from vidsr.inference.bench import operations_per_pixel
 from vidsr.inference.fast_cpu import FastRRDBNet as Winograd
 from vidsr.inference.fast_torch import FastRRDBNet, FusedConv
+from vidsr.models.openvino import load_openvino
 from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig
 
 Form = Callable[[Tensor], Tensor]
@@ -59,8 +61,8 @@ def forms(network: RRDBNet, shape: tuple[int, ...], threads: int) -> dict[str, F
     if library is not None:
         found["Winograd kernels (backend winograd)"] = Winograd(network, library)
     try:
-        import openvino as ov
-    except ImportError:
+        ov = load_openvino()
+    except MissingExtraError:
         return found
     converted = ov.convert_model(network, example_input=torch.zeros(shape), input=[list(shape)])
     settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}

@@ -87,7 +87,7 @@ class OpenVinoBackend:
         self._core = openvino.Core()
         hint = {"fp32": "f32", "bf16": "bf16"}[precision]
         self._settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-        self._convert: Any = openvino.convert_model
+        self._convert = openvino.convert_model
         self._requests: dict[tuple[int, ...], Any] = {}
 
     def __call__(self, rgb: Tensor) -> Tensor:
