@@ -103,7 +103,8 @@ class PhaseUp(nn.Module):
 
 
 class FastDenseBlock(nn.Module):
-    """A residual dense block with its scale folded in; ``scale`` multiplies what it adds to ``plus``."""
+    """A residual dense block with its scale folded in; ``scale`` multiplies what it adds to ``plus``, whose type (the
+    input's or a wider one) the result has."""
 
     def __init__(self, block: nn.Module, scale: float) -> None:
         super().__init__()
@@ -117,8 +118,10 @@ class FastDenseBlock(nn.Module):
         features = x
         for conv in self._grown:
             features = torch.cat((features, conv(features)), 1)
-        out: Tensor = self._last(features, plus)
-        return out
+        if plus.dtype == x.dtype:
+            out: Tensor = self._last(features, plus)
+            return out
+        return plus + self._last(features)
 
 
 class FastRRDBNet(nn.Module):
@@ -144,12 +147,14 @@ class FastRRDBNet(nn.Module):
         x = pad_to_multiple(x, c.unshuffle)
         x = F.pixel_unshuffle(x, c.unshuffle) if c.unshuffle > 1 else x
         first = feat = self._first(x.contiguous(memory_format=torch.channels_last))
+        # bfloat16 has 8 bits of precision: 138 sums in a row would cost more of it than all convolutions.
+        feat = feat.float() if x.dtype == torch.bfloat16 else feat
         for i in range(0, len(self._blocks), 3):
             one, two, three = self._blocks[i : i + 3]
-            middle = one(feat, feat)
-            middle = two(middle, middle)
-            feat = three(middle, torch.add(feat, middle, alpha=RESIDUAL_SCALE))
-        out = self._tail_in_strips(self._body(feat, first))
+            middle = one(feat.to(x.dtype), feat)
+            middle = two(middle.to(x.dtype), middle)
+            feat = three(middle.to(x.dtype), torch.add(feat, middle, alpha=RESIDUAL_SCALE))
+        out = self._tail_in_strips(self._body(feat.to(x.dtype), first))
         return out[..., : height * c.scale, : width * c.scale]
 
     def _tail_in_strips(self, feat: Tensor) -> Tensor:
