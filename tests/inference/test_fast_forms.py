@@ -192,6 +192,7 @@ def test_shipped_models_fp32(library: Any, shared: Path, name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_models_every_form_and_precision(library: Any, shared: Path, name: str) -> None:
     model = load_model(name)

@@ -42,6 +42,7 @@ def test_a_local_operation_shows_no_seam(height: int, width: int, tile: int) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", ["realesr-animevideov3", "realesrgan-x4plus-anime-6B", "realesrgan-x4plus"])
 def test_tiles_of_shipped_models_show_no_seam(shared: Path, name: str) -> None:
     model = load_model(name)
