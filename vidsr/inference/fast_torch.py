@@ -118,10 +118,9 @@ class FastDenseBlock(nn.Module):
         features = x
         for conv in self._grown:
             features = torch.cat((features, conv(features)), 1)
-        if plus.dtype == x.dtype:
-            out: Tensor = self._last(features, plus)
-            return out
-        return plus + self._last(features)
+        wider = plus.dtype != x.dtype
+        out: Tensor = plus + self._last(features) if wider else self._last(features, plus)
+        return out
 
 
 class FastRRDBNet(nn.Module):
