@@ -87,6 +87,16 @@ def test_hdr_that_was_lost_is_seen(clips: ClipFactory, tmp_path: Path) -> None:
     assert {"mastering display", "content light level"} <= differing(source, lost)
 
 
+def test_a_lone_verification_knows_what_enhance_announces(clips: ClipFactory, identity: Path, tmp_path: Path) -> None:
+    full, alpha = by_name("tag-709-full").make(clips), by_name("alpha-ffv1").make(clips)
+    enhance(full, tmp_path / "full.mov", model=str(identity), scale=1, codec="prores")
+    enhance(alpha, tmp_path / "flat.mkv", model=str(identity), scale=1, flatten="black", preset="ultrafast")
+    for source, result, name in ((full, "full.mov", "range"), (alpha, "flat.mkv", "alpha")):
+        report = verify(source, tmp_path / result)
+        assert report.ok, report.table()
+        assert [c.state for c in report.checks if c.name == name] == ["announced"]
+
+
 def test_streams_that_were_left_out_by_wish_are_announced(clips: ClipFactory, identity: Path, tmp_path: Path) -> None:
     source, output = clips("basic"), tmp_path / "silent.mkv"
     enhance(source, output, model=str(identity), scale=1, audio=False)

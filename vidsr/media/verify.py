@@ -152,6 +152,7 @@ def _colour(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | None)
         changed = "RGB is stored as YUV"
     elif made.format.family == "rgb":
         want = have if settings is not None else want
+    limited = "ProRes knows limited range only" if made.codec == "prores" and want.full_range else ""
     checks = []
     # H.264 and HEVC define the code for 4:2:0 only.
     if want.chroma_location not in (None, "left") and video.format.family == "yuv" and made.format.log2_chroma_h:
@@ -162,8 +163,17 @@ def _colour(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | None)
         compare("matrix", _name(MATRICES, want.matrix), _name(MATRICES, have.matrix), announced=changed),
         compare("primaries", _name(PRIMARIES, want.primaries), _name(PRIMARIES, have.primaries)),
         compare("transfer", _name(TRANSFERS, want.transfer), _name(TRANSFERS, have.transfer)),
-        compare("range", _range(want), _range(have), announced=changed),
+        compare("range", _range(want), _range(have), announced=changed or limited),
+        *_alpha(video, made),
     ]
+
+
+def _alpha(video: VideoInfo, made: VideoInfo) -> list[Check]:
+    if not video.format.alpha and not made.format.alpha and video.flatten is None:
+        return []
+    blended = "" if made.format.alpha else "blended over a colour: enhance does that only with --flatten"
+    had = "present" if video.format.alpha or video.flatten is not None else "none"
+    return [compare("alpha", had, "present" if made.format.alpha else "none", announced=blended)]
 
 
 def _name(table: dict[int, str], code: int) -> str:
