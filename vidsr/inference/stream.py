@@ -202,6 +202,8 @@ class Stream:
         bad = (~finite).nonzero().flatten().tolist()
         if not bad:
             return pictures
+        if not self._stats.fp32_reruns:
+            self._stats.notes.append("results overflowed in half precision: those frames are computed in fp32")
         out = pictures.out.contiguous()
         for i in bad:
             self._stats.fp32_reruns += 1

@@ -126,7 +126,7 @@ class SegmentWorker:
     ) -> Finished:
         """Make one segment; its file is whole, synced and under its name when this returns.
 
-        ``on_frames`` hears how many frames are encoded, ``remark`` why something was tried again.
+        ``on_frames`` hears how many frames are encoded, ``remark`` why something was tried again or in parts.
 
         Raises:
             Interrupted: ``stop`` was set.
@@ -136,7 +136,11 @@ class SegmentWorker:
         while True:
             failure: Exception
             try:
-                return self._once(order.segment, rung, on_frames, stop)
+                known = len(self.upscaler.stats.notes)
+                finished = self._once(order.segment, rung, on_frames, stop)
+                for note in self.upscaler.stats.notes[known:]:
+                    remark(f"segment {order.segment.number}: {note}")
+                return finished
             except (Interrupted, *HOPELESS):
                 raise
             except (DecodeError, EncodeError) as error:
