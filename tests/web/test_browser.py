@@ -14,8 +14,8 @@ from PIL import Image
 
 from tests.web.conftest import SAMPLE, free_port, server
 
-pytestmark = pytest.mark.timeout(300)
-LONG = 120_000
+pytestmark = pytest.mark.timeout(600)
+LONG = 240_000
 QUICK_MODEL = "realesr-animevideov3"
 
 
@@ -123,7 +123,7 @@ def test_pause_resume_cancel_and_a_server_that_dies(
     chromium: Any, folder: Path, screenshots: Path, make_clip: Callable[..., Path]
 ) -> None:
     (folder / "bunny.mp4").unlink()
-    long = make_clip("long.mp4", "-stream_loop", "7", "-i", str(SAMPLE), "-c", "copy")
+    long = make_clip("long.mp4", "-stream_loop", "31", "-i", str(SAMPLE), "-c", "copy")
     shutil.copy(long, folder / "bunny.mp4")
     port, state = free_port(), folder.parent / "state"
     with server(folder, state, port=port) as address, page_of(chromium, address, 1280) as page:

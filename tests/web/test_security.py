@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -217,3 +219,10 @@ def test_inside_follows_links(root: Path) -> None:
     for bad in ("loop/x", "x" * 5000, ""):
         with pytest.raises(InputError):
             inside(bad, roots)
+
+
+def test_without_the_extra_one_line_says_what_to_install() -> None:
+    program = "import sys; sys.modules['fastapi'] = None; from vidsr.cli.main import run; sys.exit(run(['serve']))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and "vidsr-esrgan[web]" in done.stderr
