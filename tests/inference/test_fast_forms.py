@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +84,19 @@ def test_winograd_compact(library: Any, scale: int, activation: Any) -> None:
         expected = network(x)
         peak = max(1.0, float(expected.abs().max()))
         assert decibels(fast_cpu.FastSRVGGNetCompact(network, library)(x) / peak, expected / peak) > 110
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="these are instruction sets of x86-64")
+@pytest.mark.parametrize(("flags", "lanes"), [("-mavx2 -mfma", 8), ("-msse2", 4)])
+def test_winograd_with_narrower_vectors(library: Any, tmp_path: Path, flags: str, lanes: int) -> None:
+    source, made = Path(fast_cpu.__file__).with_name("winograd.c"), tmp_path / "narrow.so"
+    command = ["cc", "-O1", *flags.split(), "-std=gnu11", "-fPIC", "-shared", "-pthread", "-o", str(made), str(source)]
+    subprocess.run(command, check=True)
+    narrow = ctypes.CDLL(str(made))
+    assert narrow.winograd_lanes() == lanes
+    network = small_rrdbnet(4, 12, 5)
+    x = torch.rand(1, 3, 29, 23)
+    assert decibels(fast_cpu.FastRRDBNet(network, narrow)(x), network(x)) > 110
 
 
 def test_winograd_on_several_threads_is_the_same_bit_for_bit(library: Any) -> None:
