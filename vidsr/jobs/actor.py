@@ -94,7 +94,8 @@ class SegmentActor:
         """Write the shipment into a folder of this node and point the task at it."""
         import ray
 
-        folder = Path(tempfile.mkdtemp(prefix=f"vidsr-{self._task.job}-"))
+        _remove_orphans(self._task.job)
+        folder = Path(tempfile.mkdtemp(prefix=f"vidsr-{self._task.job}-{os.getpid()}-"))
         self._shipped = folder
         (folder / SEGMENTS_NAME).mkdir()
         files = ((shipment.source_name, shipment.source), (INDEX_NAME, shipment.index))
@@ -107,3 +108,21 @@ class SegmentActor:
         return dataclasses.replace(
             self._task, source=str(folder / shipment.source_name), folder=str(folder), options=options
         )
+
+
+def _remove_orphans(job: str) -> None:
+    """Remove what killed workers of this job left on this node."""
+    for folder in Path(tempfile.gettempdir()).glob(f"vidsr-{job}-*"):
+        owner = folder.name.split("-")[2]
+        if owner.isdigit() and not _alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

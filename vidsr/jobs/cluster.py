@@ -7,7 +7,8 @@ import logging
 import queue
 import re
 import socket
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,12 @@ from vidsr.options import EnhanceOptions
 
 #: Bytes of the source in one object of Ray's store.
 PIECE_BYTES = 64 << 20
-#: So often does Ray run a segment again when its actor or node dies.
-TASK_RETRIES = 4
+#: So often may a segment end its actor's process before it counts as failed.
+CRASHES_PER_SEGMENT = 3
+#: So often may it meet nodes that went away.
+OUTAGES_PER_SEGMENT = 10
+#: Cores for an actor on a cluster without GPUs, where the options do not say.
+CPUS_PER_ACTOR = 4
 KNOCK_SECONDS = 10.0
 
 
@@ -55,7 +60,7 @@ class RayEngine:
             farm = _Farm(ray, self, report)
             try:
                 farm.hire(len(orders))
-                farm.run(deque(orders), stop)
+                farm.run(orders, stop)
             finally:
                 farm.dismiss()
 
@@ -98,10 +103,13 @@ def _knock(address: str) -> None:
 
 
 class _Farm:
-    """The actors of one run, a pool that hands them orders, and a queue on which their news comes."""
+    """The actors of one run and the orders that they have in work.
+
+    Ray places actors, and starts them again elsewhere when their process or node dies. The order that a dead actor
+    had in work goes to the next free one at once, which may be long before Ray has noticed the loss of a node.
+    """
 
     def __init__(self, ray: Any, engine: RayEngine, report: Report) -> None:
-        from ray.util import ActorPool
         from ray.util.queue import Queue
 
         self._ray = ray
@@ -110,10 +118,13 @@ class _Farm:
         self._model_path = engine.model_path
         self._report = report
         self._shipment: Shipment | None = None
-        self._pool: Any = ActorPool([])
         self._news: Any = Queue(actor_options={"num_cpus": 0})
-        self._arriving: dict[Any, Any] = {}
-        self._actors: list[Any] = []
+        self._arriving: dict[Any, Any] = {}  # reference of arrive() → actor
+        self._in_work: dict[Any, tuple[Any, Order]] = {}  # reference of make() → actor and its order
+        self._idle: list[Any] = []
+        self._waiting: deque[Order] = deque()
+        self._crashes: Counter[int] = Counter()
+        self._outages: Counter[int] = Counter()
         self._settled: set[int] = set()
 
     def hire(self, wanted: int) -> None:
@@ -121,22 +132,121 @@ class _Farm:
         jobs = self._options.jobs
         resources = self._ray.cluster_resources()
         gpus = 0 if self._options.model.device == "cpu" else int(resources.get("GPU", 0))
-        cores = int(resources.get("CPU", 1))
-        threads = jobs.threads or (1 if not gpus else max(1, cores // gpus))
-        if not gpus and jobs.threads is None:
-            threads = max(1, cores // (jobs.workers or 1)) if jobs.workers else min(cores, 4)
-        count = min(wanted, jobs.workers or gpus or max(1, cores // threads))
+        cores = max(1, int(resources.get("CPU", 1)))
+        shared_by = jobs.workers or gpus or -(-cores // CPUS_PER_ACTOR)
+        threads = jobs.threads or max(1, cores // shared_by)
         kind = self._ray.remote(SegmentActor).options(
             num_gpus=1 if gpus else 0,
             num_cpus=0 if gpus else threads,
             max_restarts=-1,
-            max_task_retries=TASK_RETRIES,
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads)}},
         )
-        for _ in range(count):
-            actor = kind.remote(self._task.to_json(), "cuda" if gpus else "cpu", threads, bool(jobs.ship))
-            self._actors.append(actor)
-            self._arriving[actor.arrive.remote()] = actor
+        for _ in range(min(wanted, shared_by)):
+            self._welcome(kind.remote(self._task.to_json(), "cuda" if gpus else "cpu", threads, bool(jobs.ship)))
+
+    def run(self, orders: Sequence[Order], stop: Stop) -> None:
+        """Hand out orders until all are settled; actors join as Ray finds room for them.
+
+        Raises:
+            Interrupted: ``stop.hard`` was set.
+            VidsrError: no actor can work.
+        """
+        self._waiting.extend(orders)
+        while self._in_work or (self._waiting and not stop.soft.is_set()):
+            if stop.hard.is_set():
+                raise Interrupted("stopped on request; the segments in work were dropped")
+            while self._idle and self._waiting and not stop.soft.is_set():
+                actor, order = self._idle.pop(), self._waiting.popleft()
+                self._in_work[actor.make.remote(order.to_json(), self._shipment, self._news)] = actor, order
+            self._wait()
+            self._hear()
+            if not self._waiting:
+                self._release_idle()
+
+    def _welcome(self, actor: Any) -> None:
+        self._arriving[actor.arrive.remote()] = actor
+
+    def _wait(self) -> None:
+        """Wait a moment for an actor to arrive or to settle its order."""
+        ready, _ = self._ray.wait([*self._arriving, *self._in_work], num_returns=1, timeout=0.1)
+        for reference in ready:
+            if reference in self._arriving:
+                self._arrived(reference)
+            else:
+                self._answered(reference)
+
+    def _arrived(self, reference: Any) -> None:
+        actor = self._arriving.pop(reference)
+        try:
+            said = self._ray.get(reference)
+        except self._ray.exceptions.ActorUnavailableError:
+            time.sleep(1.0)  # its node is gone, and Ray does not know it yet
+            self._welcome(actor)
+            return
+        except self._ray.exceptions.RayError as error:
+            raise JobError(f"a Ray worker cannot start: {_first_line(error)}") from error
+        if said["encoder"] != self._task.encoder:
+            raise JobError(
+                f"the Ray worker on {said['node']} has {said['encoder']}, the job needs {self._task.encoder}: "
+                "install the same vidsr and PyAV on every node"
+            )
+        self._idle.append(actor)
+
+    def _answered(self, reference: Any) -> None:
+        actor, order = self._in_work.pop(reference)
+        number = order.segment.number
+        try:
+            answer = self._ray.get(reference)
+        except self._ray.exceptions.RayActorError as error:
+            self._lost(actor, order, error)
+            return
+        except self._ray.exceptions.RayError as error:
+            self._idle.append(actor)
+            self._settle(Failed(number=number, kind="JobError", message=_first_line(error)))
+            return
+        self._idle.append(actor)
+        if "unseen" in answer:
+            self._ship()
+            self._waiting.appendleft(order)
+            return
+        data = answer.pop("data", None)
+        news = news_from_json(answer)
+        assert isinstance(news, Made | Failed)
+        if isinstance(news, Made) and data is not None:
+            path = Path(self._task.folder) / SEGMENTS_NAME / order.segment.file_name
+            write_atomically(path, data)
+            if digest(path) != news.finished.blake2:
+                path.unlink()
+                news = Failed(number=number, kind="JobError", message="it was damaged on its way through Ray")
+        self._settle(news)
+
+    def _lost(self, actor: Any, order: Order, error: Exception) -> None:
+        """An actor is gone with its order: the order goes to another, the actor is awaited again."""
+        number = order.segment.number
+        away = isinstance(error, self._ray.exceptions.ActorUnavailableError)  # its node, not the segment's fault
+        (self._outages if away else self._crashes)[number] += 1
+        self._welcome(actor)
+        if self._crashes[number] >= CRASHES_PER_SEGMENT or self._outages[number] >= OUTAGES_PER_SEGMENT:
+            times = self._crashes[number] + self._outages[number]
+            message = f"its Ray worker was lost {times} times: {_first_line(error)}"
+            self._settle(Failed(number=number, kind="JobError", message=message))
+            return
+        # The same way gives the same bytes; only who crashes twice gets less memory.
+        rung = order.rung + (not away and self._crashes[number] > 1)
+        self._waiting.appendleft(Order(segment=order.segment, rung=rung))
+        self._report(Remark(text=f"a Ray worker was lost; segment {number} goes to another", warning=True))
+
+    def _settle(self, news: Made | Failed) -> None:
+        self._settled.add(news.number)
+        self._report(news)
+
+    def _hear(self) -> None:
+        """Pass on what actors say while they work."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                news = news_from_json(self._news.get_nowait())
+                if getattr(news, "number", -1) not in self._settled:
+                    self._report(news)
 
     def _ship(self) -> None:
         """Put the source, the index and the model into Ray's object store, once.
@@ -165,94 +275,24 @@ class _Farm:
             index=put(index),
         )
 
-    def run(self, waiting: deque[Order], stop: Stop) -> None:
-        """Hand out orders until all are settled; actors join as Ray finds room for them.
-
-        Raises:
-            Interrupted: ``stop.hard`` was set.
-            VidsrError: no actor can work.
-        """
-        numbers = {order.segment.number for order in waiting}
-        while self._pool.has_next() or (waiting and not stop.soft.is_set()):
-            if stop.hard.is_set():
-                raise Interrupted("stopped on request; the segments in work were dropped")
-            self._admit()
-            while waiting and not stop.soft.is_set() and self._pool.has_free():
-                self._pool.submit(self._submit, waiting.popleft())
-            self._listen(waiting)
-            if not waiting:
-                self._release_idle()
-        for order in numbers - self._settled - {o.segment.number for o in waiting}:
-            self._report(Failed(number=order, kind="JobError", message="Ray gave it up; see Ray's logs"))
-
-    def _admit(self) -> None:
-        """Put the actors that have arrived into the pool, after checking that their encoder is ours."""
-        if not self._arriving:
-            return
-        idle = not self._pool.has_next()
-        ready, _ = self._ray.wait(list(self._arriving), num_returns=1, timeout=0.2 if idle else 0)
-        for reference in ready:
-            actor = self._arriving.pop(reference)
-            try:
-                said = self._ray.get(reference)
-            except self._ray.exceptions.RayError as error:
-                raise JobError(f"a Ray worker cannot start: {str(error).splitlines()[0]}") from error
-            if said["encoder"] != self._task.encoder:
-                raise JobError(
-                    f"the Ray worker on {said['node']} has {said['encoder']}, the job needs {self._task.encoder}: "
-                    "install the same vidsr and PyAV on every node"
-                )
-            self._pool.push(actor)
-
-    def _submit(self, actor: Any, order: Order) -> Any:
-        return actor.make.remote(order.to_json(), self._shipment, self._news)
-
-    def _listen(self, waiting: deque[Order]) -> None:
-        """Report what actors say meanwhile, and one finished order if there is one."""
-        if self._pool.has_next():
-            try:
-                answer = self._pool.get_next_unordered(timeout=0.1)
-                if "unseen" in answer:
-                    self._ship()
-                    waiting.appendleft(Order.from_json(answer["order"]))
-                else:
-                    self._settle(answer)
-            except TimeoutError:
-                pass
-            except self._ray.exceptions.RayError as error:
-                self._report(Remark(text=f"a Ray worker was lost: {str(error).splitlines()[0]}", warning=True))
-        with contextlib.suppress(queue.Empty):
-            while True:
-                news = news_from_json(self._news.get_nowait())
-                if getattr(news, "number", -1) not in self._settled:
-                    self._report(news)
-
-    def _settle(self, answer: dict[str, Any]) -> None:
-        data = answer.pop("data", None)
-        news = news_from_json(answer)
-        assert isinstance(news, Made | Failed)
-        if isinstance(news, Made) and data is not None:
-            path = Path(self._task.folder) / SEGMENTS_NAME / f"{news.number:06d}.nut"
-            write_atomically(path, data)
-            if digest(path) != news.finished.blake2:
-                path.unlink()
-                news = Failed(number=news.number, kind="JobError", message="it was damaged on its way through Ray")
-        self._settled.add(news.number)
-        self._report(news)
-
     def _release_idle(self) -> None:
         """Give the resources of actors without work back, so that one whose node died can start elsewhere."""
-        while self._pool.has_free():
-            actor = self._pool.pop_idle()
-            self._ray.get(actor.leave.remote())
+        while self._idle:
+            actor = self._idle.pop()
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                self._ray.get(actor.leave.remote(), timeout=10)
             self._ray.kill(actor)
-            self._actors.remove(actor)
 
     def dismiss(self) -> None:
         """End all actors."""
-        for actor in self._actors:
+        self._release_idle()
+        for actor in (*self._arriving.values(), *(actor for actor, _ in self._in_work.values())):
             self._ray.kill(actor)
         self._news.shutdown(force=True)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -181,9 +181,19 @@ def _add_video(target: av.container.OutputContainer, first: Any, settings: Encod
 
 def _read_times(segments: Sequence[Path], index: VideoIndex) -> list[PacketTime]:
     orders = []
-    for path in segments:
+    header: bytes | None = None
+    for number, path in enumerate(segments):
         with libav.open_input(path) as container:
-            orders.append([p.pts for p in container.demux(container.streams.video[0]) if p.size and p.pts is not None])
+            stream = container.streams.video[0]
+            packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None]
+            found = bytes(stream.codec_context.extradata or b"")
+        header = found if header is None else header
+        if found != header or not packets or not packets[0][1]:
+            raise JobError(
+                f"segment {number} does not fit the first one: its encoder was another or set otherwise; "
+                "give --restart to encode all of them alike"
+            )
+        orders.append([pts for pts, _ in packets])
     count = sum(map(len, orders))
     if count != len(index):
         raise JobError(f"the segments hold {count} frames, the source {len(index)}: run the command again")
