@@ -203,9 +203,9 @@ def _read_times(segments: Sequence[Path], index: VideoIndex) -> list[PacketTime]
 def _mux(target: av.container.OutputContainer, packet: Any, *, copied: bool) -> None:
     try:
         target.mux_one(packet)
-    except av.error.InvalidDataError:
+    except av.error.FFmpegError as error:
         # A damaged packet of the source that the muxer must understand and cannot; the verification tells.
-        if not copied:
+        if not copied or isinstance(error, OSError):
             raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, cast
 
 import av.container
@@ -50,9 +51,9 @@ class TextConverter:
         return []
 
 
-def lines_of(info: SourceInfo, stream: StreamInfo) -> int:
-    """How many times a text subtitle stream shows something, as far as it can be read."""
-    shown = 0
+def lines_of(info: SourceInfo, stream: StreamInfo) -> tuple[int, Fraction | None]:
+    """How many times a text subtitle stream shows something, as far as it can be read; and when first, in seconds."""
+    shown, first = 0, None
     with libav.open_input(info.path) as container:
         source = cast(Any, container.streams[stream.index])
         for packet in container.demux(source):
@@ -60,5 +61,7 @@ def lines_of(info: SourceInfo, stream: StreamInfo) -> int:
                 found = source.codec_context.decode2(packet) if packet.size else None
             except (libav.AvError, ValueError):
                 continue
-            shown += bool(found is not None and len(found))
-    return shown
+            if found is not None and len(found):
+                shown += 1
+                first = packet.pts * packet.time_base if first is None and packet.pts is not None else first
+    return shown, first

@@ -67,7 +67,9 @@ def check_streams(
             content = tuple(s.text(exact=before.digest is not None) for s in (before, after))
             want[plan.source.index].first, have[stream.index].first = before.first, after.first
         elif plan.action == "convert":
-            content = (str(lines_of(info, plan.source)), str(lines_of(made, stream)))
+            lines = lines_of(info, plan.source), lines_of(made, stream)
+            content = str(lines[0][0]), str(lines[1][0])
+            want[plan.source.index].first, have[stream.index].first = lines[0][1], lines[1][1]
         yield from _stream(plan, stream, want[plan.source.index], have[stream.index], (entry, shift, content))
     paired = [plan for plan, _ in pairs]
     for plan in (p for p in carried if p not in paired):
