@@ -6,6 +6,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -91,7 +92,7 @@ class EncoderSettings:
         given = dict(self.extra)
         if codec.params_key:
             theirs = given.pop(codec.params_key, "")
-            params |= self._threads(codec)
+            params |= self._threads(codec) | repeatable(codec.encoder)
             joined = ":".join(f"{k}={v}" for k, v in params.items())
             options[codec.params_key] = ":".join(part for part in (joined, theirs) if part)
         if self.format.tags.chroma_location:
@@ -101,6 +102,23 @@ class EncoderSettings:
     def _threads(self, codec: CodecEntry) -> dict[str, str]:
         # x265 ignores the thread count of the library around it; its own pool is set here.
         return {"pools": str(self.threads)} if codec.encoder == "libx265" else {}
+
+
+def repeatable(encoder: str) -> dict[str, str]:
+    """Parameters without which an encoder would not give the same bytes for the same frames.
+
+    x264's AVX-512 code for macroblock trees reads memory that nobody wrote: with it, one segment in five differed
+    from run to run. Its AVX2 code does not; see docs/decisions/035-x264-avx512.md.
+    """
+    return {"asm": "avx2"} if encoder == "libx264" and _has_avx512() else {}
+
+
+@cache
+def _has_avx512() -> bool:
+    try:
+        return "avx512bw" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
 
 
 class SegmentEncoder:
