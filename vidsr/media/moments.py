@@ -43,7 +43,7 @@ def frames_near(info: SourceInfo, seconds: float, before: int, count: int) -> li
         with VideoReader(info) as reader:
             found = _near(reader, info, seconds, before, count, back)
         if found:
-            return [_frame(picture, info, number) for number, picture in enumerate(found)]
+            return [sampled_frame(picture, info, number) for number, picture in enumerate(found)]
     raise InputError(f"{info.path}: no frame can be decoded near {seconds:g} s")
 
 
@@ -77,7 +77,8 @@ def _near(
     return frames[-(before + count) :]
 
 
-def _frame(picture: av.VideoFrame, info: SourceInfo, number: int) -> Frame:
+def sampled_frame(picture: av.VideoFrame, info: SourceInfo, number: int) -> Frame:
+    """A decoded picture as a frame, without an index: its number and time are as good as the file says."""
     video = info.video
     if (picture.width, picture.height) != (video.width, video.height):
         picture = to_planar(picture, video.format, (video.width, video.height))

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
-
-import av
 
 from vidsr.frames import Frame
 from vidsr.media import libav
+from vidsr.media.moments import sampled_frame
 from vidsr.media.packets import VideoReader
-from vidsr.media.pixels import planes_of, to_planar
 from vidsr.media.source import SourceInfo
 
 #: Sources of up to this many frames are read whole.
@@ -44,7 +41,7 @@ def stretches(
         held: list[Frame] = []
         seen = 0
         for picture in reader.frames():
-            held.append(_frame(picture, info, seen))
+            held.append(sampled_frame(picture, info, seen))
             seen += 1
             if len(held) == limit:
                 yield (seen / total if total else 0.5), held
@@ -75,22 +72,8 @@ def _sampled(info: SourceInfo, total: int, places: int, length: int) -> Iterator
             held: list[Frame] = []
             for picture in reader.frames():
                 at = first + len(held) if picture.pts is None else (picture.pts - start) // video.step
-                held.append(_frame(picture, info, max(0, int(at))))
+                held.append(sampled_frame(picture, info, max(0, int(at))))
                 if len(held) == length:
                     break
         if held:
             yield (place + 1) / places, held
-
-
-def _frame(picture: av.VideoFrame, info: SourceInfo, number: int) -> Frame:
-    video = info.video
-    if (picture.width, picture.height) != (video.width, video.height):
-        picture = to_planar(picture, video.format, (video.width, video.height))
-    return Frame(
-        planes=planes_of(picture, video.format),
-        format=video.format,
-        colour=video.colour,
-        index=number,
-        pts=picture.pts if picture.pts is not None else number,
-        time_base=Fraction(video.time_base),
-    )
