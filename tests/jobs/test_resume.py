@@ -389,18 +389,3 @@ def test_strangers_files_in_a_job_folder_are_never_deleted(bench: Bench) -> None
     bench.run(restart=True)
     assert oracle.digest(bench.output) == bench.wanted
     assert [p.name for p in bench.job.iterdir()] == ["notes.txt"]
-
-
-def test_chaos_in_short() -> None:
-    """At least 12 kills over four kinds of source; the long run is `python benchmarks/chaos.py`."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "chaos.py"), "--kills", "12"]
-    done = subprocess.run(
-        [*command, "--clips", "cfr", "vfr", "open-gop", "avi", "--seed", "5"],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "12 kills over 4 clips" in done.stdout

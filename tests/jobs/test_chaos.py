@@ -1,0 +1,25 @@
+"""Killed at random moments, again and again: the final file is the undisturbed one, byte for byte."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_chaos_in_short() -> None:
+    """At least 12 kills over four kinds of source; the long run is `python benchmarks/chaos.py`."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "chaos.py"), "--kills", "12"]
+    done = subprocess.run(
+        [*command, "--clips", "cfr", "vfr", "open-gop", "avi", "--seed", "5"],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "12 kills over 4 clips" in done.stdout
