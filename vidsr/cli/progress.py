@@ -50,13 +50,15 @@ class Bar:
     def _advance(self, event: Event) -> None:
         if self._bar is None:
             # Frames of an earlier run count as done but not as speed: tqdm's `initial` is made for that.
+            pace = 0.2 if sys.stderr.isatty() else 10.0  # a log file wants a line now and then, not every frame
             self._bar = tqdm(
                 total=event.total_frames,
                 initial=event.resumed_frames,
                 unit="frame",
                 file=sys.stderr,
                 dynamic_ncols=True,
-                mininterval=0.2,
+                mininterval=pace,
+                maxinterval=max(10.0, 2 * pace),
                 smoothing=0.1,
             )
         self._bar.update(event.frames - self._bar.n)

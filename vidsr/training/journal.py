@@ -41,8 +41,16 @@ class Journal:
     def begin(self, stage: str, step: int, steps: int) -> None:
         """Start the bar of a stage."""
         self.close_bar()
+        pace = 0.5 if sys.stderr.isatty() else 30.0  # a log file wants a line now and then, not every step
         self._bar = tqdm(
-            total=steps, initial=step, desc=stage, unit="step", dynamic_ncols=True, disable=not self._leader
+            total=steps,
+            initial=step,
+            desc=stage,
+            unit="step",
+            dynamic_ncols=True,
+            mininterval=pace,
+            maxinterval=2 * pace,
+            disable=not self._leader,
         )
 
     def step(self) -> None:

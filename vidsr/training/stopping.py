@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
+
+import torch
+from torch import distributed
+
+STEPS_BETWEEN_QUESTIONS = 5
+"""Several processes ask each other this often whether to stop: each question waits for all of them."""
+
+SAME_REQUEST_SECONDS = 1.0
+"""Signals nearer than this are one request: a terminal and a launcher such as torchrun may both pass on a Ctrl-C."""
 
 
 class StopRequest:
@@ -16,6 +26,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.asked = False
+        self._asked_at = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -25,9 +36,24 @@ class StopRequest:
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        now = time.monotonic()
+        if self.asked and now - self._asked_at > SAME_REQUEST_SECONDS:
             raise KeyboardInterrupt
-        self.asked = True
+        if not self.asked:
+            self.asked, self._asked_at = True, now
+
+    def agreed(self, step: int, device: torch.device) -> bool:
+        """Whether to stop before this step; among several processes, whether any of them was asked.
+
+        They must leave together: one that stays alone waits for ever for the gradients of the others.
+        """
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return self.asked
+        if step % STEPS_BETWEEN_QUESTIONS:
+            return False
+        flag = torch.tensor([int(self.asked)], dtype=torch.int32, device=device)
+        distributed.all_reduce(flag, distributed.ReduceOp.MAX)
+        return bool(flag.item())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

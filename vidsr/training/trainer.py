@@ -170,7 +170,7 @@ class Trainer:
         feed = batches(patches, o.data, Part(start=self.step, stop=steps, rank=self.rank, ranks=self.ranks))
         self.journal.begin(stage, self.step, steps)
         while self.step < steps:
-            if self.stop.asked:
+            if self.stop.agreed(self.step, self.device):
                 self.save()
                 raise Interrupted(f"stopped and saved at {stage} step {self.step}; go on with `vidsr train resume`")
             rate = learning_rate(self.settings, self.step)
