@@ -41,7 +41,11 @@ class ModelOptions(Checked):
         "auto", "Arithmetic of the network: auto takes the fastest that is safe here.", choices=PRECISIONS
     )
     compile: bool = opt(False, "Compile the network first: slower to start, faster after.", "--compile/--no-compile")
-    batch: int | None = opt(None, "Frames per step; chosen from free memory if not given.", between=(1, 256))
+    batch: int | None = opt(
+        None,
+        "Frames per step of a GPU; chosen from its free memory if not given. A CPU computes frame by frame.",
+        between=(1, 256),
+    )
     tile: int | None = opt(
         None, "Tile size in source pixels; whole frames if not given and they fit.", between=(32, 8192)
     )

@@ -57,7 +57,8 @@ class Backend(Protocol):
 class TorchBackend:
     """The network in the fastest form that PyTorch has for it, in the precision asked for, channels last.
 
-    On CUDA its kernels are recorded as a graph for each shape. With ``compiled`` the plain network goes through
+    On CUDA its kernels are recorded as a graph for each shape. On a CPU pictures are computed one by one, so that the
+    result does not depend on the batch; batches are no faster there. With ``compiled`` the plain network goes through
     ``torch.compile`` instead, and its first result is held against the plain one's: where they differ, the
     uncompiled form is used.
     """
@@ -86,6 +87,8 @@ class TorchBackend:
 
     def __call__(self, rgb: Tensor) -> Tensor:
         """See :class:`Backend`."""
+        if self._device.type == "cpu" and len(rgb) > 1:
+            return torch.cat([self(one) for one in torch.split(rgb, 1)])
         x = rgb.to(dtype=self._dtype, memory_format=torch.channels_last)
         if self._compiled is not None:
             return self._checked(x)

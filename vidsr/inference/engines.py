@@ -91,7 +91,9 @@ class OpenVinoBackend:
         self._requests: dict[tuple[int, ...], Any] = {}
 
     def __call__(self, rgb: Tensor) -> Tensor:
-        """See :class:`~vidsr.inference.backend.Backend`."""
+        """See :class:`~vidsr.inference.backend.Backend`. Picture by picture, as TorchBackend on a CPU."""
+        if len(rgb) > 1:
+            return torch.cat([self(one) for one in torch.split(rgb, 1)])
         shape = tuple(rgb.shape)
         if shape not in self._requests:
             self._requests.clear()

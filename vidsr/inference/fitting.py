@@ -50,6 +50,11 @@ class Fitted:
             self._batches[height, width] = self._asked or max(1, min(busy, fits, _LARGEST_BATCH))
         return self._batches[height, width]
 
+    @property
+    def smallest_batch(self) -> int:
+        """The fewest frames per step that any size was given so far; 0 before the first frame."""
+        return min(self._batches.values(), default=0)
+
     def __call__(self, rgb: Tensor) -> Tensor:
         """The backend over ``[N, 3, h, w]`` float32, in as many steps as memory asks for.
 

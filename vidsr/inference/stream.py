@@ -1,7 +1,8 @@
 """One stream of frames through the network: planes to the device, colour, network, colour, planes back.
 
 On CUDA the copies run beside the computation: while batch n is computed, batch n + 1 is staged and queued, and
-results are waited for one batch later. On a CPU each batch is finished before the next one starts.
+results are waited for one batch later. On a CPU each batch is finished before the next one starts, and each picture
+is computed by itself, so that no bit of a result depends on the batch.
 """
 
 from __future__ import annotations
@@ -150,17 +151,27 @@ class Stream:
         self._carried = pictures.take([len(pictures.out) - 1])
         shown = pictures.take(slots)
         frames = [frame for frame, _ in batch.entries]
-        out = shown.out
-        for step in self._post:
-            out = step(shown.source, out, frames)
-        planes, wait = self._transfer.download(self._quantise(replace(shown, out=out), frames[0]))
+        planes, wait = self._transfer.download(self._quantise(self._after(shown, frames), frames[0]))
         return _Launched(batch, None, planes, None, wait)
+
+    def _after(self, shown: _Pictures, frames: Sequence[Frame]) -> _Pictures:
+        """The pictures as the post steps leave them."""
+
+        def steps(source: Tensor, out: Tensor, frames: Sequence[Frame]) -> Tensor:
+            for step in self._post:
+                out = step(source, out, frames)
+            return out
+
+        if not _alone(shown.out):
+            return replace(shown, out=steps(shown.source, shown.out, frames))
+        singles = zip(torch.split(shown.source, 1), torch.split(shown.out, 1), frames, strict=True)
+        return replace(shown, out=torch.cat([steps(source, out, [frame]) for source, out, frame in singles]))
 
     def _compute(self, frames: Sequence[Frame]) -> tuple[_Pictures, Tensor]:
         """Network and resize over distinct frames of one shape; and which of the results are finite ``[N]``."""
         first = frames[0]
         codes = self._transfer.upload([f.planes for f in frames])
-        source = colours.rgb_from_planes(codes, first.format, first.colour)
+        source = _each(lambda *planes: colours.rgb_from_planes(planes, first.format, first.colour), *codes)
         started = time.perf_counter()
         try:
             out = self._fitted(source)
@@ -175,7 +186,7 @@ class Stream:
         """The network's result at the target's size; grey sources stay exactly neutral."""
         if frame.format.family == "gray":
             out = out.mean(1, keepdim=True)
-        out = resize(out, (self._target.height, self._target.width))
+        out = _each(lambda one: resize(one, (self._target.height, self._target.width)), out)
         return out.expand(-1, 3, -1, -1)
 
     def _alpha(self, codes: Sequence[Tensor], frame: Frame) -> Tensor | None:
@@ -186,14 +197,16 @@ class Stream:
         if not frame.format.alpha:
             return torch.ones((len(codes[0]), *size), device=codes[0].device)
         unit = colours.unit_from_codes(codes[-1], frame.format, frame.colour, alpha=True)
-        return resize(unit.unsqueeze(1), size).squeeze(1)
+        return _each(lambda one: resize(one, size), unit.unsqueeze(1)).squeeze(1)
 
     def _quantise(self, pictures: _Pictures, frame: Frame) -> list[Tensor]:
         """The target's planes ``[N, h, w]`` of code values, on the device."""
         target = self._target
         colour = target.colour or frame.colour
         exact = (target.height, target.width) == (frame.height, frame.width)
-        planes = colours.planes_from_rgb(pictures.out, target.format, colour, exact=exact)
+        singles = torch.split(pictures.out, 1) if _alone(pictures.out) else (pictures.out,)
+        made = [colours.planes_from_rgb(one, target.format, colour, exact=exact) for one in singles]
+        planes = made[0] if len(made) == 1 else [torch.cat(same) for same in zip(*made, strict=True)]
         if pictures.alpha is not None:
             planes.append(colours.codes_from_unit(pictures.alpha, target.format, colour, alpha=True))
         return planes
@@ -235,6 +248,19 @@ class Stream:
         if pictures_made:
             self._carried_planes = pictures_made[-1]
         return frames
+
+
+def _alone(batch: Tensor) -> bool:
+    """Whether these pictures are to be computed one by one: on a CPU, whose kernels add up in another order from one
+    batch size to another, and which gains nothing by a batch."""
+    return batch.device.type == "cpu" and len(batch) > 1
+
+
+def _each(step: Callable[..., Tensor], *batches: Tensor) -> Tensor:
+    """``step`` over tensors ``[N, …]``, picture by picture where :func:`_alone` says so."""
+    if not _alone(batches[0]):
+        return step(*batches)
+    return torch.cat([step(*one) for one in zip(*(torch.split(b, 1) for b in batches), strict=True)])
 
 
 def _name(frame: Frame) -> str:

@@ -98,15 +98,21 @@ class Job:
         """What workers need to know of the job. The codec is the one chosen here, whatever else a worker has."""
         options = self.order.options
         encode = dataclasses.replace(options.encode, codec=self.settings.codec)
+        model = dataclasses.replace(options.model, batch=options.model.batch or self._earlier_batch())
         return Task(
             job=self.manifest.job,
             source=self.manifest.source,
             folder=str(self.folder),
-            options=dataclasses.replace(options, encode=encode).to_json(),
+            options=dataclasses.replace(options, encode=encode, model=model).to_json(),
             model_sha256=self.order.binding.model_sha256,
             encoder=self.order.binding.encoder,
             encoder_threads=self.manifest.encoder_threads,
         )
+
+    def _earlier_batch(self) -> int | None:
+        """Frames per step of earlier runs: on a GPU, unlike on a CPU, results depend on it in their last bit."""
+        batches = [f.batch for f in self.manifest.finished.values() if f.batch and not f.fallback]
+        return min(batches, default=None)
 
 
 def bound_options(options: EnhanceOptions) -> dict[str, Any]:

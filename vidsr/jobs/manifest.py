@@ -94,7 +94,7 @@ class Finished:
     """One finished file: its size in bytes and BLAKE2b, and for a segment what it took to make it.
 
     ``timing`` are the fields of :class:`~vidsr.pipeline.segment.SegmentStats`; ``fallback`` is empty if the
-    segment was made as asked for; ``reused`` frames repeated their predecessor.
+    segment was made as asked for; ``batch`` is the frames per step; ``reused`` frames repeated their predecessor.
     """
 
     frames: int
@@ -105,6 +105,7 @@ class Finished:
     device: str = ""
     precision: str = ""
     fallback: str = ""
+    batch: int = 0
     reused: int = 0
     timing: dict[str, float] = field(default_factory=dict)
 

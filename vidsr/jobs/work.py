@@ -194,13 +194,19 @@ class SegmentWorker:
                 worker=self.name,
                 device=str(upscaler.device),
                 precision=upscaler.precision,
-                fallback=RUNGS[rung],
+                fallback=RUNGS[rung] or self._shrunk(upscaler),
+                batch=upscaler.fitted.smallest_batch,
                 reused=upscaler.stats.reused - reused,
                 timing=dataclasses.asdict(stats),
             )
             part.replace(self._folder / segment.file_name)
         sync_folder(self._folder)
         return finished
+
+    def _shrunk(self, upscaler: Upscaler) -> str:
+        """How the upscaler itself got round a lack of memory, if that can change the picture."""
+        tile = upscaler.fitted.tile
+        return "" if tile == self._options.model.tile else f"in tiles of {tile} px"
 
     def _read(self, first: int, stop: int) -> Iterator[Frame]:
         if self._sequential is not None:

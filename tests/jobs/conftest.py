@@ -1,0 +1,26 @@
+"""The job that tests stop and break, and what it makes when left in peace."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests import oracle
+from tests.clips import ClipFactory
+from tests.jobs.bench import Bench
+from vidsr import enhance
+
+
+@pytest.fixture(scope="module")
+def wanted(clips: ClipFactory, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("wanted") / "out.mkv"
+    enhance(clips("basic"), out, model=str(tiny_model), scale=2, segment_frames=6)
+    return oracle.digest(out)
+
+
+@pytest.fixture
+def bench(clips: ClipFactory, tiny_model: Path, wanted: str, tmp_path: Path) -> Bench:
+    shutil.copy2(clips("basic"), tmp_path / "clip.mp4")
+    return Bench(tmp_path, tiny_model, wanted)
