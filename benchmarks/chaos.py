@@ -1,6 +1,7 @@
 """Kill `vidsr enhance` with SIGKILL at random moments, resume it each time, and compare with a run left in peace.
 
     python benchmarks/chaos.py --kills 120
+    python benchmarks/chaos.py --kills 120 --restore
 
 Every clip is first enhanced without interruption. Then the same job is run over and over in a process of its own
 that is killed at a random moment of its life, until it ends by itself; its result must be the same file, byte for
@@ -22,6 +23,7 @@ import tempfile
 import time
 import traceback
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -40,6 +42,8 @@ class Case:
     codec: str
     suffix: str = ".mkv"
     options: tuple[str, ...] = ()
+    workers: int = 1
+    frames: Fraction = Fraction(1)  # of the result for one of the source
 
 
 CASES = {
@@ -71,7 +75,48 @@ CASES = {
     ),
     "ten-bit": Case("t.mkv", (*PICTURE, "-c:v", "ffv1", "-pix_fmt", "yuv420p10le"), "av1", ".mp4"),
     "vp9": Case("v.webm", (*PICTURE, "-c:v", "libvpx-vp9", "-deadline", "realtime", "-g", "12"), "prores", ".mov"),
-    "workers": Case("w.mp4", (*PICTURE, *TONE, *X264), "h264", ".mkv", ("--workers", "2")),
+    "workers": Case("w.mp4", (*PICTURE, *TONE, *X264), "h264", ".mkv", workers=2),
+}
+
+_STILL = Path(__file__).resolve().parent.parent / "samples" / "bigbuckbunny-320x180.png"
+
+
+def moving(rate: str, frames: int, then: str, *encoder: str) -> tuple[str, ...]:
+    """A detail of a still picture that moves by two pixels a frame, then filtered and encoded."""
+    chain = f"scale=320:180,crop=64:48:x='20+2*n':y='30+n',{then}"
+    command = ("-loop", "1", "-r", rate, "-i", str(_STILL), "-vf", chain, "-frames:v", str(frames))
+    return (*command, *encoder, "-pix_fmt", "yuv420p")
+
+
+FIELDS = ("-c:v", "mpeg2video", "-q:v", "2", "-flags", "+ildct+ilme")
+INTERLACED = moving("50", 32, "tinterlace=interleave_top,setfield=tff", *FIELDS)
+TELECINED = moving("24000/1001", 40, "telecine=first_field=top,setfield=tff", *FIELDS)
+FILM = moving(
+    "18", 32, "noise=alls=14:allf=t,eq=brightness='0.05*sin(n*2)':eval=frame", "-c:v", "libx264", "-crf", "12"
+)
+PHONE = moving("30", 32, "noise=alls=6:allf=t", "-c:v", "libx264", "-crf", "32")
+
+#: The same for restoration: what looks at neighbours, carries state along, or changes frames and times.
+RESTORED = {
+    "deinterlace": Case("i.ts", INTERLACED, "h264", options=("--restore", "deinterlace=tff")),
+    "each field": Case(
+        "d.ts", INTERLACED, "h264", options=("--restore", "deinterlace", "--fields", "double"), frames=Fraction(2)
+    ),
+    "ivtc": Case("t.ts", TELECINED, "hevc", options=("--restore", "ivtc"), frames=Fraction(4, 5)),
+    "dedupe": Case("r.mp4", moving("12", 32, "fps=24", *X264[:2]), "h264", options=("--restore", "dedupe")),
+    "crop, deblock": Case("c.mp4", PHONE, "av1", options=("--restore", "crop=8:4:48:40,deblock")),
+    "dust, denoise": Case("n.mp4", FILM, "h264", options=("--restore", "dust,denoise")),
+    "deflicker": Case("f.mp4", FILM, "hevc", options=("--restore", "deflicker,grey")),
+    "stabilize": Case("s.mp4", FILM, "ffv1", options=("--stabilize", "0.8")),
+    "grain": Case("g.mp4", FILM, "h264", options=("--grain", "1", "--strength", "0.5", "--fidelity", "0.7")),
+    "vhs": Case("v.ts", INTERLACED, "h264", options=("--preset", "vhs")),
+    "dv": Case("w.ts", INTERLACED, "h264", options=("--preset", "dv")),
+    "dvd": Case("x.ts", TELECINED, "h264", options=("--preset", "dvd"), frames=Fraction(4, 5)),
+    "film-8mm": Case("8.mp4", FILM, "h264", options=("--preset", "film-8mm"), workers=2),
+    "film-bw": Case("b.mp4", FILM, "h264", options=("--preset", "film-bw")),
+    "broadcast": Case("y.ts", TELECINED, "h264", options=("--preset", "broadcast"), frames=Fraction(4, 5)),
+    "animation": Case("a.mp4", moving("24", 32, "null", *X264[:2]), "h264", options=("--preset", "animation")),
+    "phone": Case("p.mp4", PHONE, "h264", options=("--preset", "phone")),
 }
 
 
@@ -138,18 +183,20 @@ def run_until_killed(arguments: list[str], log: Path, seconds: float) -> bool:
 
 def chaos(name: str, kills: int, folder: Path, model: Path, chance: random.Random) -> dict[str, object]:
     """One clip: at least ``kills`` kills, and as many finished jobs as that takes."""
-    case = CASES[name]
+    case = {**CASES, **RESTORED}[name]
     source, log = folder / case.file, folder / "log.txt"
     subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *case.recipe, "-y", str(source)], check=True)
     options = ["--model", str(model), "--scale", "2", "--codec", case.codec, "--segment-frames", "8", "--quiet"]
+    options += case.options
     reference, victim = folder / f"reference{case.suffix}", folder / f"victim{case.suffix}"
     peace = run_to_end(["enhance", str(source), "-o", str(reference), *options], log)
     wanted = hashlib.sha256(reference.read_bytes()).hexdigest()
     frames, found = count_frames(source), count_frames(reference)
-    if frames != found:
+    if name != "dedupe" and found != frames * case.frames:
         raise SystemExit(f"{name}: the source has {frames} frames, the result {found}")
-    command = ["enhance", str(source), "-o", str(victim), *options, *case.options]
-    if case.options:
+    command = ["enhance", str(source), "-o", str(victim), *options]
+    if case.workers > 1:
+        command += ["--workers", str(case.workers)]
         peace = run_to_end(command, log)
         victim.unlink()
     killed = jobs = identical = 0
@@ -178,7 +225,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the cases and print one line for each; 0 if every result was identical."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=120, help="at least so many, shared out evenly")
-    parser.add_argument("--clips", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--restore", action="store_true", help="the clips with filters, in place of those without")
+    parser.add_argument("--clips", nargs="+", choices=[*CASES, *RESTORED])
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(argv)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -192,10 +240,11 @@ def main(argv: list[str] | None = None) -> int:
         os.environ["VIDSR_STATE"] = str(Path(name) / "state")
         model = Path(name) / "tiny.safetensors"
         make_model(model)
-        for number, clip in enumerate(chosen.clips):
+        clips = chosen.clips or list(RESTORED if chosen.restore else CASES)
+        for number, clip in enumerate(clips):
             folder = Path(name) / clip
             folder.mkdir()
-            share = -(-chosen.kills // len(chosen.clips))
+            share = -(-chosen.kills // len(clips))
             row = chaos(clip, share, folder, model, random.Random(chosen.seed * 1000 + number))
             rows.append(row)
             left = ", ".join(row["left"]) or "nothing"  # type: ignore[arg-type]
