@@ -73,14 +73,18 @@ class Deblock:
                 if frame.format.alpha and number == frame.format.plane_count - 1:
                     planes.append(plane)
                     continue
-                values = _smooth_edges(plane.astype(np.float32), limit)
-                planes.append(quantised(_smooth_edges(values.T, limit).T, frame))
+                values = smooth_edges(plane.astype(np.float32), limit)
+                planes.append(quantised(smooth_edges(values.T, limit).T, frame))
             yield with_planes(frame, planes)
 
 
-def _smooth_edges(values: npt.NDArray[np.float32], limit: float) -> npt.NDArray[np.float32]:
-    """Spread each small step between columns 8n-1 and 8n over the four columns around it."""
-    edges = np.arange(8, values.shape[1] - 2, 8)
+def smooth_edges(values: npt.NDArray[np.float32], limit: float, first: int = 0) -> npt.NDArray[np.float32]:
+    """Spread each small step between columns 8n-1 and 8n over the four columns around it.
+
+    ``limit`` is the largest step that is smoothed; it and ``values`` are code values. ``first`` is the first column
+    that is on the grid, 0 to 7.
+    """
+    edges = np.arange(first if first >= 2 else first + 8, values.shape[1] - 2, 8)
     if not len(edges):
         return values
     far_left, left, right, far_right = (values[:, edges + d] for d in (-2, -1, 0, 1))

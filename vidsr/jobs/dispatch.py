@@ -135,6 +135,7 @@ def _picture(source: Path, output: Path | None, options: EnhanceOptions, progres
 
 def _folder(source: Path, output: Path | None, options: EnhanceOptions, progress: Progress) -> Result:
     from vidsr.jobs.folder import enhance_folder
+    from vidsr.jobs.stills import left_out_note, needs_time
     from vidsr.models.zoo import load_model
 
     model = load_model(options.model.model)
@@ -142,6 +143,10 @@ def _folder(source: Path, output: Path | None, options: EnhanceOptions, progress
     target = output or default_output(here.with_name(here.name + ".d"), options.size, model.scale, "")
     if target.resolve() == source.resolve():
         raise OutputError(f"{target}: is the source folder itself; give another with --output")
+
+    left_out = needs_time(options.restore)
+    if left_out:
+        progress(Event(kind="note", text=left_out_note(left_out)))
 
     def network() -> Upscaler:
         from vidsr.inference.upscaler import Upscaler

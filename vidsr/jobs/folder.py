@@ -123,7 +123,7 @@ def _names(source: Path, files: list[Path], options: EnhanceOptions) -> dict[Pat
 def _job(options: EnhanceOptions, model_digest: str) -> dict[str, Any]:
     """What must be the same for a resumed job: all that changes the pixels."""
     told = options.to_json()
-    wanted = {group: told[group] for group in ("model", "size", "pictures")}
+    wanted = {group: told[group] for group in ("model", "size", "pictures", "restore")}
     for indifferent in ("device", "compile", "batch", "tile"):
         wanted["model"].pop(indifferent, None)
     text = json.dumps([wanted, model_digest], sort_keys=True)

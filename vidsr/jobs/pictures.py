@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from vidsr.errors import OptionsError, OutputError
 from vidsr.filters import textures
+from vidsr.jobs.stills import Restoring, settle
 from vidsr.media.animation import ANIMATED, Animation, animation_frames, read_animation, write_animation
 from vidsr.media.picture_meta import exif_for_size, scaled_geotiff
 from vidsr.media.picture_types import Picture
@@ -84,10 +85,10 @@ def enhance_picture(source: Path, output: Path, options: EnhanceOptions, network
     try:
         target = target_size(picture.size, options, network.scale)
         plan = _Plan.of(picture, target, options.pictures)
+        restoring = _restoring(picture, options, network)
         out = _for_output(picture, target)
-        write_picture(
-            output, out, _bands(picture, plan, network), size=target, quality=options.pictures.picture_quality
-        )
+        bands = _bands(picture, plan, _Enlarger(picture, options.pictures, network, restoring))
+        write_picture(output, out, bands, size=target, quality=options.pictures.picture_quality)
     finally:
         picture.close()
     return PictureResult(
@@ -108,6 +109,7 @@ def _enhance_animation(animation: Animation, output: Path, options: EnhanceOptio
 
     def enhanced() -> Iterator[Array]:
         before: tuple[Array, Array] | None = None
+        restoring: Restoring | None = None
         for frame in animation_frames(animation):
             if before is None or not np.array_equal(before[0], frame):
                 picture = Picture(
@@ -116,9 +118,12 @@ def _enhance_animation(animation: Animation, output: Path, options: EnhanceOptio
                     mode="RGBA" if animation.alpha else "RGB",
                     pixels=frame,
                     value_range=(0, 255),
+                    notes=notes,
                 )
                 plan = _Plan.of(picture, target, options.pictures)
-                before = frame, np.concatenate(list(_bands(picture, plan, network)))
+                restoring = restoring or _restoring(picture, options, network)
+                enlarge = _Enlarger(picture, options.pictures, network, restoring)
+                before = frame, np.concatenate(list(_bands(picture, plan, enlarge)))
             yield before[1]
 
     quality = options.pictures.picture_quality
@@ -193,10 +198,13 @@ class _Plan:
         return _Plan(target=target, options=options, block=block, margin=(margin[0], margin[1]))
 
 
-def _bands(picture: Picture, plan: _Plan, network: Network) -> Iterator[Array]:
+def _restoring(picture: Picture, options: EnhanceOptions, network: Network) -> Restoring:
+    return settle(picture, options.restore, getattr(network, "device", "cpu"))
+
+
+def _bands(picture: Picture, plan: _Plan, enlarge: _Enlarger) -> Iterator[Array]:
     """The result from top to bottom, one row of blocks at a time, [rows, width, channels]."""
     width, height = picture.size
-    enlarge = _Enlarger(picture, plan.options, network)
     for top in range(0, height, plan.block[1]):
         bottom = min(height, top + plan.block[1])
         row = [
@@ -206,9 +214,7 @@ def _bands(picture: Picture, plan: _Plan, network: Network) -> Iterator[Array]:
         yield row[0] if len(row) == 1 else np.concatenate(row, axis=1)
 
 
-def _block(
-    picture: Picture, plan: _Plan, box: tuple[int, int, int, int], enlarge: Callable[[Array, tuple[int, int]], Array]
-) -> Array:
+def _block(picture: Picture, plan: _Plan, box: tuple[int, int, int, int], enlarge: _Enlarger) -> Array:
     """One block of the result, computed with its surroundings in view. ``box``: left, top, right, bottom."""
     width, height = picture.size
     left, top, right, bottom = box
@@ -218,13 +224,13 @@ def _block(
             np.arange(a - m, b + m) % n for a, b, m, n in ((left, right, mx, width), (top, bottom, my, height))
         )
         window = _wrapped_window(picture, rows, columns)
-        cut_left, cut_top = mx, my
+        cut_left, cut_top, x0, y0 = mx, my, left - mx, top - my
     else:
         x0, y0 = max(0, left - mx), max(0, top - my)
         window = picture.pixels[y0 : min(height, bottom + my), x0 : min(width, right + mx)]
         cut_left, cut_top = left - x0, top - y0
     fx, fy = plan.target[0] / width, plan.target[1] / height
-    grown = enlarge(window, (round(window.shape[1] * fx), round(window.shape[0] * fy)))
+    grown = enlarge(window, (round(window.shape[1] * fx), round(window.shape[0] * fy)), (x0, y0))
     x, y = round(cut_left * fx), round(cut_top * fy)
     return grown[y : y + round((bottom - top) * fy), x : x + round((right - left) * fx)]
 
@@ -239,16 +245,19 @@ def _wrapped_window(picture: Picture, rows: Array, columns: Array) -> Array:
 class _Enlarger:
     """Enlarges a window of a picture, in the picture's own sample type: alpha, inks, normals, missing values."""
 
-    def __init__(self, picture: Picture, options: PictureOptions, network: Network) -> None:
+    def __init__(self, picture: Picture, options: PictureOptions, network: Network, restoring: Restoring) -> None:
         self._mode = picture.mode
         self._dtype = picture.pixels.dtype
         self._low, self._high = picture.value_range
         self._nodata = picture.meta.details.get("nodata")
         self._options = options
         self._network = network
+        self._restoring = restoring
+        self._origin = (0, 0)
 
-    def __call__(self, window: Array, size: tuple[int, int]) -> Array:
-        """[h, w, channels] → [H, W, channels] for ``size`` = (W, H)."""
+    def __call__(self, window: Array, size: tuple[int, int], origin: tuple[int, int]) -> Array:
+        """[h, w, channels] → [H, W, channels] for ``size`` = (W, H); ``origin``: its first pixel, (x, y)."""
+        self._origin = origin
         missing = self._missing(window)
         unit = ((window.astype(np.float64) - self._low) / (self._high - self._low)).astype(np.float32)
         unit = unit.clip(0, 1)
@@ -285,11 +294,16 @@ class _Enlarger:
         return np.dstack([self._colour(colour, size), self._alpha(alpha, size)])
 
     def _colour(self, colour: Array, size: tuple[int, int]) -> Array:
+        colour = self._restoring.filters(colour, self._origin)
+        normals = self._options.normal_map and colour.shape[2] == 3
+        if normals:
+            colour = textures.complete_normals(colour)
         if colour.shape[2] == 1:
-            return self._grey(colour[..., 0], size)[..., None]
-        if not self._options.normal_map:
-            return self._network.picture(np.ascontiguousarray(colour), size)
-        return textures.renormalised(self._network.picture(textures.complete_normals(colour), size))
+            grown = self._grey(colour[..., 0], size)[..., None]
+        else:
+            grown = self._network.picture(np.ascontiguousarray(colour), size)
+        grown = self._restoring.steps(colour, grown)
+        return textures.renormalised(grown) if normals else grown
 
     def _grey(self, grey: Array, size: tuple[int, int]) -> Array:
         if grey.min() == grey.max():
