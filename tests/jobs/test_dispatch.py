@@ -37,7 +37,8 @@ def test_kinds(tmp_path: Path) -> None:
     assert kind_of(Path("a.gif"), None) == "picture"
     assert kind_of(Path("a.gif"), Path("a.mp4")) == "video"
     assert kind_of(tmp_path, None) == "folder"
-    assert kind_of(Path("%04d.png"), Path("a.mkv")) == "numbered"
+    assert kind_of(Path("%04d.png"), Path("a.mkv")) == "video"
+    assert kind_of(Path("%04d.png"), None) == "numbered"
     assert kind_of(Path("a.mkv"), Path("%04d.png")) == "numbered"
 
 

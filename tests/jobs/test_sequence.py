@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +15,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vidsr.errors import InputError, Interrupted, OptionsError, OutputError
+from vidsr.errors import InputError, Interrupted, JobError, OptionsError, OutputError
+from vidsr.jobs import store
 from vidsr.jobs.dispatch import enhance
+from vidsr.jobs.estimate import estimate
+from vidsr.jobs.manifest import Manifest
 from vidsr.media import numbered
 from vidsr.media.frame_files import linear
 from vidsr.media.pictures import read_picture
+from vidsr.options import EnhanceOptions
 
 SMALL = {"model": "realesr-animevideov3", "device": "cpu", "scale": 2}
 RNG = np.random.default_rng(5)
@@ -54,6 +60,47 @@ def test_pictures_become_a_video_of_the_rate_asked_for(tmp_path: Path, ffprobe: 
     assert (told["streams"][0]["width"], told["streams"][0]["height"]) == (48, 32)
     times = [float(f["pts_time"]) for f in told["frames"]]
     assert times == pytest.approx([i * 1001 / 24000 for i in range(6)], abs=1e-4)
+
+
+def test_a_video_of_pictures_goes_on_after_sigkill(tmp_path: Path, tiny_model: Path) -> None:
+    pattern = frames(tmp_path / "in", 20)
+    flat = {"model": str(tiny_model), "scale": 2, "segment_frames": 4}
+    options = ["--model", str(tiny_model), "--scale", "2", "--segment-frames", "4", "--fps", "24", "--progress", "json"]
+    command = [sys.executable, "-m", "vidsr", "enhance", str(pattern), "--output", str(tmp_path / "out.mkv"), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if '"event": "segment"' in line:
+                process.kill()
+    assert process.returncode == -signal.SIGKILL and not (tmp_path / "out.mkv").exists()
+    kept = Manifest.load(store.job_folder(tmp_path / "out.mkv")).finished
+    assert kept
+    with pytest.raises(JobError, match=r"--fps \(was 24, is 25\)"):
+        enhance(pattern, tmp_path / "out.mkv", fps="25", **flat)
+    events: list[Any] = []
+    enhance(pattern, tmp_path / "out.mkv", fps="24", progress=events.append, **flat)
+    made = {e.segment for e in events if e.kind == "segment"}
+    assert made == set(range(5)) - set(kept)
+    enhance(pattern, tmp_path / "whole.mkv", fps="24", workers=2, **flat)
+    assert (tmp_path / "out.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
+
+
+def test_a_picture_that_changed_is_noticed(tmp_path: Path, tiny_model: Path) -> None:
+    pattern = frames(tmp_path / "in", 8)
+    flat = {"model": str(tiny_model), "scale": 2, "segment_frames": 4, "fps": "24"}
+    stop = threading.Event()
+    with pytest.raises(Interrupted):
+        enhance(pattern, tmp_path / "out.mkv", progress=lambda e: stop.set(), stop=stop, **flat)
+    Image.new("RGB", (24, 16)).save(tmp_path / "in" / "000003.png")
+    with pytest.raises(JobError, match=r"the source %06d\.png"):
+        enhance(pattern, tmp_path / "out.mkv", **flat)
+    enhance(pattern, tmp_path / "out.mkv", restart=True, **flat)
+
+
+def test_pictures_can_be_planned(tmp_path: Path) -> None:
+    pattern = frames(tmp_path / "in", 6)
+    found = estimate(pattern, EnhanceOptions.from_flat({**SMALL, "fps": "24"}))
+    assert (found.frames, found.size) == (6, (48, 32))
 
 
 @pytest.mark.parametrize(("suffix", "depth"), [(".png", 8), (".png", 16), (".tif", 16), (".jpg", 8)])

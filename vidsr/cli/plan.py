@@ -35,8 +35,12 @@ def plan(
     options: PlanOptions,
 ) -> None:
     """Estimate time, size and memory of a whole job by doing samples of it with the same options."""
+    from vidsr.errors import InputError
+    from vidsr.jobs.dispatch import kind_of
     from vidsr.jobs.estimate import estimate
 
+    if kind_of(source, source.with_suffix(".mkv")) in ("picture", "folder"):
+        raise InputError(f"{source}: only videos are planned; vidsr preview {source} shows what becomes of a picture")
     with reporter("none" if quiet else "bar") as progress:
         found = estimate(source, options, options.sampling, progress=progress)
     typer.echo(json.dumps(found.to_json()) if as_json else described(found))

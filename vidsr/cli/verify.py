@@ -39,6 +39,8 @@ def verify(
     """
     from vidsr.jobs import provenance
     from vidsr.jobs.dispatch import kind_of
+    from vidsr.jobs.opening import open_source
+    from vidsr.media.numbered import is_pattern
     from vidsr.media.verify import Expectation
     from vidsr.media.verify import verify as compare
 
@@ -48,7 +50,8 @@ def verify(
     lines = [f"{'ok  ' if c.ok else 'FAIL'}  {c.what}: {c.text}" for c in checks]
     count = sum(not c.ok for c in checks)
     if kind_of(Path(source), result) == "video":
-        report = compare(source, result, Expectation(options=options))
+        probed = open_source(source, options) if is_pattern(Path(source)) else source
+        report = compare(probed, result, Expectation(options=options))
         told = report.to_json() | told
         lines = [report.table(), *lines]
         count += len(report.differences)

@@ -19,6 +19,7 @@ from vidsr.jobs.files import digest, human_bytes, write_atomically
 from vidsr.jobs.manifest import INDEX_NAME, SEGMENTS_NAME
 from vidsr.jobs.orders import Failed, Made, Order, Remark, Report, Task, news_from_json
 from vidsr.jobs.stop import Stop
+from vidsr.media import numbered
 from vidsr.options import EnhanceOptions
 
 #: Bytes of the source in one object of Ray's store.
@@ -260,6 +261,11 @@ class _Farm:
             raise JobError(
                 f"a Ray worker cannot see {self._task.source} or {self._task.folder}: put both on storage that all "
                 "nodes share under one path, or leave out --no-ship"
+            )
+        if numbered.is_pattern(Path(self._task.source)):
+            raise JobError(
+                f"a Ray worker cannot see {self._task.source}, and numbered pictures are not sent: put them on storage "
+                "that all nodes share under one path"
             )
         source, index = Path(self._task.source), Path(self._task.folder) / INDEX_NAME
 

@@ -89,9 +89,14 @@ def _enhance(
 
 
 def kind_of(source: Path, output: Path | None) -> str:
-    """What kind of job this is: "video", "picture", "folder" or "numbered"."""
-    if numbered.is_pattern(source) or (output is not None and numbered.is_pattern(output)):
+    """What kind of job this is by its result: "video", "picture", "folder" or "numbered" pictures.
+
+    Numbered pictures as the source of a video are a video like any other.
+    """
+    if output is not None and numbered.is_pattern(output):
         return "numbered"
+    if numbered.is_pattern(source):
+        return "numbered" if output is None else "video"
     if source.is_dir():
         return "folder"
     if not is_picture(source):

@@ -16,7 +16,8 @@ from vidsr.jobs.files import WORK_PREFIX, os_errors, sampled_digest
 from vidsr.jobs.indexfile import load_index, load_timeline, save_index
 from vidsr.jobs.journal import Journal
 from vidsr.jobs.lock import LOCK_NAME
-from vidsr.jobs.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity
+from vidsr.jobs.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity, stamp
+from vidsr.jobs.opening import open_source
 from vidsr.jobs.orders import Task
 from vidsr.jobs.progress import Event, Progress
 from vidsr.jobs.restoring import as_decoded, plan_times, quick_warning, resolve, restored, retimed
@@ -27,7 +28,6 @@ from vidsr.media.container import choose_suffix
 from vidsr.media.encode import EncoderSettings
 from vidsr.media.index import VideoIndex, check_strict, index_video
 from vidsr.media.prepare import prepare as settle
-from vidsr.media.probe import probe
 from vidsr.media.source import SourceInfo
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import load_model
@@ -131,7 +131,7 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions) -> Prepa
     Raises:
         VidsrError: something is wrong with the source, the output, the options or the model.
     """
-    info = probe(source, options.colour, options.source)
+    info = open_source(source, options)
     model = load_model(options.model.model)
     if Path(options.model.model).is_file():
         # Workers, and a later resume, may stand in another folder.
@@ -300,8 +300,8 @@ def source_unchanged(job: Job) -> None:
     if isinstance(job.order.info.path, str):
         return  # an address has no time of change
     try:
-        stat = job.order.info.path.stat()
+        now = stamp(job.order.info.path)
     except OSError as error:
         raise InputError(f"{job.order.source} is gone: {error.strerror}; put it back and resume") from error
-    if (stat.st_size, stat.st_mtime_ns) != (identity.size, identity.mtime_ns):
+    if now != (identity.size, identity.mtime_ns):
         raise InputError(f"{job.order.source} was changed while the job ran; put the old file back, or use --restart")

@@ -16,11 +16,14 @@ from typing import Any, Literal
 from vidsr.errors import JobError
 from vidsr.jobs.files import digest, sampled_digest, write_atomically
 from vidsr.jobs.plan import Segment, plan_segments
+from vidsr.media import numbered
 
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
 SEGMENTS_NAME = "segments"
 INDEX_NAME = "index.json"
+#: Of numbered pictures so many at most are read to tell them from others; of all, name, size and time count.
+_SAMPLED_FILES = 32
 
 State = Literal["segments", "assembly", "publishing", "done"]
 
@@ -36,11 +39,30 @@ class SourceIdentity:
 
     @classmethod
     def of(cls, path: Path | str) -> SourceIdentity:
-        """The identity of the file at ``path`` now; of a network address (a string) nothing but its name."""
+        """The identity of the file or numbered files at ``path`` now; of an address (a string) nothing but its name."""
         if isinstance(path, str):
             return cls(name=path, size=0, mtime_ns=0, sample=hashlib.blake2b(path.encode()).hexdigest())
-        stat = path.stat()
-        return cls(name=path.name, size=stat.st_size, mtime_ns=stat.st_mtime_ns, sample=sampled_digest(path))
+        size, mtime_ns = stamp(path)
+        files = numbered.files_of(path)
+        if files == [path]:
+            return cls(name=path.name, size=size, mtime_ns=mtime_ns, sample=sampled_digest(path))
+        told = hashlib.blake2b(digest_size=32)
+        for file in files:
+            told.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}\n".encode())
+        for file in files[:: -(-len(files) // _SAMPLED_FILES)]:
+            told.update(sampled_digest(file).encode())
+        return cls(name=path.name, size=size, mtime_ns=mtime_ns, sample=told.hexdigest())
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of the last change of a file, or of all files of numbered pictures together.
+
+    Raises:
+        OSError: it is gone.
+        InputError: one of the numbered pictures is.
+    """
+    stats = [file.stat() for file in numbered.files_of(path)]
+    return sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,27 +1,23 @@
-"""Numbered pictures as source, as result, or as both, through the same three threads as any video."""
+"""Numbered pictures as the result of a video or of other numbered pictures, through the same three threads."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 import json
-import tempfile
 import threading
 import time
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vidsr.errors import OptionsError, OutputError
+from vidsr.errors import OutputError
 from vidsr.frames import Frame
 from vidsr.jobs.files import os_errors, sampled_digest, write_atomically
 from vidsr.jobs.plan import Segment
 from vidsr.jobs.progress import Event, Progress
 from vidsr.jobs.trial import Trial
 from vidsr.media import numbered
-from vidsr.media.assemble import assemble, preflight
-from vidsr.media.encode import EncoderSettings, SegmentEncoder
 from vidsr.media.frame_files import PICTURE_COLOUR, FrameFiles, frame_format
 from vidsr.media.index import VideoIndex, index_video
 from vidsr.media.source import SourceInfo
@@ -31,7 +27,7 @@ from vidsr.pipeline.segment import run_segment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceWork:
-    """One job that reads or writes numbered pictures."""
+    """One job that writes numbered pictures."""
 
     trial: Trial
     index: VideoIndex
@@ -44,11 +40,6 @@ class SequenceWork:
     def info(self) -> SourceInfo:
         """The source."""
         return self.trial.info
-
-    @property
-    def settings(self) -> EncoderSettings:
-        """How a video result is encoded."""
-        return self.trial.settings
 
     def advance(self, before: int = 0) -> Any:
         """A callback that reports one more frame, ``before`` of which an earlier run had done."""
@@ -63,7 +54,7 @@ class SequenceWork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceResult:
-    """What became of it. ``output`` is the video or the pattern; ``resumed`` frames an earlier run had done."""
+    """What became of it. ``output`` is the pattern; ``resumed`` frames an earlier run had done."""
 
     output: Path
     frames: int
@@ -100,7 +91,7 @@ def enhance_sequence(
     progress: Progress,
     stop: threading.Event | None,
 ) -> SequenceResult:
-    """Enhance a numbered sequence or a video into a numbered sequence or a video.
+    """Enhance a numbered sequence or a video into a numbered sequence.
 
     Raises:
         OptionsError: numbered pictures without ``--fps``.
@@ -109,15 +100,12 @@ def enhance_sequence(
         Interrupted: ``stop`` was set; a numbered result goes on from there next time.
     """
     began = time.perf_counter()
-    tried = options
-    if output is None or numbered.is_pattern(output):
-        # No encoder will run; FFV1 stands for "whatever the frames need", alpha and 16 bits included.
-        tried = replace(options, encode=replace(options.encode, codec="ffv1", bit_depth=None))
-    trial = Trial(source, tried, _rate(options) if numbered.is_pattern(source) else None)
+    # No encoder will run; FFV1 stands for "whatever the frames need", alpha and 16 bits included.
+    trial = Trial(source, replace(options, encode=replace(options.encode, codec="ffv1", bit_depth=None)))
     output = output or _default(source, options, trial.upscaler.scale)
     index = index_video(trial.info)
     work = SequenceWork(trial=trial, index=index, output=output, options=options, progress=progress, stop=stop)
-    resumed, notes = (_to_files if numbered.is_pattern(output) else _to_video)(work)
+    resumed, notes = _to_files(work)
     progress(Event(kind="done", frames=len(index), total_frames=len(index)))
     return SequenceResult(
         output=output,
@@ -131,33 +119,11 @@ def enhance_sequence(
     )
 
 
-def _rate(options: EnhanceOptions) -> Fraction:
-    if options.pictures.fps is None:
-        raise OptionsError("--fps: say how many frames a second the numbered pictures are, for example --fps 24")
-    return Fraction(options.pictures.fps)
-
-
 def _default(source: Path, options: EnhanceOptions, scale: int) -> Path:
     """A folder beside the sequence's own, with the same file names."""
     tag = f"x{options.size.scale or scale:g}"
     folder = source.absolute().parent
     return folder.with_name(f"{folder.name}.{tag}") / source.name
-
-
-def _to_video(work: SequenceWork) -> tuple[int, tuple[str, ...]]:
-    if work.output.exists() and not work.options.output.overwrite:
-        raise OutputError(f"{work.output}: exists already; use --overwrite to replace it")
-    settings = work.settings
-    notes = preflight(work.info, settings, work.output, work.options)
-    segment = Segment(number=0, start=0, stop=len(work.index))
-    with tempfile.TemporaryDirectory(dir=work.output.absolute().parent, prefix=f".{work.output.name}.") as folder:
-        part = Path(folder) / "segment.nut"
-        with SegmentEncoder(part, settings) as encoder:
-            upscale = work.trial.upscale(segment, settings.format.frames, settings.format.colour)
-            frames = work.trial.frames(work.index, segment)
-            run_segment(frames, upscale, encoder, on_frame=work.advance(), stop=work.stop)
-        assemble(work.info, work.index, [part], work.output, work.options, settings)
-    return 0, notes
 
 
 def _to_files(work: SequenceWork) -> tuple[int, tuple[str, ...]]:

@@ -22,7 +22,7 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
     if not folder.is_dir():
         raise OutputError(f"the folder {folder} does not exist; make it first, or choose another --output")
     if output.exists():
-        if output.samefile(source):
+        if source.exists() and output.samefile(source):
             raise OutputError(f"{output} is the source itself; choose another --output")
         if not overwrite:
             raise OutputError(f"{output} exists; give --overwrite to replace it, or choose another --output")

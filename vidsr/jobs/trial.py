@@ -6,19 +6,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from vidsr.frames import Colour, Frame, PixelFormat
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.compose import compose
+from vidsr.jobs.opening import open_source
 from vidsr.jobs.plan import Segment
 from vidsr.jobs.restoring import as_decoded, resolve, restored, tried_out
 from vidsr.media.decode import read_frames
 from vidsr.media.encode import SegmentEncoder
 from vidsr.media.index import VideoIndex
 from vidsr.media.moments import VideoPackets, frames_near, video_packets
-from vidsr.media.numbered import with_rate
 from vidsr.media.prepare import prepare
 from vidsr.media.probe import probe
 from vidsr.models.zoo import load_model
@@ -36,20 +35,20 @@ class Sample:
 
 
 class Trial:
-    """The source, model, filters and encoder of a job. ``rate`` is that of numbered pictures, in frames per second.
+    """The source, model, filters and encoder of a job.
 
     Raises:
         VidsrError: whatever would stop the job before its first frame.
     """
 
-    def __init__(self, source: Path, options: EnhanceOptions, rate: Fraction | None = None) -> None:
+    def __init__(self, source: Path, options: EnhanceOptions) -> None:
         begin = time.perf_counter()
         model = load_model(options.model.model)
-        probed = probe(source, options.colour, options.source)
+        probed = open_source(source, options)
         options = tried_out(resolve(options, probed))
-        shaped = restored(probed if rate is None else with_rate(probed, rate), options)
+        shaped = restored(probed, options)
         settled = prepare(shaped, options, model.scale)
-        self.info = as_decoded(settled.info, probed if rate is None else with_rate(probed, rate))
+        self.info = as_decoded(settled.info, probed)
         self.notes = settled.notes
         self.settings = settled.settings
         self.chain = compose(options, self.info)

@@ -26,15 +26,16 @@ from vidsr.jobs.compose import compose
 from vidsr.jobs.files import digest, sync_folder, working_folder
 from vidsr.jobs.indexfile import load_index, load_timeline
 from vidsr.jobs.manifest import MANIFEST_NAME, SEGMENTS_NAME, Finished
+from vidsr.jobs.opening import open_source
 from vidsr.jobs.orders import Order, Task
 from vidsr.jobs.plan import Segment
 from vidsr.jobs.reader import SequentialReader
 from vidsr.jobs.restoring import as_decoded, reader, restored
+from vidsr.media import numbered
 from vidsr.media.build import encoder_build
 from vidsr.media.decode import read_frames
 from vidsr.media.encode import SegmentEncoder
 from vidsr.media.prepare import prepare
-from vidsr.media.probe import probe
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import load_model
 from vidsr.options import EnhanceOptions, ModelOptions
@@ -68,7 +69,12 @@ def describe_encoder(task: Task) -> str:
 
 def is_visible(task: Task) -> bool:
     """Whether this process sees the job's source and its folder."""
-    return Path(task.source).exists() and (Path(task.folder) / MANIFEST_NAME).is_file()
+    if not (Path(task.folder) / MANIFEST_NAME).is_file():
+        return False
+    try:
+        return all(file.exists() for file in numbered.files_of(Path(task.source)))
+    except InputError:
+        return False
 
 
 class SegmentWorker:
@@ -96,7 +102,7 @@ class SegmentWorker:
         self._folder = Path(task.folder) / SEGMENTS_NAME
         options = EnhanceOptions.from_json(task.options)
         self._options = dataclasses.replace(options, model=dataclasses.replace(options.model, device=device))
-        info = probe(task.source, options.colour, options.source)
+        info = open_source(task.source, options)
         self._index, self._timeline = load_index(Path(task.folder)), load_timeline(Path(task.folder))
         self._frames = len(self._index if self._timeline is None else self._timeline.entries)
         self._model = model or load_model(options.model.model)

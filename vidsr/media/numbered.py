@@ -56,12 +56,21 @@ def find(pattern: Path) -> NumberedFiles:
     return NumberedFiles(numbers[0], len(numbers))
 
 
+def files_of(path: Path) -> list[Path]:
+    """The files of a pattern in the order of their numbers; of any other path, the path itself.
+
+    Raises:
+        InputError: as :func:`find`.
+    """
+    if not is_pattern(path):
+        return [path]
+    files = find(path)
+    return [name_of(path, n) for n in range(files.first, files.first + files.count)]
+
+
 def size_bytes(path: Path) -> int:
     """Size of a file, or of all files of a pattern."""
-    if not is_pattern(path):
-        return path.stat().st_size
-    files = find(path)
-    return sum(name_of(path, n).stat().st_size for n in range(files.first, files.first + files.count))
+    return sum(file.stat().st_size for file in files_of(path))
 
 
 def with_rate(info: SourceInfo, rate: Fraction) -> SourceInfo:
