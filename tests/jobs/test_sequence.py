@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vidsr.cli.main import run
 from vidsr.errors import InputError, Interrupted, JobError, OptionsError, OutputError
 from vidsr.jobs import store
 from vidsr.jobs.dispatch import enhance
@@ -60,6 +61,7 @@ def test_pictures_become_a_video_of_the_rate_asked_for(tmp_path: Path, ffprobe: 
     assert (told["streams"][0]["width"], told["streams"][0]["height"]) == (48, 32)
     times = [float(f["pts_time"]) for f in told["frames"]]
     assert times == pytest.approx([i * 1001 / 24000 for i in range(6)], abs=1e-4)
+    assert run(["verify", str(pattern), str(tmp_path / "out.mp4")]) == 0
 
 
 def test_a_video_of_pictures_goes_on_after_sigkill(tmp_path: Path, tiny_model: Path) -> None:
