@@ -80,16 +80,16 @@ def test_planes_that_view_strided_memory() -> None:
 
 
 @pytest.mark.parametrize("backend", ["torch", "winograd"])
-@pytest.mark.parametrize("name", ["yuv420p", "yuva444p", "gray"])
+@pytest.mark.parametrize("name", ["yuv420p", "gray"])
 @pytest.mark.parametrize("post", [False, True])
 def test_the_batch_changes_no_bit_on_a_cpu(post: bool, name: str, backend: str) -> None:
     if backend == "winograd" and native.library() is None:
         pytest.skip("no C compiler here")
-    frames = [noise_frame(name, (48, 40), index=i, seed=i - i // 4) for i in range(7)]
+    frames = [noise_frame(name, (48, 40), index=i, seed=i - i // 3) for i in range(4)]
     settings = PostSettings(fidelity=0.7, stabilize=0.5, strength=0.9, grain=0.5)
     fine = pixel_format("gbrp16le")  # 16 bits show what rounding to 8 mostly hides
     made = []
-    for batch in (1, 3, 7):
+    for batch in (1, 2, 4):
         options = replace(OPTIONS, batch=batch, backend=backend)
         upscaler = Upscaler(options, model=tiny_rrdbnet(), post=post_steps(settings) if post else ())
         made.append(list(upscaler.stream((150, 130), fine)(iter(frames))))

@@ -29,8 +29,10 @@ ROOT = Path(__file__).parent.parent.parent
 # Where to die, as the name of a function that a job calls just then, and which call of it.
 MOMENTS = {
     "the first manifest is written": ("vidsr.jobs.manifest", "write_atomically", 1),
+    "a manifest is written under another name only": ("vidsr.jobs.files", "os.fsync", 3),
     "a segment is finished, the manifest does not know yet": ("vidsr.jobs.manifest", "write_atomically", 3),
     "a segment is being written": ("vidsr.jobs.work", "digest", 2),
+    "the segments are being joined": ("vidsr.media.assemble", "_mux", 30),
     "the joined file is whole but has no name": ("vidsr.media.assemble", "publish", 1),
     "the result gets its name": ("vidsr.jobs.finish", "os.replace", 1),
     "the result has its name, the folder entry is not synced": ("vidsr.jobs.finish", "sync_folder", 1),
@@ -86,11 +88,100 @@ def test_killed_at_every_delicate_moment(bench: Bench, tmp_path: Path) -> None:
     assert done.stdout.split() == [str(signal.SIGKILL.value)] * len(MOMENTS), done.stderr
     for name, folder in folders.items():
         output = folder / "out.mkv"
+        halves = [p.name for p in folder.rglob("*.part")]
+        assert any(p.startswith("manifest.json.") for p in halves) == ("another name only" in name), name
+        assert any(p.startswith("result.") for p in halves) == ("joined" in name), name
         if name != "the job folder is removed":
             assert output.exists() == ("the result has its name" in name), name
         enhance(bench.source, output, model=str(bench.model), scale=2, segment_frames=6, overwrite="removed" in name)
         assert oracle.digest(output) == bench.wanted, name
         assert [p.name for p in folder.iterdir()] == ["out.mkv"], name
+
+
+TWICE = """
+import os, sys
+import vidsr.jobs.runner
+from vidsr import enhance
+
+children = []
+for _ in range(2):
+    children.append(os.fork())
+    if not children[-1]:
+        try:
+            enhance(sys.argv[1], sys.argv[2], model=sys.argv[3], scale=2, segment_frames=6)
+        except Exception as error:
+            print(error, flush=True)
+            os._exit(1)
+        os._exit(0)
+print(sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
+
+
+def test_two_processes_started_at_once(bench: Bench) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TWICE, str(bench.source), str(bench.output), str(bench.model)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        check=True,
+    )
+    loser, codes = done.stdout.splitlines()
+    assert codes == "[0, 1]"
+    assert f"{bench.job} is being worked on by another vidsr (process " in loser
+    bench.check()
+
+
+COUNT = """
+import os, signal, sys
+from vidsr import enhance
+import vidsr.jobs.runner, vidsr.jobs.finish, vidsr.jobs.work as work
+
+source, output, model, *kills = sys.argv[1:]
+real, seen = work.run_segment, os.open(output + ".seen", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+
+def job(kill_at):
+    # One byte in a file for each frame that goes into the network.
+    def run(frames, *args, **kwargs):
+        def watched():
+            for frame in frames:
+                os.write(seen, b".")
+                if os.fstat(seen).st_size == kill_at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                yield frame
+
+        return real(watched(), *args, **kwargs)
+
+    work.run_segment = run
+    enhance(source, output, model=model, scale=2, segment_frames=6, overwrite=True)
+    os._exit(0)
+
+for kill_at in map(int, kills):
+    os.truncate(seen, 0)
+    for moment in (kill_at, -1):
+        child = os.fork()
+        if not child:
+            job(moment)
+        os.waitpid(child, 0)
+    print(os.fstat(seen).st_size, flush=True)
+"""
+
+
+def test_sigkill_costs_at_most_the_segment_in_work(bench: Bench) -> None:
+    moments = [6, 17]
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT, str(bench.source), str(bench.output), str(bench.model), *map(str, moments)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        check=True,
+    )
+    # What is lost is what was computed of the segment in work; a segment has 6 of the 24 frames.
+    lost = [int(line) - 24 for line in done.stdout.split()]
+    assert all(1 <= frames <= 6 for frames in lost), (moments, lost, done.stderr)
+    bench.output.with_name("out.mkv.seen").unlink()
+    bench.check()
 
 
 @pytest.mark.parametrize(("share", "stage"), [(0.7, "segments"), (1.3, "assembly")])
