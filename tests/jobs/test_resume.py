@@ -12,6 +12,7 @@ import pytest
 from tests import oracle
 from tests.jobs.bench import Bench
 from vidsr.errors import InputError, JobError, VidsrError
+from vidsr.jobs import store
 from vidsr.jobs.job import Job
 from vidsr.jobs.lock import JobLock
 from vidsr.jobs.manifest import Manifest
@@ -25,6 +26,7 @@ def test_a_stopped_job_goes_on_by_itself_and_does_nothing_twice(bench: Bench) ->
     bench.run()
     assert "resuming: 2 of 4 segments done" in bench.texts("note")
     assert bench.made() == [2, 3]
+    assert {e.job for e in bench.events} == {store.job_id(bench.job)}
     first = next(e for e in bench.events if e.kind == "frame")
     assert (first.frames, first.resumed_frames, first.total_frames) == (12, 12, 24)
     assert first.seconds_left is not None and first.seconds_left > 0

@@ -86,7 +86,7 @@ def _publish(job: Job, staged: Path) -> None:
 
 def _stage(job: Job, name: str, progress: Progress) -> None:
     manifest = job.manifest
-    progress(Event(kind="stage", text=name, job=manifest.job))
+    progress(Event(kind="stage", text=name))
     job.journal.log(name)
     job.journal.status(Status(stage=name, frames=manifest.frames, total_frames=manifest.frames), now=True)
     if manifest.missing():

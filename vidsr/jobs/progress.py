@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Kind = Literal["note", "warning", "job", "segment", "frame", "stage", "done"]
@@ -55,6 +55,11 @@ Progress = Callable[[Event], None]
 
 def silent(event: Event) -> None:
     """A :data:`Progress` that drops everything."""
+
+
+def of_job(job: str, progress: Progress) -> Progress:
+    """``progress`` with the job's id in every event."""
+    return lambda event: progress(replace(event, job=job))
 
 
 class SpeedMeter:

@@ -16,7 +16,7 @@ from vidsr.jobs.lock import JobLock
 from vidsr.jobs.manifest import MANIFEST_NAME, SEGMENTS_NAME
 from vidsr.jobs.orders import Order
 from vidsr.jobs.plan import longest_first
-from vidsr.jobs.progress import Event, Progress, silent
+from vidsr.jobs.progress import Event, Progress, of_job, silent
 from vidsr.jobs.result import EnhanceResult
 from vidsr.jobs.stop import Stop
 from vidsr.jobs.tracker import Tracker
@@ -55,6 +55,7 @@ def enhance(
     stop = Stop.of(stop)
     chosen = (options or EnhanceOptions.from_flat(flat)).check()
     order = prepare(Path(source), Path(output) if output else None, chosen)
+    progress = of_job(store.job_id(order.folder), progress)
     with JobLock(order.folder):
         try:
             job = open_job(order, progress)
@@ -68,14 +69,14 @@ def enhance(
             _note_failure(job, error)
             raise
     result = _result(job, time.perf_counter() - begin)
-    progress(Event(kind="done", job=job.manifest.job, frames=result.frames, total_frames=result.frames))
+    progress(Event(kind="done", frames=result.frames, total_frames=result.frames))
     return result
 
 
 def _run(job: Job, progress: Progress, stop: Stop) -> None:
     for note in job.notes:
-        progress(Event(kind="note", text=note, job=job.manifest.job))
-    progress(Event(kind="job", text=str(job.order.output), job=job.manifest.job, total_frames=job.manifest.frames))
+        progress(Event(kind="note", text=note))
+    progress(Event(kind="job", text=str(job.order.output), total_frames=job.manifest.frames))
     if not can_publish(job):
         _make_segments(job, progress, stop)
     stop.check()
@@ -115,7 +116,7 @@ def _check_disk(job: Job, progress: Progress) -> None:
         DiskFullError: it cannot fit; a job of which nothing is done leaves nothing behind.
     """
     outlook = disk_outlook(job.folder, job.settings, job.manifest)
-    progress(Event(kind="warning" if outlook.worrying else "note", text=str(outlook), job=job.manifest.job))
+    progress(Event(kind="warning" if outlook.worrying else "note", text=str(outlook)))
     try:
         outlook.check()
     except DiskFullError:

@@ -44,7 +44,7 @@ class Tracker:
                 self._failed(news)
             case Remark(text=text, warning=warning):
                 self._job.journal.log(text)
-                self._progress(Event(kind="warning" if warning else "note", text=text, job=self._job.manifest.job))
+                self._progress(Event(kind="warning" if warning else "note", text=text))
         if self._stop.soft.is_set() and not self._said_stopping:
             self._say_stopping()
 
@@ -63,7 +63,7 @@ class Tracker:
         self._job.journal.log(f"segment {number} done: {finished.frames} frames in {finished.seconds:.1f} s{how}{by}")
         self._show(now=True)
         done = manifest.frames_done()
-        event = Event(kind="segment", segment=number, job=manifest.job, frames=done, total_frames=manifest.frames)
+        event = Event(kind="segment", segment=number, frames=done, total_frames=manifest.frames)
         self._progress(event)
         self._watch_disk()
 
@@ -77,14 +77,14 @@ class Tracker:
             self._said_stopping = True
         else:
             text = f"segment {failed.number} failed ({failed.message}); going on with the others"
-            self._progress(Event(kind="warning", text=text, job=self._job.manifest.job, segment=failed.number))
+            self._progress(Event(kind="warning", text=text, segment=failed.number))
 
     def _watch_disk(self) -> None:
         """Warn once when, by what the segments really take, the disk will not do."""
         outlook = disk_outlook(self._job.folder, self._job.settings, self._job.manifest)
         if outlook.worrying and not self._worried:
             self._worried = True
-            self._progress(Event(kind="warning", text=str(outlook), job=self._job.manifest.job))
+            self._progress(Event(kind="warning", text=str(outlook)))
 
     def _show(self, *, now: bool = False) -> None:
         manifest = self._job.manifest
@@ -94,7 +94,6 @@ class Tracker:
         self._progress(
             Event(
                 kind="frame",
-                job=manifest.job,
                 frames=done,
                 total_frames=manifest.frames,
                 resumed_frames=self._job.resumed_frames,
@@ -119,8 +118,9 @@ class Tracker:
         seconds = self._meter.seconds_left(left)
         if not left or seconds is None:
             return
-        text = f"finishing {len(self._in_work)} segments in work, {left} frames, about {human_seconds(seconds)}"
-        self._progress(Event(kind="note", text=text, job=self._job.manifest.job))
+        what = "the segment" if len(self._in_work) == 1 else f"{len(self._in_work)} segments"
+        text = f"finishing {what} in work, {left} frames to go, about {human_seconds(seconds)}"
+        self._progress(Event(kind="note", text=text))
 
 
 def _past_speed(job: Job, workers: int) -> float | None:
