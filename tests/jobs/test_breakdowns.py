@@ -13,11 +13,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from tests import oracle
 from tests.jobs.bench import Bench
 from vidsr import enhance
 from vidsr.errors import DiskFullError, InferenceError
+from vidsr.inference.backend import TorchBackend
 from vidsr.jobs import store, work
 from vidsr.jobs.manifest import Manifest
 from vidsr.jobs.progress import Event
@@ -251,6 +253,21 @@ def test_a_failing_segment_is_tried_again_in_other_ways(bench: Bench, monkeypatc
     result = bench.run()
     assert "segment 1: frame 6: out of memory; trying again one frame at a time" in bench.texts("note")
     assert f"segment 1 was made {RUNGS[2]}" in result.notes
+    assert len(oracle.frame_pts(bench.output)) == 24
+
+
+def test_a_lack_of_memory_that_ends_in_tiles_is_told_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = TorchBackend.__call__
+
+    def small(backend: TorchBackend, rgb: Any) -> Any:
+        if rgb.shape[-1] > 32:
+            raise torch.OutOfMemoryError("CUDA out of memory (made up)")
+        return real(backend, rgb)
+
+    monkeypatch.setattr(TorchBackend, "__call__", small)
+    result = bench.run(keep_segments=True, backend="torch")
+    assert "4 of 4 segments were made in tiles of 32 px, the first is 0" in result.notes
+    assert {f.fallback for f in Manifest.load(bench.job).finished.values()} == {"in tiles of 32 px"}
     assert len(oracle.frame_pts(bench.output)) == 24
 
 

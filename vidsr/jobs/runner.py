@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -182,9 +183,6 @@ def _note_failure(job: Job, error: VidsrError) -> None:
 def _result(job: Job, seconds: float) -> EnhanceResult:
     finished = [job.manifest.finished[number] for number in sorted(job.manifest.finished)]
     stats = sum((SegmentStats(**f.timing) for f in finished), SegmentStats())  # type: ignore[arg-type]
-    fallbacks = tuple(
-        f"segment {number} was made {f.fallback}" for number, f in sorted(job.manifest.finished.items()) if f.fallback
-    )
     return EnhanceResult(
         output=job.order.output,
         frames=job.manifest.frames,
@@ -194,5 +192,19 @@ def _result(job: Job, seconds: float) -> EnhanceResult:
         precision=", ".join(sorted({f.precision for f in finished})),
         stats=stats,
         reused_frames=sum(f.reused for f in finished),
-        notes=(*job.notes, *fallbacks),
+        notes=(*job.notes, *_fallbacks(job)),
     )
+
+
+def _fallbacks(job: Job) -> Iterator[str]:
+    """One note for each way other than asked for in which segments were made."""
+    ways: dict[str, list[int]] = {}
+    for number, finished in sorted(job.manifest.finished.items()):
+        if finished.fallback:
+            ways.setdefault(finished.fallback, []).append(number)
+    for way, numbers in ways.items():
+        if len(numbers) == 1:
+            yield f"segment {numbers[0]} was made {way}"
+        else:
+            total = len(job.manifest.segments())
+            yield f"{len(numbers)} of {total} segments were made {way}, the first is {numbers[0]}"
