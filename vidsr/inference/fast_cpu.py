@@ -1,7 +1,7 @@
 """RRDBNet and SRVGGNetCompact on a CPU in fp32 by Winograd convolutions: see winograd.c.
 
-A network becomes a list of layers over a few NHWC buffers. Residual scales are folded into weights, dense blocks
-write their channels in place in one buffer (nothing is concatenated), bias, activation and residuals are part of
+A network becomes a list of layers over a few NHWC buffers. Residual scales are folded into weights, a dense block's
+convolutions share their transformed input (nothing is concatenated), bias, activation and residuals are part of
 the convolution, and enlarging by repetition is part of reading. The tail, which has 16 times the pixels, runs in
 strips so that it needs little memory.
 """
@@ -26,21 +26,17 @@ from vidsr.models.srvgg import SRVGGNetCompact
 
 Floats = npt.NDArray[np.float32]
 
-#: Tiles of 4x4 pixels that are transformed together; measured best of 12 to 96 on AVX-512 with 2 MiB of L2.
-BLOCK_TILES = 24
-#: Source rows per strip of the tail, of which one at each inner border is computed twice.
+#: Output pixels on a side of a tile.
+TILE_PX = 6
+#: Products per tile and pair of channels.
+TILE_FREQUENCIES = (TILE_PX + 2) ** 2
+#: Largest number of tiles that are transformed together.
+BLOCK_TILES = 48
+CHUNK_CHANNELS = 96
+#: Source rows per strip of the tail, a multiple of half a tile; one at each inner border is computed twice.
 STRIP_ROWS = 24
 _STRIP_MARGIN = 1
-
-
-def transform_matrix() -> npt.NDArray[np.float64]:
-    """G ``[6, 3]`` of F(4×4, 3×3) for the points 0, ±1/√2, ±√2, ∞ (Lavin and Gray 2016, section 4.1)."""
-    points = [0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)]
-    rows = []
-    for p in points:
-        norm = float(np.prod([p - q for q in points if q != p]))
-        rows.append([1 / norm, p / norm, p * p / norm])
-    return np.array([*rows, [0.0, 0.0, 1.0]])
+_LINE = 16  # floats of a cache line
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,54 +48,99 @@ class Convolution:
     slope: Floats
     cin: int
     cout: int
+    chunk: int
 
 
-def pack(conv: nn.Conv2d, groups: Sequence[int], lanes: int, slope: Any = 1.0, factor: float = 1.0) -> Convolution:
-    """A convolution for winograd.c, its result times ``factor``.
+class Packer:
+    """Makes convolutions for winograd.c, their weights in a few large pieces of memory."""
 
-    ``groups`` are the true widths of the groups of input channels; in memory each is padded to a multiple of
-    2 · lanes (a single first group, the picture itself, of lanes).
-    """
-    weight = conv.weight.detach().double().cpu().numpy() * factor
-    cout = _round_up(len(weight), 2 * lanes)
-    step = lanes if len(groups) == 1 and groups[0] < 2 * lanes else 2 * lanes
-    parts, start = [], 0
-    for width in groups:
-        part = weight[:, start : start + width]
-        parts.append(np.pad(part, ((0, cout - len(weight)), (0, _round_up(width, step) - width), (0, 0), (0, 0))))
-        start += width
-    full = np.concatenate(parts, 1)
-    g = transform_matrix()
-    u = np.einsum("ai,ocij,bj->aboc", g, full, g, optimize=True)
-    u = u.reshape(36, cout // (2 * lanes), 2 * lanes, full.shape[1]).transpose(0, 1, 3, 2)
-    bias, slopes = np.zeros(cout, np.float32), np.ones(cout, np.float32)
-    if conv.bias is not None:
-        bias[: len(weight)] = conv.bias.detach().cpu().numpy() * factor
-    slopes[: len(weight)] = slope
-    return Convolution(np.ascontiguousarray(u, np.float32), bias, slopes, full.shape[1], cout)
+    _PIECE_FLOATS = 1 << 24
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library = library
+        self.wide = 2 * int(library.winograd_lanes())
+        self._piece: Floats = np.empty(0, np.float32)
+
+    def _room(self, floats: int) -> Floats:
+        if len(self._piece) < floats:
+            self._piece = aligned(max(floats, self._PIECE_FLOATS))
+        taken, self._piece = self._piece[:floats], self._piece[floats:]
+        return taken
+
+    def __call__(self, conv: nn.Conv2d, groups: Sequence[int], slope: Any = 1.0, factor: float = 1.0) -> Convolution:
+        """A convolution, its result times ``factor``.
+
+        ``groups`` are the true widths of the groups of input channels; in memory each is padded to a multiple of
+        the kernels' width.
+        """
+        weight = conv.weight.detach().float().cpu() * factor
+        cout, cin = _round_up(len(weight), self.wide), sum(_round_up(width, self.wide) for width in groups)
+        taps = torch.zeros(9, cin, cout)
+        start = place = 0
+        for width in groups:
+            part = weight[:, start : start + width].permute(2, 3, 1, 0).flatten(0, 1)
+            taps[:, place : place + width, : len(weight)] = part
+            start, place = start + width, place + _round_up(width, self.wide)
+        import os
+        chunk = min(int(os.environ.get(f"C{cin}_{cout}", os.environ.get("CC_", CHUNK_CHANNELS))), cin)
+        packed = self._room(TILE_FREQUENCIES * cin * cout)
+        self._library.winograd_pack(ctypes.c_void_p(taps.data_ptr()), packed.ctypes.data_as(ctypes.c_void_p), cin, cout, chunk)
+        bias, slopes = np.zeros(cout, np.float32), np.ones(cout, np.float32)
+        if conv.bias is not None:
+            bias[: len(weight)] = conv.bias.detach().cpu().numpy() * factor
+        slopes[: len(weight)] = slope
+        return Convolution(packed, bias, slopes, cin, cout, chunk)
 
 
 def _round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
+def aligned(floats: int) -> Floats:
+    """Zeros that begin at a cache line, in huge pages where numpy and the system have them and it pays."""
+    room = np.zeros(floats + _LINE, np.float32)
+    start = -room.ctypes.data // room.itemsize % _LINE
+    return room[start : start + floats]
+
+
 class Buffer:
-    """A picture ``[height, width, channels]`` float32 with a border of zeros as winograd.c wants it."""
+    """A picture ``[channels, height, width]`` float32 laid out in tiles as winograd.c wants it, zeros around it."""
 
-    def __init__(self, height: int, width: int, channels: int) -> None:
+    def __init__(self, height: int, width: int, channels: int, lanes: int) -> None:
         self.height, self.width = height, width
-        self._all = torch.zeros(_round_up(height, 4) + 2, _round_up(width, 4) + 2, channels)
+        self._shape = (-(-height // TILE_PX), -(-width // TILE_PX), channels // lanes, TILE_PX, TILE_PX, lanes)
+        tiles, tile = self._shape[0] * self._shape[1], channels * TILE_PX**2
+        self._all = aligned((tiles + 1) * tile)
+        self._tiles = torch.from_numpy(self._all[: tiles * tile]).view(self._shape)
 
-    def at(self, row: int = 0, channel: int = 0) -> Picture:
-        """The address of a row's first pixel, from a channel on."""
-        pixels, channels = self._all.shape[1:]
-        offset = ((row + 1) * pixels + 1) * channels + channel
-        return Picture(self._all.data_ptr() + 4 * offset, pixels, channels)
+    def at(self, channel: int = 0) -> Picture:
+        """Where the kernels find it, from a channel on."""
+        group = TILE_PX**2 * self._shape[-1]
+        place = self._all.ctypes.data + 4 * (channel // self._shape[-1] * group)
+        return Picture(place, self._shape[2] * group, self.height, self.width)
 
-    @property
-    def inner(self) -> Tensor:
-        """The picture without its border, a view."""
-        return self._all[1 : self.height + 1, 1 : self.width + 1]
+    def put(self, picture: Tensor) -> None:
+        """Set the first channels to ``[C, height, width]``."""
+        down, across, groups, _, _, lanes = self._shape
+        margins = (0, across * TILE_PX - self.width, 0, down * TILE_PX - self.height, 0, groups * lanes - len(picture))
+        tiles = F.pad(picture, margins).view(groups, lanes, down, TILE_PX, across, TILE_PX)
+        self._tiles.copy_(tiles.permute(2, 4, 0, 3, 5, 1))
+
+    def get(self, channels: int) -> Tensor:
+        """The first channels as ``[channels, height, width]``."""
+        down, across, groups, _, _, lanes = self._shape
+        used = self._tiles[:, :, : -(-channels // lanes), :, :, : min(channels, lanes)]
+        picture = used.permute(2, 5, 0, 3, 1, 4).reshape(-1, down * TILE_PX, across * TILE_PX)
+        return picture[:channels, : self.height, : self.width]
+
+
+def block_tiles(size: tuple[int, int], conv: Convolution) -> int:
+    """Tiles per block for a picture (height, width): as many as stay in a core's cache, as even as can be."""
+    import os
+    most = int(os.environ.get(f"T{conv.cin}_{conv.cout}", os.environ.get("TT", BLOCK_TILES)))
+    tiles = -(-size[0] // TILE_PX) * -(-size[1] // TILE_PX)
+    blocks = _round_up(-(-tiles // most), 2)
+    return _round_up(-(-tiles // blocks), 4)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,18 +150,19 @@ class Step:
     conv: Convolution
     source: Picture
     target: Picture
-    size: tuple[int, int]
     residuals: Sequence[tuple[Picture, float]] = ()
     doubled: bool = False
+    skipped: int = 0
     stored: int | None = None
 
     def layer(self) -> Layer:
         """As the C code takes it."""
         conv = self.conv
-        layer = Layer(source=self.source, target=self.target, height=self.size[0], width=self.size[1])
+        layer = Layer(source=self.source, target=self.target, doubled=int(self.doubled), skipped=self.skipped)
         layer.weights, layer.bias, layer.slope = (a.ctypes.data for a in (conv.weights, conv.bias, conv.slope))
         layer.cin, layer.cout, layer.stored = conv.cin, conv.cout, self.stored or conv.cout
-        layer.doubled = int(self.doubled)
+        layer.block = block_tiles((self.target.height, self.target.width), conv)
+        layer.chunk = conv.chunk
         for i, (picture, factor) in enumerate(self.residuals):
             layer.residual[i], layer.scale[i] = picture, factor
         return layer
@@ -133,6 +175,9 @@ class Program:
         self._library = library
         self._steps = steps  # keeps the arrays alive that the layers point into
         self._layers = (Layer * len(steps))(*(step.layer() for step in steps))
+        library.winograd_scratch_floats.restype = ctypes.c_long
+        self._scratch_floats = int(library.winograd_scratch_floats(self._layers, len(steps)))
+        self._scratch = aligned(0)
 
     def __call__(self) -> None:
         """Run all layers.
@@ -141,7 +186,10 @@ class Program:
             MemoryError: there is no room for the working memory of a block.
         """
         threads = torch.get_num_threads()
-        if self._library.winograd_run(self._layers, len(self._layers), threads, BLOCK_TILES):
+        if len(self._scratch) < threads * self._scratch_floats:
+            self._scratch = aligned(threads * self._scratch_floats)
+        scratch = ctypes.c_void_p(self._scratch.ctypes.data)
+        if self._library.winograd_run(self._layers, len(self._layers), threads, scratch):
             raise MemoryError("out of memory in the Winograd kernels")
 
 
@@ -151,25 +199,26 @@ class FastRRDBNet:
     def __init__(self, network: RRDBNet, library: ctypes.CDLL) -> None:
         self._config = c = network.config
         self._library = library
-        self._lanes = lanes = int(library.winograd_lanes())
-        self._feat, self._grow = _round_up(c.num_feat, 2 * lanes), _round_up(c.num_grow_ch, 2 * lanes)
+        pack = Packer(library)
+        self._feat, self._grow = _round_up(c.num_feat, pack.wide), _round_up(c.num_grow_ch, pack.wide)
         self._dense: list[list[Convolution]] = []
         for rrdb in network.body:
             for number in (1, 2, 3):
                 rdb = getattr(rrdb, f"rdb{number}")
                 last = RESIDUAL_SCALE * (RESIDUAL_SCALE if number == 3 else 1.0)
                 convs = [
-                    pack(getattr(rdb, f"conv{i}"), [c.num_feat] + [c.num_grow_ch] * (i - 1), lanes, NEGATIVE_SLOPE)
+                    pack(getattr(rdb, f"conv{i}"), [c.num_feat] + [c.num_grow_ch] * (i - 1), NEGATIVE_SLOPE)
                     for i in range(1, 5)
                 ]
-                self._dense.append([*convs, pack(rdb.conv5, [c.num_feat] + [c.num_grow_ch] * 4, lanes, factor=last)])
+                self._dense.append([*convs, pack(rdb.conv5, [c.num_feat] + [c.num_grow_ch] * 4, factor=last)])
         feat = [c.num_feat]
-        self._first = pack(network.conv_first, [c.in_channels * c.unshuffle**2], lanes)
-        self._body = pack(network.conv_body, feat, lanes)
+        self._first = pack(network.conv_first, [c.in_channels * c.unshuffle**2])
+        self._body = pack(network.conv_body, feat)
         ups = [getattr(network, f"conv_up{i}") for i in range(1, c.upsamplings + 1)]
-        self._ups = [pack(up, feat, lanes, NEGATIVE_SLOPE) for up in ups]
-        self._hr = pack(network.conv_hr, feat, lanes, NEGATIVE_SLOPE)
-        self._last = pack(network.conv_last, feat, lanes)
+        self._ups = [pack(up, feat, NEGATIVE_SLOPE) for up in ups]
+        self._hr = pack(network.conv_hr, feat, NEGATIVE_SLOPE)
+        self._last = pack(network.conv_last, feat)
+        self._lanes = pack.wide // 2
         self._shape: tuple[int, int] | None = None
 
     def __call__(self, rgb: Tensor) -> Tensor:
@@ -181,12 +230,11 @@ class FastRRDBNet:
         self._prepare(x.shape[-2], x.shape[-1])
         out = torch.empty(len(x), c.out_channels, *(s * 2**c.upsamplings for s in x.shape[-2:]))
         for picture, result in zip(x, out, strict=True):
-            self._input.inner[..., : len(picture)] = picture.permute(1, 2, 0)
+            self._input.put(picture)
             self._program()
             for strip, (top, bottom), first in self._strips:
                 strip()
-                rows = self._output.inner[top - first : bottom - first, :, : c.out_channels]
-                result[:, top:bottom] = rows.permute(2, 0, 1)
+                result[:, top:bottom] = self._output.get(c.out_channels)[:, top - first : bottom - first]
         return out[..., : height * c.scale, : width * c.scale]
 
     def bytes_per_pixel(self) -> float:
@@ -200,17 +248,17 @@ class FastRRDBNet:
         if self._shape == (height, width):
             return
         self._shape = None
-        self._input = Buffer(height, width, self._first.cin)
+        self._input = Buffer(height, width, self._first.cin, self._lanes)
         # The layers hold addresses only: what they point into lives as long as this.
-        self._held = dense = [Buffer(height, width, self._feat + 4 * self._grow) for _ in range(4)]
-        self._features = Buffer(height, width, self._feat)
-        steps = [Step(conv=self._first, source=self._input.at(), target=dense[0].at(), size=(height, width))]
-        steps += self._body_steps(dense, (height, width))
+        self._held = dense = [Buffer(height, width, self._feat + 4 * self._grow, self._lanes) for _ in range(4)]
+        self._features = Buffer(height, width, self._feat, self._lanes)
+        steps = [Step(conv=self._first, source=self._input.at(), target=dense[0].at())]
+        steps += self._body_steps(dense)
         self._program = Program(self._library, steps)
         self._prepare_tail(height, width)
         self._shape = (height, width)
 
-    def _body_steps(self, dense: Sequence[Buffer], size: tuple[int, int]) -> list[Step]:
+    def _body_steps(self, dense: Sequence[Buffer]) -> list[Step]:
         """The blocks, each dense block in the buffer that holds its input; ``dense[0]`` keeps the first features."""
         steps: list[Step] = []
         start = dense[0]
@@ -222,19 +270,19 @@ class FastRRDBNet:
                 *grown, last = self._dense[block + number]
                 for i, conv in enumerate(grown):
                     place = here.at(channel=self._feat + i * self._grow)
-                    steps.append(Step(conv=conv, source=here.at(), target=place, size=size))
-                steps.append(Step(conv=last, source=here.at(), target=there.at(), size=size, residuals=residuals))
+                    steps.append(Step(conv=conv, source=here.at(), target=place))
+                steps.append(Step(conv=last, source=here.at(), target=there.at(), residuals=residuals))
             start = a
         features, skip = self._features.at(), [(dense[0].at(), 1.0)]
-        steps.append(Step(conv=self._body, source=start.at(), target=features, size=size, residuals=skip))
+        steps.append(Step(conv=self._body, source=start.at(), target=features, residuals=skip))
         return steps
 
     def _prepare_tail(self, height: int, width: int) -> None:
         """Strips of the tail: each reads the features where they lie, and keeps only rows that no border spoiled."""
         rows = min(STRIP_ROWS, height)
-        ups = [Buffer(rows << i, width << i, self._feat) for i in range(1, len(self._ups) + 1)]
-        sharp = Buffer(ups[-1].height, ups[-1].width, self._feat)
-        self._output = Buffer(ups[-1].height, ups[-1].width, self._lanes)
+        ups = [Buffer(rows << i, width << i, self._feat, self._lanes) for i in range(1, len(self._ups) + 1)]
+        sharp = Buffer(ups[-1].height, ups[-1].width, self._feat, self._lanes)
+        self._output = Buffer(ups[-1].height, ups[-1].width, self._lanes, self._lanes)
         self._held = [*self._held, *ups, sharp]
         factor = 1 << len(ups)
         self._strips = []
@@ -242,16 +290,14 @@ class FastRRDBNet:
         while done < height:
             first = max(0, min(done - _STRIP_MARGIN, height - rows))
             end = height if first + rows >= height else first + rows - _STRIP_MARGIN
-            source = self._features.at(row=first)
+            source, skipped = self._features.at(), first
             steps = []
             for conv, up in zip(self._ups, ups, strict=True):
-                size = (up.height, up.width)
-                steps.append(Step(conv=conv, source=source, target=up.at(), size=size, doubled=True))
-                source = up.at()
-            size = (sharp.height, sharp.width)
-            steps.append(Step(conv=self._hr, source=source, target=sharp.at(), size=size))
+                steps.append(Step(conv=conv, source=source, target=up.at(), doubled=True, skipped=skipped))
+                source, skipped = up.at(), 0
+            steps.append(Step(conv=self._hr, source=source, target=sharp.at()))
             steps.append(
-                Step(conv=self._last, source=sharp.at(), target=self._output.at(), size=size, stored=self._lanes)
+                Step(conv=self._last, source=sharp.at(), target=self._output.at(), stored=self._lanes)
             )
             self._strips.append((Program(self._library, steps), (done * factor, end * factor), first * factor))
             done = end
@@ -263,13 +309,14 @@ class FastSRVGGNetCompact:
     def __init__(self, network: SRVGGNetCompact, library: ctypes.CDLL) -> None:
         self._config = c = network.config
         self._library = library
-        lanes = int(library.winograd_lanes())
+        pack = Packer(library)
+        self._lanes = pack.wide // 2
         layers = list(network.body)
         self._convs = []
         for i in range(0, len(layers), 2):
             conv, slope = layers[i], _slope(layers[i + 1] if i + 1 < len(layers) else None)
             assert isinstance(conv, nn.Conv2d)
-            self._convs.append(pack(conv, [c.in_channels if i == 0 else c.num_feat], lanes, slope))
+            self._convs.append(pack(conv, [c.in_channels if i == 0 else c.num_feat], slope))
         self._shape: tuple[int, int] | None = None
 
     def __call__(self, rgb: Tensor) -> Tensor:
@@ -278,10 +325,9 @@ class FastSRVGGNetCompact:
         self._prepare(rgb.shape[-2], rgb.shape[-1])
         out = F.interpolate(rgb, scale_factor=float(c.scale), mode="nearest")
         for picture, result in zip(rgb, out, strict=True):
-            self._input.inner[..., : c.in_channels] = picture.permute(1, 2, 0)
+            self._input.put(picture)
             self._program()
-            folded = self._output.inner[..., : c.out_channels * c.scale**2].permute(2, 0, 1)
-            result.add_(F.pixel_shuffle(folded, c.scale))
+            result.add_(F.pixel_shuffle(self._output.get(c.out_channels * c.scale**2), c.scale))
         return out
 
     def bytes_per_pixel(self) -> float:
@@ -292,12 +338,12 @@ class FastSRVGGNetCompact:
         if self._shape == (height, width):
             return
         self._shape = None
-        self._input = here = Buffer(height, width, self._convs[0].cin)
-        self._held = spare = [Buffer(height, width, max(c.cout for c in self._convs)) for _ in range(2)]
+        self._input = here = Buffer(height, width, self._convs[0].cin, self._lanes)
+        self._held = spare = [Buffer(height, width, max(c.cout for c in self._convs), self._lanes) for _ in range(2)]
         steps = []
         for i, conv in enumerate(self._convs):
             there = spare[i % 2]
-            steps.append(Step(conv=conv, source=here.at(), target=there.at(), size=(height, width)))
+            steps.append(Step(conv=conv, source=here.at(), target=there.at()))
             here = there
         self._output = here
         self._program = Program(self._library, steps)

@@ -25,7 +25,12 @@ _TIMEOUT_SECONDS = 120
 class Picture(ctypes.Structure):
     """``Picture`` of winograd.c."""
 
-    _fields_ = (("data", ctypes.c_void_p), ("row", ctypes.c_long), ("ld", ctypes.c_long))
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("stride", ctypes.c_long),
+        ("height", ctypes.c_int),
+        ("width", ctypes.c_int),
+    )
 
 
 class Layer(ctypes.Structure):
@@ -39,12 +44,13 @@ class Layer(ctypes.Structure):
         ("bias", ctypes.c_void_p),
         ("slope", ctypes.c_void_p),
         ("scale", ctypes.c_float * 2),
-        ("height", ctypes.c_int),
-        ("width", ctypes.c_int),
         ("cin", ctypes.c_int),
         ("cout", ctypes.c_int),
         ("stored", ctypes.c_int),
+        ("chunk", ctypes.c_int),
+        ("block", ctypes.c_int),
         ("doubled", ctypes.c_int),
+        ("skipped", ctypes.c_int),
     )
 
 

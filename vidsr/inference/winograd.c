@@ -1,221 +1,315 @@
-/* 3x3 convolutions of a whole network on a CPU, in fp32, by Winograd's minimal filtering F(4x4, 3x3).
+/* 3x3 convolutions of a whole network on a CPU, in fp32, by Winograd's minimal filtering F(6x6, 3x3).
  *
  * Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016; interpolation points
- * 0, +-1/sqrt(2), +-sqrt(2), infinity, whose error is smaller than that of the paper's 0, +-1, +-2. One output
- * tile of 4x4 pixels takes 36 multiplications per pair of channels instead of 144.
+ * 0, +-1, +-2, +-1/2, infinity. One output tile of 6x6 pixels takes 64 multiplications per pair of channels instead
+ * of 324.
  *
- * Pictures are NHWC with a border of zeros around them, so that no tile needs a special case: `data` points at
- * pixel (0, 0), `row` pixels further begins the next row, `ld` floats further the next pixel. Per block of tiles:
- * transform the input, 36 matrix products, transform the output, then bias, leaky ReLU and residuals while the
- * values are in registers. A network is an array of layers, run by a few threads with a barrier between layers.
+ * Pictures lie in memory tile by tile, as they are computed: [tiles][channels / LANES][6][6][LANES], a tile of zeros
+ * after the last, which stands for all that is outside; pixels of border tiles beyond the picture are zero too. Per
+ * block of tiles and chunk of input channels, which together stay in a core's cache: transform the input, 64 matrix
+ * products; then transform the output, with bias, leaky ReLU and residuals while the values are in registers. A
+ * network is an array of layers, run by a few threads with a barrier between layers. No result depends on the number
+ * of threads or the size of blocks.
  *
- * Channel counts: `cin` a multiple of LANES, `cout` a multiple of 2*LANES, `stored` a multiple of LANES.
+ * Channel counts: `cin` and `cout` multiples of WIDE, `stored` a multiple of LANES.
  */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #if defined(__AVX512F__)
 #define LANES 16
 #define ROWS 12
+#define STEP 4
 #elif defined(__AVX__)
 #define LANES 8
 #define ROWS 6
+#define STEP 2
 #else
 #define LANES 4
 #define ROWS 8
+#define STEP 4
 #endif
 
-#define FREQUENCIES 36
-#define PAD 16 /* floats between frequency planes, so that they do not share cache sets */
+#define OUT 6
+#define IN 8
+#define FREQUENCIES (IN * IN)
+#define WIDE (2 * LANES)
+#define TILE (OUT * OUT * LANES) /* floats of LANES channels of a tile */
+#define PAD 32 /* floats between frequency planes, so that they do not share cache sets */
 
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 typedef struct {
     float *data;
-    long row; /* pixels from one row to the next */
-    long ld;  /* floats from one pixel to the next */
+    long stride; /* floats from tile to tile */
+    int height, width;
 } Picture;
 
 typedef struct {
-    Picture source;
-    Picture target;
+    Picture source, target;
     Picture residual[2]; /* added after the activation, times their scale, where data is not NULL */
-    const float *weights; /* [36][cout / 2 LANES][cin][2 LANES] */
+    const float *weights; /* chunk by chunk of input channels: [64][cout / WIDE][chunk][WIDE] */
     const float *bias;    /* [cout] */
     const float *slope;   /* [cout]: factor of negative values; 1 is no activation */
     float scale[2];
-    int height, width; /* of the result */
     int cin, cout, stored;
+    int chunk;   /* input channels that are transformed together, a multiple of WIDE; the last chunk can be smaller */
+    int block;   /* tiles that are transformed together, a multiple of STEP */
     int doubled; /* read the source as if each of its pixels were 2x2 */
+    int skipped; /* rows of the source above the first */
 } Layer;
 
 int winograd_lanes(void) { return LANES; }
 int winograd_layer_bytes(void) { return (int)sizeof(Layer); }
 
+static long plane_floats(int block, int channels) { return (long)block * channels + PAD; }
+
 static inline vec load(const float *p) { return *(const vec *)p; }
 static inline void store(float *p, vec v) { *(vec *)p = v; }
 
-/* B^T d for one line of six. */
-static inline void input_line(vec *out, vec d0, vec d1, vec d2, vec d3, vec d4, vec d5) {
-    const float a = 0.70710678118654752f, b = 1.41421356237309505f;
-    vec even_a = d4 - 2.0f * d2, odd_a = a * (d3 - 2.0f * d1);
-    vec even_b = d4 - 0.5f * d2, odd_b = b * (d3 - 0.5f * d1);
-    out[0] = d0 - 2.5f * d2 + d4;
-    out[1] = even_a + odd_a;
-    out[2] = even_a - odd_a;
-    out[3] = even_b + odd_b;
-    out[4] = even_b - odd_b;
-    out[5] = d1 - 2.5f * d3 + d5;
+/* B^T d for one line of eight. */
+static inline void input_line(vec *out, vec d0, vec d1, vec d2, vec d3, vec d4, vec d5, vec d6, vec d7) {
+    vec even, odd;
+    out[0] = d6 - d0 + 5.25f * (d2 - d4);
+    even = d6 + d2 - 4.25f * d4, odd = d5 + d1 - 4.25f * d3;
+    out[1] = even + odd;
+    out[2] = even - odd;
+    even = d6 - 1.25f * d4 + 0.25f * d2, odd = 2.0f * d5 - 2.5f * d3 + 0.5f * d1;
+    out[3] = even + odd;
+    out[4] = even - odd;
+    even = d6 - 5.0f * d4 + 4.0f * d2, odd = 0.5f * d5 - 2.5f * d3 + 2.0f * d1;
+    out[5] = even + odd;
+    out[6] = even - odd;
+    out[7] = d7 - d1 + 5.25f * (d3 - d5);
 }
 
-/* A^T m for one line of six. */
-static inline void output_line(vec *out, vec m0, vec m1, vec m2, vec m3, vec m4, vec m5) {
-    const float a = 0.70710678118654752f, b = 1.41421356237309505f;
-    vec s1 = m1 + m2, q1 = a * (m1 - m2), s2 = m3 + m4, q2 = b * (m3 - m4);
-    out[0] = m0 + s1 + s2;
-    out[1] = q1 + q2;
-    out[2] = 0.5f * s1 + 2.0f * s2;
-    out[3] = 0.5f * q1 + 2.0f * q2 + m5;
+/* A^T m for one line of eight. */
+static inline void output_line(vec *out, vec m0, vec m1, vec m2, vec m3, vec m4, vec m5, vec m6, vec m7) {
+    vec s1 = m1 + m2, q1 = m1 - m2, s2 = m3 + m4, q2 = m3 - m4, s3 = m5 + m6, q3 = m5 - m6;
+    out[0] = m0 + s1 + s2 + s3;
+    out[1] = q1 + 2.0f * q2 + 0.5f * q3;
+    out[2] = s1 + 4.0f * s2 + 0.25f * s3;
+    out[3] = q1 + 8.0f * q2 + 0.125f * q3;
+    out[4] = s1 + 16.0f * s2 + 0.0625f * s3;
+    out[5] = q1 + 32.0f * q2 + 0.03125f * q3 + m7;
 }
 
-static void transform_input(const Layer *l, int tile, int across, float *v, long plane) {
-    int top = tile / across * 4 - 1, left = tile % across * 4 - 1, shift = l->doubled;
-    const float *pixel[6][6];
-    for (int i = 0; i < 6; i++)
-        for (int j = 0; j < 6; j++)
-            pixel[i][j] = l->source.data + (((top + i) >> shift) * l->source.row + ((left + j) >> shift)) * l->source.ld;
-    for (int c = 0; c < l->cin; c += LANES) {
-        vec half[6][6];
-        for (int j = 0; j < 6; j++) {
-            vec line[6];
-            input_line(line, load(pixel[0][j] + c), load(pixel[1][j] + c), load(pixel[2][j] + c),
-                       load(pixel[3][j] + c), load(pixel[4][j] + c), load(pixel[5][j] + c));
-            for (int i = 0; i < 6; i++) half[i][j] = line[i];
+static int tiles_along(int length) { return (length + OUT - 1) / OUT; }
+
+/* The place of a source pixel; outside the picture, one of the tile of zeros. */
+static const float *pixel(const Picture *p, int y, int x) {
+    int across = tiles_along(p->width);
+    if (y < 0 || y >= p->height || x < 0 || x >= p->width) return p->data + tiles_along(p->height) * across * p->stride;
+    return p->data + (y / OUT * across + x / OUT) * p->stride + (y % OUT * OUT + x % OUT) * LANES;
+}
+
+/* `count` channels of one tile from `first` on, into v: [64 planes][count / WIDE][block][WIDE], at the tile's place.
+ * `aligned`: the layer's tiles are the source's, so that the pixels lie in 3x3 tiles at fixed places. */
+static inline __attribute__((always_inline)) void transform_tile(const Layer *l, int tile, int first, int count,
+                                                                 float *v, long plane, int aligned) {
+    int across = tiles_along(l->target.width), top = tile / across * OUT, left = tile % across * OUT;
+    const float *near[3][3], *at[IN][IN];
+    if (aligned) {
+        for (int i = 0; i < 3; i++)
+            for (int j = 0; j < 3; j++)
+                near[i][j] = pixel(&l->source, top + (i - 1) * OUT, left + (j - 1) * OUT) + first / LANES * TILE;
+    } else {
+        for (int i = 0; i < IN; i++)
+            for (int j = 0; j < IN; j++)
+                at[i][j] = pixel(&l->source, ((top + i - 1) >> l->doubled) + l->skipped, (left + j - 1) >> l->doubled) +
+                           first / LANES * TILE;
+    }
+#define PIXEL(i, j) \
+    load((aligned ? near[(i + OUT - 1) / OUT][(j + OUT - 1) / OUT] + \
+                        ((i + OUT - 1) % OUT * OUT + (j + OUT - 1) % OUT) * LANES \
+                  : at[i][j]) + c / LANES * TILE)
+    for (int c = 0; c < count; c += LANES) {
+        vec half[IN][IN] __attribute__((aligned(64)));
+#pragma GCC unroll 8
+        for (int j = 0; j < IN; j++) {
+            vec line[IN];
+            input_line(line, PIXEL(0, j), PIXEL(1, j), PIXEL(2, j), PIXEL(3, j), PIXEL(4, j), PIXEL(5, j), PIXEL(6, j),
+                       PIXEL(7, j));
+            for (int i = 0; i < IN; i++) half[i][j] = line[i];
         }
-        for (int i = 0; i < 6; i++) {
-            vec line[6];
-            input_line(line, half[i][0], half[i][1], half[i][2], half[i][3], half[i][4], half[i][5]);
-            for (int j = 0; j < 6; j++) store(v + (i * 6 + j) * plane + c, line[j]);
+        float *group = v + (long)(c / WIDE) * l->block * WIDE + c % WIDE;
+        for (int i = 0; i < IN; i++) {
+            vec line[IN], *h = half[i];
+            input_line(line, h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]);
+            for (int j = 0; j < IN; j++) store(group + (i * IN + j) * plane, line[j]);
         }
     }
+#undef PIXEL
 }
 
-static void transform_output(const Layer *l, int tile, int across, const float *m, long plane) {
-    int top = tile / across * 4, left = tile % across * 4;
-    int rows = l->height - top < 4 ? l->height - top : 4, columns = l->width - left < 4 ? l->width - left : 4;
+static void transform_input(const Layer *l, int tile, int first, int count, float *v, long plane) {
+    if (l->doubled || l->skipped)
+        transform_tile(l, tile, first, count, v, plane, 0);
+    else
+        transform_tile(l, tile, first, count, v, plane, 1);
+}
+
+static void transform_output(const Layer *l, int tile, const float *m, long plane) {
+    int across = tiles_along(l->target.width), top = tile / across * OUT, left = tile % across * OUT;
+    int rows = l->target.height - top, columns = l->target.width - left;
     for (int c = 0; c < l->stored; c += LANES) {
-        vec half[4][6], bias = load(l->bias + c), slope = load(l->slope + c);
-        for (int j = 0; j < 6; j++) {
-            vec line[4];
+        vec half[OUT][IN] __attribute__((aligned(64))), bias = load(l->bias + c), slope = load(l->slope + c);
+        for (int j = 0; j < IN; j++) {
+            vec line[OUT];
             const float *p = m + j * plane + c;
-            output_line(line, load(p), load(p + 6 * plane), load(p + 12 * plane), load(p + 18 * plane),
-                        load(p + 24 * plane), load(p + 30 * plane));
-            for (int i = 0; i < 4; i++) half[i][j] = line[i];
+            output_line(line, load(p), load(p + 8 * plane), load(p + 16 * plane), load(p + 24 * plane),
+                        load(p + 32 * plane), load(p + 40 * plane), load(p + 48 * plane), load(p + 56 * plane));
+            for (int i = 0; i < OUT; i++) half[i][j] = line[i];
         }
-        for (int i = 0; i < rows; i++) {
-            vec line[4];
-            output_line(line, half[i][0], half[i][1], half[i][2], half[i][3], half[i][4], half[i][5]);
-            for (int j = 0; j < columns; j++) {
+        for (int i = 0; i < OUT && i < rows; i++) {
+            vec line[OUT], *h = half[i];
+            output_line(line, h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]);
+            for (int j = 0; j < OUT && j < columns; j++) {
+                long at = c / LANES * TILE + (i * OUT + j) * LANES;
                 vec y = line[j] + bias;
                 ivec positive = y > 0.0f;
                 y = (vec)((ivec)y & positive) + slope * (vec)((ivec)y & ~positive);
                 for (int r = 0; r < 2; r++)
                     if (l->residual[r].data)
-                        y += l->scale[r] * load(l->residual[r].data +
-                                                ((top + i) * l->residual[r].row + left + j) * l->residual[r].ld + c);
-                store(l->target.data + ((top + i) * l->target.row + left + j) * l->target.ld + c, y);
+                        y += l->scale[r] * load(l->residual[r].data + tile * l->residual[r].stride + at);
+                store(l->target.data + tile * l->target.stride + at, y);
             }
         }
     }
 }
 
-/* ROWS x 2 vectors of m = v u: v is [ROWS][cin], u is [cin][2 LANES]. */
-static inline void multiply(const float *v, long cin, const float *u, float *m, long cout) {
+/* rows x 2 vectors of m (+)= v u: v is [groups of WIDE channels][rows][WIDE], u is [channels][WIDE]. */
+static inline __attribute__((always_inline)) void multiply(int rows, int more, const float *v, long group, int groups,
+                                                           const float *u, float *m, long cout) {
     vec sum[ROWS][2];
 #pragma GCC unroll 16
-    for (int r = 0; r < ROWS; r++) sum[r][0] = sum[r][1] = (vec){0};
-    for (long k = 0; k < cin; k++) {
-        vec u0 = load(u + 2 * LANES * k), u1 = load(u + 2 * LANES * k + LANES);
-#pragma GCC unroll 16
-        for (int r = 0; r < ROWS; r++) {
-            float x = v[r * cin + k];
-            sum[r][0] += x * u0;
-            sum[r][1] += x * u1;
-        }
+    for (int r = 0; r < rows; r++) {
+        sum[r][0] = more ? load(m + r * cout) : (vec){0};
+        sum[r][1] = more ? load(m + r * cout + LANES) : (vec){0};
     }
+    for (int g = 0; g < groups; g++, v += group, u += WIDE * WIDE)
+        for (int k = 0; k < WIDE; k++) {
+            vec u0 = load(u + WIDE * k), u1 = load(u + WIDE * k + LANES);
 #pragma GCC unroll 16
-    for (int r = 0; r < ROWS; r++) {
+            for (int r = 0; r < rows; r++) {
+                float x = v[r * WIDE + k];
+                sum[r][0] += x * u0;
+                sum[r][1] += x * u1;
+            }
+        }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
         store(m + r * cout, sum[r][0]);
         store(m + r * cout + LANES, sum[r][1]);
     }
 }
 
-static void run_block(const Layer *l, int first, int count, int block, float *scratch) {
-    int across = (l->width + 3) / 4;
-    long v_plane = (long)block * l->cin + PAD, m_plane = (long)block * l->cout + PAD;
-    float *v = scratch, *m = scratch + FREQUENCIES * v_plane;
-    for (int t = 0; t < count; t++) transform_input(l, first + t, across, v + (long)t * l->cin, v_plane);
+/* All 64 products of `count` tiles and `channels` input channels, added to m where there is `more` in it. */
+static void multiply_all(const Layer *l, int more, int count, int channels, const float *u, const float *v, float *m) {
+    int groups = channels / WIDE;
+    long v_plane = plane_floats(l->block, l->chunk), m_plane = plane_floats(l->block, l->cout);
+    long group = (long)l->block * WIDE;
     for (int f = 0; f < FREQUENCIES; f++)
-        for (int c = 0; c < l->cout; c += 2 * LANES) {
-            const float *u = l->weights + ((long)f * l->cout + c) * l->cin;
-            for (int t = 0; t < count; t += ROWS)
-                multiply(v + f * v_plane + (long)t * l->cin, l->cin, u, m + f * m_plane + (long)t * l->cout + c, l->cout);
+        for (int c = 0; c < l->cout; c += WIDE, u += (long)channels * WIDE)
+            for (int t = 0; t < count; t += ROWS) {
+                const float *from = v + f * v_plane + (long)t * WIDE;
+                float *to = m + f * m_plane + (long)t * l->cout + c;
+                if (count - t <= STEP)
+                    multiply(STEP, more, from, group, groups, u, to, l->cout);
+                else if (count - t <= 2 * STEP)
+                    multiply(2 * STEP, more, from, group, groups, u, to, l->cout);
+                else
+                    multiply(ROWS, more, from, group, groups, u, to, l->cout);
+            }
+}
+
+static void run_block(const Layer *l, int number, int tiles, float *scratch) {
+    int start = number * l->block, count = tiles - start < l->block ? tiles - start : l->block;
+    long v_plane = plane_floats(l->block, l->chunk), m_plane = plane_floats(l->block, l->cout);
+    float *m = scratch, *v = scratch + FREQUENCIES * m_plane;
+    for (int first = 0; first < l->cin; first += l->chunk) {
+        int channels = l->cin - first < l->chunk ? l->cin - first : l->chunk;
+        const float *u = l->weights + (long)FREQUENCIES * first * l->cout;
+        for (int t = 0; t < count; t++) transform_input(l, start + t, first, channels, v + (long)t * WIDE, v_plane);
+        if (first)
+            multiply_all(l, 1, count, channels, u, v, m);
+        else
+            multiply_all(l, 0, count, channels, u, v, m);
+    }
+    for (int t = 0; t < count; t++) transform_output(l, start + t, m + (long)t * l->cout, m_plane);
+}
+
+/* Weights [9][cin][cout] to the form that a layer takes, in double precision. */
+void winograd_pack(const float *from, float *to, int cin, int cout, int chunk) {
+    static const double g[IN][3] = {{-1, 0, 0}, {-2 / 9.0, -2 / 9.0, -2 / 9.0}, {-2 / 9.0, 2 / 9.0, -2 / 9.0},
+                                    {1 / 90.0, 1 / 45.0, 2 / 45.0}, {1 / 90.0, -1 / 45.0, 2 / 45.0},
+                                    {32 / 45.0, 16 / 45.0, 8 / 45.0}, {32 / 45.0, -16 / 45.0, 8 / 45.0}, {0, 0, 1}};
+    for (int panel = 0; panel < cout; panel += WIDE)
+        for (int k = 0; k < cin; k++) {
+            int first = k / chunk * chunk, channels = cin - first < chunk ? cin - first : chunk;
+            double half[IN][3][WIDE];
+            const float *w = from + (long)k * cout + panel;
+            long tap = (long)cin * cout;
+            for (int i = 0; i < IN; i++)
+                for (int b = 0; b < 3; b++)
+                    for (int n = 0; n < WIDE; n++)
+                        half[i][b][n] = g[i][0] * w[b * tap + n] + g[i][1] * w[(3 + b) * tap + n] + g[i][2] * w[(6 + b) * tap + n];
+            for (int i = 0; i < IN; i++)
+                for (int j = 0; j < IN; j++) {
+                    float *u = to + (long)FREQUENCIES * first * cout +
+                               ((long)(i * IN + j) * cout + panel) * channels + (long)(k - first) * WIDE;
+                    for (int n = 0; n < WIDE; n++)
+                        u[n] = (float)(g[j][0] * half[i][0][n] + g[j][1] * half[i][1][n] + g[j][2] * half[i][2][n]);
+                }
         }
-    for (int t = 0; t < count; t++) transform_output(l, first + t, across, m + (long)t * l->cout, m_plane);
+}
+
+/* Floats of working memory per thread. */
+long winograd_scratch_floats(const Layer *layers, int count) {
+    long most = 0;
+    for (int i = 0; i < count; i++) {
+        long floats = FREQUENCIES * (plane_floats(layers[i].block, layers[i].cout) + plane_floats(layers[i].block, layers[i].chunk));
+        if (floats > most) most = floats;
+    }
+    return most;
 }
 
 typedef struct {
     const Layer *layers;
-    int count, block;
+    int count;
+    float *scratch;
     long scratch_floats;
+    atomic_int started;
     atomic_int *next; /* the next block of each layer */
     pthread_mutex_t gate; /* held until it is known how many threads there are */
     pthread_barrier_t barrier;
-    atomic_int failed;
 } Work;
 
 static void *run_layers(void *argument) {
     Work *w = argument;
-    float *scratch = NULL;
+    float *scratch = w->scratch + atomic_fetch_add(&w->started, 1) * w->scratch_floats;
     pthread_mutex_lock(&w->gate);
     pthread_mutex_unlock(&w->gate);
-    if (posix_memalign((void **)&scratch, 4096, sizeof(float) * w->scratch_floats)) {
-        scratch = NULL;
-        atomic_store(&w->failed, 1);
-    } else {
-        memset(scratch, 0, sizeof(float) * w->scratch_floats);
-    }
-    pthread_barrier_wait(&w->barrier);
-    for (int i = 0; i < w->count && !atomic_load(&w->failed); i++) {
+    for (int i = 0; i < w->count; i++) {
         const Layer *l = &w->layers[i];
-        int tiles = ((l->width + 3) / 4) * ((l->height + 3) / 4);
-        for (;;) {
-            int first = atomic_fetch_add(&w->next[i], w->block);
-            if (first >= tiles) break;
-            run_block(l, first, tiles - first < w->block ? tiles - first : w->block, w->block, scratch);
-        }
+        int tiles = tiles_along(l->target.width) * tiles_along(l->target.height), number;
+        while ((number = atomic_fetch_add(&w->next[i], 1)) * l->block < tiles) run_block(l, number, tiles, scratch);
         pthread_barrier_wait(&w->barrier);
     }
-    free(scratch);
     return NULL;
 }
 
-/* Run `count` layers one after the other on `threads` threads; `block` tiles at a time, a multiple of ROWS = 12.
- * 0, or 1 where memory ran out. */
-int winograd_run(const Layer *layers, int count, int threads, int block) {
-    Work w = {.layers = layers, .count = count, .block = block};
-    for (int i = 0; i < count; i++) {
-        long floats = FREQUENCIES * ((long)block * (layers[i].cin + layers[i].cout) + 2 * PAD);
-        if (floats > w.scratch_floats) w.scratch_floats = floats;
-    }
+/* Run `count` layers one after the other on `threads` threads, each with its part of `scratch`. 0, or 1 where memory
+ * ran out. */
+int winograd_run(const Layer *layers, int count, int threads, float *scratch) {
+    Work w = {.layers = layers, .count = count, .scratch = scratch};
+    w.scratch_floats = winograd_scratch_floats(layers, count);
     w.next = calloc(count, sizeof(atomic_int));
     pthread_t *others = calloc(threads, sizeof(pthread_t));
     int made = 0, status = 1;
     if (!w.next || !others) goto end;
-    atomic_init(&w.failed, 0);
     pthread_mutex_init(&w.gate, NULL);
     pthread_mutex_lock(&w.gate);
     while (made < threads - 1 && !pthread_create(&others[made], NULL, run_layers, &w)) made++;
@@ -225,7 +319,7 @@ int winograd_run(const Layer *layers, int count, int threads, int block) {
     for (int i = 0; i < made; i++) pthread_join(others[i], NULL);
     pthread_barrier_destroy(&w.barrier);
     pthread_mutex_destroy(&w.gate);
-    status = atomic_load(&w.failed);
+    status = 0;
 end:
     free(w.next);
     free(others);
