@@ -30,9 +30,8 @@ Floats = npt.NDArray[np.float32]
 TILE_PX = 6
 #: Products per tile and pair of channels.
 TILE_FREQUENCIES = (TILE_PX + 2) ** 2
-#: Largest number of tiles that are transformed together.
-BLOCK_TILES = 48
-CHUNK_CHANNELS = 96
+#: Input channels that are transformed together, so that they, their products and the weights stay in a core's cache.
+CHUNK_CHANNELS = 64
 #: Source rows per strip of the tail, a multiple of half a tile; one at each inner border is computed twice.
 STRIP_ROWS = 24
 _STRIP_MARGIN = 1
@@ -81,10 +80,10 @@ class Packer:
             part = weight[:, start : start + width].permute(2, 3, 1, 0).flatten(0, 1)
             taps[:, place : place + width, : len(weight)] = part
             start, place = start + width, place + _round_up(width, self.wide)
-        import os
-        chunk = min(int(os.environ.get(f"C{cin}_{cout}", os.environ.get("CC_", CHUNK_CHANNELS))), cin)
+        chunk = min(CHUNK_CHANNELS, cin)
         packed = self._room(TILE_FREQUENCIES * cin * cout)
-        self._library.winograd_pack(ctypes.c_void_p(taps.data_ptr()), packed.ctypes.data_as(ctypes.c_void_p), cin, cout, chunk)
+        source, target = ctypes.c_void_p(taps.data_ptr()), ctypes.c_void_p(packed.ctypes.data)
+        self._library.winograd_pack(source, target, cin, cout, chunk)
         bias, slopes = np.zeros(cout, np.float32), np.ones(cout, np.float32)
         if conv.bias is not None:
             bias[: len(weight)] = conv.bias.detach().cpu().numpy() * factor
@@ -128,19 +127,10 @@ class Buffer:
 
     def get(self, channels: int) -> Tensor:
         """The first channels as ``[channels, height, width]``."""
-        down, across, groups, _, _, lanes = self._shape
+        down, across, _, _, _, lanes = self._shape
         used = self._tiles[:, :, : -(-channels // lanes), :, :, : min(channels, lanes)]
         picture = used.permute(2, 5, 0, 3, 1, 4).reshape(-1, down * TILE_PX, across * TILE_PX)
         return picture[:channels, : self.height, : self.width]
-
-
-def block_tiles(size: tuple[int, int], conv: Convolution) -> int:
-    """Tiles per block for a picture (height, width): as many as stay in a core's cache, as even as can be."""
-    import os
-    most = int(os.environ.get(f"T{conv.cin}_{conv.cout}", os.environ.get("TT", BLOCK_TILES)))
-    tiles = -(-size[0] // TILE_PX) * -(-size[1] // TILE_PX)
-    blocks = _round_up(-(-tiles // most), 2)
-    return _round_up(-(-tiles // blocks), 4)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -161,7 +151,6 @@ class Step:
         layer = Layer(source=self.source, target=self.target, doubled=int(self.doubled), skipped=self.skipped)
         layer.weights, layer.bias, layer.slope = (a.ctypes.data for a in (conv.weights, conv.bias, conv.slope))
         layer.cin, layer.cout, layer.stored = conv.cin, conv.cout, self.stored or conv.cout
-        layer.block = block_tiles((self.target.height, self.target.width), conv)
         layer.chunk = conv.chunk
         for i, (picture, factor) in enumerate(self.residuals):
             layer.residual[i], layer.scale[i] = picture, factor
@@ -296,9 +285,7 @@ class FastRRDBNet:
                 steps.append(Step(conv=conv, source=source, target=up.at(), doubled=True, skipped=skipped))
                 source, skipped = up.at(), 0
             steps.append(Step(conv=self._hr, source=source, target=sharp.at()))
-            steps.append(
-                Step(conv=self._last, source=sharp.at(), target=self._output.at(), stored=self._lanes)
-            )
+            steps.append(Step(conv=self._last, source=sharp.at(), target=self._output.at(), stored=self._lanes))
             self._strips.append((Program(self._library, steps), (done * factor, end * factor), first * factor))
             done = end
 

@@ -48,7 +48,6 @@ class Layer(ctypes.Structure):
         ("cout", ctypes.c_int),
         ("stored", ctypes.c_int),
         ("chunk", ctypes.c_int),
-        ("block", ctypes.c_int),
         ("doubled", ctypes.c_int),
         ("skipped", ctypes.c_int),
     )

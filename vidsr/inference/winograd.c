@@ -36,6 +36,8 @@
 #define FREQUENCIES (IN * IN)
 #define WIDE (2 * LANES)
 #define TILE (OUT * OUT * LANES) /* floats of LANES channels of a tile */
+#define AHEAD 2048 /* floats by which weights, which are read in one long stream, are fetched before they are needed */
+#define BLOCK 12 /* tiles that are transformed together */
 #define PAD 32 /* floats between frequency planes, so that they do not share cache sets */
 
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -56,7 +58,6 @@ typedef struct {
     float scale[2];
     int cin, cout, stored;
     int chunk;   /* input channels that are transformed together, a multiple of WIDE; the last chunk can be smaller */
-    int block;   /* tiles that are transformed together, a multiple of STEP */
     int doubled; /* read the source as if each of its pixels were 2x2 */
     int skipped; /* rows of the source above the first */
 } Layer;
@@ -64,7 +65,7 @@ typedef struct {
 int winograd_lanes(void) { return LANES; }
 int winograd_layer_bytes(void) { return (int)sizeof(Layer); }
 
-static long plane_floats(int block, int channels) { return (long)block * channels + PAD; }
+static long plane_floats(int channels) { return (long)BLOCK * channels + PAD; }
 
 static inline vec load(const float *p) { return *(const vec *)p; }
 static inline void store(float *p, vec v) { *(vec *)p = v; }
@@ -105,7 +106,7 @@ static const float *pixel(const Picture *p, int y, int x) {
     return p->data + (y / OUT * across + x / OUT) * p->stride + (y % OUT * OUT + x % OUT) * LANES;
 }
 
-/* `count` channels of one tile from `first` on, into v: [64 planes][count / WIDE][block][WIDE], at the tile's place.
+/* `count` channels of one tile from `first` on, into v: [64 planes][count / WIDE][BLOCK][WIDE], at the tile's place.
  * `aligned`: the layer's tiles are the source's, so that the pixels lie in 3x3 tiles at fixed places. */
 static inline __attribute__((always_inline)) void transform_tile(const Layer *l, int tile, int first, int count,
                                                                  float *v, long plane, int aligned) {
@@ -134,7 +135,11 @@ static inline __attribute__((always_inline)) void transform_tile(const Layer *l,
                        PIXEL(7, j));
             for (int i = 0; i < IN; i++) half[i][j] = line[i];
         }
-        float *group = v + (long)(c / WIDE) * l->block * WIDE + c % WIDE;
+        float *group = v + c / WIDE * BLOCK * WIDE + c % WIDE;
+        if (aligned) { /* fetch the next tile */
+            const float *next = near[1][1] + l->source.stride + c / LANES * TILE;
+            for (int i = 0; i < OUT * OUT; i++) __builtin_prefetch(next + i * LANES, 0, 2);
+        }
         for (int i = 0; i < IN; i++) {
             vec line[IN], *h = half[i];
             input_line(line, h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]);
@@ -191,6 +196,8 @@ static inline __attribute__((always_inline)) void multiply(int rows, int more, c
     }
     for (int g = 0; g < groups; g++, v += group, u += WIDE * WIDE)
         for (int k = 0; k < WIDE; k++) {
+            __builtin_prefetch(u + WIDE * k + AHEAD, 0, 3);
+            __builtin_prefetch(u + WIDE * k + LANES + AHEAD, 0, 3);
             vec u0 = load(u + WIDE * k), u1 = load(u + WIDE * k + LANES);
 #pragma GCC unroll 16
             for (int r = 0; r < rows; r++) {
@@ -209,8 +216,8 @@ static inline __attribute__((always_inline)) void multiply(int rows, int more, c
 /* All 64 products of `count` tiles and `channels` input channels, added to m where there is `more` in it. */
 static void multiply_all(const Layer *l, int more, int count, int channels, const float *u, const float *v, float *m) {
     int groups = channels / WIDE;
-    long v_plane = plane_floats(l->block, l->chunk), m_plane = plane_floats(l->block, l->cout);
-    long group = (long)l->block * WIDE;
+    long v_plane = plane_floats(l->chunk), m_plane = plane_floats(l->cout);
+    long group = BLOCK * WIDE;
     for (int f = 0; f < FREQUENCIES; f++)
         for (int c = 0; c < l->cout; c += WIDE, u += (long)channels * WIDE)
             for (int t = 0; t < count; t += ROWS) {
@@ -226,8 +233,8 @@ static void multiply_all(const Layer *l, int more, int count, int channels, cons
 }
 
 static void run_block(const Layer *l, int number, int tiles, float *scratch) {
-    int start = number * l->block, count = tiles - start < l->block ? tiles - start : l->block;
-    long v_plane = plane_floats(l->block, l->chunk), m_plane = plane_floats(l->block, l->cout);
+    int start = number * BLOCK, count = tiles - start < BLOCK ? tiles - start : BLOCK;
+    long v_plane = plane_floats(l->chunk), m_plane = plane_floats(l->cout);
     float *m = scratch, *v = scratch + FREQUENCIES * m_plane;
     for (int first = 0; first < l->cin; first += l->chunk) {
         int channels = l->cin - first < l->chunk ? l->cin - first : l->chunk;
@@ -270,7 +277,7 @@ void winograd_pack(const float *from, float *to, int cin, int cout, int chunk) {
 long winograd_scratch_floats(const Layer *layers, int count) {
     long most = 0;
     for (int i = 0; i < count; i++) {
-        long floats = FREQUENCIES * (plane_floats(layers[i].block, layers[i].cout) + plane_floats(layers[i].block, layers[i].chunk));
+        long floats = FREQUENCIES * (plane_floats(layers[i].cout) + plane_floats(layers[i].chunk));
         if (floats > most) most = floats;
     }
     return most;
@@ -295,7 +302,7 @@ static void *run_layers(void *argument) {
     for (int i = 0; i < w->count; i++) {
         const Layer *l = &w->layers[i];
         int tiles = tiles_along(l->target.width) * tiles_along(l->target.height), number;
-        while ((number = atomic_fetch_add(&w->next[i], 1)) * l->block < tiles) run_block(l, number, tiles, scratch);
+        while ((number = atomic_fetch_add(&w->next[i], 1)) * BLOCK < tiles) run_block(l, number, tiles, scratch);
         pthread_barrier_wait(&w->barrier);
     }
     return NULL;
