@@ -37,27 +37,30 @@ def test_a_local_operation_shows_no_seam(height: int, width: int, tile: int) -> 
         return F.interpolate(F.conv2d(part, kernel, padding=3), scale_factor=2.0, mode="nearest")
 
     whole = F.interpolate(F.conv2d(x, kernel, padding=3), scale_factor=2.0, mode="nearest")
-    # Radius 3 lies within the outer quarter of the smallest overlap, 32 / 2 / 4 px.
+    # Radius 3 lies within the outer 3/8 of the smallest overlap, 32 / 2 px.
     assert torch.allclose(run_tiled(local, x, tile, 2, 48), whole, atol=1e-5)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("picture", ["005", "022"])  # of those tried, the least alike: fine texture
 @pytest.mark.parametrize("name", ["realesr-animevideov3", "realesrgan-x4plus-anime-6B", "realesrgan-x4plus"])
-def test_tiles_of_shipped_models_show_no_seam(shared: Path, name: str) -> None:
+def test_tiles_of_shipped_models_show_no_seam(shared: Path, name: str, picture: str) -> None:
     model = load_model(name)
     overlap = overlap_px(model.network)
     tile = overlap + 64
-    with Image.open(shared / "data/bsd100/003.png") as picture:
-        pixels = np.asarray(picture.convert("RGB"))[:40, : tile + 48].copy()
+    with Image.open(shared / f"data/bsd100/{picture}.png") as photo:
+        pixels = np.asarray(photo.convert("RGB"))[:72, : tile + 48].copy()
     x = torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0).float() / 255
     run = choose_backend("auto", model, torch.device("cpu"), "fp32")
     with torch.inference_mode():
         gap = (run_tiled(run, x, tile, model.scale, overlap) - run(x)).square().mean((0, 1, 2))
-    assert -10 * torch.log10(gap.mean()) > 60
+    decibels = -10 * torch.log10(gap.mean())
     # The seam: 4 source pixels in the middle of the blend. Elsewhere: the rest of the overlap.
     start = x.shape[-1] - tile
     near = gap[start * 4 : tile * 4]
     middle = len(near) // 2
-    seam = near[middle - 8 : middle + 8].mean().sqrt()
-    assert seam <= 1.5 * max(near.mean().sqrt(), torch.tensor(1e-4))
+    seam, elsewhere = near[middle - 8 : middle + 8].mean().sqrt(), near.mean().sqrt()
+    print(f"{name}, {picture}: {decibels:.1f} dB, at the seam {seam / elsewhere:.2f} times the error elsewhere")
+    assert decibels > 60
+    assert seam <= 1.5 * max(elsewhere, torch.tensor(1e-4))

@@ -13,10 +13,10 @@ MIN_TILE_PX = 32
 
 
 def overlap_px(network: nn.Module) -> int:
-    """Source pixels that neighbouring tiles should share: half of it context that is thrown away, half blended.
+    """Source pixels that neighbouring tiles should share: three quarters context that is thrown away, one blended.
 
-    Measured on photographs: 48 px give SRVGGNetCompact, whose result depends on 18 px around a pixel, 105 dB against
-    whole frames; an RRDBNet of 6 blocks needs 96 for 65 dB and one of 23 blocks 128 (see docs/performance.md).
+    Measured on photographs: 48 px give SRVGGNetCompact, whose result depends on 18 px around a pixel, whole frames' own
+    result; an RRDBNet of 6 blocks needs 96 for 65 dB, one of 23 blocks has 77 with 128 (see docs/performance.md).
     """
     if not isinstance(network, RRDBNet):
         return 48
@@ -61,15 +61,16 @@ def run_tiled(run: Callable[[Tensor], Tensor], x: Tensor, tile: int, scale: int,
 
 
 def _ramp(start: int, size: int, length: int, overlap: int, scale: int) -> Tensor:
-    """Weights along one side of a tile: 0 over the outer quarter of the overlap, a straight rise, then 1.
+    """Weights along one side of a tile: 0 over the outer 3/8 of the overlap, a straight rise over a quarter, then 1.
 
-    A side on the frame's own edge keeps weight 1.
+    What a tile's own edge spoils fades with the distance from it, so most of the overlap is context that is thrown
+    away. A side on the frame's own edge keeps weight 1.
     """
     position = (torch.arange(size * scale, dtype=torch.float32) + 0.5) / scale
-    quarter = overlap / 4
+    outer, rise = overlap * 3 / 8, overlap / 4
     weight = torch.ones(size * scale)
     if start > 0:
-        weight = torch.minimum(weight, ((position - quarter) / (2 * quarter)).clamp(0, 1))
+        weight = torch.minimum(weight, ((position - outer) / rise).clamp(0, 1))
     if start + size < length:
-        weight = torch.minimum(weight, ((size - position - quarter) / (2 * quarter)).clamp(0, 1))
+        weight = torch.minimum(weight, ((size - position - outer) / rise).clamp(0, 1))
     return weight
