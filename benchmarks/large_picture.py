@@ -1,13 +1,15 @@
 """The memory of a very large picture: reads, blocks and writes a 16-bit grey TIFF, a resampler in the network's place.
 
-    python benchmarks/large_picture.py [SIDE] [SCALE]
+    python benchmarks/large_picture.py [SIDE] [SCALE] [zlib|lzw|jpeg]
 
+The source is tiled with zlib, or in strips with LZW, or in strips of 8-bit JPEG; another process makes it.
 Prints size, seconds and the peak memory of the process. The network's own memory is bounded by its blocks of
 1024x256 pixels and does not depend on the picture.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import resource
 import sys
 import tempfile
@@ -42,22 +44,41 @@ def strips(side: int) -> Any:
             yield (20000 + 9000 * np.sin(x / 90) * np.cos(y / 70) + random.normal(0, 200, x.shape)).astype(np.uint16)
 
 
-def main(side: int, scale: float) -> None:
+def make(source: Path, side: int, compression: str) -> None:
+    """Write the source."""
+    if compression == "zlib":
+        shape = {"shape": (side, side), "dtype": np.uint16, "tile": (256, 256)}
+        tifffile.imwrite(source, strips(side), compression="zlib", maxworkers=1, **shape)
+        return
+    y, x = np.mgrid[0:side, 0:side].astype(np.float32)
+    values = (20000 + 9000 * np.sin(x / 90) * np.cos(y / 70)).astype(np.uint16)
+    pixels = values if compression == "lzw" else (values >> 8).astype(np.uint8)
+    Image.fromarray(pixels).save(source, compression={"lzw": "tiff_lzw", "jpeg": "jpeg"}[compression])
+
+
+def main(side: int, scale: float, compression: str) -> None:
     """Make, enhance, print."""
     with tempfile.TemporaryDirectory() as folder:
         source, output = Path(folder) / "in.tif", Path(folder) / "out.tif"
-        shape = {"shape": (side, side), "dtype": np.uint16, "tile": (256, 256)}
-        tifffile.imwrite(source, strips(side), compression="zlib", maxworkers=1, **shape)
+        maker = multiprocessing.get_context("spawn").Process(target=make, args=(source, side, compression))
+        maker.start()
+        maker.join()
         made = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         begin = time.perf_counter()
         result = enhance_picture(source, output, EnhanceOptions.from_flat({"scale": scale}), Resampler())
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         seconds, megabytes = time.perf_counter() - begin, output.stat().st_size / 1e6
+        kind = "8-bit grey" if compression == "jpeg" else "16-bit grey"
         print(
-            f"{side}x{side} → {result.size[0]}x{result.size[1]}, 16-bit grey: {seconds:.0f} s, "
+            f"{side}x{side} → {result.size[0]}x{result.size[1]}, {kind}, {compression}: {seconds:.0f} s, "
             f"peak memory {peak / 1024:.0f} MiB ({made / 1024:.0f} MiB before), result {megabytes:.0f} MB"
         )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20000, float(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    given = sys.argv[1:]
+    main(
+        int(given[0]) if given else 20000,
+        float(given[1]) if len(given) > 1 else 1,
+        given[2] if len(given) > 2 else "zlib",
+    )

@@ -6,6 +6,7 @@ import io
 import subprocess
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import tifffile
@@ -17,6 +18,7 @@ from vidsr.media import png
 from vidsr.media.picture_meta import exif_for_size, scaled_geotiff
 from vidsr.media.picture_types import Picture, PictureMeta
 from vidsr.media.pictures import read_picture, write_picture
+from vidsr.media.tiff import SegmentedPixels
 
 RAW = ("ffmpeg", "-v", "error", "-f", "rawvideo")
 RNG = np.random.default_rng(7)
@@ -182,7 +184,7 @@ def test_planar_and_sixteen_bit_colour_tiff(tmp_path: Path) -> None:
     assert np.array_equal(tifffile.imread(tmp_path / "out.tif"), pixels.transpose(1, 2, 0))
 
 
-def test_lzw_tiff_is_read_by_another_way(tmp_path: Path) -> None:
+def test_lzw_tiff_is_read_by_parts(tmp_path: Path) -> None:
     deep = RNG.integers(0, 65536, (20, 30, 3)).astype(np.uint16)
     subprocess.run(
         [*RAW, "-pix_fmt", "rgb48le", "-s", "30x20", "-i", "-", "-compression_algo", "lzw", tmp_path / "deep.tif"],
@@ -190,9 +192,78 @@ def test_lzw_tiff_is_read_by_another_way(tmp_path: Path) -> None:
         check=True,
     )
     picture = read_picture(tmp_path / "deep.tif")
+    assert isinstance(picture.pixels, SegmentedPixels)
     assert np.array_equal(whole(picture), deep)
+    same_again(picture, tmp_path / "out.tif").close()
+    assert np.array_equal(tifffile.imread(tmp_path / "out.tif"), deep)
+    picture.close()
     Image.fromarray(smooth(20, 30, 3)).save(tmp_path / "plain.tif", compression="tiff_lzw")
     assert np.array_equal(whole(read_picture(tmp_path / "plain.tif")), smooth(20, 30, 3))
+
+
+#: Predictor 2 is for whole numbers only.
+LZW_KINDS = [(d, m, p) for p in (1, 2) for d, m in (("uint8", "L"), ("uint8", "RGBA"), ("uint16", "I;16"))]
+
+
+@pytest.mark.parametrize(("dtype", "mode", "predictor"), [*LZW_KINDS, ("float32", "F", 1)])
+def test_lzw_of_every_depth_and_predictor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, mode: str, predictor: int
+) -> None:
+    shape = (45, 60, 4) if mode == "RGBA" else (45, 60)
+    pixels = (np.cumsum(RNG.normal(0, 9, shape), 1) * (1 if dtype == "uint8" else 40) + 120).clip(0).astype(dtype)
+    monkeypatch.setattr("PIL.TiffImagePlugin.STRIP_SIZE", 2000)
+    Image.fromarray(pixels).save(tmp_path / "in.tif", compression="tiff_lzw", tiffinfo={317: predictor})
+    with tifffile.TiffFile(tmp_path / "in.tif") as file:
+        assert len(file.pages.first.dataoffsets) > 1 and int(file.pages.first.predictor) == predictor
+    picture = read_picture(tmp_path / "in.tif")
+    assert isinstance(picture.pixels, SegmentedPixels)
+    assert np.array_equal(picture.pixels[9:33, 10:50].squeeze(), pixels[9:33, 10:50])
+    picture.close()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "YCbCr"])
+def test_jpeg_in_tiff_is_read_by_parts(tmp_path: Path, mode: str) -> None:
+    pixels = np.dstack([smooth(120, 90, 3)[..., 0] // 2 + 40] * 3)
+    Image.fromarray(pixels).convert(mode).save(tmp_path / "in.tif", compression="jpeg", quality=95)
+    picture = read_picture(tmp_path / "in.tif")
+    assert isinstance(picture.pixels, SegmentedPixels)
+    assert picture.mode == ("L" if mode == "L" else "RGB")
+    with Image.open(tmp_path / "in.tif") as image:
+        wanted = np.asarray(image.convert(picture.mode)).reshape(120, 90, -1)
+    assert np.array_equal(whole(picture), wanted)
+    assert np.array_equal(picture.pixels[50:70, 20:31], wanted[50:70, 20:31])
+    picture.close()
+
+
+def test_large_tiff_that_cannot_be_read_by_parts_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(smooth(40, 50, 1)[..., 0]).convert("1").save(tmp_path / "fax.tif", compression="group4")
+    assert read_picture(tmp_path / "fax.tif").size == (50, 40)
+    monkeypatch.setattr("vidsr.media.tiff._WHOLE_PX", 1000)
+    with pytest.raises(InputError, match=r"2,000 pixels in a kind of TIFF .* can be decoded only whole: convert it"):
+        read_picture(tmp_path / "fax.tif")
+    monkeypatch.setattr("vidsr.media.tiff._LARGEST_PART_BYTES", 1000)
+    tifffile.imwrite(tmp_path / "one.tif", smooth(40, 50, 1)[..., 0], compression="zlib", rowsperstrip=40)
+    with pytest.raises(InputError, match="stored in parts of 0 MB"):
+        read_picture(tmp_path / "one.tif")
+
+
+def test_deep_avif_keeps_more_than_8_bits(tmp_path: Path) -> None:
+    ramp = np.linspace(2000, 60000, 256)[None, :, None].repeat(64, 0).repeat(3, 2).astype(np.uint16)
+    with av.open(str(tmp_path / "in.avif"), "w", format="avif") as container:
+        stream = container.add_stream("libsvtav1", rate=1)
+        stream.width, stream.height, stream.pix_fmt, stream.options = 256, 64, "yuv420p10le", {"crf": "8"}
+        frame = av.VideoFrame.from_ndarray(ramp, format="rgb48le")
+        for packet in (*stream.encode(frame), *stream.encode()):
+            container.mux(packet)
+    picture = read_picture(tmp_path / "in.avif")
+    pixels = whole(picture)
+    assert picture.notes == [] and pixels.dtype == np.uint16
+    assert len(np.unique(pixels[20])) > 200
+    assert np.abs(pixels.astype(int) - ramp).mean() < 250
+    same_again(picture, tmp_path / "out.png").close()
+    assert len(np.unique(whole(read_picture(tmp_path / "out.png")))) > 200
+    same_again(picture, tmp_path / "out.avif").close()
+    assert picture.notes == ["AVIF is written with 8 bits a sample"]
 
 
 def test_geotiff_tags_are_kept_and_scaled(tmp_path: Path) -> None:
@@ -238,7 +309,7 @@ def test_a_format_that_cannot_hold_it_says_so(tmp_path: Path) -> None:
         meta=PictureMeta(exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"),
     )
     same_again(deep, tmp_path / "out.bmp")
-    assert deep.notes == ["BMP holds 8 bits a sample", "BMP holds no transparency", "BMP holds no EXIF"]
+    assert deep.notes == ["BMP is written with 8 bits a sample", "BMP holds no transparency", "BMP holds no EXIF"]
     wide = Picture(
         path=tmp_path, format="PNG", mode="L", pixels=np.zeros((1, 20000, 1), np.uint8), value_range=(0, 255)
     )

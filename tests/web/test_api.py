@@ -27,6 +27,17 @@ def wait(client: httpx.Client, path: str, states: tuple[str, ...]) -> dict[str, 
     raise AssertionError(f"still {told}")
 
 
+def wait_for_report(client: httpx.Client, job: str) -> httpx.Response:
+    for _ in range(600):
+        answer = client.get(f"{job}/comparison")
+        if answer.status_code != 202:
+            break
+        assert "is compared with its source" in answer.text and answer.headers["refresh"]
+        time.sleep(0.1)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
 def test_submit_watch_fetch(tmp_path: Path) -> None:
     root = tmp_path / "films"
     root.mkdir()
@@ -36,6 +47,7 @@ def test_submit_watch_fetch(tmp_path: Path) -> None:
         assert made.status_code == 201
         job = f"/jobs/{made.json()['id']}"
         assert client.get(f"{job}/result").status_code == 404
+        assert client.get(f"{job}/comparison").status_code == 404
         assert client.get(f"{job}/thumbnail.jpg").status_code in (200, 204)
         done = wait(client, job, ("done", "failed"))
         assert done["state"] == "done", done
@@ -47,12 +59,18 @@ def test_submit_watch_fetch(tmp_path: Path) -> None:
         part = client.get(f"{job}/result", headers={"range": "bytes=10-19"})
         assert part.status_code == 206 and part.content == whole[10:20]
         assert client.get(f"{job}/report").json()["schema"] == "vidsr-provenance/1"
+        assert done["can_compare"] is True
+        report = wait_for_report(client, job)
+        assert "sandbox allow-scripts" in report.headers["content-security-policy"]
+        assert '"psnr"' in report.text and "clip.mp4" in report.text and str(root) not in report.text
         for what in ("pause", "resume"):
             assert client.post(f"{job}/{what}").status_code == 409
         again = client.post("/jobs", json={"source": "clip.mp4", "options": QUICK}).json()
         failed = wait(client, f"/jobs/{again['id']}", ("done", "failed"))
         assert failed["state"] == "failed" and "--overwrite" in str(failed["error"])
         assert client.delete(f"/jobs/{again['id']}").status_code == 204
+        (root / "clip.mp4").rename(root / "away.mp4")
+        assert client.get(f"{job}/comparison").status_code == 200, "made once and kept"
         assert len(client.get("/jobs").json()) == 1
 
 

@@ -78,7 +78,8 @@ def test_from_choosing_to_playing(chromium: Any, folder: Path, screenshots: Path
         output = next(p for p in folder.iterdir() if p.name.startswith("bunny.x2") and p.suffix in (".mp4", ".mkv"))
         assert got.read_bytes() == output.read_bytes()
         see_it_play(page)
-        job.get_by_role("button", name="Report").click()
+        see_the_report(page, job, screenshots / f"job-report-{width}.png")
+        job.get_by_role("button", name="Record").click()
         page.get_by_role("dialog").get_by_text("vidsr-provenance/1").wait_for()
         page.keyboard.press("Escape")
         page.screenshot(path=screenshots / f"done-{width}.png", full_page=True)
@@ -100,6 +101,33 @@ def see_slider_work(page: Any) -> None:
     page.keyboard.press("ArrowLeft")
     assert slider.input_value() == "99"
     slider.fill("50")
+
+
+def see_the_report(page: Any, job: Any, picture: Path) -> None:
+    """The link opens a page of its own that waits for the comparison and then shows it."""
+    with page.context.expect_page() as opened:
+        job.get_by_role("link", name="Report").click()
+    report = opened.value
+    report.locator("#charts svg").first.wait_for(timeout=LONG)
+    assert report.locator("#charts svg").count() == 2, "PSNR and SSIM"
+    assert report.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert report.evaluate("origin") == "null", "the report may not speak for the server"
+    report.screenshot(path=picture, full_page=True)
+    report.close()
+
+
+def see_live_picture(page: Any, job: Any) -> None:
+    """The picture of the running job is there, and follows the work."""
+    picture = job.get_by_alt_text("The frame that was finished last")
+    picture.wait_for(timeout=LONG)
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
+    shown = (
+        "image => { const c = document.createElement('canvas'); c.width = c.height = 64;"
+        "c.getContext('2d').drawImage(image, 0, 0, 64, 64); return c.toDataURL(); }"
+    )
+    first = picture.evaluate(shown)
+    page.wait_for_function(f"([image, first]) => ({shown})(image) !== first", arg=[picture.element_handle(), first],
+                           timeout=LONG)  # fmt: skip
 
 
 def see_it_play(page: Any) -> None:
@@ -131,6 +159,7 @@ def test_pause_resume_cancel_and_a_server_that_dies(
         page.get_by_role("button", name="Start the job").click()
         job = page.locator(".job")
         job.get_by_text(re.compile(r"^[1-9]\d* of \d+ frames")).wait_for(timeout=LONG)
+        see_live_picture(page, job)
         page.screenshot(path=screenshots / "running-1280.png", full_page=True)
     # The server has ended. The job goes on, and the next server finds it.
     with server(folder, state, port=port) as address, page_of(chromium, address, 390) as page:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from vidsr.frames import Frame, PixelFormat
-from vidsr.inference.colour import rgb_from_planes
+from vidsr.frames import PixelFormat
+from vidsr.jobs.looking import rgb_of
 from vidsr.jobs.pictures import Array, Network, enhance_picture
 from vidsr.jobs.trial import Trial
 from vidsr.media.frame_files import PICTURE_COLOUR, interleaved
@@ -97,14 +96,6 @@ def _flat(image: Image.Image) -> Image.Image:
         paper.alpha_composite(image.convert("RGBA"))
         image = paper
     return image.convert("RGB")
-
-
-def rgb_of(frame: Frame) -> Array:
-    """A frame as RGB uint8 [h, w, 3], converted with its own matrix and range."""
-    planes = [torch.from_numpy(np.ascontiguousarray(p).astype(np.int32))[None] for p in frame.planes]
-    rgb = rgb_from_planes(planes, frame.format, frame.colour)[0].movedim(0, -1)
-    array: Array = (rgb * 255).round().clamp(0, 255).to(torch.uint8).numpy()
-    return array
 
 
 def save_moment(moment: Moment, folder: Path) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.compose import compose
 from vidsr.jobs.files import digest, sync_folder, working_folder
 from vidsr.jobs.indexfile import load_index, load_timeline
+from vidsr.jobs.looking import LivePicture
 from vidsr.jobs.manifest import MANIFEST_NAME, SEGMENTS_NAME, Finished
 from vidsr.jobs.opening import open_source
 from vidsr.jobs.orders import Order, Task
@@ -100,6 +101,7 @@ class SegmentWorker:
         self.name = name
         self._task = task
         self._folder = Path(task.folder) / SEGMENTS_NAME
+        self._live = LivePicture(Path(task.folder))
         options = EnhanceOptions.from_json(task.options)
         self._options = dataclasses.replace(options, model=dataclasses.replace(options.model, device=device))
         info = open_source(task.source, options)
@@ -187,7 +189,7 @@ class SegmentWorker:
                     frames,
                     self._chain.result(upscale, segment),
                     encoder,
-                    on_frame=lambda _: on_frames(encoder.frames),
+                    on_frame=lambda frame: self._written(frame, encoder.frames, on_frames),
                     stop=stop,
                 )
             if stats.frames != segment.frames:
@@ -213,6 +215,10 @@ class SegmentWorker:
         """How the upscaler itself got round a lack of memory, if that can change the picture."""
         tile = upscaler.fitted.tile
         return "" if tile == self._options.model.tile else f"in tiles of {tile} px"
+
+    def _written(self, frame: Frame, count: int, on_frames: Callable[[int], None]) -> None:
+        on_frames(count)
+        self._live(frame)
 
     def _read(self, first: int, stop: int) -> Iterator[Frame]:
         if self._sequential is not None:

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from vidsr.errors import DiskFullError, InputError, OutputError
+from vidsr.media.avif import avif_depth, deep_avif
 from vidsr.media.files import publish
 from vidsr.media.picture_meta import exif_of_tiff
 from vidsr.media.picture_types import CHANNELS, Array, Picture, PictureMeta
@@ -63,6 +64,11 @@ def read_picture(path: Path) -> Picture:
         if getattr(image, "n_frames", 1) > 1:
             notes.append(f"only the first of its {image.n_frames} pictures")
         mode, pixels = _deep_pixels(path) if deep else _pixels(image)
+        if image.format == "AVIF" and (bits := avif_depth(path)) > 8:
+            found = deep_avif(path, image.size) if mode == "RGB" else None
+            pixels = pixels if found is None else found
+            if found is None:
+                notes.append(f"its {bits} bits a sample are read as 8")
         image.load()  # so that a damaged file is found now, whoever decoded its pixels
         high = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else 1.0
         grey_deep = pixels.dtype != np.uint8 and CHANNELS[mode] == 1
@@ -251,7 +257,7 @@ def _save(file: BinaryIO, kind: str, picture: Picture, pixels: Array, quality: i
     if pixels.dtype != np.uint8:
         low, high = picture.value_range if pixels.dtype.kind == "f" else (0.0, float(np.iinfo(pixels.dtype).max))
         pixels = np.rint((pixels.astype(np.float64) - low) * (255.0 / (high - low))).clip(0, 255).astype(np.uint8)
-        picture.notes.append(f"{kind} holds 8 bits a sample")
+        picture.notes.append(f"{kind} is written with 8 bits a sample")
     if mode in ("LA", "RGBA") and kind not in _ALPHA:
         mode, pixels = mode[:-1], pixels[..., :-1]
         picture.notes.append(f"{kind} holds no transparency")

@@ -16,11 +16,15 @@ import tifffile
 from vidsr.errors import InputError
 from vidsr.media.picture_meta import STRUCTURAL_TAGS, directory_bytes, tiff_directories
 from vidsr.media.picture_types import Array, Picture, PictureMeta
+from vidsr.media.tiff_strips import JPEG, can_decode, decode_strip
 
 _TILE = 256
 _CLASSIC_LIMIT = 3 << 30  # bytes of pixels above which 32-bit offsets might not do
 #: Compressions tifffile decodes with nothing but the standard library: none, deflate (two numbers), PackBits.
 _OWN_COMPRESSIONS = frozenset({1, 8, 32946, 32773})
+#: Other kinds are decoded whole, up to this many pixels; and no strip or tile may be larger than this.
+_WHOLE_PX = 100_000_000
+_LARGEST_PART_BYTES = 1 << 30
 _READABLE = {1: "MINISBLACK", 0: "MINISWHITE", 2: "RGB", 5: "SEPARATED"}
 
 
@@ -30,7 +34,7 @@ class SegmentedPixels:
     The last few decoded segments are kept, so that reading row by row decodes each one once.
     """
 
-    _KEEP_BYTES = 256 << 20
+    _KEEP_BYTES = 96 << 20
 
     def __init__(self, page: tifffile.TiffPage, channels: int) -> None:
         self._page = page
@@ -43,6 +47,7 @@ class SegmentedPixels:
         self._columns = int(tile[1]) if tile else int(page.imagewidth)
         self._across = -(-self.shape[1] // self._columns)
         self._planes = channels if page.planarconfig == 2 else 1
+        self.segment_bytes = self._rows * self._columns * (channels // self._planes) * self.dtype.itemsize
 
     def __getitem__(self, where: tuple[slice, slice]) -> Array:
         """The pixels of these rows and columns, [rows, columns, channels]."""
@@ -73,17 +78,27 @@ class SegmentedPixels:
         handle.seek(page.dataoffsets[index])
         stored = handle.read(page.databytecounts[index])
         try:
-            segment, _, _ = page.decode(stored, index, jpegtables=page.jpegtables)
+            if int(page.compression) in _OWN_COMPRESSIONS:
+                decoded, _, _ = page.decode(stored, index)
+                segment: Array | None = None if decoded is None else np.asarray(decoded[0])
+            else:
+                segment = decode_strip(page, stored, self._shape_of(index))
         except Exception as error:
             raise InputError(f"{handle.path}: strip or tile {index} of the TIFF is damaged ({error})") from error
         if segment is None:
             return None
-        segment = segment[0]
         self._held += segment.nbytes
         while self._cache and self._held > self._KEEP_BYTES:
             self._held -= self._cache.pop(next(iter(self._cache))).nbytes
         self._cache[index] = segment
-        return segment  # type: ignore[no-any-return]
+        return segment
+
+    def _shape_of(self, index: int) -> tuple[int, int, int]:
+        """(rows, columns, samples) that a strip or tile holds; only strips end where the picture does."""
+        samples = 1 if self._planes > 1 else self.shape[2]
+        row = index // self._across % -(-self.shape[0] // self._rows)
+        rows = self._rows if self._page.is_tiled else min(self._rows, self.shape[0] - row * self._rows)
+        return rows, self._columns, samples
 
 
 def read_tiff(path: Path) -> Picture | None:
@@ -104,14 +119,22 @@ def read_tiff(path: Path) -> Picture | None:
     page = pages[0]
     mode = _mode(page)
     plain = int(page.fillorder) == 1 and page.bitspersample in (8, 16, 32, 64) and page.dtype is not None
-    if mode is None or not plain or int(page.compression) not in _OWN_COMPRESSIONS or page.imagedepth != 1:
+    known = int(page.compression) in _OWN_COMPRESSIONS or can_decode(page)
+    if mode is None or not plain or not known or page.imagedepth != 1:
         file.close()
+        _check_small(path, page)
         return None
     end = max(a + b for a, b in zip(page.dataoffsets, page.databytecounts, strict=False))
     if end > file.filehandle.size:
         file.close()
         raise InputError(f"{path}: the TIFF is cut off: its pixels end at byte {end}, the file before that")
     pixels = SegmentedPixels(page, page.samplesperpixel)
+    if pixels.segment_bytes > _LARGEST_PART_BYTES:
+        file.close()
+        raise InputError(
+            f"{path}: stored in parts of {pixels.segment_bytes >> 20} MB, which can be decoded only whole: store it in "
+            "tiles first, for example with `gdal_translate -co TILED=YES` or `tiffcp -t`"
+        )
     low_is_white = int(page.photometric) == 0
     return Picture(
         path=path,
@@ -122,6 +145,21 @@ def read_tiff(path: Path) -> Picture | None:
         meta=_meta(page, white_is_zero=low_is_white),
         close=file.close,
     )
+
+
+def _check_small(path: Path, page: tifffile.TiffPage) -> None:
+    """Refuse what only another reader can decode, and only whole, where it is large.
+
+    Raises:
+        InputError: it is.
+    """
+    pixels = int(page.imagewidth) * int(page.imagelength)
+    if pixels > _WHOLE_PX:
+        name = getattr(page.compression, "name", page.compression)
+        raise InputError(
+            f"{path}: {pixels:,} pixels in a kind of TIFF ({name}) that can be decoded only whole: convert it "
+            "first, for example with `tiffcp -c zip -t` or `gdal_translate -co COMPRESS=DEFLATE -co TILED=YES`"
+        )
 
 
 def tiff_meta(path: Path) -> PictureMeta:
@@ -137,6 +175,8 @@ def _mode(page: tifffile.TiffPage) -> str | None:
     extra = len(page.extrasamples)
     if kind in ("MINISBLACK", "MINISWHITE"):
         return {(1, 0): "L", (2, 1): "LA"}.get((samples, extra))
+    if int(page.photometric) == 6 and int(page.compression) == JPEG and samples == 3:
+        return "RGB"  # libtiff converts it
     if kind == "RGB":
         return {(3, 0): "RGB", (4, 1): "RGBA"}.get((samples, extra))
     return "CMYK" if kind == "SEPARATED" and samples == 4 and extra == 0 else None

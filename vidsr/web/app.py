@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 
 from vidsr import __version__
 from vidsr.errors import InputError, JobError, VidsrError
-from vidsr.web import routes_files, routes_jobs
+from vidsr.web import routes_files, routes_jobs, routes_report
 from vidsr.web.guard import Guard
 from vidsr.web.runs import Runs
 from vidsr.web.settings import WebSettings
@@ -43,6 +43,7 @@ def create_app(settings: WebSettings) -> FastAPI:
     app.state.settings = settings
     app.include_router(routes_files.router)
     app.include_router(routes_jobs.router)
+    app.include_router(routes_report.router)
     app.add_exception_handler(VidsrError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(405, _not_allowed)

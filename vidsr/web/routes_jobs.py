@@ -9,8 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from vidsr.errors import InputError
-from vidsr.jobs.manifest import SEGMENTS_NAME
-from vidsr.jobs.store import job_folder
+from vidsr.jobs.store import LIVE_NAME, job_folder
 from vidsr.web.choices import checked_options
 from vidsr.web.confine import inside, output_inside, shown
 from vidsr.web.routes_files import settings_of
@@ -48,13 +47,13 @@ def new_preview(request: Request, wanted: NewPreview) -> Preview:
 @router.get("/previews/{run_id}")
 def preview(request: Request, run_id: Id) -> Preview:
     """Whether a preview is ready."""
-    return _preview(_get(request, run_id, "preview"))
+    return _preview(run_of(request, run_id, "preview"))
 
 
 @router.get("/previews/{run_id}/{side}.png", response_class=Response, responses=PNG)
 def preview_picture(request: Request, run_id: Id, side: Annotated[str, Path(pattern="^(before|after)$")]) -> Response:
     """One of the two pictures of a preview."""
-    picture = _get(request, run_id, "preview").folder / f"{side}.png"
+    picture = run_of(request, run_id, "preview").folder / f"{side}.png"
     if not picture.is_file():
         raise InputError("this preview is not ready")
     return FileResponse(picture, media_type="image/png")
@@ -80,20 +79,20 @@ def jobs(request: Request) -> list[Job]:
 @router.get("/jobs/{run_id}")
 def job(request: Request, run_id: Id) -> Job:
     """Where a job stands."""
-    return _job(_get(request, run_id), request)
+    return _job(run_of(request, run_id), request)
 
 
 @router.get("/jobs/{run_id}/events")
 def events(request: Request, run_id: Id, after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Events:
     """What a job told since event number ``after``, at most 1,000 events."""
-    found, following = _get(request, run_id).events(after)
+    found, following = run_of(request, run_id).events(after)
     return Events(events=found, next=following)
 
 
 @router.post("/jobs/{run_id}/pause", responses=CONFLICT)
 def pause(request: Request, run_id: Id) -> Job:
     """Stop a running job after the segment in work; asked again, at once. What is done is kept."""
-    run = _get(request, run_id)
+    run = run_of(request, run_id)
     runs_of(request).pause(run)
     return _job(run, request)
 
@@ -101,7 +100,7 @@ def pause(request: Request, run_id: Id) -> Job:
 @router.post("/jobs/{run_id}/resume", responses=CONFLICT)
 def resume(request: Request, run_id: Id) -> Job:
     """Go on with a paused, failed or cancelled job."""
-    run = _get(request, run_id)
+    run = run_of(request, run_id)
     runs_of(request).resume(run)
     return _job(run, request)
 
@@ -109,7 +108,7 @@ def resume(request: Request, run_id: Id) -> Job:
 @router.post("/jobs/{run_id}/cancel", responses=CONFLICT)
 def cancel(request: Request, run_id: Id) -> Job:
     """End a job."""
-    run = _get(request, run_id)
+    run = run_of(request, run_id)
     runs_of(request).cancel(run)
     return _job(run, request)
 
@@ -117,7 +116,7 @@ def cancel(request: Request, run_id: Id) -> Job:
 @router.delete("/jobs/{run_id}", status_code=204, responses=CONFLICT)
 def remove(request: Request, run_id: Id) -> None:
     """Forget a job that is not running. Its result stays."""
-    runs_of(request).remove(_get(request, run_id))
+    runs_of(request).remove(run_of(request, run_id))
 
 
 @router.get(
@@ -127,7 +126,7 @@ def remove(request: Request, run_id: Id) -> None:
 )
 def result(request: Request, run_id: Id, download: bool = True) -> Response:
     """The result as a file; parts of it on request, so that a browser can play it."""
-    file = _result_file(_get(request, run_id), request)
+    file = result_file(run_of(request, run_id), request)
     if file is None:
         raise InputError("this job has no result")
     kind = _MEDIA_TYPES.get(file.suffix.lower(), "application/octet-stream")
@@ -142,10 +141,15 @@ _MEDIA_TYPES = {
 }  # fmt: skip
 
 
+def comparable(file: FilePath | None) -> bool:
+    """Whether a result is a video, which can be compared with its source frame by frame."""
+    return file is not None and _MEDIA_TYPES.get(file.suffix.lower(), "").startswith("video/")
+
+
 @router.get("/jobs/{run_id}/report", response_class=Response, responses={200: {"content": {"application/json": {}}}})
 def report(request: Request, run_id: Id) -> Response:
     """The provenance record of a finished job: digests, options, versions."""
-    file = _report_file(_get(request, run_id), request)
+    file = _report_file(run_of(request, run_id), request)
     if file is None:
         raise InputError("this job has no report")
     return FileResponse(file, media_type="application/json")
@@ -157,24 +161,13 @@ def report(request: Request, run_id: Id) -> Response:
     responses={200: {"content": {"image/jpeg": {}}}, 204: {"description": "Nothing to see yet."}},
 )
 def thumbnail(request: Request, run_id: Id) -> Response:
-    """The newest keyframe of the segments at work."""
-    from vidsr.media.thumbnail import last_frame_jpeg
-
-    output = runs_of(request).told(_get(request, run_id)).output
-    folder = job_folder(FilePath(output)) / SEGMENTS_NAME if output else None
-    ready = list(folder.rglob("*.nut*")) if folder is not None and folder.is_dir() else []
-    for segment in sorted(ready, key=_modified, reverse=True)[:3]:
-        picture = last_frame_jpeg(segment)
-        if picture is not None:
-            return Response(picture, media_type="image/jpeg")
-    return Response(status_code=204)
-
-
-def _modified(path: FilePath) -> float:
+    """The frame that was finished last, at most 480 pixels wide."""
+    output = runs_of(request).told(run_of(request, run_id)).output
     try:
-        return path.stat().st_mtime
+        picture = (job_folder(FilePath(output)) / LIVE_NAME).read_bytes() if output else b""
     except OSError:
-        return 0.0  # gone meanwhile
+        picture = b""
+    return Response(picture, media_type="image/jpeg") if picture else Response(status_code=204)
 
 
 def _source(text: str, roots: tuple[FilePath, ...]) -> FilePath:
@@ -184,7 +177,12 @@ def _source(text: str, roots: tuple[FilePath, ...]) -> FilePath:
     return source
 
 
-def _get(request: Request, run_id: str, kind: str = "job") -> Run:
+def run_of(request: Request, run_id: str, kind: str = "job") -> Run:
+    """The run with this id.
+
+    Raises:
+        InputError: there is none of this kind.
+    """
     run = runs_of(request).get(run_id)
     if run.order.get("kind") != kind:
         raise InputError(f"there is no such {kind}")
@@ -227,12 +225,13 @@ def _job(run: Run, request: Request) -> Job:
         notes=told.notes,
         error=outcome.get("error") if state in ("failed", "paused") else None,
         result=outcome.get("result"),
-        has_result=_result_file(run, request) is not None,
+        has_result=result_file(run, request) is not None,
         has_report=_report_file(run, request) is not None,
+        can_compare=comparable(result_file(run, request)),
     )
 
 
-def _result_file(run: Run, request: Request) -> FilePath | None:
+def result_file(run: Run, request: Request) -> FilePath | None:
     """The finished file, if it is there and still inside the folders served."""
     outcome = run.outcome or {}
     output = (outcome.get("result") or {}).get("output")
@@ -246,6 +245,6 @@ def _result_file(run: Run, request: Request) -> FilePath | None:
 
 
 def _report_file(run: Run, request: Request) -> FilePath | None:
-    file = _result_file(run, request)
+    file = result_file(run, request)
     sidecar = file.with_name(file.name + ".provenance.json") if file is not None else None
     return sidecar if sidecar is not None and sidecar.is_file() and not sidecar.is_symlink() else None

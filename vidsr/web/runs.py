@@ -45,13 +45,14 @@ _START_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a run is to do. ``options`` are those of ``EnhanceOptions.to_json``."""
+    """What a run is to do. ``options`` are those of ``EnhanceOptions.to_json``; ``of`` is the job that is compared."""
 
     source: str
     output: str | None
     options: dict[str, Any]
-    kind: Literal["job", "preview"] = "job"
+    kind: Literal["job", "preview", "comparison"] = "job"
     at_seconds: float = 0.0
+    of: str = ""
 
 
 class Run:
@@ -155,6 +156,7 @@ class Runs:
         self._children: list[subprocess.Popen[bytes]] = []
         self._end = threading.Event()
         self._telling = threading.Lock()
+        self._comparing = threading.Lock()
         self._told: dict[str, Told] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._thread = threading.Thread(target=self._serve, daemon=True, name="vidsr-runs")
@@ -216,10 +218,20 @@ class Runs:
             "options": order.options,
             "kind": order.kind,
             "at_seconds": order.at_seconds,
+            "of": order.of,
             "created": time.time(),
         }
         write_atomically(folder / "run.json", json.dumps(told).encode())
         return Run(folder)
+
+    def comparison(self, job: Run, output: Path) -> Run:
+        """The comparison of a finished job's result with its source; put into the queue where there is none yet."""
+        with self._comparing:
+            for run in self.all("comparison"):
+                if run.order.get("of") == job.id:
+                    return run
+            source = str(job.order["source"])
+            return self.submit(Order(source=source, output=str(output), options={}, kind="comparison", of=job.id))
 
     def pause(self, run: Run) -> None:
         """Ask the worker to stop after the segment in work; asked a second time, it stops at once. What is done is
@@ -261,6 +273,11 @@ class Runs:
         """
         if run.state() == "running":
             raise JobError("this job is running: pause or cancel it first")
+        for made in self.all("comparison"):
+            if made.order.get("of") == run.id:
+                if made.state() == "running":
+                    raise JobError("the report of this job is being made: wait for it")
+                shutil.rmtree(made.folder)
         shutil.rmtree(run.folder)
         with self._telling:
             self._told.pop(run.id, None)
@@ -285,7 +302,7 @@ class Runs:
                 self._start_what_waits()
 
     def _start_what_waits(self) -> None:
-        for kind, room in (("preview", 1), ("job", self._parallel)):
+        for kind, room in (("preview", 1), ("comparison", 1), ("job", self._parallel)):
             runs = self.all(kind)
             states = {run.id: run.state() for run in runs}
             free = room - sum(state == "running" for state in states.values())

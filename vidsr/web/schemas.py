@@ -150,6 +150,7 @@ class Job(Shape):
     result: dict[str, Any] | None
     has_result: bool
     has_report: bool
+    can_compare: bool
 
 
 class Events(Shape):

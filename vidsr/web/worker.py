@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +21,10 @@ from vidsr.jobs.progress import Event
 from vidsr.options import EnhanceOptions
 
 _FRAME_EVENT_SECONDS = 0.5
+#: What the report of a job measures, and of how many frames at most: it should be there within a minute or two.
+_MEASURES = ("psnr", "ssim")
+_COMPARED_FRAMES = 500
+REPORT_NAME = "report.html"
 
 
 def main(argv: list[str]) -> int:
@@ -46,8 +51,9 @@ def run(folder: Path) -> int:
 
 def _outcome(folder: Path, order: dict[str, Any], events: IO[str]) -> dict[str, Any]:
     try:
-        result = _preview(folder, order) if order["kind"] == "preview" else _job(order, Teller(events))
-        return {"state": "done", "result": result}
+        work: dict[str, Callable[[Path, dict[str, Any], Teller], dict[str, Any]]]
+        work = {"preview": _preview, "comparison": _comparison, "job": _job}
+        return {"state": "done", "result": work[order["kind"]](folder, order, Teller(events))}
     except Interrupted as stop:
         wish = folder / "wish"
         return {"state": wish.read_text() if wish.exists() else "paused", "error": str(stop)}
@@ -57,7 +63,7 @@ def _outcome(folder: Path, order: dict[str, Any], events: IO[str]) -> dict[str, 
         return {"state": "failed", "error": f"unexpected: {type(error).__name__}: {error}"}
 
 
-def _job(order: dict[str, Any], tell: Teller) -> dict[str, Any]:
+def _job(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
     from vidsr.jobs.dispatch import enhance
     from vidsr.jobs.stop import stop_on_signals
 
@@ -68,12 +74,27 @@ def _job(order: dict[str, Any], tell: Teller) -> dict[str, Any]:
     return result.to_json()
 
 
-def _preview(folder: Path, order: dict[str, Any]) -> dict[str, Any]:
+def _preview(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
     from vidsr.jobs.preview import enhance_moment, save_moment
 
     options = EnhanceOptions.from_json(order["options"])
     moment = enhance_moment(Path(order["source"]), order["at_seconds"], options)
     return save_moment(moment, folder)
+
+
+def _comparison(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
+    """How true a result is to its source, at the source's size; the page goes into the folder."""
+    from vidsr.jobs.compare import CompareSettings, compare
+    from vidsr.quality.report import page
+
+    settings = CompareSettings(measures=_MEASURES, fit="reference", limit=_COMPARED_FRAMES)
+    result = compare(Path(order["source"]), [Path(order["output"])], settings, tell)
+    told = result.to_json()
+    for party in (told["reference"], *told["results"]):
+        party["path"] = Path(party["path"]).name  # where the folders served lie is nobody's business
+    text = page(told, [other.measured.worst for other in result.others])
+    write_atomically(folder / REPORT_NAME, text.encode())
+    return {}
 
 
 class Teller:

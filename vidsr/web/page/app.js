@@ -161,7 +161,7 @@ async function begin() {
   $("slider").oninput = moveCut;
   $("preview").onclick = preview;
   $("start").onclick = start;
-  $("report-close").onclick = () => $("report").close();
+  $("record-close").onclick = () => $("record").close();
   state.about = await call("/about");
   buildOptions(state.about);
   const named = decodeURIComponent(location.hash.slice(1));

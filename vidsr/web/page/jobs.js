@@ -78,7 +78,8 @@ function showActions(view, job) {
     resume: ["paused", "failed", "cancelled"].includes(job.state),
     cancel: ["queued", "running", "paused"].includes(job.state),
     download: job.has_result,
-    report: job.has_report,
+    report: job.can_compare,
+    record: job.has_report,
     remove: job.state !== "running",
   };
   for (const [name, shown] of Object.entries(can)) {
@@ -87,6 +88,7 @@ function showActions(view, job) {
     control.setAttribute("aria-label", `${control.textContent}: ${job.source}`);
   }
   if (job.has_result) view.querySelector("[data-do=download]").href = `${API}/jobs/${job.id}/result`;
+  if (job.can_compare) view.querySelector("[data-do=report]").href = `${API}/jobs/${job.id}/comparison`;
 }
 
 function showResult(view, job) {
@@ -106,7 +108,7 @@ function showResult(view, job) {
 }
 
 async function showThumbnail(image, job) {
-  if (Date.now() - Number(image.dataset.asked ?? 0) < 3000) return;
+  if (Date.now() - Number(image.dataset.asked ?? 0) < 1500) return;
   image.dataset.asked = String(Date.now());
   try {
     const answer = await fetch(`${API}/jobs/${job.id}/thumbnail.jpg`);
@@ -120,10 +122,10 @@ async function showThumbnail(image, job) {
 
 async function act(id, event) {
   const what = event.target.closest("[data-do]")?.dataset.do;
-  if (!what || what === "download") return;
+  if (!what || what === "download" || what === "report") return;
   const error = views.get(id).querySelector(".error");
   try {
-    if (what === "report") await showReport(id);
+    if (what === "record") await showRecord(id);
     else if (what === "remove") await call(`/jobs/${id}`, { method: "DELETE" });
     else await post(`/jobs/${id}/${what}`);
     await refresh();
@@ -133,7 +135,7 @@ async function act(id, event) {
   }
 }
 
-async function showReport(id) {
-  setText($("report-text"), JSON.stringify(await call(`/jobs/${id}/report`), null, 2));
-  $("report").showModal();
+async function showRecord(id) {
+  setText($("record-text"), JSON.stringify(await call(`/jobs/${id}/report`), null, 2));
+  $("record").showModal();
 }

@@ -1,0 +1,82 @@
+"""Looking at frames: as RGB, and the newest one of a job as a small picture file, for people who watch."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidsr.errors import VidsrError
+from vidsr.frames import Frame, PixelFormat, Plane
+from vidsr.jobs.files import write_atomically
+from vidsr.jobs.store import LIVE_NAME
+
+Array = npt.NDArray[Any]
+
+#: A picture of the work is made at most this often, and this wide.
+_EVERY_SECONDS = 1.5
+_WIDTH_PX = 480
+
+
+def rgb_of(frame: Frame) -> Array:
+    """A frame as RGB uint8 [h, w, 3], converted with its own matrix and range."""
+    import torch
+
+    from vidsr.inference.colour import rgb_from_planes
+
+    planes = [torch.from_numpy(np.ascontiguousarray(p).astype(np.int32))[None] for p in frame.planes]
+    rgb = rgb_from_planes(planes, frame.format, frame.colour)[0].movedim(0, -1)
+    array: Array = (rgb * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+    return array
+
+
+def reduced(frame: Frame, width: int = _WIDTH_PX) -> Frame:
+    """A frame without alpha, its sides divided by a whole number so that it is at most ``width`` wide."""
+    format = frame.format
+    step = max(1, -(-frame.width // width))
+    name = {"yuv": "yuv444p", "gray": "gray", "rgb": "gbrp"}[format.family]
+    small = PixelFormat(name, format.family, 8).with_depth(format.depth)
+    rows, columns = np.arange(0, frame.height, step), np.arange(0, frame.width, step)
+    planes = []
+    for number in range(small.plane_count):
+        chroma = format.family == "yuv" and number > 0
+        down, across = (format.log2_chroma_h, format.log2_chroma_w) if chroma else (0, 0)
+        planes.append(_mean(frame.planes[number], rows >> down, columns >> across, step >> max(down, across)))
+    return replace(frame, planes=tuple(planes), format=small)
+
+
+def _mean(plane: Plane, rows: Array, columns: Array, span: int) -> Plane:
+    """Means over ``span`` × ``span`` samples from each crossing of ``rows`` and ``columns`` on."""
+    total = np.zeros((len(rows), len(columns)), np.uint32)
+    for y in range(max(1, span)):
+        line = plane[np.minimum(rows + y, plane.shape[0] - 1)]
+        for x in range(max(1, span)):
+            total += line[:, np.minimum(columns + x, plane.shape[1] - 1)]
+    mean: Plane = (total // max(1, span) ** 2).astype(plane.dtype)
+    return mean
+
+
+class LivePicture:
+    """Keeps the newest frame of a job as ``live.jpg`` in its folder. Failing to do so disturbs nobody."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LIVE_NAME
+        self._next = 0.0
+
+    def __call__(self, frame: Frame) -> None:
+        """Show a finished frame, if the last one was shown long enough ago."""
+        if time.monotonic() < self._next:
+            return
+        from PIL import Image
+
+        memory = io.BytesIO()
+        Image.fromarray(rgb_of(reduced(frame))).save(memory, "JPEG", quality=80)
+        with contextlib.suppress(VidsrError):
+            write_atomically(self._path, memory.getvalue(), durable=False)
+        self._next = time.monotonic() + _EVERY_SECONDS
