@@ -3,10 +3,9 @@
     python benchmarks/gpu.py --out gpu.json            # ends within 8 minutes
     python benchmarks/gpu.py --cpu --out dry.json      # a dry run on a CPU: tiny, says nothing about speed
 
-Correctness is against the plain fp32 network (TF32 off) on a crop of a real picture where weights are there, of noise
-where they are not. Speed is the median of CUDA-event times; TFLOP/s count the multiplications of the plain network,
-so that a form that needs fewer of them shows as faster, not as busier. The last thing written for every row is its
-share of this chip's own measured bf16 matrix-product rate.
+Correctness is against the plain fp32 network (TF32 off) on a made picture of shapes, edges and texture. Speed is the
+median of CUDA-event times; TFLOP/s count the multiplications of the plain network, so that a form that needs fewer
+shows as faster, not as busier; the share is of this chip's own measured bf16 matrix-product rate.
 """
 
 from __future__ import annotations
@@ -16,10 +15,12 @@ import json
 import os
 import statistics
 import struct
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,21 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], float]] = {
     "realesrgan-x4plus-anime-6B": (lambda: RRDBNet(RRDBNetConfig(num_block=6)), 5_706_432),
     "realesr-animevideov3": (lambda: SRVGGNetCompact(SRVGGNetCompactConfig()), 619_200),
 }
+TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 DTYPES = {"F32": (np.float32, 4), "F16": (np.float16, 2)}
+
+
+@dataclass(frozen=True)
+class At:
+    """Where a form is timed: (height, width) and the name of a type."""
+
+    size: tuple[int, int]
+    dtype: str
+
+    @property
+    def name(self) -> str:
+        """Width x height."""
+        return f"{self.size[1]}x{self.size[0]}"
 
 
 class SplitDenseBlock(nn.Module):
@@ -117,16 +132,21 @@ def triton_form(network: RRDBNet, device: str, dtype: torch.dtype, **tiling: int
     return TritonRRDBNet(placed(deepcopy(network), device, dtype), Tiling(**tiling))  # type: ignore[arg-type]
 
 
-def load(name: str) -> tuple[nn.Module, bool]:
-    """The plain fp32 network with its shipped weights, and whether they were there; random small ones otherwise."""
+def weights_of(name: str) -> Path:
+    """The file of the shipped weights."""
+    return ROOT / "weights" / f"{name}.safetensors"
+
+
+def load(name: str) -> nn.Module:
+    """The plain fp32 network with its shipped weights; random small ones where they are not there."""
     make, _ = MODELS[name]
     torch.manual_seed(0)
     network = make().eval().requires_grad_(False)
-    path = ROOT / "weights" / f"{name}.safetensors"
+    path = weights_of(name)
     if not path.exists():
         for p in network.parameters():
             p.mul_(0.5)
-        return network, False
+        return network
     raw = path.read_bytes()
     size = struct.unpack("<Q", raw[:8])[0]
     header = json.loads(raw[8 : 8 + size])
@@ -138,7 +158,7 @@ def load(name: str) -> tuple[nn.Module, bool]:
         start, end = (8 + size + at for at in entry["data_offsets"])
         state[key] = torch.from_numpy(np.frombuffer(raw[start:end], kind).reshape(entry["shape"]).astype(np.float32))
     network.load_state_dict(state)
-    return network, True
+    return network
 
 
 def picture(size: tuple[int, int]) -> Tensor:
@@ -187,106 +207,167 @@ def ceilings(device: str) -> dict[str, float]:
 
 
 class Run:
-    """One run: what is left of its time, and its rows."""
+    """One run: what is left of its time, and its rows, which are written after each."""
 
     def __init__(self, args: argparse.Namespace) -> None:
+        self.out: Path = args.out
         self.device = "cpu" if args.cpu else "cuda"
         self.until = time.perf_counter() + args.minutes * 60
         self.rows: list[dict[str, Any]] = []
-        self.dtypes = {"fp32": torch.float32} if args.cpu else {"fp16": torch.float16, "bf16": torch.bfloat16}
-        self.sizes = [(12, 16)] if args.cpu else [(720, 1280), (480, 640)]
         self.ceilings = ceilings(self.device)
+        self.real: dict[str, bool] = {}
+        print(json.dumps(self.ceilings), flush=True)
 
     def report(self, **row: Any) -> None:
-        """Keep and print one row."""
+        """Keep, print and save one row, so that a run that is cut short loses nothing."""
         self.rows.append(row)
         print(json.dumps(row), flush=True)
+        self.save()
 
-    def check(self, model: str, network: nn.Module) -> dict[str, list[str]]:
-        """Every form on a crop, odd size and batch of two included; the names of those that are right, per type."""
-        right: dict[str, list[str]] = {}
-        sizes = [(1, (9, 7))] if self.device == "cpu" else [(1, (128, 128)), (2, (61, 77))]
-        for dtype_name, dtype in self.dtypes.items():
-            right[dtype_name] = []
-            least = {"fp32": 90.0, "fp16": 60.0, "bf16": 45.0}[dtype_name]
-            for name, make in forms(network, self.device, dtype).items():
-                try:
-                    begin = time.perf_counter()
-                    form = make()
-                    found = []
-                    for batch, size in sizes:
-                        x = picture(size).repeat(batch, 1, 1, 1).to(self.device)
-                        expected = network.to(self.device)(x)
-                        found.append(round(decibels(form(x.to(dtype)).float(), expected), 1))
-                    took = time.perf_counter() - begin
-                    ok = min(found) >= least
-                    right[dtype_name] += [name] * ok
-                    self.report(
-                        check=name, model=model, dtype=dtype_name, db=found, ok=ok, first_seconds=round(took, 1)
-                    )
-                except Exception as error:  # a form that fails here is a finding, not the end of the run
-                    self.report(
-                        check=name, model=model, dtype=dtype_name, error=f"{type(error).__name__}: {error}"[:300]
-                    )
-        return right
+    def save(self) -> None:
+        """Write the file."""
+        chip = torch.cuda.get_device_name() if self.device == "cuda" else "none: a dry run"
+        report = {
+            "chip": chip,
+            "torch": torch.__version__,
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
+            "date": time.strftime("%Y-%m-%d"),
+            "ceilings": self.ceilings,
+            "real_weights": self.real,
+            "summary": summary(self.rows),
+            "rows": self.rows,
+        }
+        part = self.out.with_name(self.out.name + ".part")
+        part.write_text(json.dumps(report, indent=1) + "\n")
+        part.replace(self.out)
 
-    def time(self, model: str, network: nn.Module, size: tuple[int, int], right: dict[str, list[str]]) -> None:
-        """Every right form at one size, while there is time."""
-        flops = 2 * MODELS[model][1] * size[0] * size[1]
-        for dtype_name, dtype in self.dtypes.items():
-            for name, make in forms(network, self.device, dtype).items():
-                if name not in right[dtype_name] or time.perf_counter() > self.until:
-                    continue
-                self.time_one(model, name, make, (size, dtype_name, dtype), flops)
-
-    def time_one(
-        self,
-        model: str,
-        name: str,
-        make: Callable[[], Form],
-        at: tuple[tuple[int, int], str, torch.dtype],
-        flops: float,
-    ) -> None:
-        """One form at one size; memory and failures are reported too."""
-        size, dtype_name, dtype = at
-        row: dict[str, Any] = {"time": name, "model": model, "dtype": dtype_name, "size": f"{size[1]}x{size[0]}"}
+    def form(self, model: str, network: nn.Module, name: str, make: Callable[[], Form], at: At) -> None:
+        """Check one form, then time it if it is right, while there is time; failures are reported too."""
+        if time.perf_counter() > self.until:
+            self.report(skipped=name, model=model, dtype=at.dtype, size=at.name)
+            return
+        row: dict[str, Any] = {"form": name, "model": model, "dtype": at.dtype, "size": at.name}
+        if self.device == "cuda":
+            torch.cuda.empty_cache()  # of the form before
         try:
+            begin = time.perf_counter()
             form = make()
-            x = picture(size).to(self.device, dtype)
-            if name != "eager NCHW":
-                x = x.contiguous(memory_format=torch.channels_last)
-            if self.device == "cuda":
-                torch.cuda.reset_peak_memory_stats()
-            took = seconds(lambda: form(x), self.device, 3.0)
-            rate = flops / took / 1e12
-            row |= {"ms": round(took * 1e3, 2), "fps": round(1 / took, 2), "tflops": round(rate, 1)}
-            row["share_of_matmul"] = round(rate / self.ceilings["matmul_bf16_tflops"], 3)
-            if self.device == "cuda":
-                row["peak_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
-        except Exception as error:
+            row |= self.check(network, form, at, one_size=name == "compiled")
+            row["first_seconds"] = round(time.perf_counter() - begin, 1)
+            if row["ok"]:
+                row |= self.time(model, form, at, channels_last=name != "eager NCHW")
+        except Exception as error:  # a form that fails here is a finding, not the end of the run
             row["error"] = f"{type(error).__name__}: {error}"[:300]
         self.report(**row)
-        if self.device == "cuda":
-            torch.cuda.empty_cache()
 
-    def tilings(self, network: RRDBNet) -> None:
-        """The Triton kernel with other tilings, at 1280x720."""
-        dtype = torch.float16
-        for pixels, channels, warps, stages in (
-            (128, 32, 4, 4), (128, 64, 4, 3), (128, 32, 8, 4), (256, 32, 8, 3), (256, 64, 8, 3), (64, 32, 4, 4),
-        ):  # fmt: skip
-            if time.perf_counter() > self.until:
-                return
-            tiling = {"pixels": pixels, "channels": channels, "warps": warps, "stages": stages}
-            name = f"triton {pixels}x{channels} {warps} warps {stages} stages"
-            flops = 2 * MODELS["realesrgan-x4plus"][1] * 1280 * 720
-            self.time_one(
-                "realesrgan-x4plus",
-                name,
-                lambda tiling=tiling: triton_form(network, self.device, dtype, **tiling),  # type: ignore[misc]
-                ((720, 1280), "fp16", dtype),
-                flops,
-            )
+    def check(self, network: nn.Module, form: Form, at: At, *, one_size: bool) -> dict[str, Any]:
+        """dB against the plain fp32 network on a crop, an odd size and a batch of two included."""
+        sizes = [(1, (9, 7))] if self.device == "cpu" else [(1, (128, 128)), (2, (61, 77))]
+        found = []
+        for batch, size in sizes[: 1 if one_size else None]:  # each size is another minute of compiling
+            x = picture(size).repeat(batch, 1, 1, 1).to(self.device)
+            expected = network.to(self.device)(x)
+            found.append(round(min(decibels(form(x.to(TYPES[at.dtype])).float(), expected), 200.0), 1))
+        return {"db": found, "ok": min(found) >= {"fp32": 90.0, "fp16": 60.0, "bf16": 45.0}[at.dtype]}
+
+    def time(self, model: str, form: Form, at: At, *, channels_last: bool) -> dict[str, Any]:
+        """Speed and memory at the full size."""
+        x = picture(at.size).to(self.device, TYPES[at.dtype])
+        x = x.contiguous(memory_format=torch.channels_last) if channels_last else x
+        if self.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        took = seconds(lambda: form(x), self.device, 2.5)
+        rate = 2 * MODELS[model][1] * at.size[0] * at.size[1] / took / 1e12
+        row = {"ms": round(took * 1e3, 2), "fps": round(1 / took, 2), "tflops": round(rate, 1)}
+        row["share_of_matmul"] = round(rate / self.ceilings["matmul_bf16_tflops"], 3)
+        if self.device == "cuda":
+            row["peak_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+        return row
+
+    def warm_start(self, model: str, name: str) -> None:
+        """Seconds from starting a process to its first 1280x720 result, with the caches that this run has filled."""
+        if time.perf_counter() > self.until:
+            return
+        begin = time.perf_counter()
+        command = [sys.executable, __file__, "--out", str(self.out), "--start", name, "--models", model]
+        command += ["--cpu"] if self.device == "cpu" else []
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        took = round(time.perf_counter() - begin, 1)
+        fault = {"error": done.stderr.strip()[-300:]} if done.returncode else {}
+        self.report(warm_start=name, model=model, seconds=took, **fault)
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Per model in fp16 at the full size: the fastest form, its share of the matrix-product rate, and how many times as
+    fast as plain eager NCHW it is."""
+    found: dict[str, Any] = {}
+    for model in MODELS:
+        timed = [r for r in rows if r.get("model") == model and "fps" in r and r["dtype"] != "bf16"]
+        timed = [r for r in timed if r["size"] == timed[0]["size"]]
+        eager = next((r["fps"] for r in timed if r["form"] == "eager NCHW"), None)
+        if timed:
+            best = max(timed, key=lambda r: r["fps"])
+            found[model] = {k: best[k] for k in ("form", "size", "fps", "tflops", "share_of_matmul", "db")}
+            found[model]["times_eager_nchw"] = round(best["fps"] / eager, 2) if eager else None
+    return found
+
+
+def tilings(run: Run, network: RRDBNet, at: At) -> None:
+    """The Triton kernel with other tilings."""
+    for pixels, channels, warps, stages in (
+        (128, 32, 4, 3), (128, 64, 4, 3), (128, 32, 8, 4), (256, 32, 8, 3), (256, 64, 8, 3), (64, 32, 4, 4),
+    ):  # fmt: skip
+        tiling = {"pixels": pixels, "channels": channels, "warps": warps, "stages": stages}
+        name = f"triton {pixels}x{channels} {warps} warps {stages} stages"
+        run.form(
+            "realesrgan-x4plus",
+            network,
+            name,
+            lambda tiling=tiling: triton_form(network, run.device, TYPES[at.dtype], **tiling),  # type: ignore[misc]
+            at,
+        )
+
+
+def everything(run: Run, networks: dict[str, nn.Module], sizes: Sequence[tuple[int, int]]) -> None:
+    """All measurements, what matters most first: 1280x720 in half precision, then tilings, bf16, the smaller size."""
+    half = "fp32" if run.device == "cpu" else "fp16"
+    large = At(sizes[0], half)
+    for model, network in networks.items():
+        for name, make in forms(network, run.device, TYPES[half]).items():
+            if name != "compiled":
+                run.form(model, network, name, make, large)
+    first, network = next(iter(networks.items()))
+    if isinstance(network, RRDBNet):
+        run.warm_start(first, "folded, phases, graph" if run.device == "cuda" else "folded, phases")
+        run.warm_start(first, "triton")
+    if run.device == "cpu":
+        return
+    if isinstance(network, RRDBNet):
+        tilings(run, network, large)
+    run.form(first, network, "compiled", forms(network, run.device, TYPES[half])["compiled"], large)
+    for at in (At(sizes[0], "bf16"), At(sizes[1], half)):
+        for model, network in networks.items():
+            for name, make in forms(network, run.device, TYPES[at.dtype]).items():
+                if name.endswith("graph"):
+                    run.form(model, network, name, make, at)
+
+
+def start(model: str, name: str, device: str) -> None:
+    """Build one form and compute one frame: what a warm start consists of."""
+    network, dtype = networks_for([model], device)[model], torch.float16 if device == "cuda" else torch.float32
+    form = forms(network.to(device), device, dtype)[name]()
+    form(picture((720, 1280) if device == "cuda" else (12, 16)).to(device, dtype))
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def networks_for(models: Sequence[str], device: str) -> dict[str, nn.Module]:
+    """The plain networks; on a CPU, for a dry run, one tiny one."""
+    if device == "cuda":
+        return {name: load(name) for name in models}
+    small = RRDBNet(RRDBNetConfig(num_feat=16, num_grow_ch=16, num_block=1)).eval().requires_grad_(False)
+    return {models[0]: small}
 
 
 @torch.inference_mode()
@@ -294,39 +375,23 @@ def main() -> None:
     """Check, time, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=7.0, help="no new measurement begins after this")
+    parser.add_argument("--minutes", type=float, default=6.5, help="no new measurement begins after this")
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--cpu", action="store_true", help="a dry run without a GPU")
+    parser.add_argument("--start", help="only build this form and compute one frame (for the time of a warm start)")
     args = parser.parse_args()
     if not args.cpu and not torch.cuda.is_available():
         raise SystemExit("PyTorch sees no CUDA GPU here; --cpu makes a dry run")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
+    if args.start:
+        start(args.models[0], args.start, "cpu" if args.cpu else "cuda")
+        return
     run = Run(args)
-    print(json.dumps(run.ceilings), flush=True)
-    networks = {name: load(name) for name in args.models}
-    if args.cpu:
-        small = RRDBNet(RRDBNetConfig(num_feat=16, num_grow_ch=16, num_block=1)).eval().requires_grad_(False)
-        networks = dict.fromkeys(args.models[:1], (small, False))
-    right = {name: run.check(name, network) for name, (network, _) in networks.items()}
-    for size in run.sizes:
-        for name, (network, _) in networks.items():
-            run.time(name, network, size, right[name])
-    if not args.cpu and "realesrgan-x4plus" in networks:
-        network = networks["realesrgan-x4plus"][0]
-        assert isinstance(network, RRDBNet)
-        run.tilings(network)
-    chip = torch.cuda.get_device_name() if not args.cpu else "none: a dry run"
-    report = {
-        "chip": chip,
-        "torch": torch.__version__,
-        "cuda": torch.version.cuda,
-        "date": time.strftime("%Y-%m-%d"),
-        "ceilings": run.ceilings,
-        "real_weights": {name: real for name, (_, real) in networks.items()},
-        "rows": run.rows,
-    }
-    args.out.write_text(json.dumps(report, indent=1) + "\n")
+    networks = networks_for(args.models, run.device)
+    run.real = {name: not args.cpu and weights_of(name).exists() for name in networks}
+    everything(run, networks, [(12, 16)] if args.cpu else [(720, 1280), (480, 640)])
+    run.save()
 
 
 if __name__ == "__main__":
