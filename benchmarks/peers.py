@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -120,8 +121,8 @@ class Bench:
             found.parent.rename(place)
         return place
 
-    def program(self, name: str) -> float:
-        """Seconds of a whole command, start-up included."""
+    def program(self, name: str) -> tuple[float, float]:
+        """Seconds of a whole command (wall clock, CPU), start-up included."""
         args, result = self.args, self.folder / f"{name}.mp4"
         result.unlink(missing_ok=True)
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(args.threads)}
@@ -139,9 +140,11 @@ class Bench:
             command += ["--model", args.model, "--scale", "4", "--ai-strength", "1.0", "--device", "cpu"]
             command += ["--weights-dir", str(weights), "--backend", backend, "-q"]
             environment.pop("PYTHONPATH")
-        begin = time.perf_counter()
+        begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(command, check=True, capture_output=True, env=environment)
-        return time.perf_counter() - begin
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+        return time.perf_counter() - begin, cpu
 
 
 def compare(bench: Bench, name: str) -> dict[str, Any]:
@@ -161,19 +164,23 @@ def compare(bench: Bench, name: str) -> dict[str, Any]:
                 raise SystemExit(f"{name} computes another picture: mean {b['mean']:.4f}, vidsr {a['mean']:.4f}")
         else:
             bench.python(name)
-            ours.append(bench.program("vidsr"))
-            theirs.append(bench.program(name))
-        print(f"  {name}, round {number}: vidsr {ours[-1]:.3f} s, {name} {theirs[-1]:.3f} s", flush=True)
-    figures = {
+            for walls, cpus, program in ((ours, our_cpu, "vidsr"), (theirs, their_cpu, name)):
+                wall, cpu = bench.program(program)
+                walls.append(wall)
+                cpus.append(cpu)
+        print(
+            f"  {name}, round {number}: vidsr {ours[-1]:.3f} s ({our_cpu[-1]:.1f} CPU), "
+            f"{name} {theirs[-1]:.3f} s ({their_cpu[-1]:.1f} CPU)",
+            flush=True,
+        )
+    return {
         "peer": name,
         "what": "network, s/frame" if PEERS[name].engine else "whole command, s",
         "vidsr_seconds": round(statistics.median(ours), 3),
         "peer_seconds": round(statistics.median(theirs), 3),
         "times_as_fast": round(statistics.median(theirs) / statistics.median(ours), 2),
+        "times_as_fast_by_cpu_time": round(statistics.median(their_cpu) / statistics.median(our_cpu), 2),
     }
-    if our_cpu:
-        figures["times_as_fast_by_cpu_time"] = round(statistics.median(their_cpu) / statistics.median(our_cpu), 2)
-    return figures
 
 
 def main() -> None:
@@ -190,7 +197,7 @@ def main() -> None:
     bench = Bench(parser.parse_args())
     table = [compare(bench, name) for name in bench.args.only]
     for row in table:
-        cpu = f" ({row['times_as_fast_by_cpu_time']:.2f}x by CPU time)" if "times_as_fast_by_cpu_time" in row else ""
+        cpu = f" ({row['times_as_fast_by_cpu_time']:.2f}x by CPU time)"
         print(
             f"{row['peer']:20s} {row['what']:18s} vidsr {row['vidsr_seconds']:8.3f}  peer {row['peer_seconds']:8.3f}  "
             f"vidsr is {row['times_as_fast']:.2f}x as fast{cpu}"
