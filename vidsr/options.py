@@ -54,6 +54,12 @@ class ModelOptions(Checked):
         "Engine that runs the network: auto takes the fastest that is here.",
         choices=BACKENDS,
     )
+    denoise_strength: float | None = opt(
+        None,
+        "For models that come as a pair, such as realesr-general-x4v3: 1 removes noise strongly, 0 keeps it, "
+        "between them the two networks are blended.",
+        between=(0, 1),
+    )
     reuse_threshold: float = opt(
         0.0,
         "Reuse the last result for a frame whose every 16x16 block differs from it by at most this, in 8-bit code "

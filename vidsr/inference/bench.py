@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.inference.upscaler import Upscaler
-from vidsr.models.zoo import load_model
+from vidsr.models.zoo import load_chosen
 from vidsr.options import ModelOptions
 
 _FEWEST, _MOST = 3, 50
@@ -115,7 +115,7 @@ def measure(options: ModelOptions, size: tuple[int, int], limits: Ceilings, budg
     Raises:
         VidsrError: the model, device, precision or backend cannot be had.
     """
-    model = load_model(options.model)
+    model = load_chosen(options)
     work = operations_per_pixel(model.network, model.scale) * size[0] * size[1]
     upscaler = Upscaler(options, model=model)
     x = torch.rand(1, 3, size[1], size[0], device=upscaler.device)

@@ -53,7 +53,7 @@ class Upscaler:
             options = ModelOptions(model=options) if options else ModelOptions()
         self.device = choose_device(options.device)
         self.precision = choose_precision(options.precision, self.device)
-        self.model = model or _load(options.model)
+        self.model = model or _load(options)
         _check_channels(self.model)
         self.scale = self.model.scale
         self.post = tuple(post)
@@ -106,10 +106,10 @@ class Upscaler:
         return array.astype(picture.dtype) if white == 1.0 else array.round().clip(0, white).astype(picture.dtype)
 
 
-def _load(name: str) -> Model:
-    from vidsr.models.zoo import load_model
+def _load(options: ModelOptions) -> Model:
+    from vidsr.models.zoo import load_chosen
 
-    return load_model(name)
+    return load_chosen(options)
 
 
 def _check_channels(model: Model) -> None:

@@ -24,12 +24,11 @@ from vidsr.jobs.workers import make
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipment:
-    """A job's files in Ray's object store, each as references to pieces in order."""
+    """A job's files in Ray's object store, each as references to pieces in order; the model to load is the first."""
 
     source_name: str
     source: Sequence[Any]
-    model_name: str
-    model: Sequence[Any]
+    models: Sequence[tuple[str, Sequence[Any]]]
     index: Sequence[Any]
 
 
@@ -99,12 +98,12 @@ class SegmentActor:
         self._shipped = folder
         (folder / SEGMENTS_NAME).mkdir()
         files = ((shipment.source_name, shipment.source), (INDEX_NAME, shipment.index))
-        for name, pieces in (*files, (shipment.model_name, shipment.model)):
+        for name, pieces in (*files, *shipment.models):
             with (folder / name).open("wb") as file:
                 for piece in pieces:
                     file.write(ray.get(piece))
         options = {**self._task.options}
-        options["model"] = {**options["model"], "model": str(folder / shipment.model_name)}
+        options["model"] = {**options["model"], "model": str(folder / shipment.models[0][0])}
         return dataclasses.replace(
             self._task, source=str(folder / shipment.source_name), folder=str(folder), options=options
         )

@@ -49,10 +49,10 @@ def import_ray() -> Any:
 class RayEngine:
     """Actors of a Ray cluster; see :class:`vidsr.jobs.workers.Engine`."""
 
-    def __init__(self, task: Task, options: EnhanceOptions, model_path: Path) -> None:
+    def __init__(self, task: Task, options: EnhanceOptions, model_files: Sequence[Path]) -> None:
         self.task = task
         self.options = options
-        self.model_path = model_path
+        self.model_files = model_files
 
     def run(self, orders: Sequence[Order], stop: Stop, report: Report) -> None:
         """See :meth:`vidsr.jobs.workers.Engine.run`."""
@@ -116,7 +116,7 @@ class _Farm:
         self._ray = ray
         self._task = engine.task
         self._options = engine.options
-        self._model_path = engine.model_path
+        self._model_files = engine.model_files
         self._report = report
         self._shipment: Shipment | None = None
         self._news: Any = Queue(actor_options={"num_cpus": 0})
@@ -276,8 +276,7 @@ class _Farm:
         self._shipment = Shipment(
             source_name=source.name,
             source=put(source),
-            model_name=self._model_path.name,
-            model=put(self._model_path),
+            models=[(path.name, put(path)) for path in self._model_files],
             index=put(index),
         )
 

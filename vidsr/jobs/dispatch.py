@@ -141,9 +141,9 @@ def _picture(source: Path, output: Path | None, options: EnhanceOptions, progres
 def _folder(source: Path, output: Path | None, options: EnhanceOptions, progress: Progress) -> Result:
     from vidsr.jobs.folder import enhance_folder
     from vidsr.jobs.stills import left_out_note, needs_time
-    from vidsr.models.zoo import load_model
+    from vidsr.models.zoo import load_chosen
 
-    model = load_model(options.model.model)
+    model = load_chosen(options.model)
     here = source.absolute()
     target = output or default_output(here.with_name(here.name + ".d"), options.size, model.scale, "")
     if target.resolve() == source.resolve():

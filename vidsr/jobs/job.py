@@ -30,7 +30,7 @@ from vidsr.media.index import VideoIndex, check_strict, index_video
 from vidsr.media.prepare import prepare as settle
 from vidsr.media.source import SourceInfo
 from vidsr.models.checkpoint import LoadedModel
-from vidsr.models.zoo import load_model
+from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, default_output
 
 #: Options that say where and how the work is done, not what comes out; they may change between two runs of a job.
@@ -132,7 +132,7 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions) -> Prepa
         VidsrError: something is wrong with the source, the output, the options or the model.
     """
     info = open_source(source, options)
-    model = load_model(options.model.model)
+    model = load_chosen(options.model)
     if Path(options.model.model).is_file():
         # Workers, and a later resume, may stand in another folder.
         named = dataclasses.replace(options.model, model=str(Path(options.model.model).absolute()))

@@ -18,7 +18,7 @@ from vidsr.errors import VerifyError
 from vidsr.jobs.files import os_errors, write_atomically
 from vidsr.media import numbered
 from vidsr.media.build import encoder_build
-from vidsr.models.zoo import ZOO, load_model
+from vidsr.models.zoo import ZOO, load_chosen
 from vidsr.options import EnhanceOptions
 
 SCHEMA = "vidsr-provenance/1"
@@ -46,7 +46,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
     Raises:
         JobError: a file cannot be read or the record cannot be written.
     """
-    model = load_model(options.model.model)
+    model = load_chosen(options.model)
     entry = ZOO.get(options.model.model)
     record = {
         "schema": SCHEMA,

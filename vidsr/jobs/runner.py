@@ -141,7 +141,7 @@ def _engine(job: Job, slots: list[Slot]) -> Engine:
     if job.order.options.jobs.engine == "ray":
         from vidsr.jobs.cluster import RayEngine
 
-        return RayEngine(task, job.order.options, job.order.model.path)
+        return RayEngine(task, job.order.options, job.order.model.files)
     if len(slots) > 1:
         from vidsr.jobs.local import LocalEngine
 

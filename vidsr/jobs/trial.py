@@ -20,7 +20,7 @@ from vidsr.media.index import VideoIndex
 from vidsr.media.moments import VideoPackets, frames_near, video_packets
 from vidsr.media.prepare import prepare
 from vidsr.media.probe import probe
-from vidsr.models.zoo import load_model
+from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions
 from vidsr.pipeline.segment import SegmentStats, Upscale, run_segment
 
@@ -43,7 +43,7 @@ class Trial:
 
     def __init__(self, source: Path, options: EnhanceOptions) -> None:
         begin = time.perf_counter()
-        model = load_model(options.model.model)
+        model = load_chosen(options.model)
         probed = open_source(source, options)
         options = tried_out(resolve(options, probed))
         shaped = restored(probed, options)

@@ -38,7 +38,7 @@ from vidsr.media.decode import read_frames
 from vidsr.media.encode import SegmentEncoder
 from vidsr.media.prepare import prepare
 from vidsr.models.checkpoint import LoadedModel
-from vidsr.models.zoo import load_model
+from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, ModelOptions
 from vidsr.pipeline.segment import run_segment
 
@@ -107,7 +107,7 @@ class SegmentWorker:
         info = open_source(task.source, options)
         self._index, self._timeline = load_index(Path(task.folder)), load_timeline(Path(task.folder))
         self._frames = len(self._index if self._timeline is None else self._timeline.entries)
-        self._model = model or load_model(options.model.model)
+        self._model = model or load_chosen(options.model)
         if self._model.sha256 != task.model_sha256:
             raise ModelError(
                 f"the weights {self._model.path} have the digest {self._model.sha256[:12]}…, "

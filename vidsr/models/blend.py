@@ -6,12 +6,14 @@ it works between networks that one was trained from the other, and gives nonsens
 
 from __future__ import annotations
 
+import hashlib
 import math
+from dataclasses import replace
 
 import torch
 
 from vidsr.errors import ModelError, OptionsError
-from vidsr.models.checkpoint import LoadedModel
+from vidsr.models.checkpoint import LoadedModel, build
 from vidsr.models.layouts import State
 
 #: Cosine of the convolution weights below which two networks are taken for strangers. Pairs that blend well were
@@ -62,6 +64,27 @@ def blend(a: LoadedModel, b: LoadedModel, alpha: float) -> tuple[State, dict[str
     }
     licences = dict.fromkeys(m.card["licence"] for m in (a, b) if "licence" in m.card)
     return state, card | ({"licence": ", ".join(licences)} if licences else {})
+
+
+def between(a: LoadedModel, b: LoadedModel, alpha: float) -> LoadedModel:
+    """The model that lies ``alpha`` of the way from ``a`` to ``b``, ready to run; at 0 and 1 it is one of them.
+
+    Raises:
+        OptionsError, ModelError: as :func:`blend`.
+    """
+    state, card = blend(a, b, alpha)
+    if alpha in (0, 1):
+        return b if alpha else a
+    network = build(b.config)
+    network.load_state_dict(state)
+    return replace(
+        b,
+        network=network.eval().requires_grad_(False),
+        sha256=hashlib.sha256(f"{a.sha256} {b.sha256} {alpha!r}".encode()).hexdigest(),
+        card=card,
+        layout="blend",
+        blended_with=a.path,
+    )
 
 
 def _shape(model: LoadedModel) -> str:

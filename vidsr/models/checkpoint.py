@@ -34,7 +34,8 @@ class LoadedModel:
     """A network read from a file: fp32, on the CPU, in eval mode, without gradients.
 
     ``sha256`` is the digest of the file (of the ``.bin`` of an ncnn pair); ``card`` is the metadata that the file
-    carries about itself; ``layout`` names the key layout that was found.
+    carries about itself; ``layout`` names the key layout that was found. A model blended of two has the digest of
+    both and of the share, and ``blended_with`` is the second file.
     """
 
     network: nn.Module
@@ -45,6 +46,15 @@ class LoadedModel:
     path: Path
     card: dict[str, str]
     layout: str
+    blended_with: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that another machine needs to load the same model, the one to name first."""
+        named = [self.path] if self.blended_with is None else [self.path, self.blended_with]
+        return tuple(
+            f for path in named for f in (path, path.with_suffix(".bin")) if f == path or path.suffix == ".param"
+        )
 
     @property
     def parameters(self) -> int:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Literal
 
 import platformdirs
 
-from vidsr.errors import CheckpointError, ModelError
+from vidsr.errors import CheckpointError, ModelError, OptionsError
 
 if TYPE_CHECKING:
     from vidsr.models.checkpoint import LoadedModel
+    from vidsr.options import ModelOptions
 
 _REAL_ESRGAN = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 _KAIR = "https://github.com/cszn/KAIR/releases/download/v1.0"
@@ -42,7 +43,8 @@ class ZooEntry:
     """What is known of a model before it is opened.
 
     ``sha256`` is the digest of ``file``; None where no publicly verifiable one is known. ``url`` is None for what
-    is shipped with vidsr or has no direct address. ``parts`` are downloads that are merged into ``file``.
+    is shipped with vidsr or has no direct address. ``parts`` are downloads that are merged into ``file``. ``grainy``
+    is the name of the twin that keeps noise, where the two were made to be blended.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ZooEntry:
     parts: tuple[Part, ...] = ()
     shipped: bool = False
     use: Literal["enlarge", "measure"] = "enlarge"
+    grainy: str | None = None
 
 
 def _released(name: str, url: str, sha256: str | None, advice: str, **more: object) -> ZooEntry:
@@ -127,8 +130,9 @@ _ENTRIES = (
         "realesr-general-x4v3",
         f"{_REAL_ESRGAN}/v0.2.5.0/realesr-general-x4v3.pth",
         "8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
-        "Small and quick, for anything; removes noise strongly. Blend with the -wdn twin to keep more grain.",
+        "Small and quick, for anything; removes noise strongly, or less with --denoise-strength.",
         architecture="SRVGGNetCompact",
+        grainy="realesr-general-wdn-x4v3",
     ),
     _released(
         "realesr-general-wdn-x4v3",
@@ -290,3 +294,29 @@ def load_model(name_or_path: str) -> LoadedModel:
             f"another one; remove it, or give its path as --model to use it all the same"
         )
     return model
+
+
+def load_chosen(options: ModelOptions) -> LoadedModel:
+    """Load the model that options name, blended with its grainy twin where they give a denoise strength.
+
+    Raises:
+        ModelError, CheckpointError: as :func:`load_model`, for either of the two.
+        OptionsError: a denoise strength is given for a model that has no such twin.
+    """
+    strength = options.denoise_strength
+    if strength is None:
+        return load_model(options.model)
+    from vidsr.models.blend import between
+
+    entry = find(options.model) or find(Path(options.model).name.partition(".")[0])
+    if entry is None or entry.grainy is None:
+        pairs = ", ".join(e.name for e in _ENTRIES if e.grainy)
+        raise OptionsError(
+            f"--denoise-strength {strength:g}: {options.model} has no twin to be blended with; models that have: {pairs}"
+        )
+    strong = load_model(options.model)
+    # A file that is given by its path has its twin beside it; names are looked up.
+    folder = [] if find(options.model) else [strong.path.with_name(entry.grainy + suffix) for suffix in SUFFIXES]
+    twin = next((path for path in folder if path.is_file()), None)
+    weak = load_model(entry.grainy if twin is None else str(twin))
+    return between(weak, strong, strength)
