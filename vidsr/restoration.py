@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from vidsr.declare import Checked, opt
+from vidsr.errors import OptionsError
 
 #: Filters ahead of the network, in the order in which they act.
 FILTERS = ("ivtc", "deinterlace", "dedupe", "crop", "deblock", "dust", "deflicker", "denoise", "grey")
@@ -70,6 +71,26 @@ class RestoreOptions(Checked):
         given = {name.strip(): parameter.strip() for name, _, parameter in listed}
         order = [name for name in FILTERS if name in given] + [name for name in given if name not in FILTERS]
         return tuple((name, given[name]) for name in order)
+
+    def reshaping(self) -> str:
+        """What of this changes which frames there are, when they are shown, or their shape; "" if nothing does."""
+        kinds = ["ivtc", "dedupe", "crop", *(["deinterlace"] if self.fields == "double" else [])]
+        parts = [f"{name}={parameter}" if parameter else name for name, parameter in self.named() if name in kinds]
+        return ",".join(parts) + (";fields=double" if self.fields == "double" and parts else "")
+
+    @classmethod
+    def reshaped(cls, text: str) -> RestoreOptions:
+        """The inverse of :meth:`reshaping`.
+
+        Raises:
+            OptionsError: the text is none that it gives.
+        """
+        restore, _, rest = text.partition(";")
+        told = cls(restore=restore or "off", fields="double" if rest == "fields=double" else "same")
+        faults = list(told.faults())
+        if faults:
+            raise OptionsError("; ".join(faults))
+        return told
 
     def fidelity_share(self) -> float | None:
         """``fidelity`` as a number 0 to 1; None for "auto" or what is no such number."""

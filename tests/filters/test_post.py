@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.filters.scenes import gray_frames, pan, shrink, texture
 from vidsr.filters.colour_lock import ColourLock
-from vidsr.filters.fidelity import Fidelity, trust
+from vidsr.filters.fidelity import Fidelity, above_noise, intact
 from vidsr.filters.flow import gaussian, luma
 from vidsr.filters.grain import Grain
 from vidsr.filters.post import PostSettings, post_steps, warmup
@@ -44,16 +44,37 @@ def test_area_averaging_is_exact_for_any_ratio() -> None:
     torch.testing.assert_close(down[0, 0, 0], fine.mean(1), atol=1e-4, rtol=0)
 
 
-def test_trust_falls_with_compression_and_with_noise_on_flat_ground() -> None:
+def test_compression_is_seen() -> None:
     shade = torch.linspace(0, 1, 160).view(1, 1, 160, 1)  # as in pictures, some ground is flat
     sharp = 0.5 + (texture(160, 160, coarse=0.6) - 0.5) * shade
     soft = gaussian(sharp, 1.2)
-    assert float(trust(sharp)) == pytest.approx(1, abs=0.05)
-    assert float(trust(soft)) == pytest.approx(0, abs=0.02)
-    flat = torch.full((1, 3, 160, 160), 0.5) + 12 / 255 * torch.randn(
-        1, 1, 160, 160, generator=torch.Generator().manual_seed(3)
-    )
-    assert float(trust(flat)) < 0.35
+    assert float(intact(sharp)) == pytest.approx(1, abs=0.05)
+    assert float(intact(soft)) == pytest.approx(0, abs=0.02)
+
+
+def test_noise_is_not_followed_and_what_stands_out_of_it_is() -> None:
+    truth = torch.full((1, 3, 160, 160), 0.5)
+    truth[..., 60:100, 60:100] = 0.8
+    noise = 5 / 255 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(3))
+    share = above_noise(truth + noise, truth + noise - 0.5)
+    assert float(share[..., :40, :].mean()) < 0.05
+    assert float(share[..., 70:90, 70:90].min()) > 0.95
+    # Without noise all of it is followed, texture too.
+    shade = torch.linspace(0, 1, 160).view(1, 1, 160, 1)
+    clean = 0.5 + (texture(160, 160, coarse=0.6) - 0.5) * shade
+    assert float(above_noise(clean, clean - gaussian(clean, 2)).mean()) > 0.9
+
+
+def test_fidelity_of_a_noisy_source_brings_no_noise_back() -> None:
+    truth = texture(96, 128, coarse=4.0)
+    source = shrink(truth) + 5 / 255 * torch.randn(1, 3, 48, 64, generator=torch.Generator().manual_seed(4))
+    network = (truth * 1.0).clone()
+    network[..., 30:60, 40:80] += 0.1  # something that the network got wrong
+    result = Fidelity()(source, network, gray_frames(1))
+    all_followed = Fidelity(1.0)(source, network, gray_frames(1))
+    flat, wrong = (..., slice(0, 20), slice(None)), (..., slice(34, 56), slice(44, 76))
+    assert float((result - truth)[flat].square().mean()) < 0.3 * float((all_followed - truth)[flat].square().mean())
+    assert float((result - truth)[wrong].square().mean()) < 0.1 * 0.1**2 + 0.5 * (5 / 255) ** 2
 
 
 def test_strength_blends_with_the_bicubic_enlargement() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import threading
 from collections.abc import Callable
 from fractions import Fraction
@@ -12,7 +14,9 @@ from typing import Any
 import pytest
 
 from tests.clips import run_ffmpeg
+from vidsr.cli.main import run as vidsr
 from vidsr.errors import InputError, Interrupted
+from vidsr.jobs.dispatch import enhance as enhance_any
 from vidsr.jobs.progress import Event
 from vidsr.jobs.runner import enhance
 from vidsr.restoration import MATERIALS
@@ -89,6 +93,46 @@ def test_a_warning_names_the_command(interlaced: Path, tiny_model: Path, tmp_pat
 
     run(interlaced, tmp_path / "plain.mkv", tiny_model, progress=listen)
     assert any("looks interlaced" in note and "--restore auto" in note for note in notes)
+
+
+RESHAPED: list[tuple[str, str, dict[str, Any]]] = [
+    ("telecined", "film.mkv", {"restore": "auto"}),
+    ("interlaced", "fields.mkv", {"restore": "deinterlace,crop=8:4:48:40", "fields": "double"}),
+    ("interlaced", "fields.mov", {"restore": "deinterlace=tff", "fields": "double", "codec": "prores"}),
+    ("repeating", "recorded.mov", {"restore": "dedupe", "codec": "prores", "provenance": True}),
+]
+
+
+@pytest.fixture
+def repeating(tmp_path: Path) -> Path:
+    path = tmp_path / "repeats.mkv"
+    run_ffmpeg(*moving("24", "1", "fps=30"), "-c:v", "ffv1", "-pix_fmt", "yuv420p", str(path))
+    return path
+
+
+@pytest.mark.parametrize(("clip", "name", "options"), RESHAPED)
+def test_a_lone_verification_knows_other_frames_and_times(
+    clip: str, name: str, options: dict[str, Any], tiny_model: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    source = request.getfixturevalue(clip)
+    chosen = {"codec": "ffv1", "model": str(tiny_model), "scale": 1, **options}
+    result = enhance_any(source, tmp_path / name, **chosen).output
+    given = ["--restore", str(options["restore"]), "--fields", options.get("fields", "same")]
+    silent = result.suffix == ".mov" and not options.get("provenance")
+
+    def verified(made: Path, *more: str) -> tuple[int, str]:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            return vidsr(["verify", str(source), str(made), *more]), out.getvalue()
+
+    assert verified(result)[0] == int(silent)
+    code, shown = verified(result, *(given if silent else []))
+    assert code == 0 and "restored" in shown, shown
+    # One frame at another time, or frames too few, are seen.
+    spoilt = tmp_path / f"spoilt{result.suffix}"
+    for change in (("-bsf:v", "setts=ts='if(eq(N,5),TS+11,TS)'"), ("-frames:v", "10")):
+        run_ffmpeg("-i", str(result), "-c", "copy", *change, str(spoilt))
+        assert verified(spoilt, *given)[0] == 1
 
 
 def stopped_and_resumed(source: Path, output: Path, model: Path, **options: Any) -> Path:

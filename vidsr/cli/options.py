@@ -43,7 +43,7 @@ def with_options(
     """Give a command one flag for every field of an options class.
 
     The decorated function has its own parameters and one keyword ``options``, which receives the checked
-    ``kind``. ``only`` narrows to the named groups; the others keep their defaults.
+    ``kind``. ``only`` narrows to the named groups, or fields as ``group.field``; the others keep their defaults.
 
     Raises:
         OptionsError: (when called) a value is out of range or values contradict each other.
@@ -70,12 +70,10 @@ def with_options(
 
 def _parameters(kind: type[Any], only: tuple[str, ...]) -> Iterator[inspect.Parameter]:
     for group, group_kind in groups_of(kind):
-        if only and group not in only:
-            continue
         title = group_kind.title
         hints = typing.get_type_hints(group_kind)
         for f in fields(group_kind):
-            if "vidsr" not in f.metadata:
+            if "vidsr" not in f.metadata or (only and not {group, f"{group}.{f.name}"} & set(only)):
                 continue
             what = describe(f)
             several = typing.get_origin(hints[f.name]) is tuple

@@ -19,11 +19,12 @@ Examples:
   vidsr verify clip.mp4 clip.x4.mkv
   vidsr verify clip.mp4 clip.x4.mkv --json
   vidsr verify clip.mp4 silent.mkv --no-audio
+  vidsr verify tape.mpg tape.x4.mp4 --restore deinterlace --fields double
 """
 
 
 @app.command(cls=GroupedCommand, epilog=EXAMPLES)
-@with_options(only=("streams", "colour", "source"))
+@with_options(only=("streams", "colour", "source", "restore.restore", "restore.fields"))
 def verify(
     source: Annotated[str, typer.Argument(help="The original video.", metavar="SOURCE")],
     result: Annotated[Path, typer.Argument(help="What was made from it.", metavar="RESULT")],
@@ -36,13 +37,14 @@ def verify(
     Checked are every frame's time, size and pixel shape, colour tags and HDR data, every copied stream byte for
     byte, chapters, attachments and tags, and that the whole result decodes. Exits with 1 on any difference that
     was not announced. A record that `enhance --provenance` wrote beside the result is read and held against both.
+
+    Results of --restore with other frames than their source's (ivtc, dedupe, --fields double, crop) are held against
+    the frames and times that these filters give: Matroska results say themselves what was done, of others the record
+    does, or --restore and --fields given here.
     """
     from vidsr.jobs import provenance
     from vidsr.jobs.dispatch import kind_of
-    from vidsr.media.numbered import is_pattern, with_rate
-    from vidsr.media.probe import probe
-    from vidsr.media.verify import Expectation
-    from vidsr.media.verify import verify as compare
+    from vidsr.jobs.verifying import verify_result
 
     record = provenance.sidecar_of(result)
     checks = provenance.check(Path(source), result, record) if record.is_file() else []
@@ -50,9 +52,7 @@ def verify(
     lines = [f"{'ok  ' if c.ok else 'FAIL'}  {c.what}: {c.text}" for c in checks]
     count = sum(not c.ok for c in checks)
     if kind_of(Path(source), result) == "video":
-        # Numbered pictures have no times of their own: what is checked is that they follow each other evenly.
-        probed = with_rate(probe(source), probe(result).video.rate) if is_pattern(Path(source)) else source
-        report = compare(probed, result, Expectation(options=options))
+        report = verify_result(source, result, options)
         told = report.to_json() | told
         lines = [report.table(), *lines]
         count += len(report.differences)

@@ -1,7 +1,8 @@
 """Colour lock: the result keeps the source's colour. Networks shift white balance and tint black-and-white film.
 
-The source's low frequencies replace the result's: the lightness over some ten source pixels, the chroma over a few,
-since compressed chroma is coarse and blocky below that. Where the source is grey, so is the result, exactly.
+The source's low frequencies replace the result's: the lightness over some ten source pixels, the chroma over a few, or
+over as many as the lightness where compression has left chroma coarse and blocky. Where the source is grey, so is the
+result, exactly.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from vidsr.filters.fidelity import intact
 from vidsr.filters.flow import gaussian
 from vidsr.filters.resample import area_down, cubic_up
 from vidsr.frames import Frame
 
-#: Blur, in source pixels, below which lightness and chroma are the source's.
+#: Blur, in source pixels, below which lightness and chroma are the source's; chroma of intact and of damaged sources.
 LIGHTNESS_SIGMA = 6.0
-CHROMA_SIGMA = 2.0
+CHROMA_SIGMA, COARSE_CHROMA_SIGMA = 2.0, 6.0
 #: A frame is grey if no pixel's channels differ by more than this: under one code value of 8 bits.
 GREY = 0.6 / 255
 
@@ -31,11 +33,13 @@ class ColourLock:
         grey = _is_grey(source)
         low = (source.shape[-2], source.shape[-1])
         size = (out.shape[-2], out.shape[-1])
+        whole = intact(source).view(-1, 1, 1, 1)
         for _ in range(2):
             missing = source - area_down(out, low)
             light = missing.mean(1, keepdim=True)
-            change = gaussian(light, LIGHTNESS_SIGMA) + gaussian(missing - light, CHROMA_SIGMA)
-            out = out + cubic_up(change, size)
+            chroma = missing - light
+            chroma = torch.lerp(gaussian(chroma, COARSE_CHROMA_SIGMA), gaussian(chroma, CHROMA_SIGMA), whole)
+            out = out + cubic_up(gaussian(light, LIGHTNESS_SIGMA) + chroma, size)
         neutral = out.mean(1, keepdim=True).expand_as(out)
         return torch.where(grey.view(-1, 1, 1, 1), neutral, out)
 

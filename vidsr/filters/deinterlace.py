@@ -23,6 +23,8 @@ _OWN = (4309 / 8192, 213 / 8192)
 _OTHER = (5570 / 8192, 3801 / 8192, 1016 / 8192)
 #: Within one field, where nothing in time can be trusted: lines at ±1 and ±3.
 _SPATIAL = (5077 / 8192, 981 / 8192)
+#: Held a little closer than by the whole change: measured to be nearer the truth on still and on moving pictures alike.
+_REACH = 0.9
 
 
 class Deinterlace:
@@ -78,14 +80,16 @@ def _missing(own: Lines, past: Lines, future: Lines, around: tuple[Lines, Lines]
     earlier, later = line(past, 0), line(future, 0)
     middle = (earlier + later) / 2
     change = np.abs(earlier - later)
-    reach = np.maximum(change / 2, _field_change(line, around, (above, below)))
+    reach = _REACH * np.maximum(change / 2, _field_change(line, around, (above, below)))
     # Beyond the reach, allow what the vertical course of the neighbours in time shows.
     up = (line(past, -2) + line(future, -2)) / 2 - above
     down = (line(past, 2) + line(future, 2)) / 2 - below
     to_above, to_below = middle - above, middle - below
     highest = np.maximum(np.maximum(to_below, to_above), np.minimum(up, down))
     lowest = np.minimum(np.minimum(to_below, to_above), np.maximum(up, down))
-    wide = np.maximum(np.maximum(reach, lowest), -highest)
+    # At the very edge there is no such course to be seen.
+    inside = ((rows >= 2) & (rows + 2 <= last))[:, None]
+    wide = np.where(inside, np.maximum(np.maximum(reach, lowest), -highest), reach)
     spatial = _SPATIAL[0] * (above + below) - _SPATIAL[1] * (line(own, -3) + line(own, 3))
     mixed = (
         _OTHER[0] * middle / 2

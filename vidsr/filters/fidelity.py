@@ -2,7 +2,8 @@
 
 What the network changed at the source's own resolution (contrast, texture it took for noise, invented structure) is
 measured as the source minus the result averaged down, and added back, enlarged. That is right where the source is
-right. A source that was damaged (compression, noise) should not be followed all the way: "auto" measures how far.
+right. A source that was damaged should not be followed all the way: "auto" measures how far, over the whole picture
+for what compression took (:func:`intact`), and place by place for noise (:func:`above_noise`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vidsr.filters.flow import luma
+from vidsr.filters.flow import gaussian, luma
 from vidsr.filters.noise import dct_basis
 from vidsr.filters.resample import area_down, cubic_up
 from vidsr.frames import Frame
@@ -22,15 +23,22 @@ ROUNDS = 2
 #: the way; see docs/restoration.md for where these come from.
 DAMAGED = 0.007
 INTACT = 0.02
-#: Noise (8-bit code values) at which "auto" has fallen to one half.
-HALF_AT_NOISE = 5.0
+#: The finest detail of the blocks at these quantiles shows noise: their ratio is small where it is the same everywhere.
+#: Clean pictures whose flattest blocks are still rough have a ratio of 1.3 to 2.2, noisy ones of 1.15 to 1.35.
+_QUIETEST, _QUIET = 0.05, 0.2
+NOISE_RATIO, TEXTURE_RATIO = 1.29, 1.39
+#: The quietest blocks show noise at this share of its strength.
+_SHOWN = 0.8
+#: What differs by this many times the noise's power, on average around a place, is followed half-way and beyond.
+_FACTOR = 2.5
+_AROUND_PX = 2.0
 
 
 class Fidelity:
     """Pulls the result towards the source at the source's own resolution.
 
     Args:
-        amount: 0 (off) to 1 (exact), or None: measured for each frame by :func:`trust`.
+        amount: 0 (off) to 1 (exact), or None: measured for each frame.
     """
 
     warmup = 0
@@ -42,8 +50,11 @@ class Fidelity:
         low, size = (source.shape[-2], source.shape[-1]), (out.shape[-2], out.shape[-1])
         if size[0] <= low[0] or size[1] <= low[1]:
             return out  # nothing is finer than the source here
-        amount = trust(source) if self.amount is None else source.new_full((source.shape[0],), self.amount)
-        amount = amount.view(-1, 1, 1, 1)
+        if self.amount is None:
+            missing = source - area_down(out, low)
+            amount = intact(source).view(-1, 1, 1, 1) * above_noise(source, missing)
+        else:
+            amount = source.new_full((1, 1, 1, 1), self.amount)
         for _ in range(ROUNDS):
             out = out + cubic_up((source - area_down(out, low)) * amount, size)
         return out
@@ -52,29 +63,55 @@ class Fidelity:
         """Nothing is kept between frames."""
 
 
-def trust(source: Tensor) -> Tensor:
-    """How far each of ``[N, 3, h, w]`` can be taken at its word: 0 to 1, ``[N]``.
+def intact(source: Tensor) -> Tensor:
+    """How much of its fine structure compression has left each of ``[N, 3, h, w]``: 0 to 1, ``[N]``.
 
     Lossy codecs spend their bits on coarse structure: what they leave of the finest eighth of the 8×8 DCT, against
-    the middle, falls by an order of magnitude long before blocks show. Noise does the opposite; it shows as an even
-    floor under all blocks.
+    the middle, falls by an order of magnitude long before blocks show.
     """
-    n, _, height, width = source.shape
-    rows, columns = height // 8, width // 8
-    if rows < 4 or columns < 4:
-        return source.new_ones(n)
-    blocks = luma(source)[:, 0, : rows * 8, : columns * 8] * 255
-    blocks = blocks.unfold(1, 8, 8).unfold(2, 8, 8).reshape(n, rows * columns, 8, 8)
-    basis = dct_basis(source)
-    power = (basis @ blocks @ basis.T) ** 2
-    order = torch.arange(8, device=source.device)
-    order = order[:, None] + order[None]
+    if min(source.shape[-2:]) < 32:
+        return source.new_ones(source.shape[0])
+    power = _block_power(luma(source), 8)[:, 0]
+    order = _order(source)
     middle = power[..., (order >= 2) & (order < 5)].mean(-1)
     fine = power[..., order > 10].mean(-1)
     busy = middle >= middle.median(1, keepdim=True).values
     ratio = torch.where(busy, fine / (middle + 0.25), torch.nan).nanmedian(1).values
-    intact = ((ratio - DAMAGED) / (INTACT - DAMAGED)).clamp(0, 1)
-    floor = power[..., order >= 10].mean(-1).sqrt().sort(1).values
-    lowest, low = (floor[:, int(share * (floor.shape[1] - 1))] for share in (0.02, 0.2))
-    even = ((1.6 - low / (lowest + 0.05)) / 0.3).clamp(0, 1)
-    return intact / (1 + (even * lowest / HALF_AT_NOISE) ** 2)
+    return ((ratio - DAMAGED) / (INTACT - DAMAGED)).clamp(0, 1)
+
+
+def above_noise(source: Tensor, missing: Tensor) -> Tensor:
+    """How far ``missing`` (what the result lacks of the source) is more than noise: ``[N, 3, h, w]``, 0 to 1.
+
+    White noise shows as a floor of fine detail under all blocks alike. Around each place the power of what is missing
+    is held against that floor, as Wiener's filter does: edges and texture that stand out of the noise are followed,
+    grounds on which only noise is missing are not.
+    """
+    if min(source.shape[-2:]) < 32:
+        return torch.ones_like(source)
+    order = _order(source)
+    grey = _floor(_block_power(luma(source), 4)[..., order >= 10])
+    even = ((TEXTURE_RATIO - grey[1] / (grey[0] + 0.05)) / (TEXTURE_RATIO - NOISE_RATIO)).clamp(0, 1)
+    noise = _floor(_block_power(source, 8)[..., order >= 10])[0] / _SHOWN * even / 255
+    around = gaussian(missing**2, _AROUND_PX)
+    return (1 - _FACTOR * noise[..., None, None] ** 2 / (around + 1e-12)).clamp(0, 1)
+
+
+def _block_power(picture: Tensor, stride: int) -> Tensor:
+    """DCT power of the 8×8 blocks of ``[N, C, h, w]``, ``[N, C, blocks, 8, 8]``, in squared 8-bit code values."""
+    blocks = (picture * 255).unfold(2, 8, stride).unfold(3, 8, stride).flatten(2, 3)
+    basis = dct_basis(picture)
+    return (basis @ blocks @ basis.T) ** 2
+
+
+def _order(like: Tensor) -> Tensor:
+    """How fine each coefficient of a block is: the sum of its two frequencies, 0 to 14."""
+    order = torch.arange(8, device=like.device)
+    return order[:, None] + order[None]
+
+
+def _floor(fine: Tensor) -> tuple[Tensor, Tensor]:
+    """Strength ``[N, C]`` of fine detail ``[N, C, blocks, coefficients]`` in the quietest blocks and in quiet ones."""
+    levels = fine.mean(-1).sqrt().sort(-1).values
+    lowest, low = (levels[..., int(share * (levels.shape[-1] - 1))] for share in (_QUIETEST, _QUIET))
+    return lowest, low

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vidsr import __version__
-from vidsr.errors import VerifyError
+from vidsr.errors import VerifyError, VidsrError
 from vidsr.jobs.files import os_errors, write_atomically
 from vidsr.media import numbered
 from vidsr.media.build import encoder_build
@@ -145,6 +145,18 @@ def check(source: Path, result: Path, record: Path) -> list[ProvenanceCheck]:
         raise VerifyError(f"{record}: not a provenance record of vidsr ({error})") from error
     checks = [_compare(what, path, entry) for what, path, entry in pairs]
     return [*checks, ProvenanceCheck(what="made with", ok=True, text=weights)]
+
+
+def options_of(record: Path) -> EnhanceOptions:
+    """The options that a record says its result was made with.
+
+    Raises:
+        VerifyError: it is no record of vidsr.
+    """
+    try:
+        return EnhanceOptions.from_json(json.loads(record.read_text(encoding="utf-8"))["options"])
+    except (OSError, ValueError, KeyError, TypeError, VidsrError) as error:
+        raise VerifyError(f"{record}: not a provenance record of vidsr ({error})") from error
 
 
 def _pairs(side: str, told: dict[str, Any], place: Path) -> Iterator[tuple[str, Path, dict[str, Any]]]:

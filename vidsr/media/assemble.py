@@ -25,7 +25,7 @@ from vidsr.media.matroska import SPARE, display_size, set_display_size
 from vidsr.media.others import NO_OFFSET, Others
 from vidsr.media.source import SourceInfo
 from vidsr.media.streams import notes_of, plan_streams
-from vidsr.media.tags import content_tags, timecode_of
+from vidsr.media.tags import RESTORED, content_tags, timecode_of
 from vidsr.media.timing import PacketTime, retime
 from vidsr.options import EnhanceOptions
 
@@ -94,6 +94,8 @@ def assemble(
                 others = Others(source, info, plans, shifts=index.shifts, offset=offset)
                 others.add_to(target, entry)
                 describe(target, info, offset)
+                if entry.muxer in ("matroska", "webm") and options.restore.reshaping():
+                    target.metadata[RESTORED] = options.restore.reshaping()
                 shaped = settings.sar != 1 and entry.muxer in ("matroska", "webm")
                 if shaped:
                     video.metadata["title"] = video.metadata.get("title", "") + SPARE

@@ -11,8 +11,12 @@ _OF_THE_FILE = frozenset(
     {
         "encoder", "duration", "bps", "number_of_frames", "number_of_bytes", "major_brand", "minor_version",
         "compatible_brands", "handler_name", "vendor_id", "alpha_mode", "rotate", "variant_bitrate", "source_id",
+        "vidsr_restored",
     }
 )  # fmt: skip
+
+#: Says in Matroska files by which filters their frames are other ones than their source's.
+RESTORED = "VIDSR_RESTORED"
 
 
 def content_tags(metadata: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -25,6 +29,11 @@ def content_tags(metadata: Iterable[tuple[str, str]]) -> dict[str, str]:
         # MP4 and MOV know a stream's title as its name.
         kept["title" if key == "name" else key] = value
     return kept
+
+
+def restored_of(info: SourceInfo) -> str:
+    """What :data:`RESTORED` says of a result, "" if it has no such tag."""
+    return next((value for key, value in info.metadata if key.upper() == RESTORED), "")
 
 
 def timecode_of(info: SourceInfo) -> str | None:

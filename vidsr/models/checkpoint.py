@@ -52,9 +52,8 @@ class LoadedModel:
     def files(self) -> tuple[Path, ...]:
         """Every file that another machine needs to load the same model, the one to name first."""
         named = [self.path] if self.blended_with is None else [self.path, self.blended_with]
-        return tuple(
-            f for path in named for f in (path, path.with_suffix(".bin")) if f == path or path.suffix == ".param"
-        )
+        pairs = [(path, path.with_suffix(".bin")) if path.suffix == ".param" else (path,) for path in named]
+        return tuple(file for pair in pairs for file in pair)
 
     @property
     def parameters(self) -> int:

@@ -312,7 +312,7 @@ def load_chosen(options: ModelOptions) -> LoadedModel:
     if entry is None or entry.grainy is None:
         pairs = ", ".join(e.name for e in _ENTRIES if e.grainy)
         raise OptionsError(
-            f"--denoise-strength {strength:g}: {options.model} has no twin to be blended with; models that have: {pairs}"
+            f"--denoise-strength {strength:g}: {options.model} has no twin to be blended with; these have: {pairs}"
         )
     strong = load_model(options.model)
     # A file that is given by its path has its twin beside it; names are looked up.
