@@ -2,9 +2,10 @@
 
     python -m benchmarks.fields [CLIP…]
 
-Each progressive clip (the sample and a slow pan over a still if none is given) is made interlaced or telecined by ffmpeg
-without any loss, then taken back by vidsr and by ffmpeg. Printed are the number of frames against the truth's, whether
-every pts is exactly the true one, and the mean PSNR of luma over all frames but the first and the last two.
+Each progressive clip (the sample and a slow pan over a still if none is given) is made interlaced or telecined by
+ffmpeg, without loss and for telecine as MPEG-2 too, then taken back by vidsr and by ffmpeg. Printed are the number of
+frames against the truth's, whether every pts is exactly the true one, and the mean PSNR of luma over all frames but the
+first and the last two.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ PAN = (
 )
 FILM = ("-i", str(SAMPLES / "bigbuckbunny-160x90.mp4"))
 LOSSLESS = ("-c:v", "ffv1", "-pix_fmt", "yuv420p")
+MPEG2 = ("-c:v", "mpeg2video", "-q:v", "4", "-pix_fmt", "yuv420p", "-flags", "+ildct+ilme")
 Luma = list[npt.NDArray[np.float64]]
 
 
@@ -43,11 +45,11 @@ def ffmpeg(*arguments: str) -> None:
     subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error", *arguments], check=True)
 
 
-def filtered(source: Path, chain: str, folder: Path, rate: str) -> Path:
-    """A clip through ffmpeg's filters, lossless, its frames shown at ``rate`` before them."""
-    made = folder / "made.mkv"
-    ffmpeg("-r", rate, "-i", str(source), "-vf", chain, *LOSSLESS, "-fps_mode", "passthrough", str(made))
-    return made.rename(folder / f"{abs(hash((source, chain)))}.mkv")
+def filtered(source: Path, chain: str, folder: Path, rate: str, codec: Sequence[str] = LOSSLESS) -> Path:
+    """A clip through ffmpeg's filters, its frames shown at ``rate`` before them."""
+    made = folder / f"{len(list(folder.iterdir()))}.mkv"
+    ffmpeg("-r", rate, "-i", str(source), "-vf", chain, *codec, "-fps_mode", "passthrough", str(made))
+    return made
 
 
 def lumas(frames: Iterable[Frame]) -> Luma:
@@ -101,11 +103,13 @@ def compare(name: str, arguments: Sequence[str], folder: Path) -> None:
         line("vidsr deinterlace, fields double", ours(made, f"deinterlace={order}", "double"), frames, Fraction(1, 50))
         theirs = filtered(made, f"bwdif=send_field:{order}", folder, "25")
         line("ffmpeg bwdif=send_field", list(read_frames(probe(theirs))), frames, Fraction(1, 50))
-        made = filtered(original, f"telecine=first_field={first},setfield={order}", folder, "24000/1001")
-        print(f" telecined, {order}")
-        line("vidsr ivtc", ours(made, f"ivtc={order}"), frames, Fraction(1001, 24000))
-        theirs = filtered(made, f"fieldmatch=order={order},decimate", folder, "30000/1001")
-        line("ffmpeg fieldmatch,decimate", list(read_frames(probe(theirs))), frames, Fraction(1001, 24000))
+        for codec, label in ((LOSSLESS, "lossless"), (MPEG2, "MPEG-2")):
+            telecine = f"telecine=first_field={first},setfield={order}"
+            made = filtered(original, telecine, folder, "24000/1001", codec)
+            print(f" telecined, {order}, {label}")
+            line("vidsr ivtc", ours(made, f"ivtc={order}"), frames, Fraction(1001, 24000))
+            theirs = filtered(made, f"fieldmatch=order={order},decimate", folder, "30000/1001")
+            line("ffmpeg fieldmatch,decimate", list(read_frames(probe(theirs))), frames, Fraction(1001, 24000))
 
 
 def main() -> None:

@@ -23,8 +23,8 @@ _OWN = (4309 / 8192, 213 / 8192)
 _OTHER = (5570 / 8192, 3801 / 8192, 1016 / 8192)
 #: Within one field, where nothing in time can be trusted: lines at ±1 and ±3.
 _SPATIAL = (5077 / 8192, 981 / 8192)
-#: Held a little closer than by the whole change: measured to be nearer the truth on still and on moving pictures alike.
-_REACH = 0.9
+#: Changes up to half a code value are rounding: they give no leave to depart from the neighbours in time.
+_ROUNDING = 0.5
 
 
 class Deinterlace:
@@ -80,7 +80,7 @@ def _missing(own: Lines, past: Lines, future: Lines, around: tuple[Lines, Lines]
     earlier, later = line(past, 0), line(future, 0)
     middle = (earlier + later) / 2
     change = np.abs(earlier - later)
-    reach = _REACH * np.maximum(change / 2, _field_change(line, around, (above, below)))
+    reach = np.maximum(np.maximum(change / 2, _field_change(line, around, (above, below))) - _ROUNDING, 0)
     # Beyond the reach, allow what the vertical course of the neighbours in time shows.
     up = (line(past, -2) + line(future, -2)) / 2 - above
     down = (line(past, 2) + line(future, 2)) / 2 - below
