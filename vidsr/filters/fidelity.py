@@ -32,6 +32,8 @@ _SHOWN = 0.8
 #: What differs by this many times the noise's power, on average around a place, is followed half-way and beyond.
 _FACTOR = 2.5
 _AROUND_PX = 2.0
+#: Noise (8-bit code values) at which :func:`trust` has fallen to one half.
+HALF_AT_NOISE = 2.0
 
 
 class Fidelity:
@@ -83,18 +85,30 @@ def intact(source: Tensor) -> Tensor:
 def above_noise(source: Tensor, missing: Tensor) -> Tensor:
     """How far ``missing`` (what the result lacks of the source) is more than noise: ``[N, 3, h, w]``, 0 to 1.
 
-    White noise shows as a floor of fine detail under all blocks alike. Around each place the power of what is missing
-    is held against that floor, as Wiener's filter does: edges and texture that stand out of the noise are followed,
-    grounds on which only noise is missing are not.
+    Around each place the power of what is missing is held against that of the noise, as Wiener's filter does: edges and
+    texture that stand out of the noise are followed, grounds on which only noise is missing are not.
+    """
+    around = gaussian(missing**2, _AROUND_PX)
+    return (1 - _FACTOR * noise(source)[..., None, None] ** 2 / (around + 1e-12)).clamp(0, 1)
+
+
+def trust(source: Tensor) -> Tensor:
+    """One share for the whole of each of ``[N, 3, h, w]``, 0 to 1, ``[N]``: for what must treat all of it alike."""
+    level = noise(source).mean(1) * 255
+    return intact(source) / (1 + (level / HALF_AT_NOISE) ** 2)
+
+
+def noise(source: Tensor) -> Tensor:
+    """Strength of the white noise in each channel of ``[N, 3, h, w]``, 1 being full scale: ``[N, 3]``.
+
+    It shows as a floor of fine detail under all blocks alike; a floor that varies is the picture's own texture.
     """
     if min(source.shape[-2:]) < 32:
-        return torch.ones_like(source)
+        return source.new_zeros(source.shape[0], source.shape[1])
     order = _order(source)
     grey = _floor(_block_power(luma(source), 4)[..., order >= 10])
     even = ((TEXTURE_RATIO - grey[1] / (grey[0] + 0.05)) / (TEXTURE_RATIO - NOISE_RATIO)).clamp(0, 1)
-    noise = _floor(_block_power(source, 8)[..., order >= 10])[0] / _SHOWN * even / 255
-    around = gaussian(missing**2, _AROUND_PX)
-    return (1 - _FACTOR * noise[..., None, None] ** 2 / (around + 1e-12)).clamp(0, 1)
+    return _floor(_block_power(source, 8)[..., order >= 10])[0] / _SHOWN * even / 255
 
 
 def _block_power(picture: Tensor, stride: int) -> Tensor:
