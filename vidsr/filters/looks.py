@@ -14,23 +14,36 @@ from vidsr.frames import Frame
 Picture = npt.NDArray[np.float32]
 
 
+#: By how many code values the lines of a picture are brighter than its bars, from a few pixels outside the edge to a few inside.
+_JUMP = 25.0
+
+
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Lines and columns of bar at each edge."""
+    """Lines and columns of bar at each edge, and whether the picture begins there all at once (else it may be dark)."""
 
     left: int = 0
     top: int = 0
     right: int = 0
     bottom: int = 0
+    sharp: tuple[bool, bool, bool, bool] = (True, True, True, True)
 
     def common(self, other: Bars) -> Bars:
         """The bars that two frames share."""
-        return Bars(
-            min(self.left, other.left),
-            min(self.top, other.top),
-            min(self.right, other.right),
-            min(self.bottom, other.bottom),
-        )
+        sides, sharp = [], []
+        for n, (a, b) in enumerate(zip(self._sides(), other._sides(), strict=True)):
+            sides.append(min(a, b))
+            near = [bars.sharp[n] for bars, side in ((self, a), (other, b)) if side <= min(a, b) + 1]
+            sharp.append(any(near))
+        return Bars(sides[0], sides[1], sides[2], sides[3], (sharp[0], sharp[1], sharp[2], sharp[3]))
+
+    def real(self) -> Bars:
+        """Only the bars whose edge is sharp."""
+        kept = [side if sharp else 0 for side, sharp in zip(self._sides(), self.sharp, strict=True)]
+        return Bars(kept[0], kept[1], kept[2], kept[3])
+
+    def _sides(self) -> tuple[int, int, int, int]:
+        return self.left, self.top, self.right, self.bottom
 
 
 def codes8(plane: npt.NDArray[Any], max_code: int) -> Picture:
@@ -43,14 +56,16 @@ def find_bars(luma: Picture) -> Bars | None:
     """The dark, even bars around a picture; None where the picture is too dark to tell.
 
     A line belongs to a bar while 98 % of it lies within a few code values of black. Bars thicker than 45 % of the
-    side are no bars.
+    side are no bars. Where the picture begins by and by, it may only be dark there: that side is not ``sharp``.
     """
     black = min(16.0, float(np.percentile(luma, 1)))
     limit = black + 10.0
     if float(np.percentile(luma, 90)) < limit + 12:
         return None
-    rows = np.percentile(luma, 98, axis=1) > limit
-    columns = np.percentile(luma[rows] if rows.any() else luma, 98, axis=0) > limit
+    across = np.percentile(luma, 98, axis=1)
+    rows = across > limit
+    along = np.percentile(luma[rows] if rows.any() else luma, 98, axis=0)
+    columns = along > limit
     if not rows.any() or not columns.any():
         return None
     top, bottom = int(np.argmax(rows)), int(np.argmax(rows[::-1]))
@@ -58,15 +73,26 @@ def find_bars(luma: Picture) -> Bars | None:
     height, width = luma.shape
     if max(top, bottom) > 0.45 * height or max(left, right) > 0.45 * width:
         return None
-    return Bars(left, top, right, bottom)
+    edges = ((along, left), (across, top), (along[::-1], right), (across[::-1], bottom))
+    sharp = [_is_sharp(profile, thickness) for profile, thickness in edges]
+    return Bars(left, top, right, bottom, (sharp[0], sharp[1], sharp[2], sharp[3]))
+
+
+def _is_sharp(profile: npt.NDArray[Any], thickness: int) -> bool:
+    """Whether the brightness of the lines jumps there."""
+    outside, inside = profile[max(0, thickness - 3)], profile[min(len(profile) - 1, thickness + 5)]
+    return bool(inside - outside > _JUMP)
 
 
 def settle_crop(bars: Bars | None, width: int, height: int) -> tuple[int, int, int, int]:
     """(left, top, width, height) of the picture inside ``bars``, on even numbers; bars under 1 % of a side stay."""
     if bars is None:
         return 0, 0, width, height
+    bars = bars.real()
     left, right = _if_worth(bars.left, width), _if_worth(bars.right, width)
     top, bottom = _if_worth(bars.top, height), _if_worth(bars.bottom, height)
+    if not (left or top or right or bottom):
+        return 0, 0, width, height
     left, top = left + left % 2, top + top % 2
     return left, top, (width - left - right) // 2 * 2, (height - top - bottom) // 2 * 2
 
