@@ -14,7 +14,7 @@ from vidsr.frames import Frame
 Picture = npt.NDArray[np.float32]
 
 
-#: By how many code values the lines of a picture are brighter than its bars, from a few pixels outside the edge to a few inside.
+#: By how many code values a picture is brighter than its bars, from some pixels outside the edge to some inside.
 _JUMP = 25.0
 
 
