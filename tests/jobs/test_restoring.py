@@ -17,8 +17,10 @@ from tests.clips import run_ffmpeg
 from vidsr.cli.main import run as vidsr
 from vidsr.errors import InputError, Interrupted
 from vidsr.jobs.dispatch import enhance as enhance_any
+from vidsr.jobs.estimate import estimate
 from vidsr.jobs.progress import Event
 from vidsr.jobs.runner import enhance
+from vidsr.options import EnhanceOptions, SamplingOptions
 from vidsr.restoration import MATERIALS
 
 STILL = Path(__file__).parent.parent.parent / "samples" / "bigbuckbunny-320x180.png"
@@ -133,6 +135,29 @@ def test_a_lone_verification_knows_other_frames_and_times(
     for change in (("-bsf:v", "setts=ts='if(eq(N,5),TS+11,TS)'"), ("-frames:v", "10")):
         run_ffmpeg("-i", str(result), "-c", "copy", *change, str(spoilt))
         assert verified(spoilt, *given)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("clip", "options", "frames", "note"),
+    [
+        (
+            "telecined",
+            {"restore": "ivtc=tff"},
+            40,
+            "of 50 frames of 64x48, 29.970 a second, it makes 40 of 64x48, 23.976",
+        ),
+        ("interlaced", {"restore": "deinterlace=tff", "fields": "double"}, 60, "it makes 60 of 64x48, 50.000"),
+        ("interlaced", {"restore": "crop=8:4:48:40"}, 30, "it makes 30 of 48x40, 25.000"),
+        ("repeating", {"restore": "dedupe"}, 24, "it makes 24 of 64x48, 24.000"),
+    ],
+)
+def test_a_plan_shows_what_the_filters_make(
+    clip: str, options: dict[str, Any], frames: int, note: str, tiny_model: Path, request: pytest.FixtureRequest
+) -> None:
+    chosen = EnhanceOptions.from_flat({"model": str(tiny_model), "scale": 1, "codec": "ffv1", **options})
+    found = estimate(request.getfixturevalue(clip), chosen, SamplingOptions(samples=1, sample_frames=2))
+    assert found.frames == frames
+    assert any(note in line for line in found.notes), found.notes
 
 
 def stopped_and_resumed(source: Path, output: Path, model: Path, **options: Any) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 
 from vidsr.jobs.plan import plan_segments
 from vidsr.jobs.progress import Event, Progress, silent
+from vidsr.jobs.restoring import expected_frames, reshaping_notes
 from vidsr.jobs.trial import Sample, Trial
 from vidsr.media.encode import KEYINT
 from vidsr.media.index import index_video
@@ -84,15 +85,16 @@ def estimate(
     counted = sum(s.stats.frames for s in done)
     per_frame = _seconds_per_frame(done, str(trial.upscaler.device))
     check = sum(s.decode_back_seconds for s in done) / counted
-    video = _video_bytes(done, len(index), options.jobs.segment_frames)
+    frames = expected_frames(trial.info, index, trial.planned)
+    video = _video_bytes(done, frames, options.jobs.segment_frames)
     result = video + (other_bytes(trial.info) if options.streams.audio else 0)
     return Estimate(
         source_size=(trial.info.video.width, trial.info.video.height),
         size=trial.size,
-        frames=len(index),
+        frames=frames,
         sampled_frames=counted,
         frames_per_second=1 / per_frame,
-        seconds=trial.setup_seconds + index_seconds + len(index) * (per_frame + check),
+        seconds=trial.setup_seconds + index_seconds + frames * (per_frame + check),
         result_bytes=result,
         disk_bytes=video + result,
         memory_bytes=peak_memory_bytes(),
@@ -100,7 +102,7 @@ def estimate(
         device=str(trial.upscaler.device),
         precision=trial.upscaler.precision,
         codec=trial.settings.codec,
-        notes=(*trial.notes, *index.notes),
+        notes=(*reshaping_notes(trial.info, (len(index), frames), trial.planned), *trial.notes, *index.notes),
     )
 
 

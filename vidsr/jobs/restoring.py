@@ -152,6 +152,36 @@ def plan_times(info: SourceInfo, index: VideoIndex, options: EnhanceOptions) -> 
     return matched(frames, times, mode[1]) if mode[0] == "ivtc" else without_repeats(frames, times)
 
 
+#: Frames of a long source from which the share that ivtc and dedupe keep is told.
+_LOOKED_AT = 600
+
+
+def expected_frames(info: SourceInfo, index: VideoIndex, options: EnhanceOptions) -> int:
+    """How many frames the filters give of the source ``info`` as decoded; of long ones told from their middle."""
+    mode, count = mode_of(options), len(index)
+    if mode is None or mode[0] == "double":
+        return count * (1 if mode is None else 2)
+    first = max(0, count // 2 - _LOOKED_AT // 2)
+    stop = min(count, first + _LOOKED_AT)
+    times = Times(pts=range(0, 4 * (stop - first), 4), durations=[4] * (stop - first), time_base=index.time_base)
+    frames = read_frames(info, first, stop, index)
+    table = matched(frames, times, mode[1]) if mode[0] == "ivtc" else without_repeats(frames, times)
+    return round(count * len(table.entries) / max(1, stop - first))
+
+
+def reshaping_notes(info: SourceInfo, frames: tuple[int, int], options: EnhanceOptions) -> tuple[str, ...]:
+    """A line that says what the filters make of ``frames`` = (before, after) and of their size; none if nothing."""
+    if not options.restore.reshaping():
+        return ()
+    was, now = info.video, restored(info, options).video
+    before = f"{frames[0]} frames of {was.width}x{was.height}, {float(was.rate):.3f} a second"
+    rate = float(was.rate) * frames[1] / max(1, frames[0])
+    return (
+        f"--restore {options.restore.reshaping()}: of {before}, it makes {frames[1]} of {now.width}x{now.height}, "
+        f"{rate:.3f} a second",
+    )
+
+
 def retimed(index: VideoIndex, timeline: Timeline | None) -> VideoIndex:
     """The index of the frames that ``timeline`` makes of the source that ``index`` lists."""
     if timeline is None:
