@@ -245,6 +245,13 @@ def test_real_clips(shared: Path, name: str, wanted: dict[str, object]) -> None:
         assert left > 40 and width < 560 and (top, height) == (0, 360)
 
 
+def test_a_long_clip_is_sampled_all_over(make_clip: Callable[..., Path]) -> None:
+    """Matroska says how long the file is, not how long the stream."""
+    clip = make_clip("long.mkv", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=60", "-c:v", "libx264", "-g", "25")
+    found, _ = inspect_file(clip, places=4)
+    assert 1498 <= found.frames <= 1502 and found.sampled == 4 * 31 and not found.complete
+
+
 def test_a_sheet_is_written(tmp_path: Path) -> None:
     pictures = [np.full((30, 40, 3), n, np.uint8) for n in range(50)]
     write_sheet(tmp_path / "sheet.png", pictures)

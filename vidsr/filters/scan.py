@@ -96,12 +96,13 @@ def comb(top: Luma, bottom: Luma, tolerance: float = 3.0) -> float:
 
 
 def _sticking_out(line: Luma, above: Luma, below: Luma, tolerance: float) -> float:
-    up, down = line - above, line - below
-    return _beyond(np.where(up * down > 0, np.minimum(np.abs(up), np.abs(down)), np.float32(0)), tolerance)
+    over, under = line - np.maximum(above, below), np.minimum(above, below) - line
+    return _beyond(np.maximum(over, under, out=over), tolerance)
 
 
 def _beyond(differences: Luma, tolerance: float) -> float:
-    return float(np.maximum(differences - np.float32(tolerance), 0).mean())
+    differences = differences - np.float32(tolerance)
+    return float(np.maximum(differences, 0, out=differences).mean())
 
 
 def classify(pairs: Sequence[Pair], flagged: FieldOrder | None = None) -> Window:

@@ -181,7 +181,7 @@ def _video_info(stream: Any, frame: Any, text: str, options: ColourOptions, deco
         rotation=int(frame.rotation),
         display_matrix=matrix,
         start=stream.start_time,
-        duration=stream.duration,
+        duration=_duration(stream),
         declared_frames=stream.frames or None,
         field_order=int(stream.codec_context.field_order),
         interlaced=bool(frame.interlaced_frame),
@@ -224,6 +224,16 @@ def _hdr(side: dict[str, bytes]) -> HdrInfo:
     if level and len(level) >= 8:
         light = struct.unpack("<II", level[:8])
     return HdrInfo(mastering=mastering, light_level=light)
+
+
+def _duration(stream: Any) -> int | None:
+    """How long the stream says it is, or else the whole file (Matroska), in the stream's time base."""
+    whole: int | None = stream.container.duration
+    own: int | None = stream.duration
+    if own is not None or whole is None:
+        return own
+    clock: Fraction = stream.time_base
+    return round(Fraction(whole, 1_000_000) / clock)
 
 
 def _stream_text(text: str, index: int) -> str:
