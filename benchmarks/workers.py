@@ -2,9 +2,9 @@
 
     python benchmarks/workers.py [--rounds 3] [--frames 480] [--size 128x72]
 
-One worker with one thread against two with one thread each, whole jobs in turn, the least time of each counts. Then
-the same segments by one Ray actor: its overhead is the time from one finished segment to the next, less what the
-worker itself took for it. Last, the sizes that the cost model in docs/scaling.md needs.
+One worker with one thread against two with one thread each and against one with two, whole jobs in turn, the least time
+of each counts. Then the same segments by one Ray actor: its overhead is the time from one finished segment to the next,
+less what the worker itself took for it.
 """
 
 from __future__ import annotations
@@ -65,18 +65,20 @@ def run(source: Path, output: Path, options: dict[str, Any]) -> tuple[float, lis
 
 
 def compare_workers(source: Path, folder: Path, common: dict[str, Any], rounds: int) -> None:
-    """Whole jobs with one and with two workers, in turn."""
-    seconds: dict[int, list[float]] = {1: [], 2: []}
+    """Whole jobs with one worker, with two, and with one that has the threads of two; in turn."""
+    ways = {"one worker, one thread": (1, 1), "two workers, one thread each": (2, 1), "one worker, two threads": (1, 2)}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
-        for workers in (1, 2):
-            output = folder / f"workers{workers}.mkv"
-            taken, _ = run(source, output, {**common, "workers": workers, "threads": 1, "restart": True})
-            seconds[workers].append(taken)
-            print(f"  {workers} worker{'s' * (workers > 1)}, one thread each: {taken:.1f} s", flush=True)
-    one, two = min(seconds[1]), min(seconds[2])
-    print(f"two workers against one: {one:.1f} s / {two:.1f} s = {one / two:.2f} times as fast (best of {rounds})")
-    same = (folder / "workers1.mkv").read_bytes() == (folder / "workers2.mkv").read_bytes()
-    print(f"results byte-identical: {same}")
+        for number, (name, (workers, threads)) in enumerate(ways.items()):
+            output = folder / f"way{number}.mkv"
+            taken, _ = run(source, output, {**common, "workers": workers, "threads": threads, "restart": True})
+            seconds[name].append(taken)
+            print(f"  {name}: {taken:.1f} s", flush=True)
+    one, *others = (min(taken) for taken in seconds.values())
+    for name, best in zip(list(ways)[1:], others, strict=True):
+        print(f"{name}: {one:.1f} s / {best:.1f} s = {one / best:.2f} times as fast as one with one (best of {rounds})")
+    results = [(folder / f"way{number}.mkv").read_bytes() for number in range(len(ways))]
+    print(f"results byte-identical: {results[0] == results[1] == results[2]}")
 
 
 def measure_engine(name: str, source: Path, folder: Path, options: dict[str, Any]) -> None:
