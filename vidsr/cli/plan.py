@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,8 +42,10 @@ def plan(
 
     if kind_of(source, source.with_suffix(".mkv")) in ("picture", "folder"):
         raise InputError(f"{source}: only videos are planned; vidsr preview {source} shows what becomes of a picture")
+    # Up to here this process has done what every job does first: import its libraries.
+    start_seconds = time.process_time()
     with reporter("none" if quiet else "bar") as progress:
-        found = estimate(source, options, options.sampling, progress=progress)
+        found = estimate(source, options, options.sampling, progress=progress, start_seconds=start_seconds)
     typer.echo(json.dumps(found.to_json()) if as_json else described(found))
 
 

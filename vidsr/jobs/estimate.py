@@ -12,17 +12,23 @@ from typing import Any
 
 from vidsr.jobs.plan import plan_segments
 from vidsr.jobs.progress import Event, Progress, silent
-from vidsr.jobs.restoring import expected_frames, reshaping_notes
+from vidsr.jobs.restoring import expected_frames, quick_warning, reshaping_notes
 from vidsr.jobs.trial import Sample, Trial
+from vidsr.jobs.workers import choose_slots
 from vidsr.media.encode import KEYINT
-from vidsr.media.index import index_video
+from vidsr.media.index import VideoIndex, index_video
 from vidsr.media.moments import other_bytes
 from vidsr.options import EnhanceOptions, SamplingOptions
+
+#: Frames that are done before the clock counts: more than any batch on a CPU.
+_WARM_FRAMES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """The estimate for one job. Sizes in bytes, times in seconds of the clock on the wall.
+
+    ``frames_per_second`` is that of the work itself; ``seconds`` counts start and end, too.
 
     ``disk_bytes`` is the most the job needs besides the source while it runs: segments and joined file side by side.
     ``memory_bytes`` was the peak of this process while sampling; ``gpu_bytes`` that of the device, 0 on a CPU.
@@ -54,6 +60,7 @@ def estimate(
     sampling: SamplingOptions | None = None,
     *,
     progress: Progress = silent,
+    start_seconds: float = 0.0,
 ) -> Estimate:
     """Sample a job and scale up.
 
@@ -62,6 +69,7 @@ def estimate(
         options: of the job.
         sampling: how much to sample.
         progress: hears of samples as frames.
+        start_seconds: what it takes to start the program, which belongs to the job as well.
 
     Raises:
         VidsrError: whatever would stop the job itself.
@@ -69,10 +77,41 @@ def estimate(
     sampling = sampling or SamplingOptions()
     trial = Trial(source, options)
     begin = time.perf_counter()
+    warning = quick_warning(trial.info) if options.restore.restore == "off" else None
     progress(Event(kind="stage", text="index"))
     index = index_video(trial.info)
-    index_seconds = time.perf_counter() - begin
-    trial.sample(index, 0, 1)  # the first frame pays for allocations and caches
+    fixed = start_seconds + trial.setup_seconds + time.perf_counter() - begin
+    warm = trial.sample(index, 0, min(_WARM_FRAMES, len(index)))  # pays for allocations, caches and choices
+    done = _sampled(trial, index, sampling, progress)
+    rates = _Rates.of(done, trial, options)
+    fixed += max(0.0, warm.stats.wall_seconds - warm.computed * rates.compute_seconds)
+    frames = expected_frames(trial.info, index, trial.planned)
+    changes = reshaping_notes(trial.info, (len(index), frames), trial.planned)
+    segments = plan_segments(frames, options.jobs.segment_frames)
+    computed = sum(b - a for a, b in map(trial.chain.lookaround.computed, segments))
+    video = _video_bytes(done, frames, options.jobs.segment_frames)
+    result = video + (other_bytes(trial.info) if options.streams.audio else 0)
+    seconds = fixed + computed * rates.compute_seconds + frames * rates.check_seconds
+    return Estimate(
+        source_size=(trial.info.video.width, trial.info.video.height),
+        size=trial.size,
+        frames=frames,
+        sampled_frames=sum(s.stats.frames for s in done),
+        frames_per_second=1 / rates.compute_seconds,
+        seconds=seconds,
+        result_bytes=result,
+        disk_bytes=video + result,
+        memory_bytes=peak_memory_bytes(),
+        gpu_bytes=_gpu_bytes(trial),
+        device=str(trial.upscaler.device),
+        precision=trial.upscaler.precision,
+        codec=trial.settings.codec,
+        notes=tuple(dict.fromkeys((*changes, *([warning] if warning else []), *trial.notes, *index.notes))),
+    )
+
+
+def _sampled(trial: Trial, index: VideoIndex, sampling: SamplingOptions, progress: Progress) -> list[Sample]:
+    """Samples from all over the video, until the budget is spent."""
     done: list[Sample] = []
     ranges = sample_ranges(len(index), sampling.samples, sampling.sample_frames)
     began = time.perf_counter()
@@ -82,28 +121,45 @@ def estimate(
         progress(Event(kind="frame", frames=counted, total_frames=sum(b - a for a, b in ranges)))
         if time.perf_counter() - began > sampling.budget_seconds:
             break
-    counted = sum(s.stats.frames for s in done)
-    per_frame = _seconds_per_frame(done, str(trial.upscaler.device))
-    check = sum(s.decode_back_seconds for s in done) / counted
-    frames = expected_frames(trial.info, index, trial.planned)
-    video = _video_bytes(done, frames, options.jobs.segment_frames)
-    result = video + (other_bytes(trial.info) if options.streams.audio else 0)
-    return Estimate(
-        source_size=(trial.info.video.width, trial.info.video.height),
-        size=trial.size,
-        frames=frames,
-        sampled_frames=counted,
-        frames_per_second=1 / per_frame,
-        seconds=trial.setup_seconds + index_seconds + frames * (per_frame + check),
-        result_bytes=result,
-        disk_bytes=video + result,
-        memory_bytes=peak_memory_bytes(),
-        gpu_bytes=_gpu_bytes(trial),
-        device=str(trial.upscaler.device),
-        precision=trial.upscaler.precision,
-        codec=trial.settings.codec,
-        notes=(*reshaping_notes(trial.info, (len(index), frames), trial.planned), *trial.notes, *index.notes),
-    )
+    return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rates:
+    """Seconds for each frame that goes through the network, and for each frame of the result that is checked."""
+
+    compute_seconds: float
+    check_seconds: float
+
+    @staticmethod
+    def of(done: list[Sample], trial: Trial, options: EnhanceOptions) -> _Rates:
+        """On a CPU the stages share its cores, so that their sum counts, as the clock showed it; beside a GPU the
+        slowest stage decides once the pipeline is full, and several GPUs share the frames out."""
+        computed = sum(s.computed for s in done)
+        check = sum(s.decode_back_seconds for s in done) / sum(s.stats.frames for s in done)
+        if trial.upscaler.device.type == "cpu":
+            return _Rates(
+                compute_seconds=sum(s.stats.wall_seconds - s.seek_seconds for s in done) / computed,
+                check_seconds=check if options.output.verify else 0.0,
+            )
+        stages: tuple[Callable[[Sample], float], ...] = (
+            lambda s: s.stats.decode_seconds - s.seek_seconds,
+            lambda s: s.stats.infer_seconds,
+            lambda s: s.stats.encode_seconds,
+        )
+        slowest = max(sum(map(stage, done)) for stage in stages) / computed
+        return _Rates(
+            compute_seconds=slowest / _devices(trial, options), check_seconds=check if options.output.verify else 0.0
+        )
+
+
+def _devices(trial: Trial, options: EnhanceOptions) -> int:
+    """How many GPUs will share the frames out."""
+    if trial.upscaler.device.type != "cuda":
+        return 1
+    import torch
+
+    return len({slot.device for slot in choose_slots(options, torch.cuda.device_count())})
 
 
 def sample_ranges(total: int, samples: int, frames: int) -> list[tuple[int, int]]:
@@ -113,20 +169,6 @@ def sample_ranges(total: int, samples: int, frames: int) -> list[tuple[int, int]
     gap = total / samples
     starts = [round(gap * (i + 0.5) - frames / 2) for i in range(samples)]
     return [(s, s + frames) for s in starts]
-
-
-def _seconds_per_frame(done: list[Sample], device: str) -> float:
-    """On a CPU the stages share its cores, so that their sum counts, as the clock showed it; beside a GPU the
-    slowest stage decides once the pipeline is full."""
-    counted = sum(s.stats.frames for s in done)
-    if device == "cpu":
-        return sum(s.stats.wall_seconds for s in done) / counted
-    stages: tuple[Callable[[Sample], float], ...] = (
-        lambda s: s.stats.decode_seconds,
-        lambda s: s.stats.infer_seconds,
-        lambda s: s.stats.encode_seconds,
-    )
-    return max(sum(map(stage, done)) for stage in stages) / counted
 
 
 def _video_bytes(done: list[Sample], frames: int, segment_frames: int) -> int:

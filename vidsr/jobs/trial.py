@@ -27,10 +27,16 @@ from vidsr.pipeline.segment import SegmentStats, Upscale, run_segment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Some frames in a row, enhanced and encoded: what it took."""
+    """Some frames in a row, enhanced and encoded: what it took.
+
+    ``computed`` frames went through the network, those that only settle its steps included. ``seek_seconds`` were spent
+    on the way to the first frame, which a job that reads on from segment to segment hardly has.
+    """
 
     stats: SegmentStats
     packets: VideoPackets
+    computed: int
+    seek_seconds: float
     decode_back_seconds: float
 
 
@@ -55,6 +61,7 @@ class Trial:
         self.chain = compose(options, self.info)
         self.upscaler = Upscaler(options.model, model=model, post=self.chain.after)
         self.setup_seconds = time.perf_counter() - begin
+        self._first_seconds: list[float] = []
 
     @property
     def size(self) -> tuple[int, int]:
@@ -86,9 +93,21 @@ class Trial:
         """The frames of a segment as they go into the network, filters done."""
 
         def read(first: int, last: int) -> Iterator[Frame]:
-            return read_frames(self.info, first, last, index)
+            return self._timed(read_frames(self.info, first, last, index))
 
         return self.chain.source(read, segment, len(index))
+
+    def _timed(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """The same frames; notes how long the first one took beyond what the second did."""
+        begin = time.perf_counter()
+        marks: list[float] = []
+        for frame in frames:
+            if len(marks) < 2:
+                marks.append(time.perf_counter() - begin)
+            yield frame
+            if len(marks) == 1:
+                begin = time.perf_counter()
+        self._first_seconds.append(max(0.0, marks[0] - marks[-1]) if len(marks) == 2 else 0.0)
 
     def upscale(self, segment: Segment, format: PixelFormat, colour: Colour | None) -> Upscale:
         """What enlarges those frames, steps after the network included."""
@@ -100,6 +119,7 @@ class Trial:
 
         with tempfile.TemporaryDirectory(prefix="vidsr-plan-") as folder:
             path = Path(folder) / segment.file_name
+            self._first_seconds.clear()
             with SegmentEncoder(path, self.settings) as encoder:
                 format, colour = self.settings.format.frames, self.settings.format.colour
                 stats = run_segment(self.frames(index, segment), self.upscale(segment, format, colour), encoder)
@@ -107,4 +127,12 @@ class Trial:
             for _ in read_frames(probe(path)):
                 pass
             back = time.perf_counter() - begin
-            return Sample(stats=stats, packets=video_packets(path), decode_back_seconds=back / 2)
+            packets = video_packets(path)
+        first, last = self.chain.lookaround.computed(segment)
+        return Sample(
+            stats=stats,
+            packets=packets,
+            computed=last - first,
+            seek_seconds=sum(self._first_seconds),
+            decode_back_seconds=back / 2,
+        )
