@@ -63,10 +63,8 @@ def test_commands_of(page: str, place: Path, tiny_model: Path, tmp_path: Path) -
     assert found
     for line in found:
         words = shlex.split(line, comments=True)[1:]
-        if words[0] == "enhance" and "--model" not in words:
-            words += ["--model", str(tiny_model), "--overwrite"]
-        if words[0] in ("preview", "plan") and "--model" not in words:
-            words += ["--model", str(tiny_model)] + (["--overwrite"] if words[0] == "preview" else [])
+        if words[0] in ("enhance", "preview", "plan") and "--model" not in words:
+            words += ["--model", str(tiny_model)]
         done = subprocess.run(
             [sys.executable, "-m", "vidsr", *words], cwd=folder, env=environment, capture_output=True, text=True,
             timeout=300, check=False,

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from vidsr.frames import Colour, Frame, PixelFormat
-from vidsr.jobs.looking import LivePicture, reduced, rgb_of
+from vidsr.jobs.looking import LivePicture, reduced, rgb_of, small_rgb
 from vidsr.jobs.store import LIVE_NAME
 
 
@@ -44,12 +44,21 @@ def test_the_colour_is_right(name: str, codes: tuple[int, ...]) -> None:
     small = reduced(frame(name, codes))
     assert (small.width, small.height) == (334, 134)
     assert np.abs(rgb_of(small).astype(int) - (236, 16, 15)).max() <= 3
+    assert np.abs(small_rgb(frame(name, codes)).astype(int) - (236, 16, 15)).max() <= 3
+
+
+@pytest.mark.parametrize("matrix", ["bt709", "smpte170m", "bt2020nc"])
+@pytest.mark.parametrize("span", ["limited", "full"])
+def test_numpy_and_torch_see_the_same(matrix: str, span: str) -> None:
+    one = frame("yuv420p", (120, 100, 160), (64, 32))
+    one.colour = Colour(matrix=matrix, range=span)  # type: ignore[arg-type]
+    assert np.abs(small_rgb(one).astype(int) - rgb_of(reduced(one))).max() <= 1
 
 
 def test_grey_and_shapes_are_kept() -> None:
     grey = frame("gray10le", (512,))
     grey.planes[0][:, 500:] = 1023
-    pixels = rgb_of(reduced(grey))
+    pixels = small_rgb(grey)
     assert abs(int(pixels[60, 100, 1]) - 128) <= 1 and pixels[60, 300].tolist() == [255, 255, 255]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import oracle
 from vidsr.cli.main import run
 from vidsr.errors import InputError, Interrupted, JobError, OptionsError, OutputError
 from vidsr.jobs import store
@@ -97,6 +98,16 @@ def test_a_picture_that_changed_is_noticed(tmp_path: Path, tiny_model: Path) -> 
     with pytest.raises(JobError, match=r"the source %06d\.png"):
         enhance(pattern, tmp_path / "out.mkv", **flat)
     enhance(pattern, tmp_path / "out.mkv", restart=True, **flat)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".jpg"])
+def test_pictures_with_exif_become_a_video(tmp_path: Path, tiny_model: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    for number in range(3):
+        Image.new("RGB", (24, 16), (40 * number, 90, 120)).save(tmp_path / f"{number:03}{suffix}", exif=exif)
+    result = enhance(tmp_path / f"%03d{suffix}", tmp_path / "out.mkv", model=str(tiny_model), scale=2, fps="10")
+    assert len(oracle.frame_pts(result.output)) == 3
 
 
 def test_pictures_can_be_planned(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.errors import VidsrError
-from vidsr.frames import Frame, PixelFormat, Plane
+from vidsr.frames import LUMA_WEIGHTS, Frame, PixelFormat, Plane
 from vidsr.jobs.files import write_atomically
 from vidsr.jobs.store import LIVE_NAME
 
@@ -34,6 +34,30 @@ def rgb_of(frame: Frame) -> Array:
     rgb = rgb_from_planes(planes, frame.format, frame.colour)[0].movedim(0, -1)
     array: Array = (rgb * 255).round().clamp(0, 255).to(torch.uint8).numpy()
     return array
+
+
+def small_rgb(frame: Frame, width: int = _WIDTH_PX) -> Array:
+    """A frame as RGB uint8 of at most ``width`` columns.
+
+    In numpy alone: this runs beside the network, and torch would start threads of its own for it.
+    """
+    small = reduced(frame, width)
+    planes = [p.astype(np.float32) / small.format.max_code * 255 for p in small.planes]
+    limited = frame.colour.range == "limited"
+    offset, span = (16.0, 219 / 255) if limited else (0.0, 1.0)
+    if small.format.family == "rgb":
+        rgb = [(planes[n] - offset) / span for n in (2, 0, 1)]
+    else:
+        light = (planes[0] - offset) / span
+        rgb = [light] * 3
+    if small.format.family == "yuv":
+        red, blue = LUMA_WEIGHTS.get(frame.colour.matrix, LUMA_WEIGHTS["bt709"])
+        chroma = 224 / 255 if limited else 1.0
+        to_red, to_blue = (planes[2] - 128) / chroma * 2 * (1 - red), (planes[1] - 128) / chroma * 2 * (1 - blue)
+        to_green = -(red * to_red + blue * to_blue) / (1 - red - blue)
+        rgb = [light + to_red, light + to_green, light + to_blue]
+    picture: Array = np.dstack(rgb).round().clip(0, 255).astype(np.uint8)
+    return picture
 
 
 def reduced(frame: Frame, width: int = _WIDTH_PX) -> Frame:
@@ -76,7 +100,7 @@ class LivePicture:
         from PIL import Image
 
         memory = io.BytesIO()
-        Image.fromarray(rgb_of(reduced(frame))).save(memory, "JPEG", quality=80)
+        Image.fromarray(small_rgb(frame)).save(memory, "JPEG", quality=80)
         with contextlib.suppress(VidsrError):
             write_atomically(self._path, memory.getvalue(), durable=False)
         self._next = time.monotonic() + _EVERY_SECONDS

@@ -158,7 +158,7 @@ def _video_info(stream: Any, frame: Any, text: str, options: ColourOptions, deco
         height=frame.height,
     )
     colour, tags, guessed = interpret(raw, format, options)
-    side = {s.type.name: bytes(s) for s in frame.side_data}
+    side = _side_data(frame)
     matrix = struct.unpack("<9i", side["DISPLAYMATRIX"]) if "DISPLAYMATRIX" in side else None
     profile = re.search(r"DOVI configuration record:.*?profile: (\d+)", text)
     lost = {_LOST[name] for name in side if name in _LOST}
@@ -190,6 +190,14 @@ def _video_info(stream: Any, frame: Any, text: str, options: ColourOptions, deco
         decoder=decoder,
         dolby_vision=int(profile.group(1)) if profile else None,
     )
+
+
+def _side_data(frame: Any) -> dict[str, bytes]:
+    """A frame's side data by name; none where PyAV does not know a kind that is there, such as the EXIF of pictures."""
+    try:
+        return {s.type.name: bytes(s) for s in frame.side_data}
+    except ValueError:
+        return {}
 
 
 def _working_format(frame: Any, native: str) -> PixelFormat:
