@@ -68,7 +68,7 @@ def weave(order: str) -> str:
 
 
 def scan_clips() -> list[Clip]:
-    """Progressive, interlaced in both orders with right, wrong and no flags, telecined at each phase, mixed."""
+    """Progressive, interlaced in both orders with right, wrong and no flags, telecined at each phase."""
     clips = []
     for name, content in CONTENT.items():
         still = {"scan": "progressive", "field_order": None, "grey": False}
@@ -104,6 +104,35 @@ def scan_clips() -> list[Clip]:
         )
     )
     return clips
+
+
+def mixed_clips() -> list[Clip]:
+    """Sections of different kinds in one clip: fields and whole frames, film and true video, film and whole frames."""
+    clips = []
+    for name in ("pan", "fast pan", "film", "test card"):
+        for order, first in (("tff", "top"), ("bff", "bottom")):
+            kinds = {
+                "fields": (CONTENT[name]("60000/1001"), weave(order)),
+                "telecine": (CONTENT[name]("24000/1001"), f"telecine=first_field={first}"),
+                "frames": (CONTENT[name]("30000/1001"), "null"),
+            }
+            for one, other in (("fields", "frames"), ("telecine", "fields"), ("telecine", "frames")):
+                truth = {"scan": "mixed", "field_order": order, "grey": False}
+                clips.append(
+                    Clip(f"{name}, {one} then {other}, {order}", joined(kinds[one], kinds[other], order), "", truth)
+                )
+    return clips
+
+
+def joined(first: tuple[list[str], str], second: tuple[list[str], str], order: str) -> list[str]:
+    """Two sections, one after the other, as MPEG-2 that claims to be interlaced all through."""
+    inputs, graph = [], []
+    for number, (arguments, chain) in enumerate((first, second)):
+        at = arguments.index("-vf")
+        inputs += arguments[:at]
+        whole = f"{arguments[at + 1]},{chain},setpts=N/(30000/1001)/TB,fps=30000/1001,setsar=1,setfield={order}"
+        graph.append(f"[{number}:v]{whole},format=yuv420p[s{number}]")
+    return [*inputs, "-filter_complex", ";".join([*graph, "[s0][s1]concat"]), *MPEG2, *FIELDS]
 
 
 def other_clips() -> list[Clip]:
@@ -180,7 +209,7 @@ def main() -> None:
     """Make every clip, inspect it, count."""
     table: dict[str, Counter[tuple[str, str]]] = {}
     failures = []
-    clips = scan_clips() + other_clips()
+    clips = scan_clips() + mixed_clips() + other_clips()
     with tempfile.TemporaryDirectory() as folder:
         for clip in clips:
             found, _ = inspect_file(make(clip, Path(folder)))

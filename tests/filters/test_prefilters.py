@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +20,10 @@ from vidsr.filters.deinterlace import Deinterlace
 from vidsr.filters.plain import Crop, Deflicker, Grey
 from vidsr.filters.timeline import Timeline, Times, doubled, fineness, matched, without_repeats
 from vidsr.frames import Frame
+from vidsr.media.decode import read_frames
+from vidsr.media.probe import probe
 
+MakeClip = Callable[..., Path]
 ALL = ("deinterlace=tff", "crop=8:4:96:80", "deblock=0.5", "dust", "deflicker", "denoise=0.7", "grey")
 
 
@@ -233,3 +236,22 @@ def test_crop_and_grey() -> None:
 def test_parameters_that_mean_nothing(text: str) -> None:
     with pytest.raises(OptionsError, match="--restore"):
         made(text)
+
+
+FILM = Path(__file__).parents[2] / "samples" / "bigbuckbunny-160x90.mp4"
+
+
+@pytest.mark.parametrize(
+    ("order", "first", "codec"),
+    [("tff", "top", ("ffv1",)), ("bff", "bottom", ("mpeg2video", "-q:v", "4", "-flags", "+ildct+ilme"))],
+)
+def test_real_film_comes_back_whole(order: str, first: str, codec: tuple[str, ...], make_clip: MakeClip) -> None:
+    """Slow motion, stretches that stand still, and a codec's noise break no rhythm."""
+    chain = f"telecine=first_field={first},setfield={order}"
+    clip = make_clip("telecined.mkv", "-r", "24000/1001", "-i", str(FILM), "-vf", chain, "-an", "-c:v", *codec)
+    source = list(read_frames(probe(clip)))
+    film = [f.planes[0].astype(np.float32) for f in read_frames(probe(FILM))]
+    table = matched(iter(source), times(len(source), 12012), order)
+    result = list(table.read(lambda a, b: iter(source[a:b]), 0, len(table.entries)))
+    assert len(film) == 48 and [f.pts for f in result] == [7 + 15015 * n for n in range(48)]
+    assert psnr(result, film) > (60 if codec == ("ffv1",) else 35)
