@@ -100,7 +100,7 @@ def test_the_output_folder_goes_away(big: Path, identity: Path, tmp_path: Path) 
     place.mkdir()
 
     def watch(event: Event) -> None:
-        if event.kind == "frame" and event.frames == 4:
+        if event.kind == "frame" and event.frames >= 4 and place.exists():
             shutil.rmtree(place)
 
     threads = threading.active_count()
@@ -137,10 +137,11 @@ def test_an_encoder_that_fails_on_the_way(
 def test_a_source_cut_short_while_it_is_read(big: Path, identity: Path, tmp_path: Path) -> None:
     source = tmp_path / "source.y4m"
     shutil.copy(big, source)
+    half = source.stat().st_size // 2
 
     def watch(event: Event) -> None:
-        if event.kind == "frame" and event.frames == 1:
-            os.truncate(source, source.stat().st_size // 2)
+        if event.kind == "frame" and event.frames >= 1:
+            os.truncate(source, half)
 
     with pytest.raises((DecodeError, VidsrError), match=r"ends at frame|changed|cut off"):
         enhance(source, tmp_path / "out.mkv", model=str(identity), scale=1, codec="ffv1", progress=watch)

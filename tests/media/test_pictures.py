@@ -198,7 +198,9 @@ def test_lzw_tiff_is_read_by_parts(tmp_path: Path) -> None:
     assert np.array_equal(tifffile.imread(tmp_path / "out.tif"), deep)
     picture.close()
     Image.fromarray(smooth(20, 30, 3)).save(tmp_path / "plain.tif", compression="tiff_lzw")
-    assert np.array_equal(whole(read_picture(tmp_path / "plain.tif")), smooth(20, 30, 3))
+    plain = read_picture(tmp_path / "plain.tif")
+    assert np.array_equal(whole(plain), smooth(20, 30, 3))
+    plain.close()
 
 
 #: Predictor 2 is for whole numbers only.
