@@ -79,7 +79,7 @@ class Checked:
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 low, high = what.minimum, what.maximum
                 if (low is not None and not value >= low) or (high is not None and not value <= high):
-                    yield f"{flag} {value}: must be {_range_text(low, high)}"
+                    yield f"{flag} {value:.15g}: must be {_range_text(low, high)}"
 
 
 def _range_text(low: float | None, high: float | None) -> str:

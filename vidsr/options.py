@@ -74,7 +74,7 @@ class SizeOptions(Checked):
 
     title: ClassVar[str] = "Size"
 
-    scale: float | None = opt(None, "Enlarge by this factor, 1 to 8.", "--scale", "-s", between=(1, 8))
+    scale: float | None = opt(None, "Enlarge by 1 to 8; the model's own if not given.", "--scale", "-s", between=(1, 8))
     height: int | None = opt(None, "Enlarge to this height in pixels, keeping the shape.", between=(16, 16384))
     size: str | None = opt(None, "Enlarge to exactly this size.", metavar="WxH")
     square_pixels: bool = opt(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import typer
 
+from vidsr.cli import main
 from vidsr.cli.main import COMMANDS
+from vidsr.errors import Interrupted
 
 
 def python(*args: str) -> subprocess.CompletedProcess[str]:
@@ -39,12 +43,51 @@ def test_every_subcommand_has_help_without_loading_torch(name: str) -> None:
     assert "Usage: vidsr" in done.stdout
 
 
-@pytest.mark.parametrize("args", [["nonsense"], ["--nonsense"], ["enhance"], ["enhance", "--nonsense"]])
-def test_wrong_usage_exits_with_2_and_says_what_is_wrong(args: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["nonsense"], "no such command 'nonsense'; see: vidsr --help"),
+        (["--nonsense"], "no such option: --nonsense; see: vidsr --help"),
+        (["enhance"], "missing argument 'SOURCE'; see: vidsr enhance --help"),
+        (["enhance", "--nonsense"], "no such option: --nonsense"),
+        (["enhance", "clip.mp4", "--scale"], "'--scale' requires an argument; see: vidsr enhance --help"),
+        (["enhance", "clip.mp4", "--scale", "four"], "invalid value for '--scale'"),
+        (["enhance", "clip.mp4", "--scale", "0"], "--scale 0: must be between 1 and 8"),
+        (["models", "fetch"], "missing argument 'NAME|URL'; see: vidsr models fetch --help"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_is_one_line(args: list[str], says: str) -> None:
     done = python("-m", "vidsr", *args)
     assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert done.stderr.strip()
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("vidsr: ")
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize("args", [[], ["models"]])
+def test_a_group_without_a_command_shows_its_help(args: list[str]) -> None:
+    done = python("-m", "vidsr", *args)
+    assert done.returncode == 2
+    assert "Commands:" in done.stderr
+
+
+def test_what_is_wrong_anywhere_becomes_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    def fail(error: BaseException) -> int:
+        monkeypatch.setattr(main, "app", lambda *args, **rest: (_ for _ in ()).throw(error))
+        return main.run(["enhance"])
+
+    monkeypatch.delenv("VIDSR_DEBUG", raising=False)
+    assert fail(typer.Abort()) == 1
+    assert fail(Interrupted("stopped after 3 frames")) == 130
+    assert fail(RuntimeError("first line\nsecond line")) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[:2] == ["vidsr: aborted", "vidsr: stopped after 3 frames"]
+    assert len(said) == 3
+    assert "RuntimeError: first line (VIDSR_DEBUG=1" in said[2]
+    monkeypatch.setenv("VIDSR_DEBUG", "1")
+    with pytest.raises(RuntimeError):
+        fail(RuntimeError("first line"))
 
 
 def test_version() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vidsr.cli.help import Command
 from vidsr.errors import OptionsError, VidsrError
 from vidsr.options import BACKENDS, PRECISIONS, EnhanceOptions, ModelOptions
 
@@ -30,20 +31,34 @@ The share is of the machine's own matrix-product rate; Winograd kernels, which m
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@app.command(cls=Command, epilog=EXAMPLES)
 def bench(  # noqa: PLR0913, PLR0917 - these are the command's options
     clip: Annotated[
         Path | None,
-        typer.Argument(help="A video whose first frames are also enhanced end to end.", show_default=False),
+        typer.Argument(
+            metavar="CLIP", help="A video whose first frames are also enhanced end to end.", show_default=False
+        ),
     ] = None,
-    model: Annotated[list[str] | None, typer.Option("--model", "-m", help="A model; repeat for several.")] = None,
-    size: Annotated[list[str] | None, typer.Option(help="Size of the frames, WxH; repeat for several.")] = None,
-    precision: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(PRECISIONS)}; repeatable.")] = None,
-    backend: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(BACKENDS)}; repeatable.")] = None,
-    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    frames: Annotated[int, typer.Option(help="Frames of the clip to enhance.", min=2)] = 24,
-    seconds: Annotated[float, typer.Option(help="Time for each measurement.", min=0.1)] = 3.0,
-    picture: Annotated[Path | None, typer.Option(help="Also draw the table as an SVG picture.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", metavar="NAME|FILE", help="A model; may be repeated.")
+    ] = None,
+    size: Annotated[list[str] | None, typer.Option(metavar="WxH", help="Size of the frames; may be repeated.")] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option(metavar="|".join(PRECISIONS), help="Arithmetic of the network; may be repeated."),
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(metavar="|".join(BACKENDS), help="Engine that runs the network; may be repeated."),
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="Where to compute: auto, cpu, cuda, cuda:1, mps.")] = (
+        "auto"
+    ),
+    frames: Annotated[int, typer.Option(metavar="N", help="Frames of the clip to enhance.", min=2)] = 24,
+    seconds: Annotated[float, typer.Option(metavar="N", help="Time for each measurement.", min=0.1)] = 3.0,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="OUT.svg", help="Also draw the table as an SVG picture.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure this machine's ceilings, then the models on it: alone, and with a clip end to end."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidsr.cli.options import GroupedCommand
+from vidsr.cli.help import Command
 from vidsr.errors import OptionsError, OutputError
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ warping_error (lower is better). Frames are paired by their timestamps.
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(cls=GroupedCommand, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@app.command(cls=Command, epilog=EXAMPLES)
 def compare(  # noqa: PLR0913, PLR0917 - Typer reads the flags from the signature
-    reference: Annotated[Path, typer.Argument(help="What the others are measured against.")],
+    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="What the others are measured against.")],
     others: Annotated[list[Path], typer.Argument(metavar="OTHER...", help="One or more videos.")],
     measures: Annotated[
         str | None, typer.Option(metavar="NAME,NAME", help="Only these measures; all that are possible if not given.")
@@ -40,7 +40,7 @@ def compare(  # noqa: PLR0913, PLR0917 - Typer reads the flags from the signatur
         str, typer.Option(metavar="none|reference|other", help="Whose size to bring both to where sizes differ.")
     ] = "none",
     align: Annotated[str, typer.Option(metavar="pts|index", help="Pair frames by time or by number.")] = "pts",
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many pairs of frames.")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Stop after this many pairs of frames.")] = None,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="Where to compute: auto, cpu, cuda, mps.")] = "auto",
     report: Annotated[
         Path | None, typer.Option(metavar="OUT.html", help="Write one page with curves and the worst frames.")

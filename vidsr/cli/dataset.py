@@ -10,15 +10,23 @@ from typing import Annotated
 
 import typer
 
-from vidsr.cli.options import GroupedCommand
+from vidsr.cli.help import Command, Group
 from vidsr.errors import OutputError
 
+_EXAMPLES = """
+Examples:
+
+  vidsr dataset make photos/ holiday.mkv my-data
+  vidsr dataset preview my-data sheet.png
+"""
+
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     help="Make a dataset to train on, and look at what its degradations do.",
-    epilog="Start here: vidsr dataset make FOLDER my-data",
+    epilog=_EXAMPLES,
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -40,17 +48,21 @@ Examples:
 """
 
 
-@app.command(short_help="Cut pictures and videos into patches.", cls=GroupedCommand, epilog=_MAKE_EXAMPLES)
+@app.command(short_help="Cut pictures and videos into patches.", cls=Command, epilog=_MAKE_EXAMPLES)
 def make(  # noqa: PLR0913, PLR0917 - one parameter for each flag
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="SOURCE... OUT", help="Pictures, videos, folders of them; then the new folder."),
     ],
-    patch: Annotated[int, typer.Option(help="Side of the stored patches, px.")] = 256,
-    frames: Annotated[int, typer.Option(help="Most frames taken of one video.")] = 40,
-    detail: Annotated[float, typer.Option(help="Leave out patches with less detail than this, of 255.")] = 2.0,
-    low: Annotated[Path | None, typer.Option(help="Folder of low-resolution twins: makes a paired dataset.")] = None,
-    scale: Annotated[int, typer.Option(help="Scale of the pairs.")] = 4,
+    patch: Annotated[int, typer.Option(metavar="PX", help="Side of the stored patches.")] = 256,
+    frames: Annotated[int, typer.Option(metavar="N", help="Most frames taken of one video.")] = 40,
+    detail: Annotated[
+        float, typer.Option(metavar="N", help="Leave out patches with less detail than this, of 255.")
+    ] = 2.0,
+    low: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Low-resolution twins: makes a paired dataset.")
+    ] = None,
+    scale: Annotated[int, typer.Option(metavar="N", help="Scale of the pairs.")] = 4,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first source that cannot be used.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -94,15 +106,15 @@ def _told(facts: dict[str, object]) -> str:
     )
 
 
-@app.command(short_help="Write a sheet of examples.", cls=GroupedCommand, epilog=_PREVIEW_EXAMPLES)
+@app.command(short_help="Write a sheet of examples.", cls=Command, epilog=_PREVIEW_EXAMPLES)
 def preview(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder made by `vidsr dataset make`.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.png", help="The picture to write.")],
-    options: Annotated[Path | None, typer.Option(help="Options of the training run (TOML).")] = None,
+    options: Annotated[Path | None, typer.Option(metavar="OPTIONS.toml", help="Options of the training run.")] = None,
     preset: Annotated[
-        str, typer.Option(help="In place of --options: esrgan, realesrgan, archival, tiny.")
+        str, typer.Option(metavar="esrgan|realesrgan|archival|tiny", help="In place of --options.")
     ] = "realesrgan",
-    rows: Annotated[int, typer.Option(min=1, max=100, help="Rows of the sheet, two examples each.")] = 6,
+    rows: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Rows of the sheet, two examples each.")] = 6,
 ) -> None:
     """Write a picture of patches and what the degradations make of them: what training will see."""
     from vidsr.training.options import TrainOptions

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from vidsr.cli.options import GroupedCommand, with_options
+from vidsr.cli.help import Command
+from vidsr.cli.options import with_options
 from vidsr.cli.progress import reporter
 from vidsr.options import EnhanceOptions
 
@@ -32,19 +33,22 @@ The result is printed on stdout, everything else on stderr.
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(cls=GroupedCommand, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@app.command(cls=Command, epilog=EXAMPLES)
 @with_options()
 def enhance(
     source: Annotated[
         Path,
         typer.Argument(
+            metavar="SOURCE",
             help="A video, a picture, a folder of pictures, or numbered pictures such as frames/%06d.png.",
             show_default=False,
         ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where the result goes; clip.x4.mkv beside the source if not given."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Where the result goes; clip.x4.mkv beside the source if not given."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress; warnings still appear.")] = False,

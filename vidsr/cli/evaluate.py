@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from tqdm import tqdm
 
-from vidsr.cli.options import GroupedCommand
+from vidsr.cli.help import Command
 
 if TYPE_CHECKING:
     from vidsr.training.evaluation import Evaluation
@@ -29,14 +29,17 @@ is better) is of the whole picture.
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(cls=GroupedCommand, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@app.command(cls=Command, epilog=EXAMPLES)
 def evaluate(  # noqa: PLR0913, PLR0917 - Typer reads the flags from the signature
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A name from `vidsr models list`, or a weights file.")],
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of pictures.")],
     scale: Annotated[
-        int | None, typer.Option(min=1, max=8, help="Reduce originals by this; the model's own scale if not given.")
+        int | None,
+        typer.Option(metavar="N", min=1, max=8, help="Reduce originals by this; the model's own scale if not given."),
     ] = None,
-    border: Annotated[int | None, typer.Option(min=0, help="Pixels left out per side; the scale if not given.")] = None,
+    border: Annotated[
+        int | None, typer.Option(metavar="PX", min=0, help="Pixels left out per side; the scale if not given.")
+    ] = None,
     lpips: Annotated[bool, typer.Option("--lpips/--no-lpips", help="Measure LPIPS too.")] = True,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="Where to compute: auto, cpu, cuda, mps.")] = "auto",
     precision: Annotated[str, typer.Option(metavar="fp32|fp16|bf16", help="Arithmetic of the network.")] = "fp32",

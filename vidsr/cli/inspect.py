@@ -8,20 +8,22 @@ from typing import Annotated
 
 import typer
 
-from vidsr.cli.options import GroupedCommand, with_options
+from vidsr.cli.help import Command
+from vidsr.cli.options import with_options
 from vidsr.options import EnhanceOptions
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 EXAMPLES = """
 Examples:
+
   vidsr inspect tape.mpg
   vidsr inspect film.mkv --json
   vidsr inspect film.mkv --sheet film.png
 """
 
 
-@app.command(cls=GroupedCommand, epilog=EXAMPLES)
+@app.command(cls=Command, epilog=EXAMPLES)
 @with_options(only=("colour", "source"))
 def inspect(
     file: Annotated[str, typer.Argument(help="The video to look at.", metavar="FILE")],

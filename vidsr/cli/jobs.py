@@ -12,35 +12,71 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vidsr.cli.options import GroupedCommand
+from vidsr.cli.help import Command, Group
 from vidsr.errors import JobError, OptionsError
 
 if TYPE_CHECKING:
     from vidsr.jobs.overview import Overview
 
-app = typer.Typer(
-    rich_markup_mode=None,
-    add_completion=False,
-    no_args_is_help=True,
-    help="List, show, resume, remove and watch jobs. A job is named by its id, its folder, or its result's path.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-EXAMPLES = """
+_EXAMPLES = """
 Examples:
 
   vidsr jobs list
   vidsr jobs resume film.x4.mkv
-  vidsr jobs watch 3f9c
 """
+
+_LIST_EXAMPLES = """
+Examples:
+
+  vidsr jobs list
+  vidsr jobs list /mnt/films --json
+"""
+
+_SHOW_EXAMPLES = """
+Examples:
+
+  vidsr jobs show film.x4.mkv
+  vidsr jobs show 3f9c --json
+"""
+
+_RESUME_EXAMPLES = """
+Examples:
+
+  vidsr jobs resume film.x4.mkv
+  vidsr jobs resume 3f9c --devices cuda:0,cuda:1
+"""
+
+_REMOVE_EXAMPLES = """
+Examples:
+
+  vidsr jobs remove film.x4.mkv
+  vidsr jobs remove 3f9c --yes
+"""
+
+_WATCH_EXAMPLES = """
+Examples:
+
+  vidsr jobs watch film.x4.mkv
+  vidsr jobs watch 3f9c --json
+"""
+
+app = typer.Typer(
+    cls=Group,
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="List, show, resume, remove and watch jobs. A job is named by its id, its folder, or its result's path.",
+    epilog=_EXAMPLES,
+)
 
 Named = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, its folder, or its result.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command("list", cls=GroupedCommand, epilog=EXAMPLES)
+@app.command("list", cls=Command, epilog=_LIST_EXAMPLES)
 def list_jobs(
     folder: Annotated[
-        Path | None, typer.Argument(help="Also look for jobs in this folder.", show_default=False)
+        Path | None, typer.Argument(metavar="FOLDER", help="Also look for jobs in this folder.", show_default=False)
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -87,7 +123,7 @@ def _left(view: Overview) -> str:
     return "-" if view.seconds_left is None else human_seconds(view.seconds_left)
 
 
-@app.command("show")
+@app.command("show", short_help="Show one job.", cls=Command, epilog=_SHOW_EXAMPLES)
 def show(job: Named, as_json: AsJson = False) -> None:
     """Show one job: progress, time left, disk use, last error, and how to go on."""
     from vidsr.jobs import store
@@ -122,10 +158,12 @@ def _lines(view: Overview) -> Iterator[tuple[str, str]]:
         yield "to go on", view.resume
 
 
-@app.command("resume", cls=GroupedCommand, epilog=EXAMPLES)
+@app.command("resume", short_help="Go on with an interrupted job.", cls=Command, epilog=_RESUME_EXAMPLES)
 def resume(
     job: Named,
-    workers: Annotated[int | None, typer.Option(help="Another number of workers than before.", min=1)] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Another number of workers than before.", min=1)
+    ] = None,
     devices: Annotated[
         str | None, typer.Option(help="Other devices than before, for example cpu or cuda:1.", metavar="LIST")
     ] = None,
@@ -153,7 +191,7 @@ def resume(
     run_enhance(Path(manifest.source), Path(manifest.output), options.check(), as_json=as_json, quiet=False)
 
 
-@app.command("remove")
+@app.command("remove", short_help="Delete a job and its finished segments.", cls=Command, epilog=_REMOVE_EXAMPLES)
 def remove(
     job: Named,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -174,7 +212,7 @@ def remove(
     typer.echo(f"removed {folder}", err=True)
 
 
-@app.command("watch")
+@app.command("watch", short_help="Follow a running job until it ends.", cls=Command, epilog=_WATCH_EXAMPLES)
 def watch(
     job: Named,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a second.")] = False,

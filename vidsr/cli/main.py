@@ -9,13 +9,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from vidsr import __version__
-from vidsr.errors import VidsrError
+from vidsr.cli.help import Group
+from vidsr.errors import Interrupted, VidsrError
 
 #: name → (module that has `app`, one line of help). The line is here so that `--help` imports nothing else.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -39,7 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(Group):
     """A command group that imports a subcommand's module only when that subcommand is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -54,11 +55,22 @@ class LazyGroup(TyperGroup):
         command.name = cmd_name
         return command
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of subcommands from :data:`COMMANDS`, importing none of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+    def command_lines(self, ctx: Any) -> Iterator[tuple[str, str]]:
+        """(name, one line) of every command, importing none of them."""
+        for name, (_, text) in COMMANDS.items():
+            yield name, text
 
+
+_EXAMPLES = """
+Examples:
+
+  vidsr enhance clip.mp4 --scale 4
+  vidsr preview film.mkv --scale 2
+  vidsr inspect tape.mpg
+  vidsr models list
+
+`vidsr COMMAND --help` tells more. Exit codes: 0 done, 1 an error, 2 wrong usage, 130 interrupted.
+"""
 
 app = typer.Typer(
     cls=LazyGroup,
@@ -66,8 +78,7 @@ app = typer.Typer(
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start here: vidsr enhance clip.mp4 --scale 4",
+    epilog=_EXAMPLES,
 )
 
 
@@ -92,20 +103,44 @@ def main(argv: list[str] | None = None) -> None:
 def run(argv: list[str]) -> int:
     """Run the command line; the exit code. The one place where errors become messages."""
     try:
-        result: Any = app(argv, prog_name="vidsr", standalone_mode=True)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except KeyboardInterrupt:
-        print("vidsr: interrupted", file=sys.stderr)
-        return 130
-    except Exception as error:
-        if os.environ.get("VIDSR_DEBUG") == "1":
-            raise
-        if isinstance(error, VidsrError):
-            print(f"vidsr: {error}", file=sys.stderr)
-            return error.exit_code
-        # Not one of ours: a fault in vidsr or in a library. Still one line, and how to learn more.
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        print(f"vidsr: unexpected error: {what} (VIDSR_DEBUG=1 shows where; please report it)", file=sys.stderr)
-        return 1
+        result: Any = app(argv, prog_name="vidsr", standalone_mode=False)
+    except (SystemExit, Exception) as error:
+        return _told(error, argv)
+    if result == Interrupted.exit_code:  # what Typer makes of Ctrl-C
+        _say("interrupted")
     return result if isinstance(result, int) else 0
+
+
+def _told(error: BaseException, argv: list[str]) -> int:
+    """Say what went wrong, in one line; the exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    if os.environ.get("VIDSR_DEBUG") == "1" and not isinstance(error, typer.TyperException):
+        raise error
+    if isinstance(error, VidsrError):
+        _say(str(error))
+        return error.exit_code
+    if isinstance(error, typer.Abort):
+        _say("aborted")
+        return 1
+    if isinstance(error, typer.TyperException):
+        _say_usage(error, argv)
+        return error.exit_code
+    # Not one of ours: a fault in vidsr or in a library. Still one line, and how to learn more.
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    _say(f"unexpected error: {what} (VIDSR_DEBUG=1 shows where; please report it)")
+    return 1
+
+
+def _say_usage(error: typer.TyperException, argv: list[str]) -> None:
+    message = error.format_message()
+    if "\n" in message:  # a group that was called without a command: the message is its help
+        print(message, file=sys.stderr)
+        return
+    called = " ".join(["vidsr", *(name for name in argv[:1] if name in COMMANDS)])
+    command = getattr(getattr(error, "ctx", None), "command_path", called)
+    _say(f"{message[:1].lower()}{message[1:].rstrip('.')}; see: {command} --help")
+
+
+def _say(text: str) -> None:
+    print(f"vidsr: {text}", file=sys.stderr)

@@ -10,16 +10,25 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from vidsr.cli.options import GroupedCommand
+from vidsr.cli.help import Command, Group
 from vidsr.errors import DownloadError, OptionsError, OutputError
 from vidsr.models import zoo
 
+_EXAMPLES = """
+Examples:
+
+  vidsr models list
+  vidsr models info realesrgan-x4plus
+  vidsr models fetch realesrgan-x2plus
+"""
+
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     help="List, inspect, fetch and convert models.",
-    epilog="Start here: vidsr models list",
+    epilog=_EXAMPLES,
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -73,7 +82,7 @@ Examples:
 """
 
 
-@app.command("list", short_help="List the models known by name.", cls=GroupedCommand, epilog=_LIST_EXAMPLES)
+@app.command("list", short_help="List the models known by name.", cls=Command, epilog=_LIST_EXAMPLES)
 def list_models(as_json: Json = False) -> None:
     """List the models known by name, and which of them are on this machine."""
     rows = [_row(entry) for entry in zoo.ZOO.values()]
@@ -91,7 +100,7 @@ def list_models(as_json: Json = False) -> None:
     print("'here' can be used at once; 'fetch' needs: vidsr models fetch NAME")
 
 
-@app.command(short_help="Say what a model is.", cls=GroupedCommand, epilog=_INFO_EXAMPLES)
+@app.command(short_help="Say what a model is.", cls=Command, epilog=_INFO_EXAMPLES)
 def info(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name from the list, or a weights file.")],
     as_json: Json = False,
@@ -107,7 +116,7 @@ def info(
             print(f"{key:<13} {value:,}" if key == "parameters" else f"{key:<13} {text}")
 
 
-@app.command(short_help="Write a model as safetensors.", cls=GroupedCommand, epilog=_CONVERT_EXAMPLES)
+@app.command(short_help="Write a model as safetensors.", cls=Command, epilog=_CONVERT_EXAMPLES)
 def convert(
     source: Annotated[str, typer.Argument(metavar="NAME|FILE", help="The model: .pth, .param, .safetensors.")],
     target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The file to write.")],
@@ -145,12 +154,12 @@ def convert(
         print(f"{target}\n{found.architecture}, {found.layout} layout, SHA-256 {sha256}")
 
 
-@app.command(short_help="Make a model between two of one family.", cls=GroupedCommand, epilog=_BLEND_EXAMPLES)
+@app.command(short_help="Make a model between two of one family.", cls=Command, epilog=_BLEND_EXAMPLES)
 def blend(
     first: Annotated[str, typer.Argument(metavar="A", help="The model at alpha 0: a name or a file.")],
     second: Annotated[str, typer.Argument(metavar="B", help="The model at alpha 1.")],
     target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The file to write.")],
-    alpha: Annotated[float, typer.Option(help="How far from A to B, 0 to 1.")] = 0.5,
+    alpha: Annotated[float, typer.Option(metavar="N", help="How far from A to B, 0 to 1.")] = 0.5,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -169,12 +178,13 @@ def blend(
         print(f"{target}\ncorrelation of the two: {lines['blend_correlation']}")
 
 
-@app.command(short_help="Write a model for another runtime.", cls=GroupedCommand, epilog=_EXPORT_EXAMPLES)
+@app.command(short_help="Write a model for another runtime.", cls=Command, epilog=_EXPORT_EXAMPLES)
 def export(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name from the list, or a weights file.")],
     to: Annotated[str, typer.Option(metavar="onnx|openvino|ncnn", help="The runtime.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file to write; named after the model if not given.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The file to write; named after the model if not given."),
     ] = None,
     fp16: Annotated[bool, typer.Option("--fp16", help="Half precision inside: half the size.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
@@ -200,7 +210,7 @@ def export(
     print(json.dumps({"output": str(target), "files": digests}, indent=2) if as_json else "\n".join(digests))
 
 
-@app.command(short_help="Download a model and check its digest.", cls=GroupedCommand, epilog=_FETCH_EXAMPLES)
+@app.command(short_help="Download a model and check its digest.", cls=Command, epilog=_FETCH_EXAMPLES)
 def fetch(
     model: Annotated[str, typer.Argument(metavar="NAME|URL", help="A name from the list, or an address.")],
     sha256: Annotated[str | None, typer.Option(metavar="DIGEST", help="The digest that the file must have.")] = None,

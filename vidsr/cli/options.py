@@ -9,32 +9,9 @@ from dataclasses import fields
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from vidsr.declare import Described, describe, groups_of
 from vidsr.options import EnhanceOptions
-
-
-class GroupedCommand(TyperCommand):
-    """A command whose help lists its options group by group, in plain text, followed by examples."""
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write one section for each group of options."""
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None:
-                sections.setdefault(getattr(param, "rich_help_panel", None) or "Options", []).append(record)
-        for title in sorted(sections, key=lambda t: t == "Options"):
-            with formatter.section(title):
-                formatter.write_dl(sections[title])
-
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the epilog as it stands: its lines are examples to copy."""
-        if self.epilog:
-            formatter.write_paragraph()
-            for line in inspect.cleandoc(self.epilog).splitlines():
-                formatter.write_text(line) if not line.startswith("  ") else formatter.write(line + "\n")
 
 
 def with_options(
@@ -80,7 +57,7 @@ def _parameters(kind: type[Any], only: tuple[str, ...]) -> Iterator[inspect.Para
             option = typer.Option(
                 *what.flags,
                 help=_help(what),
-                metavar=what.metavar or ("|".join(what.choices) or None),
+                metavar=what.metavar or "|".join(what.choices) or _metavar(hints[f.name]),
                 rich_help_panel=title,
                 show_default=f.default not in (None, (), False),
             )
@@ -89,6 +66,13 @@ def _parameters(kind: type[Any], only: tuple[str, ...]) -> Iterator[inspect.Para
             yield inspect.Parameter(
                 f.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[hint, option]
             )
+
+
+def _metavar(hint: Any) -> str | None:
+    kinds = {kind for kind in (hint, *typing.get_args(hint)) if kind in (bool, int, float, str)}
+    if bool in kinds:
+        return None
+    return "TEXT" if str in kinds else "N"
 
 
 def _help(what: Described) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidsr.cli.options import GroupedCommand, with_options
+from vidsr.cli.help import Command
+from vidsr.cli.options import with_options
 from vidsr.cli.progress import reporter
 from vidsr.options import PlanOptions
 
@@ -26,10 +27,12 @@ Examples:
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(cls=GroupedCommand, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@app.command(cls=Command, epilog=EXAMPLES)
 @with_options(PlanOptions)
 def plan(
-    source: Annotated[Path, typer.Argument(help="The video that would be enlarged.", show_default=False)],
+    source: Annotated[
+        Path, typer.Argument(metavar="VIDEO", help="The video that would be enlarged.", show_default=False)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the estimate as one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     *,

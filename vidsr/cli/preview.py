@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vidsr.cli.options import GroupedCommand, with_options
+from vidsr.cli.help import Command
+from vidsr.cli.options import with_options
 from vidsr.declare import groups_of
 from vidsr.errors import OptionsError
 from vidsr.options import EnhanceOptions, PreviewAllOptions, SamplingOptions
@@ -25,12 +26,13 @@ Examples:
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(cls=GroupedCommand, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@app.command(cls=Command, epilog=EXAMPLES)
 @with_options(PreviewAllOptions)
 def preview(
-    source: Annotated[Path, typer.Argument(help="The video or picture.", show_default=False)],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The video or picture.", show_default=False)],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The sheet, a picture; CLIP.preview.png if not given.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The sheet, a picture; CLIP.preview.png if not given."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     *,
@@ -130,11 +132,10 @@ def tried(options: EnhanceOptions, text: str) -> EnhanceOptions:
 
     from vidsr.cli.enhance import app as enhance_app
 
-    usage_error: Any = typer.BadParameter.__mro__[1]
     try:
         context = get_command(enhance_app).make_context("--try", ["SOURCE", *shlex.split(text)])
-    except (usage_error, ValueError) as error:
-        reason = error.format_message() if isinstance(error, usage_error) else str(error)
+    except (typer.TyperException, ValueError) as error:
+        reason = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         raise OptionsError(f'--try "{text}": {reason}') from error
     given = {name: v for name, v in context.params.items() if name != "source" and _typed(context, name)}
     job = EnhanceOptions(**{name: getattr(options, name) for name, _ in groups_of(EnhanceOptions)})

@@ -7,20 +7,22 @@ from typing import Annotated
 
 import typer
 
-from vidsr.cli.options import GroupedCommand, with_options
+from vidsr.cli.help import Command
+from vidsr.cli.options import with_options
 from vidsr.options import EnhanceOptions
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 EXAMPLES = """
 Examples:
+
   vidsr probe clip.mp4
   vidsr probe clip.mkv --json
   vidsr probe long-film.mkv --quick
 """
 
 
-@app.command(cls=GroupedCommand, epilog=EXAMPLES)
+@app.command(cls=Command, epilog=EXAMPLES)
 @with_options(only=("colour", "source"))
 def probe(
     file: Annotated[str, typer.Argument(help="The video to look at.", metavar="FILE")],

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import typer
 
-from vidsr.cli.options import GroupedCommand, with_options
+from vidsr.cli.help import Command
+from vidsr.cli.options import with_options
 from vidsr.errors import MissingExtraError
 from vidsr.options import ServeAllOptions
 
@@ -25,7 +26,7 @@ needs a token; one is made and printed if none is given with --token.
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(cls=GroupedCommand, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@app.command(cls=Command, epilog=EXAMPLES)
 @with_options(ServeAllOptions)
 def serve(*, options: ServeAllOptions) -> None:
     """Serve a web page and an HTTP API on this machine for the same jobs as the command line.

@@ -9,15 +9,24 @@ from typing import Annotated
 
 import typer
 
-from vidsr.cli.options import GroupedCommand
+from vidsr.cli.help import Command, Group
 from vidsr.errors import OutputError
 
+_EXAMPLES = """
+Examples:
+
+  vidsr train init --preset tiny --dataset my-data train.toml
+  vidsr train run train.toml
+  vidsr train export runs/train mine.safetensors
+"""
+
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     help="Train a model of your own: stage psnr (L1), then stage gan (with a discriminator).",
-    epilog="Start here: vidsr train init --preset tiny --dataset my-data train.toml",
+    epilog=_EXAMPLES,
 )
 
 _INIT_EXAMPLES = """
@@ -36,6 +45,13 @@ Examples:
   torchrun --nproc-per-node 4 -m vidsr train run train.toml
 """
 
+_RESUME_EXAMPLES = """
+Examples:
+
+  vidsr train resume train.toml
+  torchrun --nproc-per-node 4 -m vidsr train resume train.toml
+"""
+
 _EXPORT_EXAMPLES = """
 Examples:
 
@@ -47,13 +63,15 @@ Examples:
 Toml = Annotated[Path, typer.Argument(metavar="OPTIONS.toml", help="Options, as `vidsr train init` writes them.")]
 
 
-@app.command(short_help="Write a file of options.", cls=GroupedCommand, epilog=_INIT_EXAMPLES)
+@app.command(short_help="Write a file of options.", cls=Command, epilog=_INIT_EXAMPLES)
 def init(
     target: Annotated[Path, typer.Argument(metavar="OPTIONS.toml", help="The file to write.")] = Path("train.toml"),
-    preset: Annotated[str, typer.Option(help="esrgan, realesrgan, archival or tiny.")] = "esrgan",
-    dataset: Annotated[str, typer.Option(help="Folder made by `vidsr dataset make`.")] = "",
-    validation: Annotated[str, typer.Option(help="Folder of pictures to measure on.")] = "",
-    folder: Annotated[str, typer.Option(help="Folder of the run.")] = "runs/train",
+    preset: Annotated[
+        str, typer.Option(metavar="esrgan|realesrgan|archival|tiny", help="What to begin with.")
+    ] = "esrgan",
+    dataset: Annotated[str, typer.Option(metavar="FOLDER", help="Folder made by `vidsr dataset make`.")] = "",
+    validation: Annotated[str, typer.Option(metavar="FOLDER", help="Folder of pictures to measure on.")] = "",
+    folder: Annotated[str, typer.Option(metavar="FOLDER", help="Folder of the run.")] = "runs/train",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a file of options, every field explained, to edit before training."""
@@ -75,13 +93,13 @@ def init(
     print(target)
 
 
-@app.command(short_help="Train from the beginning.", cls=GroupedCommand, epilog=_RUN_EXAMPLES)
+@app.command(short_help="Train from the beginning.", cls=Command, epilog=_RUN_EXAMPLES)
 def run(options: Toml) -> None:
     """Train from the beginning: both stages, with validation and checkpoints as the options say."""
     _train(options, resume=False)
 
 
-@app.command(short_help="Go on from the newest checkpoint.", cls=GroupedCommand)
+@app.command(short_help="Go on from the newest checkpoint.", cls=Command, epilog=_RESUME_EXAMPLES)
 def resume(options: Toml) -> None:
     """Go on from the newest whole checkpoint; the result equals that of an uninterrupted run."""
     _train(options, resume=True)
@@ -95,12 +113,14 @@ def _train(path: Path, *, resume: bool) -> None:
     print(json.dumps(start(read_toml(path, TrainOptions), resume=resume), indent=2))
 
 
-@app.command(short_help="Write the trained model.", cls=GroupedCommand, epilog=_EXPORT_EXAMPLES)
+@app.command(short_help="Write the trained model.", cls=Command, epilog=_EXPORT_EXAMPLES)
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
     target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The model to write.")],
-    which: Annotated[str, typer.Option(help="latest, best, or a checkpoint such as psnr-00005000.")] = "latest",
-    stage: Annotated[str | None, typer.Option(help="psnr or gan; the newest if not given.")] = None,
+    which: Annotated[
+        str, typer.Option(metavar="WHICH", help="latest, best, or a checkpoint such as psnr-00005000.")
+    ] = "latest",
+    stage: Annotated[str | None, typer.Option(metavar="psnr|gan", help="The newest stage if not given.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write the averaged weights of a run, with a card that says how they came about."""

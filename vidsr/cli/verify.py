@@ -8,14 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from vidsr.cli.options import GroupedCommand, with_options
+from vidsr.cli.help import Command
+from vidsr.cli.options import with_options
 from vidsr.errors import VerifyError
 from vidsr.options import EnhanceOptions
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 EXAMPLES = """
 Examples:
+
   vidsr verify clip.mp4 clip.x4.mkv
   vidsr verify clip.mp4 clip.x4.mkv --json
   vidsr verify clip.mp4 silent.mkv --no-audio
@@ -23,7 +25,7 @@ Examples:
 """
 
 
-@app.command(cls=GroupedCommand, epilog=EXAMPLES)
+@app.command(cls=Command, epilog=EXAMPLES)
 @with_options(only=("streams", "colour", "source", "restore.restore", "restore.fields"))
 def verify(
     source: Annotated[str, typer.Argument(help="The original video.", metavar="SOURCE")],
