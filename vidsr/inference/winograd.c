@@ -36,6 +36,7 @@
 #define FREQUENCIES (IN * IN)
 #define WIDE (2 * LANES)
 #define TILE (OUT * OUT * LANES) /* floats of LANES channels of a tile */
+#define LINE 16 /* floats of a cache line */
 #define AHEAD 2048 /* floats by which weights, which are read in one long stream, are fetched before they are needed */
 #define BLOCK 12 /* tiles that are transformed together */
 #define PAD 32 /* floats between frequency planes, so that they do not share cache sets */
@@ -69,6 +70,11 @@ static long plane_floats(int channels) { return (long)BLOCK * channels + PAD; }
 
 static inline vec load(const float *p) { return *(const vec *)p; }
 static inline void store(float *p, vec v) { *(vec *)p = v; }
+
+/* Ask for memory that will be read soon, line by line. An address beyond the picture does no harm. */
+static inline __attribute__((always_inline)) void fetch(const float *from, int floats) {
+    for (int i = 0; i < floats; i += LINE) __builtin_prefetch(from + i, 0, 2);
+}
 
 /* B^T d for one line of eight. */
 static inline void input_line(vec *out, vec d0, vec d1, vec d2, vec d3, vec d4, vec d5, vec d6, vec d7) {
@@ -136,9 +142,12 @@ static inline __attribute__((always_inline)) void transform_tile(const Layer *l,
             for (int i = 0; i < IN; i++) half[i][j] = line[i];
         }
         float *group = v + c / WIDE * BLOCK * WIDE + c % WIDE;
-        if (aligned) { /* fetch the next tile */
-            const float *next = near[1][1] + l->source.stride + c / LANES * TILE;
-            for (int i = 0; i < OUT * OUT; i++) __builtin_prefetch(next + i * LANES, 0, 2);
+        if (aligned) { /* the next tile is there already: this one reads its first column */
+            const float *below = near[2][1] + 2 * l->source.stride + c / LANES * TILE;
+            const float *above = near[0][1] + 2 * l->source.stride + c / LANES * TILE + (OUT - 1) * OUT * LANES;
+            fetch(near[1][1] + 2 * l->source.stride + c / LANES * TILE, TILE);
+            fetch(above, OUT * LANES);
+            fetch(below, OUT * LANES);
         }
         for (int i = 0; i < IN; i++) {
             vec line[IN], *h = half[i];
@@ -196,8 +205,7 @@ static inline __attribute__((always_inline)) void multiply(int rows, int more, c
     }
     for (int g = 0; g < groups; g++, v += group, u += WIDE * WIDE)
         for (int k = 0; k < WIDE; k++) {
-            __builtin_prefetch(u + WIDE * k + AHEAD, 0, 3);
-            __builtin_prefetch(u + WIDE * k + LANES + AHEAD, 0, 3);
+            for (int i = 0; i < WIDE; i += LINE) __builtin_prefetch(u + WIDE * k + i + AHEAD, 0, 3);
             vec u0 = load(u + WIDE * k), u1 = load(u + WIDE * k + LANES);
 #pragma GCC unroll 16
             for (int r = 0; r < rows; r++) {
