@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from tests.filters.scenes import gray_frames, pan, shrink, texture
 from vidsr.filters.colour_lock import ColourLock
@@ -12,7 +13,7 @@ from vidsr.filters.fidelity import Fidelity, above_noise, intact
 from vidsr.filters.flow import gaussian, luma
 from vidsr.filters.grain import Grain
 from vidsr.filters.post import PostSettings, post_steps, warmup
-from vidsr.filters.resample import area_down, cubic_up
+from vidsr.filters.resample import area_down, cubic_up, up_and_down
 from vidsr.filters.stabilise import Stabilise
 from vidsr.filters.strength import Strength
 
@@ -42,6 +43,19 @@ def test_area_averaging_is_exact_for_any_ratio() -> None:
     down = area_down(ramp, (30, 7))
     fine = ramp[0, 0, 0].repeat_interleave(7).view(7, 30)  # each pixel cut in seven: 7 parts of 30 pieces
     torch.testing.assert_close(down[0, 0, 0], fine.mean(1), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(20, 14), (40, 28), (30, 56), (25, 20), (10, 7)])
+def test_bicubic_enlarging_is_that_of_torch(size: tuple[int, int]) -> None:
+    low = texture(10, 7)
+    expected = F.interpolate(low, size=size, mode="bicubic", align_corners=False)
+    torch.testing.assert_close(cubic_up(low, size), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(20, 14), (40, 28), (30, 56), (25, 20), (10, 7)])
+def test_what_comes_back_of_going_up_is_told_without_going_up(size: tuple[int, int]) -> None:
+    low = texture(10, 7)
+    torch.testing.assert_close(up_and_down(low, size), area_down(cubic_up(low, size), (10, 7)), atol=1e-6, rtol=0)
 
 
 def test_compression_is_seen() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vidsr.filters.fidelity import intact
 from vidsr.filters.flow import gaussian
-from vidsr.filters.resample import area_down, cubic_up
+from vidsr.filters.resample import area_down, cubic_up, up_and_down
 from vidsr.frames import Frame
 
 #: Blur, in source pixels, below which lightness and chroma are the source's; chroma of intact and of damaged sources.
@@ -22,6 +22,8 @@ LIGHTNESS_SIGMA = 6.0
 CHROMA_SIGMA, COARSE_CHROMA_SIGMA = 2.0, 6.0
 #: A frame is grey if no pixel's channels differ by more than this: under one code value of 8 bits.
 GREY = 0.6 / 255
+#: Rounds of back-projection.
+ROUNDS = 2
 
 
 class ColourLock:
@@ -34,17 +36,26 @@ class ColourLock:
         low = (source.shape[-2], source.shape[-1])
         size = (out.shape[-2], out.shape[-1])
         whole = intact(source).view(-1, 1, 1, 1)
-        for _ in range(2):
-            missing = source - area_down(out, low)
-            light = missing.mean(1, keepdim=True)
-            chroma = missing - light
-            chroma = torch.lerp(gaussian(chroma, COARSE_CHROMA_SIGMA), gaussian(chroma, CHROMA_SIGMA), whole)
-            out = out + cubic_up(gaussian(light, LIGHTNESS_SIGMA) + chroma, size)
+        missing = source - area_down(out, low)
+        change = total = _low_frequencies(missing, whole)
+        for _ in range(ROUNDS - 1):
+            missing = missing - up_and_down(change, size)
+            change = _low_frequencies(missing, whole)
+            total = total + change
+        out = out + cubic_up(total, size)
         neutral = out.mean(1, keepdim=True).expand_as(out)
         return torch.where(grey.view(-1, 1, 1, 1), neutral, out)
 
     def reset(self) -> None:
         """Nothing is kept between frames."""
+
+
+def _low_frequencies(missing: Tensor, whole: Tensor) -> Tensor:
+    """What of ``missing`` ``[N, 3, h, w]`` is to be followed; chroma finely as far as it is ``whole`` ``[N, 1, 1, 1]``."""
+    light = missing.mean(1, keepdim=True)
+    chroma = missing - light
+    chroma = torch.lerp(gaussian(chroma, COARSE_CHROMA_SIGMA), gaussian(chroma, CHROMA_SIGMA), whole)
+    return gaussian(light, LIGHTNESS_SIGMA) + chroma
 
 
 def _is_grey(rgb: Tensor) -> Tensor:

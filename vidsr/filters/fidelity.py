@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vidsr.filters.flow import gaussian, luma
 from vidsr.filters.noise import dct_basis
-from vidsr.filters.resample import area_down, cubic_up
+from vidsr.filters.resample import area_down, cubic_up, up_and_down
 from vidsr.frames import Frame
 
 ROUNDS = 2
@@ -52,14 +52,17 @@ class Fidelity:
         low, size = (source.shape[-2], source.shape[-1]), (out.shape[-2], out.shape[-1])
         if size[0] <= low[0] or size[1] <= low[1]:
             return out  # nothing is finer than the source here
+        missing = source - area_down(out, low)
         if self.amount is None:
-            missing = source - area_down(out, low)
             amount = intact(source).view(-1, 1, 1, 1) * above_noise(source, missing)
         else:
             amount = source.new_full((1, 1, 1, 1), self.amount)
-        for _ in range(ROUNDS):
-            out = out + cubic_up((source - area_down(out, low)) * amount, size)
-        return out
+        change = total = missing * amount
+        for _ in range(ROUNDS - 1):
+            missing = missing - up_and_down(change, size)
+            change = missing * amount
+            total = total + change
+        return out + cubic_up(total, size)
 
     def reset(self) -> None:
         """Nothing is kept between frames."""

@@ -1,7 +1,12 @@
-"""The two resizings that back-projection needs: exact area averaging down, bicubic up; any ratio, any device."""
+"""The two resizings that back-projection needs: exact area averaging down, bicubic up; any ratio, any device.
+
+Both are linear and the same at every pixel, so that going up and down again, which each further round of
+back-projection does, is a blur of five taps at the small size (:func:`up_and_down`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -34,5 +39,58 @@ def area_down(picture: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def cubic_up(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """``picture`` ``[N, C, h, w]`` enlarged to ``size`` (rows, columns) by bicubic interpolation, not clamped."""
-    return F.interpolate(picture, size=size, mode="bicubic", align_corners=False)
+    """``picture`` ``[N, C, h, w]`` enlarged to ``size`` (rows, columns) by bicubic interpolation, not clamped.
+
+    Keys' kernel with a = -0.75 and repeated borders, as ``F.interpolate``. On a CPU by phases where the ratio is whole:
+    twice as fast.
+    """
+    ratios = _whole_ratios((picture.shape[-2], picture.shape[-1]), size)
+    if ratios is None or picture.device.type != "cpu":
+        return F.interpolate(picture, size=size, mode="bicubic", align_corners=False)
+    for side, ratio in zip((2, 3), ratios, strict=True):
+        phases = [_filtered(picture, taps, side) for taps in _cubic_taps(ratio)]
+        picture = torch.stack(phases, side + 1).flatten(side, side + 1) if ratio > 1 else picture
+    return picture
+
+
+def up_and_down(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """``area_down(cubic_up(picture, size), its own size)``, without the large picture where the ratio is whole."""
+    low = (picture.shape[-2], picture.shape[-1])
+    ratios = _whole_ratios(low, size)
+    if ratios is None:
+        return area_down(cubic_up(picture, size), low)
+    for side, ratio in zip((2, 3), ratios, strict=True):
+        phases = _cubic_taps(ratio)
+        picture = _filtered(picture, [sum(same) / ratio for same in zip(*phases, strict=True)], side)
+    return picture
+
+
+def _whole_ratios(low: tuple[int, int], high: tuple[int, int]) -> tuple[int, int] | None:
+    """How many times as high and as wide, where both are whole numbers."""
+    rows, columns = high[0] / low[0], high[1] / low[1]
+    return (int(rows), int(columns)) if rows.is_integer() and columns.is_integer() else None
+
+
+@lru_cache(maxsize=16)
+def _cubic_taps(ratio: int) -> list[list[float]]:
+    """For each of the ``ratio`` pixels that one becomes: weights of the five pixels around it (Keys 1981, eq. 15)."""
+    a = -0.75
+    phases = []
+    for phase in range(ratio):
+        place = (phase + 0.5) / ratio - 0.5
+        away = [abs(place - tap) for tap in range(-2, 3)]
+        near = [((a + 2) * d - (a + 3)) * d * d + 1 for d in away]
+        far = [((a * d - 5 * a) * d + 8 * a) * d - 4 * a for d in away]
+        phases.append([n if d <= 1 else f if d < 2 else 0.0 for d, n, f in zip(away, near, far, strict=True)])
+    return phases
+
+
+def _filtered(picture: Tensor, taps: Sequence[float], side: int) -> Tensor:
+    """``picture`` filtered along one side by an odd number of taps, borders repeated."""
+    radius, length = len(taps) // 2, picture.shape[side]
+    padded = F.pad(picture, (radius, radius, 0, 0) if side == 3 else (0, 0, radius, radius), mode="replicate")
+    total = padded.narrow(side, radius, length) * taps[radius]
+    for n, weight in enumerate(taps):
+        if n != radius and weight:
+            total = total.add_(padded.narrow(side, n, length), alpha=weight)
+    return total
