@@ -214,3 +214,41 @@ def test_sheet_shows_pairs(small_dataset: Path, small_options: Options, tmp_path
         assert sheet.size == (4 * (32 + GAP), 3 * (32 + GAP))
         pixels = np.asarray(sheet)
     assert np.abs(pixels[:32, :32].astype(int) - pixels[:32, 36:68]).mean() > 3
+
+
+def test_combed_frames_and_bars_are_left_out(make_clip: Callable[..., Path], tmp_path: Path) -> None:
+    """A second of interlaced motion, then a second of progressive video, all in a letterbox."""
+    clip = make_clip(
+        "combed.mkv",
+        "-f", "lavfi", "-i", "mandelbrot=size=192x96:rate=50,trim=start=2:duration=1,setpts=PTS-STARTPTS",
+        "-f", "lavfi", "-i", "testsrc=size=192x96:rate=25:duration=1",
+        "-filter_complex",
+        "[0]scroll=h=0.04,tinterlace=interleave_top[a];[a][1]concat=n=2:v=1,pad=192:160:0:32,format=yuv444p",
+        "-c:v", "ffv1",
+    )  # fmt: skip
+    survey = selection.survey_video(clip, 20)
+    assert survey.combed >= 20
+    assert survey.chosen and all(one.number >= 25 for one in survey.chosen)
+    assert survey.crop == (0, 32, 192, 96)
+    assert next(iter(survey.pictures()))[1].shape == (96, 192, 3)
+    tally = make_dataset([clip], tmp_path / "out", MakeOptions(patch=64, frames=4))
+    assert tally.videos[0]["picture"] == "192×96" and tally.videos[0]["combed"] == survey.combed
+
+
+def test_pairs_beside_each_other_and_of_the_same_name_in_folders(tmp_path: Path) -> None:
+    beside, small = tmp_path / "beside", textured(5, 16, 16)
+    beside.mkdir()
+    _save(beside / "x_HR.png", textured(5, 64, 64))
+    _save(beside / "x_LR.png", small)
+    make_dataset([beside], tmp_path / "one", MakeOptions(patch=64), low=beside)
+    assert np.array_equal(PatchStore(tmp_path / "one")[0][1], small)
+    for part, seed in (("a", 1), ("b", 2)):
+        for side, folder in ((64, "high"), (16, "low")):
+            (tmp_path / folder / part).mkdir(parents=True)
+            _save(tmp_path / folder / part / "x.png", textured(seed, side, side))
+    make_dataset([tmp_path / "high"], tmp_path / "two", MakeOptions(patch=64), low=tmp_path / "low")
+    store = PatchStore(tmp_path / "two")
+    assert [int(store[i][1].sum()) for i in (0, 1)] == [int(textured(s, 16, 16).sum()) for s in (1, 2)]
+    _save(tmp_path / "x.png", textured(1, 64, 64))
+    with pytest.raises(TrainingError, match="has several twins"):
+        make_dataset([tmp_path / "x.png"], tmp_path / "three", MakeOptions(patch=64), low=tmp_path / "low")

@@ -204,3 +204,50 @@ def test_chances_of_zero_change_nothing(picture: Tensor) -> None:
     assert torch.equal(film.age(picture, FilmOptions(), _rng()), picture)
     always = replace(TapeOptions(), bleed_chance=1.0)
     assert not torch.equal(tape.play(picture, always, _rng()), picture)
+
+
+def test_the_last_sinc_filter_never_cuts_below_a_third(monkeypatch: pytest.MonkeyPatch, picture: Tensor) -> None:
+    """As published: from π/5 for large kernels of the two blurs, from π/3 always for the filter at the end."""
+    cutoffs: list[float] = []
+    real = kernels.sinc
+
+    def noted(size: int, cutoff: float) -> Tensor:
+        cutoffs.append(cutoff)
+        return real(size, cutoff)
+
+    monkeypatch.setattr(kernels, "sinc", noted)
+    at_the_end = DegradationOptions(
+        first=OrderOptions(sinc_chance=0), second=OrderOptions(sinc_chance=0), final_sinc_chance=1
+    )
+    for seed in range(12):
+        second_order.second_order(picture, 4, at_the_end, np.random.default_rng(seed))
+    assert len(cutoffs) == 12 and min(cutoffs) >= math.pi / 3
+    cutoffs.clear()
+    for seed in range(200):
+        kernels.random_kernel(OrderOptions(sinc_chance=1, kernel_size=(13, 21)), np.random.default_rng(seed))
+    assert math.pi / 5 <= min(cutoffs) < math.pi / 4
+
+
+def test_half_of_the_plateaus_have_exponent_one() -> None:
+    exponents = [kernels._exponent((1.0, 2.0), np.random.default_rng(seed)) for seed in range(200)]
+    assert 70 < exponents.count(1.0) < 130 and max(exponents) > 1.8
+    assert all(2 <= kernels._exponent((2.0, 4.0), np.random.default_rng(seed)) <= 4 for seed in range(20))
+
+
+def test_resizing_has_the_published_filters(picture: Tensor) -> None:
+    """Area, bilinear and bicubic as torch has them, none with a filter against aliasing but area."""
+    wanted = [
+        torch.nn.functional.interpolate(picture[None], (20, 30), mode=mode, align_corners=corners)[0].clamp(0, 1)
+        for mode, corners in (("area", None), ("bilinear", False), ("bicubic", False))
+    ]
+    found = [second_order.resized(picture, (20, 30), np.random.default_rng(seed)) for seed in range(12)]
+    kinds = {next(n for n, w in enumerate(wanted) if torch.allclose(f, w)) for f in found}
+    assert kinds == {0, 1, 2}
+
+
+def test_grey_poisson_noise_follows_the_luma() -> None:
+    """Blue counts for little: its noise is that of a dark picture."""
+    blue, green = torch.zeros(3, 64, 64), torch.zeros(3, 64, 64)
+    blue[2], green[1] = 0.5, 0.5
+    spread = [(second_order.poisson_noise(x, 0.3, True, _rng()) - x).std() for x in (blue, green)]
+    assert spread[1] > 1.5 * spread[0]

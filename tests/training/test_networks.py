@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -76,3 +80,41 @@ def test_average_switched_off_is_the_weights_themselves() -> None:
     nn.init.constant_(network.weight, 0.3)
     average.update(network, 7)
     assert torch.equal(average.weights["weight"], network.weight)
+
+
+_SHARED = """
+import sys, torch
+from vidsr.training import processes
+from vidsr.training.discriminators import Vgg128
+from vidsr.training.losses import RelativisticAverage
+
+rank = int(__import__("os").environ.get("RANK", "-1"))
+if rank >= 0:
+    processes.join(torch.device("cpu"), 0)
+torch.manual_seed(0)
+network = Vgg128(4)
+high, fake = torch.rand(2, 4, 3, 128, 128)
+if rank >= 0:
+    high, fake = (x[2 * rank : 2 * rank + 2] for x in (high, fake))
+judge = processes.wrapped(network)
+RelativisticAverage().discriminator(judge(high), judge(fake)).backward()
+values = {k: p.grad for k, p in network.named_parameters()} | dict(network.named_buffers())
+if rank < 1:
+    torch.save(values, sys.argv[1])
+processes.leave()
+"""
+
+
+def test_batch_norm_of_two_processes_is_that_of_the_doubled_batch(tmp_path: Path) -> None:
+    """Gradients and running means of the VGG discriminator under the relativistic loss, in fp32."""
+    script = tmp_path / "shared.py"
+    script.write_text(_SHARED)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    for name, before in (("one", []), ("two", launcher)):
+        command = [sys.executable, *before, str(script), str(tmp_path / name)]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("one", "two"))
+    assert "features.3.running_var" in one
+    for key, value in one.items():
+        assert torch.allclose(value.float(), two[key].float(), rtol=1e-4, atol=1e-5), key

@@ -114,3 +114,33 @@ def test_no_toml_and_no_file(tmp_path: Path) -> None:
         read_toml(tmp_path / "x.toml", TrainOptions)
     with pytest.raises(OptionsError, match="vidsr train init"):
         read_toml(tmp_path / "none.toml", TrainOptions)
+
+
+def test_unknown_keys_and_values_out_of_range_are_told_together(tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text(
+        """
+        [run]
+        sead = 1
+        [data]
+        dataset = 7
+        patch = 100
+        batch = 0
+        [degradation.codec]
+        chance = 2
+        [gan]
+        steps = 0
+        """
+    )
+    with pytest.raises(OptionsError) as caught:
+        read_toml(file, TrainOptions)
+    text = str(caught.value)
+    assert "5 faults" in text
+    for part in (
+        "[run] sead: unknown, did you mean seed?",
+        "[data] dataset = 7: must be a text in quotes",
+        "[data] batch = 0: must be between 1 and 4096",
+        "[data] patch = 100: must be a multiple of 16",
+        "[degradation.codec] chance = 2",
+    ):
+        assert part in text, part

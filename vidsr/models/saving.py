@@ -65,18 +65,18 @@ class AtomicFile:
         self._path, self._part = path, path.with_name(path.name + ".part")
 
     def __enter__(self) -> AtomicFile:
-        with _mapped(self._path):
+        with mapped_errors(self._path):
             self._file = self._part.open("wb")
         return self
 
     def write(self, data: bytes) -> None:
         """Append bytes."""
-        with _mapped(self._path):
+        with mapped_errors(self._path):
             self._file.write(data)
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         try:
-            with self._file, _mapped(self._path):
+            with self._file, mapped_errors(self._path):
                 if kind is None:
                     self._file.flush()
                     os.fsync(self._file.fileno())
@@ -92,7 +92,7 @@ def place(part: Path, path: Path) -> None:
     Raises:
         OutputError: the folder cannot be written.
     """
-    with _mapped(path):
+    with mapped_errors(path):
         os.replace(part, path)  # noqa: PTH105 - the whole point is to replace
         folder = os.open(path.parent, os.O_RDONLY) if os.name == "posix" else None
         if folder is not None:
@@ -102,7 +102,7 @@ def place(part: Path, path: Path) -> None:
                 os.close(folder)
 
 
-class _mapped:  # noqa: N801 - reads as a statement
+class mapped_errors:  # noqa: N801 - reads as a statement
     """Turns the system's errors while writing ``path`` into vidsr's."""
 
     def __init__(self, path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from vidsr.errors import TrainingError
+from vidsr.errors import DiskFullError, TrainingError
 from vidsr.media.files import sync_folder
 from vidsr.models.checkpoint import digest
 from vidsr.models.saving import AtomicFile, save
@@ -35,6 +36,27 @@ class Checkpoint:
     state: dict[str, Any]
 
 
+def name_of(stage: str, step: int) -> str:
+    """The folder's name of a checkpoint."""
+    return f"{stage}-{step:08d}"
+
+
+def check_room(folder: Path, size: int, keep: int) -> Iterator[str]:
+    """One sentence if the disk of ``folder`` cannot hold all checkpoints that will lie there, of ``size`` bytes each.
+
+    Raises:
+        DiskFullError: it cannot hold a single one more.
+    """
+    free, wanted = shutil.disk_usage(folder).free, size * (keep + 2 - min(keep, len(listing(folder / "checkpoints"))))
+    if free < size:
+        raise DiskFullError(f"{folder}: a checkpoint takes {size >> 20} MiB, and {free >> 20} MiB are free")
+    if free < wanted:
+        yield (
+            f"{folder}: the {keep} newest checkpoints, the best and the one being written may need {wanted >> 20} MiB "
+            f"more; {free >> 20} MiB are free: lower [run] keep or make room"
+        )
+
+
 def write(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write ``checkpoint`` as ``folder/STAGE-STEP``, durably; the path.
 
@@ -47,9 +69,10 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
         for name, tensor in tensors.items():
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 raise TrainingError(f"{group} {name} holds values that are no numbers: no checkpoint is written")
-    final = folder / f"{checkpoint.state['stage']}-{checkpoint.state['step']:08d}"
+    final = folder / name_of(checkpoint.state["stage"], checkpoint.state["step"])
     part = final.with_name(final.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
+    for left in folder.glob("*.part"):  # of an interrupted write
+        shutil.rmtree(left, ignore_errors=True)
     try:
         part.mkdir(parents=True)
         digests = {}
@@ -87,11 +110,9 @@ def read(path: Path) -> Checkpoint:
 
 
 def listing(folder: Path) -> list[Path]:
-    """The finished checkpoints in ``folder``, oldest first; what an interrupted write left is removed."""
+    """The finished checkpoints in ``folder``, oldest first; the run may be writing another one meanwhile."""
     if not folder.is_dir():
         return []
-    for left in folder.glob("*.part"):
-        shutil.rmtree(left, ignore_errors=True)
     found = [p for p in folder.iterdir() if _NAME.fullmatch(p.name)]
     return sorted(found, key=lambda p: (_ORDER[p.name.split("-")[0]], p.name))
 

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from vidsr.errors import TrainingError
+from vidsr.training.processes import SharedBatchNorm
 
 SLOPE = 0.2
 
@@ -25,9 +26,9 @@ class Vgg128(nn.Module):
         for number, width in enumerate((feat, feat * 2, feat * 4, feat * 8, feat * 8)):
             first = number == 0
             layers.append(nn.Conv2d(channels, width, 3, padding=1, bias=first))
-            layers += [] if first else [nn.BatchNorm2d(width)]
+            layers += [] if first else [SharedBatchNorm(width)]
             layers += [nn.LeakyReLU(SLOPE)]
-            layers += [nn.Conv2d(width, width, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(width)]
+            layers += [nn.Conv2d(width, width, 4, stride=2, padding=1, bias=False), SharedBatchNorm(width)]
             layers += [nn.LeakyReLU(SLOPE)]
             channels = width
         self.features = nn.Sequential(*layers)

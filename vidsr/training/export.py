@@ -57,6 +57,8 @@ def card_of(state: dict[str, Any]) -> dict[str, str]:
     options = state["options"]
     generator, stage = options["generator"], state["stage"]
     scores = ", ".join(f"{name} {value:.4f}" for name, value in state["scores"].items())
+    if scores and state["scored_at"] != state["step"]:
+        scores += f" (of step {state['scored_at']})"
     return {
         "architecture": "RRDBNet",
         "scale": str(generator["scale"]),

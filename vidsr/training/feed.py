@@ -6,8 +6,11 @@ uninterrupted one saw, and two processes with a batch of 8 see what one sees wit
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vidsr.errors import TrainingError
 from vidsr.training.degradation import degrade
+from vidsr.training.losses import sharpened
 from vidsr.training.options import DataOptions
 from vidsr.training.recipes import DegradationOptions
 from vidsr.training.store import PatchStore, Pixels
@@ -33,11 +37,12 @@ def generator_for(seed: int, stage: str, step: int, place: int) -> np.random.Gen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """What patches are drawn for: the seed, the stage, and the scale of the generator."""
+    """What patches are drawn for: the seed, the stage, the scale; ``sharpen`` degrades sharpened ones."""
 
     seed: int
     stage: str
     scale: int
+    sharpen: bool = False
 
 
 class Patches(Dataset[tuple[Tensor, Tensor]]):
@@ -73,7 +78,8 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
         if low is not None and paired:
             end = ((top + side) // scale, (left + side) // scale)
             return _oriented(low[top // scale : end[0], left // scale : end[1]], turns), high_patch
-        low_patch = degrade(high_patch, scale, self._degradation, rng)
+        source = _sharpened(high_patch) if self._draw.sharpen else high_patch
+        low_patch = degrade(source, scale, self._degradation, rng)
         inner, m = self._data.patch, margin // scale
         cut = slice(m, m + inner // scale)
         return low_patch[:, cut, cut], high_patch[:, margin : margin + inner, margin : margin + inner]
@@ -87,6 +93,10 @@ def _oriented(picture: Pixels, turns: npt.NDArray[Any]) -> Tensor:
     picture = picture[:, ::-1] if turns[0] else picture
     picture = picture[::-1] if turns[1] else picture
     return torch.from_numpy(np.array(picture.transpose((2, 1, 0) if turns[2] else (2, 0, 1))))
+
+
+def _sharpened(picture: Tensor) -> Tensor:
+    return (sharpened(picture[None].float() / 255)[0] * 255).round().to(torch.uint8)
 
 
 class _Steps(Sampler[list[Key]]):
@@ -127,4 +137,24 @@ def batches(patches: Patches, data: DataOptions, part: Part) -> Iterator[tuple[T
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # its own, so that loading leaves the global random state alone
     )
-    yield from loader
+    with _deaf_to_ctrl_c():
+        running = iter(loader)
+    yield from running
+
+
+@contextlib.contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started in this block never see Ctrl-C, which a terminal sends to all: the loop stops them itself.
+
+    Before it does, it finishes its step, and needs them for that.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Its start would let Ctrl-C through again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, distributed
 
 from vidsr.errors import TrainingError
+from vidsr.training.processes import joined
 
 DRIFT_LIMIT = 0.04
 """Mean difference of a colour between result and target, in 0..1, at which the alarm is raised."""
@@ -38,7 +39,7 @@ class Guards:
             TrainingError: too many steps in a row were refused.
         """
         fine = torch.stack([v.detach().float() for v in values]).isfinite().all().float()
-        if distributed.is_available() and distributed.is_initialized():
+        if joined():
             distributed.all_reduce(fine, distributed.ReduceOp.MIN)
         if bool(fine):
             self.skipped_in_a_row = 0

@@ -10,10 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from vidsr.models.saving import mapped_errors
+
 PHASES = ("data", "generator", "discriminator", "validation", "checkpoint")
+_SHORT = {"data": "data", "generator": "G", "discriminator": "D"}
 
 
 class Journal:
@@ -22,8 +26,12 @@ class Journal:
     ``seconds`` adds up the wall time of each phase of :data:`PHASES` over the whole run, resumed parts included.
     """
 
-    def __init__(self, folder: Path, *, leader: bool, tensorboard: bool) -> None:
+    def __init__(self, folder: Path, device: torch.device, *, leader: bool, tensorboard: bool) -> None:
         self.seconds = dict.fromkeys(PHASES, 0.0)
+        self._device = device
+        self._shown = (0, dict(self.seconds))  # steps and seconds when the bar's speeds were last worked out
+        self._steps = 0
+        self._speed: dict[str, str] = {}
         self._leader = leader
         self._log = folder / "log.jsonl"
         self._writer = _tensorboard(folder / "tensorboard") if leader and tensorboard else None
@@ -36,6 +44,8 @@ class Journal:
         try:
             yield
         finally:
+            if self._device.type == "cuda":  # what a phase has queued is its own time, not the next one's
+                torch.cuda.synchronize(self._device)
             self.seconds[name] += time.perf_counter() - begin
 
     def begin(self, stage: str, step: int, steps: int) -> None:
@@ -55,6 +65,7 @@ class Journal:
 
     def step(self) -> None:
         """One step is done."""
+        self._steps += 1
         self._bar.update()
 
     def say(self, text: str) -> None:
@@ -67,18 +78,23 @@ class Journal:
         if not self._leader:
             return
         record = {"stage": stage, "step": step, **values, "cpu_seconds": time.process_time()}
-        with self._log.open("a", encoding="utf-8") as file:
+        with mapped_errors(self._log), self._log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         if self._bar is not None:
             shown = {k: f"{v:.4g}" for k, v in values.items() if not k.startswith("seconds_")}
-            self._bar.set_postfix({**shown, **self._shares()}, refresh=False)
+            self._bar.set_postfix({**shown, **self._speeds()}, refresh=False)
         for name, value in values.items():
             if self._writer:
                 self._writer.add_scalar(f"{stage}/{name}", value, step)
 
-    def _shares(self) -> dict[str, str]:
-        spent = {k: v for k, v in self.seconds.items() if k in PHASES[:3] and v}
-        return {f"{k}_time": f"{v / sum(spent.values()):.0%}" for k, v in spent.items()}
+    def _speeds(self) -> dict[str, str]:
+        """Milliseconds of a step in each phase, since they were last asked for."""
+        steps, before = self._shown
+        if self._steps > steps:
+            spent = {k: (self.seconds[k] - before[k]) / (self._steps - steps) for k in _SHORT}
+            self._speed = {_SHORT[k]: f"{v * 1e3:.3g}ms" for k, v in spent.items() if v}
+            self._shown = (self._steps, dict(self.seconds))
+        return self._speed
 
     def pictures(self, stage: str, step: int, pictures: list[tuple[str, Tensor]]) -> None:
         """Results ``[3, H, W]`` in 0..1, for TensorBoard."""

@@ -61,9 +61,9 @@ def _normalised(kernel: Tensor) -> Tensor:
     return (kernel / kernel.sum()).float()
 
 
-def random_sinc(size: int, rng: np.random.Generator) -> Tensor:
-    """A sinc filter with a cut-off from π/3 (from π/5 for kernels of 13 px and more) to π."""
-    return sinc(size, float(rng.uniform(math.pi / (3 if size < 13 else 5), math.pi)))
+def random_sinc(size: int, rng: np.random.Generator, lowest: float = math.pi / 3) -> Tensor:
+    """A sinc filter with a cut-off from ``lowest`` to π."""
+    return sinc(size, float(rng.uniform(lowest, math.pi)))
 
 
 def random_size(limits: tuple[int, int], rng: np.random.Generator) -> int:
@@ -75,7 +75,8 @@ def random_kernel(options: OrderOptions, rng: np.random.Generator) -> Tensor:
     """A kernel drawn as the options say."""
     size = random_size(options.kernel_size, rng)
     if rng.random() < options.sinc_chance:
-        return random_sinc(size, rng)
+        # Large kernels may blur more; the filter at the very end never does.
+        return random_sinc(size, rng, math.pi / (3 if size < 13 else 5))
     weights = np.array(list(options.kernels.values()))
     kind = str(rng.choice(list(options.kernels), p=weights / weights.sum()))
     sigma_x = float(rng.uniform(*options.sigma))
@@ -91,9 +92,12 @@ def random_kernel(options: OrderOptions, rng: np.random.Generator) -> Tensor:
 
 
 def _exponent(limits: tuple[float, float], rng: np.random.Generator) -> float:
-    """Evenly from the part below 1 or the part above 1 of the limits, each with chance ½ where both are there."""
+    """Evenly from the part up to 1 or the part from 1 of the limits, each with chance ½ where 1 lies within.
+
+    As in the published code: of limits 1 to 2, half the exponents are exactly 1.
+    """
     low, high = limits
-    if low < 1 < high:
+    if low <= 1 <= high:
         low, high = (low, 1.0) if rng.random() < 0.5 else (1.0, high)
     return float(rng.uniform(low, high))
 

@@ -7,38 +7,12 @@ Means run over all values of a batch, over all processes of a distributed run. l
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 from torch.nn import functional as F
 
-
-class _MeanOfProcesses(torch.autograd.Function):
-    """The mean of a scalar over all processes; its gradient is averaged in the same way."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:
-        return _averaged(value)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return _averaged(gradients[0])
-
-
-def _averaged(value: Tensor) -> Tensor:
-    total = value.detach().clone()
-    distributed.all_reduce(total)
-    return total / distributed.get_world_size()
-
-
-def mean_of_all(logits: Tensor) -> Tensor:
-    """E[C(·)] over the batches of all processes; differentiable."""
-    mean = logits.mean()
-    if distributed.is_available() and distributed.is_initialized():
-        result: Tensor = _MeanOfProcesses.apply(mean)  # type: ignore[no-untyped-call]
-        return result
-    return mean
+from vidsr.training.processes import mean_of_all
 
 
 class Adversarial(ABC):
@@ -95,12 +69,12 @@ class RelativisticAverage(Adversarial):
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         real, fake = real.float(), fake.float()
-        over_fake, over_real = real - mean_of_all(fake), fake - mean_of_all(real)
+        over_fake, over_real = real - mean_of_all(fake.mean()), fake - mean_of_all(real.mean())
         return (F.softplus(-over_fake).mean() + F.softplus(over_real).mean()) / 2
 
     def generator(self, real: Tensor, fake: Tensor) -> Tensor:
         real, fake = real.detach().float(), fake.float()
-        over_fake, over_real = real - mean_of_all(fake), fake - mean_of_all(real)
+        over_fake, over_real = real - mean_of_all(fake.mean()), fake - mean_of_all(real.mean())
         return (F.softplus(over_fake).mean() + F.softplus(-over_real).mean()) / 2
 
 

@@ -64,7 +64,8 @@ def make_dataset(
     faults = list(faults_of(options))
     if faults:
         raise TrainingError("; ".join(faults))
-    files = list(_files(sources))
+    twins = Twins(low, options.scale) if low else None
+    files = [path for path in _files(sources) if not (twins and twins.has(path))]
     if not files:
         raise TrainingError(f"{', '.join(map(str, sources))}: no pictures and no videos are in there")
     tally = Tally()
@@ -72,7 +73,7 @@ def make_dataset(
         for path in files:
             on_source(path)
             try:
-                for piece in _pieces(path, options, low, tally):
+                for piece in _pieces(path, options, twins, tally):
                     _cut(piece, options, writer, tally)
             except (InputError, DecodeError) as error:
                 if options.strict:
@@ -100,38 +101,63 @@ def _files(sources: list[Path]) -> Iterator[Path]:
             raise InputError(f"{source}: no such file or folder")
 
 
-def _pieces(path: Path, options: MakeOptions, low: Path | None, tally: Tally) -> Iterator[Piece]:
-    if low is not None:
-        if is_picture(path):
-            yield _pair(path, low, options.scale)
+def _pieces(path: Path, options: MakeOptions, twins: Twins | None, tally: Tally) -> Iterator[Piece]:
+    if twins is not None:
+        if not is_picture(path):
+            raise InputError(f"{path}: is no picture; pairs are made of pictures only")
+        yield twins.pair(path)
         return
     if is_picture(path):
         yield Piece(name=str(path), high=read_rgb(path))
         return
     survey = survey_video(path, options.frames)
-    tally.video(path, len(survey.index), survey.scenes, len(survey.chosen))
+    tally.video(path, survey)
     for number, pixels in survey.pictures():
         yield Piece(name=f"{path} frame {number}", high=pixels)
 
 
-def _pair(path: Path, low: Path, scale: int) -> Piece:
-    """A picture and its twin: the same name, ``_HR`` being ``_LR`` or left out.
+class Twins:
+    """The low-resolution pictures in a folder and below it, found by the names of their originals.
 
-    Raises:
-        TrainingError: there is no twin, or its size does not fit.
+    A twin has its original's name, or ``_LR`` for ``_HR``, or the scale behind it (``0001x4.png``). Of several, that
+    in the folder of the same name is meant.
     """
-    stem = re.sub(r"_?HR$", "", path.stem)
-    names = {path.stem, stem, f"{stem}_LR", f"{stem}LR", f"{path.stem}x{scale}"}
-    twins = [p for p in pictures_in(low) if p.stem in names and p != path]
-    if not twins:
-        raise TrainingError(f"{path}: has no twin in {low}; it would be called {path.name}")
-    high, small = read_rgb(path), read_rgb(twins[0])
-    if (small.shape[0] * scale, small.shape[1] * scale) != high.shape[:2]:
-        raise TrainingError(
-            f"{twins[0]}: {small.shape[1]}x{small.shape[0]} times {scale} is not the {high.shape[1]}x{high.shape[0]} "
-            f"of {path}"
-        )
-    return Piece(name=str(path), high=high, low=small)
+
+    def __init__(self, folder: Path, scale: int) -> None:
+        self._folder, self._scale = folder.resolve(), scale
+        self._named: dict[str, list[Path]] = {}
+        for path in pictures_in(self._folder):
+            self._named.setdefault(path.stem, []).append(path)
+
+    def has(self, path: Path) -> bool:
+        """Whether ``path`` is itself a low-resolution picture, lying beside its original."""
+        return path.stem.endswith("LR") and path.resolve() in self._named.get(path.stem, [])
+
+    def pair(self, path: Path) -> Piece:
+        """A picture and its twin.
+
+        Raises:
+            TrainingError: there is no twin or no telling which, or its size does not fit.
+        """
+        stem = re.sub(r"_?HR$", "", path.stem)
+        names = {path.stem, stem, f"{stem}_LR", f"{stem}LR", f"{path.stem}x{self._scale}"}
+        found = [p for name in sorted(names) for p in self._named.get(name, []) if p != path.resolve()]
+        if len(found) > 1:
+            below = [p.relative_to(self._folder).parent.parts for p in found]
+            near = [
+                p for p, parts in zip(found, below, strict=True) if parts and path.parts[-1 - len(parts) : -1] == parts
+            ]
+            found = near or found
+        if len(found) != 1:
+            has = "several twins" if found else "no twin"
+            raise TrainingError(f"{path}: has {has} in {self._folder}; the one twin would be called {path.name}")
+        high, low = read_rgb(path), read_rgb(found[0])
+        if (low.shape[0] * self._scale, low.shape[1] * self._scale) != high.shape[:2]:
+            raise TrainingError(
+                f"{found[0]}: {low.shape[1]}x{low.shape[0]} times {self._scale} is not the "
+                f"{high.shape[1]}x{high.shape[0]} of {path}"
+            )
+        return Piece(name=str(path), high=high, low=low)
 
 
 def _cut(piece: Piece, options: MakeOptions, writer: PatchWriter, tally: Tally) -> None:

@@ -13,7 +13,10 @@ from vidsr.declare import opt
 from vidsr.training.recipes import DegradationOptions
 from vidsr.training.tables import Table, weights
 
-PERCEPTUAL_LAYERS = ("conv1_2", "conv2_2", "conv3_4", "conv4_4", "conv5_4", "conv3_3", "conv4_3", "conv5_3")
+#: All convolutions of VGG19; VGG16 lacks conv3_4, conv4_4 and conv5_4.
+PERCEPTUAL_LAYERS = tuple(
+    f"conv{block}_{i + 1}" for block, count in enumerate((2, 2, 4, 4, 4), 1) for i in range(count)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,11 @@ class StageOptions(Table):
     floor: float = opt(0.0, "Lowest rate of `cosine`, as a part of learning_rate.", between=(0, 1))
     betas: tuple[float, float] = opt((0.9, 0.99), "Adam's two decay rates.", between=(0, 1))
     clip: float = opt(0.0, "Longest gradient (L2 norm over all weights); 0 does not clip.", between=(0, None))
+    sharpen_target: bool = opt(
+        False,
+        "Sharpen the pictures (unsharp mask) that are degraded and that L1 and perceptual loss aim at, as "
+        "Real-ESRGAN does; the discriminator sees them as they are.",
+    )
 
     def cross_faults(self) -> Iterator[str]:
         """Warm-up and milestones lie inside the stage."""
@@ -104,9 +112,6 @@ class GanOptions(StageOptions):
     perceptual_weight: float = opt(1.0, "Weight of the perceptual loss; 0 needs no VGG file.", between=(0, None))
     vgg: str = opt("", "VGG16 or VGG19 weights with torchvision's names; a file.")
     layers: dict[str, float] = weights({"conv5_4": 1.0}, "Weights of the VGG layers compared.")  # noqa: RUF009
-    sharpen_target: bool = opt(
-        False, "Sharpen the target of L1 and perceptual loss (unsharp mask), as Real-ESRGAN does."
-    )
 
     def cross_faults(self) -> Iterator[str]:
         """As for a stage, and that the perceptual loss knows its file and layers."""

@@ -27,7 +27,7 @@ _ESRGAN = TrainOptions(
 _REALESRGAN = TrainOptions(
     data=DataOptions(patch=256, margin=72, batch=12, workers=8),
     degradation=DegradationOptions(recipe="second_order"),
-    psnr=StageOptions(),
+    psnr=StageOptions(sharpen_target=True),
     gan=GanOptions(
         vgg="vgg19",
         layers=_SOFT_LAYERS,

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from vidsr.models.saving import AtomicFile
+from vidsr.training.selection import Survey
 from vidsr.training.store import Pixels
 
 MOST_THUMBNAILS = 120
@@ -37,9 +38,19 @@ class Tally:
         if self.taken[name] == 1 and len(self.thumbnails) < MOST_THUMBNAILS:
             self.thumbnails.append((name, np.array(Image.fromarray(patch).resize((THUMB_PX, THUMB_PX)))))
 
-    def video(self, path: Path, frames: int, scenes: int, chosen: int) -> None:
+    def video(self, path: Path, survey: Survey) -> None:
         """Count a video."""
-        self.videos.append({"path": str(path), "frames": frames, "scenes": scenes, "chosen": chosen})
+        width, height = survey.crop[2:]
+        self.videos.append(
+            {
+                "path": str(path),
+                "frames": len(survey.index),
+                "scenes": survey.scenes,
+                "combed": survey.combed,
+                "picture": f"{width}×{height}",
+                "chosen": len(survey.chosen),
+            }
+        )
 
     def refuse(self, path: Path, reason: str) -> None:
         """Note a source that could not be used."""
@@ -67,7 +78,11 @@ def write_report(folder: Path, tally: Tally, patch: int) -> None:
         f"<h1>Dataset: {tally.patches} patches of {patch}×{patch} px</h1>",
         f"<p>From {len(tally.taken)} pictures and frames. {tally.flat} patches without detail were left out; "
         f"{len(tally.refused)} sources could not be used.</p>",
-        _table("Videos", ["path", "frames", "scenes", "chosen"], [list(v.values()) for v in tally.videos]),
+        _table(
+            "Videos",
+            ["path", "frames", "scenes", "combed", "picture", "chosen"],
+            [list(v.values()) for v in tally.videos],
+        ),
         _table("Left out", ["source", "reason"], [list(r) for r in tally.refused]),
         f"<h2>One patch of each picture{' (the first ones)' if len(tally.taken) > MOST_THUMBNAILS else ''}</h2>",
         figures,

@@ -17,11 +17,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidsr.quality.bicubic import resize_bicubic
 from vidsr.training import codecs, film, kernels, tape
 from vidsr.training.recipes import DegradationOptions, OrderOptions
 
 Step = Callable[[Tensor], Tensor]
+_LUMA = torch.tensor([0.299, 0.587, 0.114])
 
 
 def second_order(high: Tensor, scale: int, options: DegradationOptions, rng: np.random.Generator) -> Tensor:
@@ -78,7 +78,8 @@ def resized(x: Tensor, size: tuple[int, int], rng: np.random.Generator) -> Tenso
     if tuple(x.shape[1:]) == size:
         return x
     if way == "bicubic":
-        return resize_bicubic(x, 1.0, size=size).clamp(0, 1)
+        # Without a filter against aliasing, as published: jagged edges are part of what is to be learnt.
+        return F.interpolate(x[None], size, mode="bicubic", align_corners=False)[0].clamp(0, 1)
     if way == "area":
         return F.interpolate(x[None], size, mode="area")[0]
     return F.interpolate(x[None], size, mode="bilinear", align_corners=False)[0]
@@ -105,7 +106,7 @@ def poisson_noise(x: Tensor, strength: float, grey: bool, rng: np.random.Generat
 
     As many photons make white as the next power of two above the picture's number of distinct values.
     """
-    source = x.mean(0, keepdim=True) if grey else x
+    source = torch.tensordot(_LUMA, x, 1)[None] if grey else x
     levels = (source.clamp(0, 1) * 255).round()
     photons = 2.0 ** np.ceil(np.log2(max(2, len(np.unique(levels.numpy())))))
     expected = (levels / 255).double().numpy() * photons

@@ -1,5 +1,8 @@
 """Which frames of a video are worth learning from: sharp, distinct from each other, balanced over the scenes.
 
+Frames woven of two fields of different moments are left out: their combs would pass for sharpness. Black bars are
+cut off.
+
 Two passes, so that memory stays small: the first keeps of every frame only a thumbnail and a sharpness, the second
 decodes the chosen frames alone.
 """
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from vidsr.filters import looks, scan
 from vidsr.frames import Frame
 from vidsr.inference.colour import rgb_from_planes
 from vidsr.media.decode import read_frames
@@ -31,18 +36,25 @@ CUT = 0.12
 """Mean difference of two neighbouring thumbnails (of a range of 1) from which a new scene begins."""
 DISTINCT = 0.03
 """Least mean difference between two chosen frames of one scene."""
+BARS_EVERY = 12
+"""Frames from one look for bars to the next."""
 FLAT = 0.02
 """Frames whose thumbnail varies less (standard deviation, of 1) are black, white or fog: not used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What the first pass keeps of a frame: its number, scene, sharpness and thumbnail of luma in 0..1."""
+    """What the first pass keeps of a frame: its number, scene, sharpness, thumbnail of luma in 0..1, and its bars.
+
+    ``bars`` is None where they were not looked for or cannot be told.
+    """
 
     number: int
     scene: int
     sharpness: float
     thumb: Thumb
+    combed: bool = False
+    bars: looks.Bars | None = None
 
 
 def sharpness_of(luma: npt.NDArray[Any]) -> float:
@@ -74,9 +86,31 @@ def survey(frames: Iterator[Frame]) -> list[Seen]:
         thumb = thumbnail(luma, frame.format.max_code)
         if seen and float(np.abs(thumb - seen[-1].thumb).mean()) > CUT:
             scene += 1
-        scaled = luma if frame.format.depth == 8 else luma >> (frame.format.depth - 8)
-        seen.append(Seen(number=frame.index, scene=scene, sharpness=sharpness_of(scaled), thumb=thumb))
+        codes = looks.codes8(luma, frame.format.max_code)
+        seen.append(
+            Seen(
+                number=frame.index,
+                scene=scene,
+                sharpness=sharpness_of(codes),
+                thumb=thumb,
+                combed=is_combed(luma, frame.format.max_code),
+                bars=looks.find_bars(codes) if len(seen) % BARS_EVERY == 0 else None,
+            )
+        )
     return seen
+
+
+def is_combed(luma: npt.NDArray[Any], max_code: int) -> bool:
+    """Whether lines stick out of their neighbours by far more than columns do: two moments in one frame."""
+    lines = scan.prepare(luma, max_code)
+    across = scan.comb(lines[:, 0::2].T, lines[:, 1::2].T)
+    return scan.comb(lines[0::2], lines[1::2]) > 1.8 * across + 0.01
+
+
+def common_bars(seen: list[Seen]) -> looks.Bars | None:
+    """The bars that all frames share which tell any."""
+    told = [one.bars for one in seen if one.bars is not None]
+    return reduce(looks.Bars.common, told) if told else None
 
 
 def choose(seen: list[Seen], most: int) -> list[Seen]:
@@ -87,7 +121,7 @@ def choose(seen: list[Seen], most: int) -> list[Seen]:
     """
     queues: dict[int, list[Seen]] = {}
     for one in sorted(seen, key=lambda s: -s.sharpness):
-        if float(one.thumb.std()) >= FLAT:
+        if float(one.thumb.std()) >= FLAT and not one.combed:
             queues.setdefault(one.scene, []).append(one)
     chosen: dict[int, list[Seen]] = {scene: [] for scene in queues}
     count = 0
@@ -110,18 +144,24 @@ def _next_distinct(queue: list[Seen], taken: list[Seen]) -> Seen | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """A video, its frames' number, how many scenes it has, and the frames chosen of it."""
+    """A video, how many scenes it has, how many of its frames are combed, and the frames chosen of it.
+
+    ``crop`` is (left, top, width, height) of the picture inside its bars.
+    """
 
     info: SourceInfo
     index: VideoIndex
     scenes: int
+    combed: int
+    crop: tuple[int, int, int, int]
     chosen: list[Seen]
 
     def pictures(self) -> Iterator[tuple[int, Pixels]]:
-        """(number, ``[H, W, 3]`` uint8 RGB) of each chosen frame, in order."""
+        """(number, ``[H, W, 3]`` uint8 RGB) of each chosen frame, in order, without bars."""
+        left, top, width, height = self.crop
         for one in self.chosen:
             for frame in read_frames(self.info, one.number, one.number + 1, self.index):
-                yield one.number, rgb_of(frame)
+                yield one.number, rgb_of(frame)[top : top + height, left : left + width]
 
 
 def survey_video(path: Path, most: int) -> Survey:
@@ -134,8 +174,14 @@ def survey_video(path: Path, most: int) -> Survey:
     info = probe(path)
     index = index_video(info)
     seen = survey(read_frames(info, index=index))
-    scenes = seen[-1].scene + 1 if seen else 0
-    return Survey(info=info, index=index, scenes=scenes, chosen=choose(seen, most))
+    return Survey(
+        info=info,
+        index=index,
+        scenes=seen[-1].scene + 1 if seen else 0,
+        combed=sum(one.combed for one in seen),
+        crop=looks.settle_crop(common_bars(seen), info.video.width, info.video.height),
+        chosen=choose(seen, most),
+    )
 
 
 def rgb_of(frame: Frame) -> Pixels:

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import distributed
 
+from vidsr.training.processes import joined
+
 STEPS_BETWEEN_QUESTIONS = 5
 """Several processes ask each other this often whether to stop: each question waits for all of them."""
 
@@ -47,7 +49,7 @@ class StopRequest:
 
         They must leave together: one that stays alone waits for ever for the gradients of the others.
         """
-        if not (distributed.is_available() and distributed.is_initialized()):
+        if not joined():
             return self.asked
         if step % STEPS_BETWEEN_QUESTIONS:
             return False

@@ -10,10 +10,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
+import re
 import tomllib
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,40 +63,65 @@ def from_data(data: Mapping[str, Any], kind: type[T], *, where: str = "options")
     Raises:
         OptionsError: with every fault, one per line, each naming its table and key.
     """
-    faults: list[str] = []
-    result = _build(data, kind, "", faults)
-    if result is not None and not faults:
-        faults.extend(faults_of(result))
+    found = _Faults()
+    result = _build(data, kind, "", found)
+    faults = found.sentences
+    if result is not None:
+        faults += [fault for fault in faults_of(result, doubtful=found.doubtful) if _key(fault) not in found.keys]
     if faults or result is None:
         listed = "\n".join(f"  {fault}" for fault in faults)
         raise OptionsError(f"{where}: {len(faults)} fault{'s' * (len(faults) > 1)}:\n{listed}")
     return result
 
 
-def _build(data: Mapping[str, Any], kind: type[T], table: str, faults: list[str]) -> T | None:
+@dataclasses.dataclass(slots=True)
+class _Faults:
+    """What is wrong with the plain values: sentences, the keys they are about, and tables not read as meant.
+
+    What such a table says of its fields together would speak of defaults that nobody chose.
+    """
+
+    sentences: list[str] = dataclasses.field(default_factory=list)
+    keys: set[str] = dataclasses.field(default_factory=set)
+    doubtful: set[str] = dataclasses.field(default_factory=set)
+
+    def add(self, table: str, name: str, text: str) -> None:
+        self.sentences.append(f"[{table}] {name}{text}" if table else f"{name}{text}")
+        self.keys.add(_key(self.sentences[-1]))
+        if table:
+            self.doubtful.add(table)
+
+
+def _key(fault: str) -> str:
+    """The table and key that a sentence begins with."""
+    return re.split(r"(?<=\w)(?: =|:)", fault, maxsplit=1)[0]
+
+
+def _build(data: Mapping[str, Any], kind: type[T], table: str, found: _Faults) -> T | None:
+    """The options, with defaults in place of what cannot be used; None if a field without a default is missing."""
     hints = typing.get_type_hints(kind)
     known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    prefix = f"[{table}] " if table else ""
-    before = len(faults)
-    for name in data.keys() - known:
+    for name in sorted(data.keys() - known):
         near = difflib.get_close_matches(name, known, 1)
-        faults.append(f"{prefix}{name}: unknown" + (f", did you mean {near[0]}?" if near else ""))
+        found.add(table, name, ": unknown" + (f", did you mean {near[0]}?" if near else ""))
+        found.doubtful.update(f"{table}.{n}".lstrip(".") for n in near)
     values: dict[str, Any] = {}
     for name in sorted(known & data.keys()):
         value, hint = data[name], hints[name]
         if dataclasses.is_dataclass(hint):
             if isinstance(value, dict):
-                values[name] = _build(value, typing.cast(type[Any], hint), f"{table}.{name}".lstrip("."), faults)
+                values[name] = _build(value, typing.cast(type[Any], hint), f"{table}.{name}".lstrip("."), found)
             else:
-                faults.append(f"{prefix}{name}: must be a table, got {value!r}")
+                found.add(table, name, f": must be a table, got {value!r}")
         elif not _fits(value, hint):
-            faults.append(f"{prefix}{name} = {value!r}: must be {_hint_text(hint)}")
+            found.add(table, name, f" = {value!r}: must be {_hint_text(hint)}")
         else:
             values[name] = _convert(value, hint)
-    missing = [f.name for f in dataclasses.fields(kind) if _required(f) and f.name not in values]  # type: ignore[arg-type]
-    if len(faults) == before:
-        faults.extend(f"{prefix}{name}: must be given" for name in missing)
-    return kind(**values) if len(faults) == before else None
+    missing = [f.name for f in dataclasses.fields(kind) if _required(f) and f.name not in data]  # type: ignore[arg-type]
+    for name in missing:
+        found.add(table, name, ": must be given")
+    whole = not any(_required(f) and values.get(f.name) is None for f in dataclasses.fields(kind))  # type: ignore[arg-type]
+    return kind(**{k: v for k, v in values.items() if v is not None}) if whole else None
 
 
 def _required(f: dataclasses.Field[Any]) -> bool:
@@ -144,16 +171,19 @@ def _hint_text(hint: Any) -> str:
     return "a table of numbers" if origin is dict else names.get(hint, str(hint))
 
 
-def faults_of(options: Any, table: str = "") -> Iterator[str]:
-    """One sentence per value out of range or contradiction, each naming its table and key."""
+def faults_of(options: Any, table: str = "", doubtful: Collection[str] = ()) -> Iterator[str]:
+    """One sentence per value out of range or contradiction, each naming its table and key.
+
+    The fields of ``doubtful`` tables are not checked against each other.
+    """
     prefix = f"[{table}] " if table else ""
     for f in dataclasses.fields(options):
         value = getattr(options, f.name)
         if dataclasses.is_dataclass(value):
-            yield from faults_of(value, f"{table}.{f.name}".lstrip("."))
+            yield from faults_of(value, f"{table}.{f.name}".lstrip("."), doubtful)
         elif value is not None:
             yield from (f"{prefix}{f.name} = {_literal(value)}: {fault}" for fault in _field_faults(f, value))
-    if isinstance(options, Table):
+    if isinstance(options, Table) and table not in doubtful:
         yield from (f"{prefix}{fault}" for fault in options.cross_faults())
 
 
@@ -164,7 +194,9 @@ def _field_faults(f: dataclasses.Field[Any], value: Any) -> Iterator[str]:
     for item in items:
         if what.choices and item not in what.choices:
             yield f"must be {_choice_text(what)}"
-        if isinstance(item, (int, float)) and not isinstance(item, bool):
+        if isinstance(item, float) and not math.isfinite(item):
+            yield "must be a finite number"
+        elif isinstance(item, (int, float)) and not isinstance(item, bool):
             low, high = what.minimum, what.maximum
             if (low is not None and not item >= low) or (high is not None and not item <= high):
                 yield f"must be {range_text(low, high)}"
@@ -217,3 +249,13 @@ def _literal(value: Any) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{json.dumps(k)} = {_literal(v)}" for k, v in value.items()) + " }"
     return repr(value)
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any], table: str = "") -> Iterator[str]:
+    """One sentence per value that differs between two sets of options as plain values."""
+    for name in sorted(old.keys() | new.keys()):
+        before, now = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(now, dict):
+            yield from changes(before, now, f"{table}.{name}".lstrip("."))
+        elif before != now:
+            yield f"{f'[{table}] ' if table else ''}{name} was {before!r}, is {now!r} from here on"

@@ -8,22 +8,21 @@ uninterrupted one.
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor, nn
 
 from vidsr.errors import Interrupted, TrainingError
 from vidsr.inference.device import DTYPES, choose_device
 from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.zoo import load_model, resolve
-from vidsr.training import checkpoints
+from vidsr.training import checkpoints, processes
 from vidsr.training.discriminators import DISCRIMINATORS
 from vidsr.training.feed import Draw, Part, Patches, batches
 from vidsr.training.guards import Guards
@@ -34,6 +33,7 @@ from vidsr.training.options import StageOptions, TrainOptions
 from vidsr.training.perceptual import Perceptual
 from vidsr.training.stopping import StopRequest
 from vidsr.training.store import PatchStore
+from vidsr.training.tables import changes
 from vidsr.training.validation import Validation
 
 
@@ -61,7 +61,8 @@ class Trainer:
         self.rank, self.ranks = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
         self.folder = Path(o.run.folder).expanduser()
         self.device = choose_device(o.run.device)
-        self._start_processes()
+        if self.ranks > 1:
+            self.device = processes.join(self.device, int(os.environ.get("LOCAL_RANK", "0")))
         if o.run.threads:
             torch.set_num_threads(o.run.threads)
         self.format = torch.channels_last if o.run.channels_last else torch.contiguous_format
@@ -75,24 +76,18 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=o.run.precision == "fp16")
         self.stop = StopRequest()
         self.scores: dict[str, float] = {}
+        self.scored_at: int | None = None  # the step of this stage that the scores are of
         self.best: dict[str, tuple[float, str]] = {}
+        self.saved = ""
         # Read now, so that a missing file shows before the first stage and not after it.
         wanted = o.gan.steps and o.gan.perceptual_weight
         self.perceptual = Perceptual(resolve(o.gan.vgg), o.gan.layers).to(self.device) if wanted else None
         self.stage, self.step = "psnr" if o.psnr.steps else "gan", 0
         self._arm(self.stage)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.journal = Journal(self.folder, leader=self.rank == 0, tensorboard=o.run.tensorboard)
+        self.journal = Journal(self.folder, self.device, leader=self.rank == 0, tensorboard=o.run.tensorboard)
 
     # ---- building ----------------------------------------------------------------------------------------------
-
-    def _start_processes(self) -> None:
-        if self.ranks > 1 and not distributed.is_initialized():
-            cuda = self.device.type == "cuda"
-            if cuda:
-                self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-                torch.cuda.set_device(self.device)
-            distributed.init_process_group("nccl" if cuda else "gloo")
 
     def _build_generator(self) -> RRDBNet:
         g = self.options.generator
@@ -111,30 +106,19 @@ class Trainer:
         """Optimisers, and for the gan stage the discriminator and its losses."""
         o = self.options
         self.settings: StageOptions = o.psnr if stage == "psnr" else o.gan
-        self.forward = self._wrapped(torch.compile(self.generator) if o.run.compile else self.generator)
+        self.forward = processes.wrapped(torch.compile(self.generator) if o.run.compile else self.generator)
         self.optimisers = {"generator": self._adam(self.generator)}
         self.discriminator: nn.Module | None = None
         if stage == "gan":
             torch.manual_seed(o.run.seed + 1)
             network: nn.Module = DISCRIMINATORS[o.gan.discriminator](o.gan.discriminator_feat)
-            if self.ranks > 1 and self.device.type == "cuda":
-                network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
             self.discriminator = placed(network, self.device, self.format)
-            self.judge = self._wrapped(self.discriminator)
+            self.judge = processes.wrapped(self.discriminator)
             self.optimisers["discriminator"] = self._adam(self.discriminator)
             self.adversarial = ADVERSARIAL[o.gan.loss]()
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
         return torch.optim.Adam(network.parameters(), lr=self.settings.learning_rate, betas=self.settings.betas)
-
-    def _wrapped(self, network: Any) -> Any:
-        # Buffers are not sent around: with batch norm, two forward passes before one backward pass would fail.
-        if self.ranks == 1:
-            return network
-        with warnings.catch_warnings():
-            # The keyword has a new name in the newest torch; the old one works in all that vidsr takes.
-            warnings.simplefilter("ignore", FutureWarning)
-            return DistributedDataParallel(network, broadcast_buffers=False)
 
     # ---- the loop ----------------------------------------------------------------------------------------------
 
@@ -147,10 +131,11 @@ class Trainer:
             Interrupted: Ctrl-C or SIGTERM; the step under way was finished and saved.
         """
         try:
+            self._check_disk()
             self.validation.dry_run(self.generator)
             for stage in ("psnr", "gan")[0 if self.stage == "psnr" else 1 :]:
                 if stage != self.stage:
-                    self.stage, self.step = stage, 0
+                    self.stage, self.step, self.scores, self.scored_at = stage, 0, {}, None
                     self.generator.load_state_dict(self.average.weights)
                     self._arm(stage)
                 with self.stop:
@@ -159,13 +144,12 @@ class Trainer:
                     break
         finally:
             self.journal.close()
-            if distributed.is_available() and distributed.is_initialized():
-                distributed.destroy_process_group()
+            processes.leave()
         return self.scores
 
     def _run_stage(self) -> None:
         o, stage, steps = self.options, self.stage, self.settings.steps
-        draw = Draw(seed=o.run.seed, stage=stage, scale=o.generator.scale)
+        draw = Draw(seed=o.run.seed, stage=stage, scale=o.generator.scale, sharpen=self.settings.sharpen_target)
         patches = Patches(self.store, o.data, o.degradation, draw)
         feed = batches(patches, o.data, Part(start=self.step, stop=steps, rank=self.rank, ranks=self.ranks))
         self.journal.begin(stage, self.step, steps)
@@ -210,7 +194,7 @@ class Trainer:
                 with self._gradients_together(self.forward, number, len(micro)):
                     with self._autocast():
                         result = self.forward(low)
-                    loss = pixel_loss(result, high) / len(micro)
+                    loss = pixel_loss(result, self._target(high)) / len(micro)
                     self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
             self._take_step({"generator": self.generator}, [total])
@@ -249,11 +233,15 @@ class Trainer:
                 self.journal.say(alarm)
         return sums
 
+    def _target(self, high: Tensor) -> Tensor:
+        """What L1 and perceptual loss aim at; never computed in half precision."""
+        return sharpened(high) if self.settings.sharpen_target else high
+
     def _generator_terms(self, result: Tensor, high: Tensor) -> dict[str, Tensor]:
         """The weighted terms of the generator's loss, by name."""
         o = self.options.gan
         assert self.discriminator is not None
-        target = sharpened(high) if o.sharpen_target else high
+        target = self._target(high)
         terms = {"l1": o.pixel_weight * pixel_loss(result, target)}
         with self._autocast():
             fake = self.discriminator(result)
@@ -265,8 +253,7 @@ class Trainer:
 
     def _gradients_together(self, network: Any, number: int, count: int) -> contextlib.AbstractContextManager[Any]:
         """Processes exchange gradients in the last of the accumulated batches only."""
-        early = isinstance(network, DistributedDataParallel) and number + 1 < count
-        return network.no_sync() if early else contextlib.nullcontext()
+        return processes.without_exchange(network) if number + 1 < count else contextlib.nullcontext()
 
     def _take_step(self, networks: dict[str, nn.Module], losses: list[Tensor]) -> None:
         """Clip and step all optimisers, unless a loss or a gradient is no number: then the step is left out."""
@@ -275,8 +262,9 @@ class Trainer:
             self.scaler.unscale_(self.optimisers[name])
             limit = self.settings.clip or math.inf
             lengths.append(nn.utils.clip_grad_norm_(network.parameters(), limit))
-        # With fp16 the scaler meets infinite gradients now and then, and lowers its scale: that is no fault.
-        fine = self.guards.accept(*losses) if self.scaler.is_enabled() else self.guards.accept(*losses, *lengths)
+        # With fp16 the scaler meets infinite gradients now and then, and lowers its factor (elsewhere it is 1): only
+        # when that cannot help any more are they a fault.
+        fine = self.guards.accept(*losses, *(lengths if self.scaler.get_scale() <= 1 else ()))
         for name in networks:
             if fine:
                 self.scaler.step(self.optimisers[name])
@@ -295,6 +283,7 @@ class Trainer:
         with self.journal.phase("validation"):
             self.averaged.load_state_dict(self.average.weights)
             self.scores, pictures = self.validation.run(self.averaged)
+            self.scored_at = self.step
         self.journal.values(self.stage, self.step, {f"val_{k}": v for k, v in self.scores.items()})
         self.journal.pictures(self.stage, self.step, pictures)
         told = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())
@@ -307,22 +296,24 @@ class Trainer:
             TrainingError: a weight is no number.
             DiskFullError: no space is left; earlier checkpoints are kept.
         """
-        if self.rank:
+        name = checkpoints.name_of(self.stage, self.step)
+        if self.rank or self.saved == name:
             return
         folder = self.folder / "checkpoints"
+        if self.scored_at == self.step:
+            # Best by LPIPS in the gan stage where it is measured: PSNR falls there by design.
+            lower = self.stage == "gan" and "lpips" in self.scores
+            merit = -self.scores["lpips"] if lower else self.scores["psnr_y"]
+            if self.stage not in self.best or merit > self.best[self.stage][0]:
+                self.best[self.stage] = (merit, name)
         with self.journal.phase("checkpoint"):
             tensors = {"generator": checkpoints.network_tensors(self.generator), "average": self.average.weights}
             if self.discriminator is not None:
                 tensors["discriminator"] = checkpoints.network_tensors(self.discriminator)
             for name, optimiser in self.optimisers.items():
                 tensors[f"optimiser_{name}"] = checkpoints.optimiser_tensors(optimiser)
-            path = checkpoints.write(folder, checkpoints.Checkpoint(tensors=tensors, state=self._state()))
-            # Best by LPIPS in the gan stage where it is measured: PSNR falls there by design.
-            key = "lpips" if self.stage == "gan" and "lpips" in self.scores else "psnr_y"
-            if key in self.scores:
-                merit = -self.scores[key] if key == "lpips" else self.scores[key]
-                if self.stage not in self.best or merit > self.best[self.stage][0]:
-                    self.best[self.stage] = (merit, path.name)
+            checkpoints.write(folder, checkpoints.Checkpoint(tensors=tensors, state=self._state()))
+            self.saved = name
             checkpoints.prune(folder, self.options.run.keep, {name for _, name in self.best.values()})
 
     def _state(self) -> dict[str, Any]:
@@ -333,19 +324,23 @@ class Trainer:
             "scaler": self.scaler.state_dict(),
             "guards": self.guards.to_json(),
             "scores": self.scores,
+            "scored_at": self.scored_at,
+            "processes": self.ranks,
             "best": self.best,
             "seconds": self.journal.seconds,
             "options": asdict(self.options),
         }
 
     def resume(self) -> list[str]:
-        """Go on from the newest checkpoint that is whole; what was wrong with newer ones, one sentence each.
+        """Go on from the newest checkpoint that is whole; what is to be told of it, one sentence each.
+
+        That is what was wrong with newer checkpoints, and which options are others than they were.
 
         Raises:
             TrainingError: there is none, or it is of networks of another structure.
         """
         found, path, troubles = checkpoints.latest(self.folder / "checkpoints")
-        state = found.state
+        state, self.saved = found.state, path.name
         self.stage, self.step = state["stage"], state["step"]
         self._arm(self.stage)
         try:
@@ -359,10 +354,21 @@ class Trainer:
             raise TrainingError(f"{path}: does not fit these options: {error}") from error
         self.scaler.load_state_dict(state["scaler"])
         self.guards = Guards(**{**state["guards"], "skip_limit": self.options.run.skip_limit})
-        self.scores, self.best = state["scores"], {k: tuple(v) for k, v in state["best"].items()}
+        self.scores, self.scored_at = state["scores"], state["scored_at"]
+        self.best = {k: tuple(v) for k, v in state["best"].items()}
         self.journal.seconds.update(state["seconds"])
         checkpoints.set_random_state(state["random"])
-        return troubles
+        if state["processes"] != self.ranks:
+            self.journal.say(f"{state['processes']} processes trained before, now {self.ranks}: each takes [data] batch")
+        changed = changes(state["options"], json.loads(json.dumps(asdict(self.options))))
+        return [*(f"passed over: {trouble}" for trouble in troubles), *changed]
+
+    def _check_disk(self) -> None:
+        weights = sum(p.numel() for p in self.generator.parameters()) * 4  # itself, its average, Adam's two
+        weights += sum(p.numel() for p in self.discriminator.parameters()) * 3 if self.discriminator else 0
+        if not self.rank:
+            for warning in checkpoints.check_room(self.folder, 4 * weights, self.options.run.keep):
+                self.journal.say(warning)
 
 
 def _add(sums: dict[str, Tensor], terms: dict[str, Tensor], count: int) -> None:
@@ -381,7 +387,7 @@ def start(options: TrainOptions, *, resume: bool) -> dict[str, Any]:
         raise TrainingError(f"{folder}: holds checkpoints already; use `vidsr train resume`, or another [run] folder")
     trainer = Trainer(options)
     if resume:
-        for trouble in trainer.resume():
-            trainer.journal.say(f"passed over: {trouble}")
+        for told in trainer.resume():
+            trainer.journal.say(told)
     scores = trainer.run()
     return {"folder": str(folder), "stage": trainer.stage, "steps": trainer.step, "scores": scores}
