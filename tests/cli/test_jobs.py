@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,15 +29,19 @@ ROOT = Path(__file__).parent.parent.parent
 def stopped(clips: ClipFactory, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The result-to-be of a job of which 1 of 4 segments is done."""
     monkeypatch.setenv("VIDSR_STATE", str(tmp_path / "state"))
-    stop, output = Stop(), tmp_path / "out.mkv"
+    stop_after_one_segment(clips("basic"), tmp_path / "out.mkv", tiny_model)
+    return tmp_path / "out.mkv"
+
+
+def stop_after_one_segment(source: Path, output: Path, model: Path) -> None:
+    stop = Stop()
 
     def hear(event: Event) -> None:
         if event.kind == "segment":
             stop.soft.set()
 
     with pytest.raises(Interrupted):
-        enhance(clips("basic"), output, model=str(tiny_model), scale=2, segment_frames=6, progress=hear, stop=stop)
-    return output
+        enhance(source, output, model=str(model), scale=2, segment_frames=6, progress=hear, stop=stop)
 
 
 def test_list_show_resume(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,6 +66,60 @@ def test_list_show_resume(stopped: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert len(oracle.frame_pts(stopped)) == 24
     assert run(["jobs", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
+
+
+def test_a_job_moved_with_its_source_goes_on_in_its_new_place(
+    clips: ClipFactory,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("VIDSR_STATE", str(tmp_path / "state"))
+    before, after = tmp_path / "before", tmp_path / "after"
+    (before / "in").mkdir(parents=True)
+    shutil.copy2(clips("basic"), before / "in" / "clip.mp4")
+    monkeypatch.chdir(before)
+    stop_after_one_segment(Path("in/clip.mp4"), Path("out.mkv"), tiny_model)
+    monkeypatch.chdir(tmp_path)
+    before.rename(after)
+    assert run(["jobs", "show", "after/out.mkv"]) == 0
+    shown = capsys.readouterr().out
+    assert f"to go on  vidsr jobs resume {after}/out.mkv" in shown
+    assert f"source    {after}/in/clip.mp4" in shown
+    assert run(["jobs", "resume", "after/out.mkv", "--workers", "1", "--progress", "json"]) == 0
+    assert "resuming: 1 of 4 segments done" in capsys.readouterr().out
+    assert [p.name for p in after.iterdir() if p.name != "in"] == ["out.mkv"]
+    assert not before.exists()
+
+
+def test_failures_are_told_in_the_list_and_as_json(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = store.job_folder(stopped) / "manifest.json"
+    text = path.read_text()
+    path.write_text(text.replace('"error": null', '"error": "segment 1: out of memory"'))
+    assert run(["jobs", "list"]) == 0
+    row, error = capsys.readouterr().out.splitlines()[1:]
+    assert " failed " in row
+    assert error.strip() == "error: segment 1: out of memory"
+    path.write_text(text.replace('"encoder": "libx264', '"encoder": "libx999'))
+    assert run(["jobs", "resume", str(stopped), "--progress", "json"]) == 1
+    said = capsys.readouterr()
+    last = json.loads(said.out.splitlines()[-1])
+    assert (last["event"], last["kind"], last["text"]) == (
+        "error",
+        "JobError",
+        said.err.removeprefix("vidsr: ").strip(),
+    )
+    path.write_text(text.replace('"vidsr": "', '"vidsr": "0.0.').replace('"square_pixels"', '"round_pixels"'))
+    assert run(["jobs", "resume", str(stopped)]) == 1
+    assert "was begun by vidsr 0.0." in capsys.readouterr().err
+    path.write_text(text)
+    assert run(["jobs", "resume", str(stopped), "--restart", "--engine", "local", "--progress", "json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    made = [e for e in events if e["event"] == "segment"]
+    assert [e["segment"] for e in made] == [0, 1, 2, 3]
+    assert all({"job", "frames", "total_frames", "fps", "seconds_left"} <= e.keys() for e in made)
+    assert {e.get("segment") for e in events if e["event"] == "frame"} == {None, 0, 1, 2, 3}
 
 
 def test_remove(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,11 +17,12 @@ from vidsr import enhance
 ROOT = Path(__file__).parent.parent.parent
 
 SCRIPT = """
-import sys
+import json, sys
 from ray.cluster_utils import Cluster
 from vidsr import enhance
 
-source, output, model = sys.argv[1:]
+source, output, model, sharing = sys.argv[1:]
+sharing = json.loads(sharing)
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
 nodes = [cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)]
 lost = []
@@ -33,19 +35,25 @@ def hear(event):
         cluster.remove_node(nodes[0], allow_graceful=False)
 
 enhance(source, output, model=model, scale=2, codec="ffv1", segment_frames=8, engine="ray", address=cluster.address,
-        workers=2, threads=1, progress=hear)
+        progress=hear, **sharing)
 print("lost", len(lost), flush=True)
 cluster.shutdown()
 """
 
 
 @pytest.mark.slow
-def test_the_loss_of_a_node_is_survived(clips: ClipFactory, tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "sharing", [{"workers": 2, "threads": 1}, {}], ids=["one actor a node", "as Ray's nodes allow"]
+)
+def test_the_loss_of_a_node_is_survived(
+    sharing: dict[str, int], clips: ClipFactory, tiny_model: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("ray")
     source = clips.make("long.mkv", *picture(size="96x64", seconds=5), "-c:v", "ffv1", "-pix_fmt", "yuv420p")
     enhance(source, tmp_path / "wanted.mkv", model=str(tiny_model), scale=2, codec="ffv1", segment_frames=8)
+    arguments = [str(source), str(tmp_path / "out.mkv"), str(tiny_model), json.dumps(sharing)]
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(source), str(tmp_path / "out.mkv"), str(tiny_model)],
+        [sys.executable, "-c", SCRIPT, *arguments],
         capture_output=True,
         text=True,
         timeout=280,

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import oracle
 from tests.jobs.bench import Bench
-from vidsr.errors import InputError, JobError, VidsrError
+from vidsr import enhance
+from vidsr.errors import InputError, Interrupted, JobError, OutputError, VidsrError
 from vidsr.jobs import store
 from vidsr.jobs.job import Job
 from vidsr.jobs.lock import JobLock
 from vidsr.jobs.manifest import Manifest
 from vidsr.jobs.orders import Task
 from vidsr.jobs.progress import Event
+from vidsr.jobs.stop import Stop
 
 
 def test_a_stopped_job_goes_on_by_itself_and_does_nothing_twice(bench: Bench) -> None:
@@ -31,6 +34,91 @@ def test_a_stopped_job_goes_on_by_itself_and_does_nothing_twice(bench: Bench) ->
     assert (first.frames, first.resumed_frames, first.total_frames) == (12, 12, 24)
     assert first.seconds_left is not None and first.seconds_left > 0
     bench.check()
+
+
+@pytest.mark.parametrize("moment", ["frame", "assemble", "verify"])
+def test_every_stop_tells_how_to_go_on(moment: str, bench: Bench) -> None:
+    stop = Stop()
+
+    def end(event: Event) -> None:
+        if moment == "frame" and event.kind == "frame" and event.frames == 7:
+            stop.now()  # as the second Ctrl-C does
+        elif event.kind == "stage" and event.text == moment:
+            raise Interrupted("stopped on request")  # as the first one does where no segment is in work
+
+    done = 1 if moment == "frame" else 4
+    with pytest.raises(Interrupted, match=f"stopped; {done} of 4 segments are done; to go on: vidsr jobs resume ") as e:
+        bench.run(end, stop=stop)
+    assert str(e.value).endswith(str(bench.output))
+    assert Manifest.load(bench.job).error is None
+    bench.run()
+    assert len(bench.made()) == 4 - done
+    bench.check()
+
+
+def test_segments_lost_while_others_are_made_are_noticed_before_they_are_joined(bench: Bench) -> None:
+    def lose(event: Event) -> None:
+        if event.kind == "segment" and event.segment == 2:
+            segments = sorted((bench.job / "segments").glob("*.nut"))
+            segments[0].write_bytes(segments[0].read_bytes()[:-1] + b"?")
+            segments[1].unlink()
+
+    bench.run(lose)
+    assert "segments damaged or missing, they are done again: 0, 1" in bench.texts("warning")
+    assert bench.made() == [0, 0, 1, 1, 2, 3]
+    bench.check()
+
+
+def test_a_disk_that_keeps_nothing_ends_the_job(bench: Bench) -> None:
+    def lose(event: Event) -> None:
+        if event.kind == "segment":
+            (bench.job / "segments" / "000000.nut").unlink(missing_ok=True)
+
+    with pytest.raises(JobError, match="1 segments are damaged or missing as soon as they are made"):
+        bench.run(lose)
+    bench.run()
+    bench.check()
+
+
+def test_a_job_folder_deleted_under_the_work_is_one_clear_error(bench: Bench) -> None:
+    def delete(event: Event) -> None:
+        if event.kind == "segment" and event.segment == 1:
+            shutil.rmtree(bench.job)
+
+    with pytest.raises(JobError, match=r"\.vidsr-job.* failed: No such file or directory"):
+        bench.run(delete)
+    bench.run()
+    bench.check()
+
+
+def test_names_that_are_no_text(bench: Bench) -> None:
+    name = os.fsdecode(b"caf\xe9 'n\" $x.mp4")
+    try:
+        source = bench.source.rename(bench.folder / name)
+    except OSError:
+        pytest.skip("this file system takes no names outside UTF-8")
+    output = source.with_suffix(".mkv")
+    enhance(source, output, model=str(bench.model), scale=2, segment_frames=6)
+    assert oracle.digest(output) == bench.wanted
+
+
+def test_a_result_that_is_a_link_goes_where_it_leads(bench: Bench, tmp_path: Path) -> None:
+    target = bench.folder / "disk" / "film.mkv"
+    target.parent.mkdir()
+    bench.output.symlink_to(target)
+    with pytest.raises(OutputError, match="is the source itself"):
+        enhance(bench.source, link_to(bench.source), model=str(bench.model), overwrite=True)
+    bench.run()
+    assert bench.output.is_symlink()
+    assert oracle.digest(target) == bench.wanted
+    with pytest.raises(OutputError, match="--overwrite"):
+        bench.run()
+
+
+def link_to(path: Path) -> Path:
+    link = path.with_name("link.mp4")
+    link.symlink_to(path)
+    return link
 
 
 def test_damaged_and_missing_segments_are_done_again(bench: Bench) -> None:

@@ -69,6 +69,9 @@ def test_speed_is_of_this_run_and_of_the_last_minute() -> None:
     meter = SpeedMeter(1000, assumed=4.0, clock=lambda: now)
     assert meter.fps() == 4.0
     assert meter.seconds_left(80) == 20.0
+    now = 5.0
+    meter.update(1010)
+    assert meter.fps() == 4.0, "what passed until the first frame came was start-up"
     now = 10.0
     meter.update(1020)
     assert meter.fps() == pytest.approx(2.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -14,14 +15,16 @@ import pytest
 
 from tests import oracle
 from tests.clips import ClipFactory
+from tests.jobs.bench import Bench
 from vidsr import enhance
 from vidsr.errors import JobError, ModelError, OptionsError, VidsrError
 from vidsr.jobs.local import LocalEngine
+from vidsr.jobs.lock import JobLock, lock_mark
 from vidsr.jobs.manifest import Finished
 from vidsr.jobs.orders import Failed, Made, News, Order, Progressed, Remark, Task, news_from_json, news_to_json
 from vidsr.jobs.plan import Segment
 from vidsr.jobs.stop import Stop
-from vidsr.jobs.work import RUNGS, on_rung
+from vidsr.jobs.work import RUNGS, is_visible, on_rung
 from vidsr.jobs.workers import Slot, choose_slots
 from vidsr.options import EnhanceOptions, ModelOptions
 
@@ -186,6 +189,51 @@ def test_workers_that_cannot_start_end_the_run(tmp_path: Path) -> None:
         run_local(SAYS.format('{"news": "Ready", "encoder": "other"}'), tmp_path)
 
 
+# The other worker waits with its first order until the broken one has been started, and buried, often enough.
+ONE_BROKEN = """
+import json, os, sys, time
+from pathlib import Path
+start = json.loads(sys.stdin.readline())
+pids = Path(start["task"]["folder"], "pids")
+if start["name"] == "0":
+    with pids.open("a") as file:
+        file.write(f"{{os.getpid()}}\\n")
+    {ending}
+print(json.dumps({{"news": "Ready", "encoder": "e"}}), flush=True)
+
+def is_there(pid):
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+for line in sys.stdin:
+    while not pids.exists() or len(found := pids.read_text().split()) < {starts} or any(map(is_there, found)):
+        time.sleep(0.01)
+    number = json.loads(line)["segment"]["number"]
+    finished = {{"frames": 1, "size": 1, "blake2": "", "seconds": 1.0}}
+    print(json.dumps({{"news": "Made", "number": number, "finished": finished}}), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "starts", "says"),
+    [
+        ("sys.exit(5)", 2, r"ended with exit code 5 before it took any work"),
+        ('print("gibberish", flush=True); sys.stdin.read()', 2, "was killed by SIGKILL before it took any work"),
+        ('sys.exit(print(json.dumps({"news": "Broken", "kind": "JobError", "message": "no room"})))', 1, "no room"),
+    ],
+    ids=["crashes", "gibberish", "broken"],
+)
+def test_a_worker_that_cannot_start_is_left_out(ending: str, starts: int, says: str, tmp_path: Path) -> None:
+    heard = run_local(ONE_BROKEN.format(ending=ending, starts=starts), tmp_path)
+    assert {n.number for n in heard if isinstance(n, Made)} == {0, 1, 2}
+    (warning,) = [n.text for n in heard if isinstance(n, Remark) and n.warning]
+    assert warning.startswith("going on without worker 0 (cpu): ")
+    assert says in warning
+
+
 def test_a_hard_stop_kills_workers_at_once(tmp_path: Path) -> None:
     code = 'import time; print(\'{"news": "Ready", "encoder": "e"}\', flush=True); time.sleep(1000)'
     stop = Stop()
@@ -273,6 +321,28 @@ def test_options_of_workers_that_contradict_each_other() -> None:
     ):
         with pytest.raises(OptionsError, match=word):
             EnhanceOptions.from_flat(flat)
+
+
+def test_devices_that_cannot_be_had_are_refused_before_anything_is_begun(bench: Bench) -> None:
+    for flat, word in (
+        ({"devices": "cuda:97"}, "cuda:97: PyTorch sees"),
+        ({"device": "cpu", "devices": "cpu"}, "--device and --devices"),
+        ({"engine": "ray", "devices": "cuda:0,cuda:1"}, "Ray chooses the devices"),
+        ({"engine": "ray", "device": "cuda:1"}, "Ray chooses the devices"),
+    ):
+        with pytest.raises(OptionsError, match=word):
+            bench.run(**flat)
+    assert [p.name for p in bench.folder.iterdir()] == ["clip.mp4"]
+
+
+def test_another_folder_under_the_same_path_is_not_the_jobs(tmp_path: Path) -> None:
+    with JobLock(tmp_path):
+        seen = dataclasses.replace(task(tmp_path), source=__file__, lock_mark=lock_mark(tmp_path))
+        assert is_visible(seen)
+        assert not is_visible(dataclasses.replace(seen, source=str(tmp_path / "gone.mkv")))
+    with JobLock(tmp_path):
+        assert not is_visible(seen)
+    assert not is_visible(dataclasses.replace(task(tmp_path / "elsewhere"), source=__file__))
 
 
 def test_the_ladder_goes_to_less_memory_and_more_precision() -> None:

@@ -8,15 +8,21 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vidsr import __version__
 from vidsr.cli.help import Command, Group
+from vidsr.cli.options import with_options
 from vidsr.errors import JobError, OptionsError
+from vidsr.options import EnhanceOptions
 
 if TYPE_CHECKING:
     from vidsr.jobs.overview import Overview
+
+#: Job options that may be chosen anew when a job is resumed.
+CHANGEABLE = ("workers", "devices", "threads", "engine", "address", "keep_going", "restart", "progress_format")
 
 _EXAMPLES = """
 Examples:
@@ -98,8 +104,10 @@ def list_jobs(
         return
     rows = [("JOB", "STATE", "DONE", "SEGMENTS", "LEFT", "DISK", "RESULT"), *(_row(view) for view in views)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
+    for row, view in zip(rows, [None, *views], strict=True):
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        if view is not None and view.error:
+            typer.echo(f"{'':{widths[0]}}  error: {view.error}")
 
 
 def _row(view: Overview) -> tuple[str, ...]:
@@ -148,6 +156,8 @@ def _lines(view: Overview) -> Iterator[tuple[str, str]]:
     yield "segments", f"{view.segments} of {view.total_segments}"
     if view.fps is not None:
         yield "speed", f"{view.fps:.2f} frames/s, {_left(view)} left"
+    elif view.seconds_left is not None:
+        yield "left", f"about {_left(view)} at its last speed"
     if view.fallbacks:
         yield "fallback", f"{view.fallbacks} segments were made in a way not asked for; see the log"
     yield "disk", f"{human_bytes(view.disk_bytes)} in {view.folder}"
@@ -159,36 +169,40 @@ def _lines(view: Overview) -> Iterator[tuple[str, str]]:
 
 
 @app.command("resume", short_help="Go on with an interrupted job.", cls=Command, epilog=_RESUME_EXAMPLES)
+@with_options(only=tuple(f"jobs.{name}" for name in CHANGEABLE))
 def resume(
+    ctx: typer.Context,
     job: Named,
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Another number of workers than before.", min=1)
-    ] = None,
-    devices: Annotated[
-        str | None, typer.Option(help="Other devices than before, for example cpu or cuda:1.", metavar="LIST")
-    ] = None,
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="When a segment fails, do the others before stopping.")
-    ] = False,
-    style: Annotated[str, typer.Option("--progress", help="How to report progress.", metavar="bar|json|none")] = "bar",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    *,
+    options: EnhanceOptions,
 ) -> None:
-    """Go on with a job that was interrupted, with the options that it was begun with."""
+    """Go on with a job that was interrupted, with the options that it was begun with; where and how it is done may be
+    chosen anew."""
     from vidsr.cli.enhance import run_enhance
     from vidsr.jobs import store
     from vidsr.jobs.manifest import Manifest
-    from vidsr.options import EnhanceOptions
+    from vidsr.jobs.overview import whereabouts
 
-    manifest = Manifest.load(store.find(job))
+    folder = store.find(job)
+    manifest = Manifest.load(folder)
     if manifest.state == "done":
         raise JobError(f"{manifest.output} is finished; its segments were kept on request")
-    options = EnhanceOptions.from_json(manifest.options)
-    changes: dict[str, Any] = {"restart": False, "progress_format": style}
-    given = {"workers": workers, "devices": devices, "keep_going": keep_going or None}
-    changes |= {name: value for name, value in given.items() if value is not None}
-    model = options.model if devices is None else dataclasses.replace(options.model, device="auto")
-    options = dataclasses.replace(options, jobs=dataclasses.replace(options.jobs, **changes), model=model)
-    run_enhance(Path(manifest.source), Path(manifest.output), options.check(), as_json=as_json, quiet=False)
+    if manifest.binding.vidsr != __version__:
+        raise JobError(
+            f"{folder.name} was begun by vidsr {manifest.binding.vidsr}, this is {__version__}: resume with the "
+            "former, or begin anew with vidsr enhance --restart"
+        )
+    # By name: Typer brings a Click of its own, in a place that is not public.
+    given = {name for name in CHANGEABLE if getattr(ctx.get_parameter_source(name), "name", "DEFAULT") != "DEFAULT"}
+    changes = {name: getattr(options.jobs, name) for name in given | {"restart", "progress_format"}}
+    if changes.get("engine") == "local":
+        changes |= {"address": None, "ship": None}
+    begun = EnhanceOptions.from_json(manifest.options)
+    model = begun.model if options.jobs.devices is None else dataclasses.replace(begun.model, device="auto")
+    begun = dataclasses.replace(begun, jobs=dataclasses.replace(begun.jobs, **changes), model=model).check()
+    source, output = whereabouts(manifest, folder)
+    run_enhance(Path(source), output, begun, as_json=as_json, quiet=False)
 
 
 @app.command("remove", short_help="Delete a job and its finished segments.", cls=Command, epilog=_REMOVE_EXAMPLES)

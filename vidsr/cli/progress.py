@@ -11,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from vidsr.errors import Interrupted, VidsrError
 from vidsr.jobs.progress import Event, Progress
 
 
@@ -65,12 +66,25 @@ class Bar:
 
 
 class JsonLines:
-    """Prints one JSON object per event on stdout; frame counts at most ten times a second, and always the last."""
+    """Prints one JSON object per event on stdout; frame counts at most ten times a second, and always the last.
+
+    As a context manager it also prints how the work failed, if it does: ``error`` or ``interrupted``.
+    """
 
     EVERY_SECONDS = 0.1
 
     def __init__(self) -> None:
         self._last = 0.0
+        self._job = ""
+
+    def __enter__(self) -> JsonLines:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, VidsrError):
+            event = "interrupted" if isinstance(error, Interrupted) else "error"
+            told = {"event": event, "job": self._job, "kind": type(error).__name__, "text": str(error)}
+            print(json.dumps(told), flush=True)
 
     def __call__(self, event: Event) -> None:
         """Print one event."""
@@ -79,6 +93,7 @@ class JsonLines:
             if now - self._last < self.EVERY_SECONDS and event.frames < event.total_frames:
                 return
             self._last = now
+        self._job = event.job
         print(json.dumps(event.to_json()), flush=True)
 
 
@@ -86,7 +101,8 @@ class JsonLines:
 def reporter(style: str) -> Iterator[Progress]:
     """Where events go for ``--progress``: "bar", "json", or "none", which still shows warnings."""
     if style == "json":
-        yield JsonLines()
+        with JsonLines() as lines:
+            yield lines
         return
     with Bar(quiet=style == "none") as bar:
         yield bar

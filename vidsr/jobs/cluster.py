@@ -31,6 +31,8 @@ OUTAGES_PER_SEGMENT = 10
 #: Cores for an actor on a cluster without GPUs, where the options do not say.
 CPUS_PER_ACTOR = 4
 KNOCK_SECONDS = 10.0
+#: After so long without a single actor the user is told what Ray is looking for.
+PATIENCE_SECONDS = 30.0
 
 
 def import_ray() -> Any:
@@ -62,6 +64,8 @@ class RayEngine:
             try:
                 farm.hire(len(orders))
                 farm.run(orders, stop)
+            except ray.exceptions.RayError as error:
+                raise JobError(f"the Ray cluster failed: {_first_line(error)}") from error
             finally:
                 farm.dismiss()
 
@@ -127,18 +131,29 @@ class _Farm:
         self._crashes: Counter[int] = Counter()
         self._outages: Counter[int] = Counter()
         self._settled: set[int] = set()
+        self._asked_for = {"num_gpus": 0, "num_cpus": 0}
+        self._hopeful_until = time.monotonic() + PATIENCE_SECONDS
 
     def hire(self, wanted: int) -> None:
-        """Ask Ray for as many actors as the options or the cluster's resources say, at most ``wanted``."""
-        jobs = self._options.jobs
+        """Ask Ray for as many actors as the options or the cluster's resources say, at most ``wanted``.
+
+        Raises:
+            JobError: the options ask for GPUs, and the cluster has none.
+        """
+        jobs, device = self._options.jobs, self._options.model.device
         resources = self._ray.cluster_resources()
-        gpus = 0 if self._options.model.device == "cpu" else int(resources.get("GPU", 0))
+        gpus = 0 if device == "cpu" else int(resources.get("GPU", 0))
+        if device == "cuda" and not gpus:
+            raise JobError("the Ray cluster has no GPU; --device cpu computes without")
         cores = max(1, int(resources.get("CPU", 1)))
         shared_by = jobs.workers or gpus or -(-cores // CPUS_PER_ACTOR)
-        threads = jobs.threads or max(1, cores // shared_by)
+        # An actor lives on one node: what no node has, none would ever be given.
+        largest = max((int(node["Resources"].get("CPU", 0)) for node in self._ray.nodes() if node["Alive"]), default=0)
+        room = max(1, min(cores // shared_by, largest))
+        threads = jobs.threads or room
+        self._asked_for = {"num_gpus": 1 if gpus else 0, "num_cpus": 0 if gpus else min(threads, max(1, largest))}
         kind = self._ray.remote(SegmentActor).options(
-            num_gpus=1 if gpus else 0,
-            num_cpus=0 if gpus else threads,
+            **self._asked_for,
             max_restarts=-1,
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads)}},
         )
@@ -160,6 +175,7 @@ class _Farm:
                 actor, order = self._idle.pop(), self._waiting.popleft()
                 self._in_work[actor.make.remote(order.to_json(), self._shipment, self._news)] = actor, order
             self._wait()
+            self._say_waiting()
             self._hear()
             if not self._waiting:
                 self._release_idle()
@@ -175,6 +191,15 @@ class _Farm:
                 self._arrived(reference)
             else:
                 self._answered(reference)
+
+    def _say_waiting(self) -> None:
+        if self._in_work or self._idle:
+            self._hopeful_until = time.monotonic() + PATIENCE_SECONDS
+        elif time.monotonic() > self._hopeful_until:
+            self._hopeful_until = float("inf")
+            wish = ", ".join(f"{name}={count}" for name, count in self._asked_for.items() if count)
+            text = f"waiting for Ray to find room for a worker ({wish}); what the cluster has free: ray status"
+            self._report(Remark(text=text, warning=True))
 
     def _arrived(self, reference: Any) -> None:
         actor = self._arriving.pop(reference)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vidsr.errors import DiskFullError, JobError
+from vidsr.media.files import sync_folder
 
 WORK_PREFIX = ".work-"
 
@@ -70,17 +71,6 @@ def working_folder(parent: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside ``folder`` survive a power loss, where the system can do that."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def digest(path: Path) -> str:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from vidsr.errors import JobError, OutputError
 from vidsr.jobs import store
-from vidsr.jobs.files import os_errors, sampled_digest, sync_folder
+from vidsr.jobs.files import os_errors, sampled_digest
 from vidsr.jobs.job import Job, is_published, source_unchanged
 from vidsr.jobs.journal import Status
 from vidsr.jobs.manifest import Finished
 from vidsr.jobs.progress import Event, Progress
 from vidsr.jobs.prove import prove
 from vidsr.media.assemble import assemble
+from vidsr.media.files import sync_folder
 
 
 def finish(job: Job, progress: Progress) -> None:
@@ -90,4 +91,7 @@ def _stage(job: Job, name: str, progress: Progress) -> None:
     job.journal.log(name)
     job.journal.status(Status(stage=name, frames=manifest.frames, total_frames=manifest.frames), now=True)
     if manifest.missing():
-        raise JobError(f"{job.folder}: {len(manifest.missing())} segments are missing")
+        raise JobError(
+            f"{job.folder}: {len(manifest.missing())} segments are damaged or missing as soon as they are made: "
+            "see whether the disk is sound, then run the same command again"
+        )

@@ -15,7 +15,7 @@ from vidsr.jobs import store
 from vidsr.jobs.files import WORK_PREFIX, os_errors, sampled_digest
 from vidsr.jobs.indexfile import load_index, load_timeline, save_index
 from vidsr.jobs.journal import Journal
-from vidsr.jobs.lock import LOCK_NAME
+from vidsr.jobs.lock import LOCK_NAME, lock_mark
 from vidsr.jobs.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity, stamp
 from vidsr.jobs.opening import open_source
 from vidsr.jobs.orders import Task
@@ -107,6 +107,7 @@ class Job:
             model_sha256=self.order.binding.model_sha256,
             encoder=self.order.binding.encoder,
             encoder_threads=self.manifest.encoder_threads,
+            lock_mark=lock_mark(self.folder),
         )
 
     def _earlier_batch(self) -> int | None:
@@ -141,6 +142,8 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions) -> Prepa
     options = resolve(options, info)
     suffix = choose_suffix(info, options.encode.codec)
     output = (output or default_output(source, options.size, model.scale, suffix)).absolute()
+    if output.is_symlink():
+        output = output.resolve()  # else the link would be replaced, and its target kept as it is
     overwrite = options.output.overwrite or is_published(output)
     check_output(source, output, overwrite=overwrite)
     settled = settle(restored(info, options), options, model.scale)
@@ -246,9 +249,7 @@ def _resume(order: Prepared, journal: Journal, progress: Progress) -> Job:
         _remove_tree(stale)
     bad = manifest.check_files(folder)
     if bad and manifest.state != "publishing":
-        numbers = ", ".join(map(str, bad))
-        progress(Event(kind="warning", text=f"segments damaged or missing, they are done again: {numbers}"))
-        journal.log(f"damaged or missing: segments {numbers}")
+        _tell_of_damage(bad, journal, progress)
     # The paths may have moved; what they lead to is the same, as just checked.
     manifest.source, manifest.output = order.source, str(order.output)
     manifest.options, manifest.error = order.options.to_json(), None
@@ -265,6 +266,20 @@ def _resume(order: Prepared, journal: Journal, progress: Progress) -> Job:
         notes=(*order.notes, *index.notes),
         resumed_frames=manifest.frames_done(),
     )
+
+
+def distrust_damaged(job: Job, progress: Progress) -> None:
+    """Forget finished segments whose files are gone or damaged by now, perhaps days after they were made."""
+    bad = job.manifest.check_files(job.folder)
+    if bad:
+        job.save()
+        _tell_of_damage(bad, job.journal, progress)
+
+
+def _tell_of_damage(numbers: list[int], journal: Journal, progress: Progress) -> None:
+    listed = ", ".join(map(str, numbers))
+    progress(Event(kind="warning", text=f"segments damaged or missing, they are done again: {listed}"))
+    journal.log(f"damaged or missing: segments {listed}")
 
 
 def _clear_remains(folder: Path) -> None:

@@ -48,7 +48,7 @@ class Journal:
         """Append one line with the time."""
         line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {' '.join(text.splitlines())}\n"
         try:
-            with (self._folder / JOB_LOG_NAME).open("a", encoding="utf-8") as file:
+            with (self._folder / JOB_LOG_NAME).open("a", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(line)
         except OSError:
             return

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vidsr.errors import Interrupted, JobError
+from vidsr.errors import Interrupted, JobError, VidsrError
 from vidsr.jobs.orders import Failed, Made, Order, Remark, Report, Task, news_from_json
 from vidsr.jobs.stop import Stop
 from vidsr.jobs.store import WORKERS_LOG_NAME
-from vidsr.jobs.workers import Slot
+from vidsr.jobs.workers import HOPELESS_KINDS, Slot
 
 #: So often may a segment end its worker before it counts as failed.
 CRASHES_PER_SEGMENT = 3
-#: So often may workers end before they took an order; then something is wrong with the machine.
+#: So often may a worker end before it took an order; then the others go on without it.
 CRASHES_AT_START = 2
 
 _Inbox = queue.SimpleQueue[tuple["_Worker", dict[str, Any] | None]]
@@ -62,7 +62,7 @@ class _Crew:
         self._inbox: _Inbox = queue.SimpleQueue()
         self._workers: dict[int, _Worker] = {}
         self._crashes: Counter[int] = Counter()
-        self._start_crashes = 0
+        self._start_crashes: Counter[int] = Counter()
 
     def hire(self, number: int, slot: Slot) -> None:
         """Start one worker process."""
@@ -82,13 +82,16 @@ class _Crew:
             worker, message = self._inbox.get(timeout=0.1)
         except queue.Empty:
             return
+        if self._workers.get(worker.number) is not worker:
+            return
         if message is None:
             self._ended(worker, stop)
             return
         if message["news"] == "Broken":
-            raise Failed(number=-1, kind=message["kind"], message=message["message"]).error()
+            self._go_on_without(worker, Failed(number=-1, kind=message["kind"], message=message["message"]).error())
+            return
         if message["news"] == "Ready":
-            self._start_crashes = 0
+            self._start_crashes[worker.number] = 0
             worker.ready = True
             if message["encoder"] != self._task.encoder:
                 raise JobError(f"worker {worker.name} has {message['encoder']}, the job needs {self._task.encoder}")
@@ -111,9 +114,11 @@ class _Crew:
         how = _describe_exit(worker.end(kill=False))
         order, worker.order, worker.ready = worker.order, None, False
         if order is None:
-            self._start_crashes += 1
-            if self._start_crashes >= CRASHES_AT_START:
-                raise JobError(f"worker {worker.name} {how} before it took any work; see {worker.log}")
+            self._start_crashes[worker.number] += 1
+            if self._start_crashes[worker.number] >= CRASHES_AT_START:
+                message = f"worker {worker.name} {how} before it took any work; see {worker.log}"
+                self._go_on_without(worker, JobError(message))
+                return
         else:
             number = order.segment.number
             self._crashes[number] += 1
@@ -131,6 +136,18 @@ class _Crew:
                 self._feed(idle, stop)
         if self.waiting and not stop.soft.is_set():
             self.hire(worker.number, worker.slot)
+
+    def _go_on_without(self, worker: _Worker, error: VidsrError) -> None:
+        """Leave out a worker that cannot start: its device is broken, or taken by someone else.
+
+        Raises:
+            VidsrError: ``error``, if no other worker is left or none could work either.
+        """
+        worker.end()
+        del self._workers[worker.number]
+        if not self._workers or type(error).__name__ in HOPELESS_KINDS:
+            raise error
+        self._report(Remark(text=f"going on without worker {worker.name}: {error}", warning=True))
 
     def dismiss(self) -> None:
         """End every worker process, at once."""
@@ -198,7 +215,8 @@ class _Worker:
             try:
                 inbox.put((self, json.loads(line)))
             except ValueError:
-                break  # cut off in the middle of a line: the process is gone
+                self.process.kill()  # cut off in the middle of a line as it died, or out of its mind
+                break
         inbox.put((self, None))
 
 

@@ -55,8 +55,10 @@ class JobLock:
             if _try(file) and self._is_current(file):
                 with os_errors("writing", self.path):
                     file.truncate(0)
-                    file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+                    said = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time_ns()}
+                    file.write(json.dumps(said))
                     file.flush()
+                    os.fsync(file.fileno())  # on network storage other machines see it from here on
                 self._file = file
                 return self
             file.close()
@@ -97,6 +99,14 @@ def lock_owner(folder: Path) -> tuple[int, str] | None:
         return int(said["pid"]), str(said["host"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def lock_mark(folder: Path) -> str:
+    """What the present or last owner of the lock wrote into it, different each time; empty if there is nothing."""
+    try:
+        return (folder / LOCK_NAME).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
 
 
 def is_locked(folder: Path) -> bool:

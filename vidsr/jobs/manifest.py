@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +49,7 @@ class SourceIdentity:
             return cls(name=path.name, size=size, mtime_ns=mtime_ns, sample=sampled_digest(path))
         told = hashlib.blake2b(digest_size=32)
         for file in files:
-            told.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}\n".encode())
+            told.update(os.fsencode(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}\n"))
         for file in files[:: -(-len(files) // _SAMPLED_FILES)]:
             told.update(sampled_digest(file).encode())
         return cls(name=path.name, size=size, mtime_ns=mtime_ns, sample=told.hexdigest())

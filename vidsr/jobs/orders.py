@@ -20,6 +20,7 @@ class Task:
     ``source`` and ``folder`` (the job folder) are absolute paths; ``options`` are those of the whole job, as
     :meth:`vidsr.options.EnhanceOptions.to_json` writes them, filters and encoder included. With the manifest's
     binding they determine every byte of a segment, as x264 and x265 write other bits with another thread count.
+    ``lock_mark`` is what the runner wrote into the folder's lock: whoever reads the same there sees the same folder.
     """
 
     job: str
@@ -29,6 +30,7 @@ class Task:
     model_sha256: str
     encoder: str
     encoder_threads: int
+    lock_mark: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

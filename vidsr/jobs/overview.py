@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 from vidsr.errors import JobError
 from vidsr.jobs import store
-from vidsr.jobs.journal import read_status
+from vidsr.jobs.journal import Status, read_status
 from vidsr.jobs.lock import is_locked
 from vidsr.jobs.manifest import Manifest
+from vidsr.media import numbered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +21,8 @@ class Overview:
     """A job at one moment.
 
     ``state`` is "running", "stopped", "failed", "done" or "damaged". ``frames`` counts those encoded, also in
-    segments in work; ``fps`` and ``seconds_left`` are None unless the job is running.
+    segments in work. ``fps`` is None unless the job is running; ``seconds_left`` of one that is not says how long
+    it would take at its last speed.
     """
 
     job: str
@@ -58,6 +61,7 @@ def look_at(folder: Path) -> Overview:
     except JobError as error:
         return Overview(job=job, folder=str(folder), state="damaged", disk_bytes=use, error=str(error))
     running = is_locked(folder)
+    source, output = whereabouts(manifest, folder)
     status = read_status(folder)
     state = "running" if running else "failed" if manifest.error else "done" if manifest.state == "done" else "stopped"
     frames, updated = manifest.frames_done(), manifest.created
@@ -70,22 +74,42 @@ def look_at(folder: Path) -> Overview:
         folder=str(folder),
         state=state,
         stage=status.stage if running and status is not None else "",
-        source=manifest.source,
-        output=manifest.output,
+        source=source,
+        output=str(output),
         frames=frames,
         total_frames=manifest.frames,
         segments=len(manifest.finished),
         total_segments=len(manifest.segments()),
         fps=status.fps if running and status is not None else None,
-        seconds_left=_left(status.seconds_left, status.time) if running and status is not None else None,
+        seconds_left=None if status is None else _left(status, manifest, running=running),
         disk_bytes=use,
         fallbacks=sum(bool(f.fallback) for f in manifest.finished.values()),
         error=manifest.error,
         updated=updated,
-        resume="" if running or state == "done" else store.resume_command(Path(manifest.output)),
+        resume="" if running or state == "done" else store.resume_command(output),
     )
 
 
-def _left(seconds: float | None, said: float) -> float | None:
-    """An estimate made a while ago, now."""
-    return None if seconds is None else max(0.0, seconds - (time.time() - said))
+def whereabouts(manifest: Manifest, folder: Path) -> tuple[str, Path]:
+    """Source and result of a job. If the folder was moved, the result belongs beside it, and a source that is gone is
+    looked for where it would be if it was moved along."""
+    before, output = Path(manifest.output), store.result_of(folder)
+    if output == before or not folder.name.endswith(store.SUFFIX):
+        return manifest.source, before
+    along = Path(os.path.normpath(output.parent / os.path.relpath(manifest.source, before.parent)))
+    return str(along) if _there(along) and not _there(Path(manifest.source)) else manifest.source, output
+
+
+def _there(source: Path) -> bool:
+    return source.parent.is_dir() if numbered.is_pattern(source) else source.exists()
+
+
+def _left(status: Status, manifest: Manifest, *, running: bool) -> float | None:
+    """Seconds left; of a running job by its estimate, made a moment ago."""
+    if not running:
+        frames = manifest.frames - manifest.frames_done()
+        return frames / status.fps if status.fps and frames else None
+    if status.seconds_left is None:
+        return None
+    passed = max(0.0, time.time() - status.time)  # the clock may have been set back
+    return max(0.0, status.seconds_left - passed)

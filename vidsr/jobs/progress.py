@@ -21,7 +21,8 @@ class Event:
     ``note`` and ``warning`` carry ``text``. ``job`` opens the work and ``done`` ends it. ``stage`` names what is
     being done besides frames ("index", "assemble", "verify"). ``frame`` counts finished frames: ``frames`` of
     ``total_frames``, of which ``resumed_frames`` were done by an earlier run and say nothing about speed; ``fps``
-    is the speed of the last minute and ``seconds_left`` what follows from it. ``segment`` names a finished segment.
+    is the speed of the last minute and ``seconds_left`` what follows from it; its ``segment`` is the one that made
+    progress. ``segment`` names a finished segment and carries the same.
     """
 
     kind: Kind
@@ -43,7 +44,7 @@ class Event:
             data["segment"] = self.segment
         if self.total_frames:
             data |= {"frames": self.frames, "total_frames": self.total_frames}
-        if self.kind == "frame":
+        if self.kind in ("frame", "segment"):
             data["resumed_frames"] = self.resumed_frames
             data["fps"] = None if self.fps is None else round(self.fps, 3)
             data["seconds_left"] = None if self.seconds_left is None else round(self.seconds_left, 1)
@@ -65,7 +66,8 @@ def of_job(job: str, progress: Progress) -> Progress:
 class SpeedMeter:
     """Frames per second over the last minute of this run, from the total done so far.
 
-    ``assumed`` is the speed to report until there is something to measure, None if there is nothing to go by.
+    ``assumed`` is the speed to report until there is something to measure, None if there is nothing to go by. The
+    measure begins with the first frame: until then workers start, load models and warm up.
     """
 
     WINDOW_SECONDS = 60.0
@@ -73,6 +75,7 @@ class SpeedMeter:
     def __init__(self, done: int, assumed: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._assumed = assumed
+        self._idle = True
         self._marks: deque[tuple[float, int]] = deque([(clock(), done)])
 
     def update(self, done: int) -> None:
@@ -80,6 +83,9 @@ class SpeedMeter:
         now = self._clock()
         if done < self._marks[-1][1]:
             self._marks.clear()
+        if self._idle and self._marks and done > self._marks[-1][1]:
+            self._marks.clear()
+            self._idle = False
         if not self._marks or done > self._marks[-1][1]:
             self._marks.append((now, done))
         while len(self._marks) > 2 and now - self._marks[1][0] >= self.WINDOW_SECONDS:

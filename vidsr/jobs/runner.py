@@ -12,7 +12,7 @@ from vidsr.errors import DiskFullError, Interrupted, VidsrError
 from vidsr.jobs import store
 from vidsr.jobs.disk import disk_outlook
 from vidsr.jobs.finish import can_publish, finish
-from vidsr.jobs.job import Job, open_job, prepare
+from vidsr.jobs.job import Job, Prepared, distrust_damaged, open_job, prepare
 from vidsr.jobs.lock import JobLock
 from vidsr.jobs.manifest import MANIFEST_NAME, SEGMENTS_NAME
 from vidsr.jobs.orders import Order
@@ -21,9 +21,12 @@ from vidsr.jobs.progress import Event, Progress, of_job, silent
 from vidsr.jobs.result import EnhanceResult
 from vidsr.jobs.stop import Stop
 from vidsr.jobs.tracker import Tracker
-from vidsr.jobs.workers import Engine, Inline, Slot, choose_slots
+from vidsr.jobs.workers import Engine, Inline, Slot, check_devices, choose_slots
 from vidsr.options import EnhanceOptions
 from vidsr.pipeline.segment import SegmentStats
+
+#: So often segments are made again that were found damaged when all were made.
+ROUNDS = 3
 
 
 def enhance(
@@ -55,18 +58,17 @@ def enhance(
     begin = time.perf_counter()
     stop = Stop.of(stop)
     chosen = (options or EnhanceOptions.from_flat(flat)).check()
+    check_devices(chosen)
     order = prepare(Path(source), Path(output) if output else None, chosen)
     progress = of_job(store.job_id(order.folder), progress)
     with JobLock(order.folder):
-        try:
-            job = open_job(order, progress)
-        except BaseException:
-            if not (order.folder / MANIFEST_NAME).exists():
-                store.empty(order.folder)  # nothing was begun: leave nothing behind
-            raise
+        job = _open(order, progress)
         try:
             _run(job, progress, stop)
-        except VidsrError as error:
+        except Interrupted as error:
+            job.journal.log("stopped")
+            raise Interrupted(f"stopped; {_way_on(job)}") from error
+        except Exception as error:
             _note_failure(job, error)
             raise
     result = _result(job, time.perf_counter() - begin)
@@ -74,12 +76,27 @@ def enhance(
     return result
 
 
+def _open(order: Prepared, progress: Progress) -> Job:
+    """The job, begun or resumed; a folder in which nothing was begun is not left behind."""
+    try:
+        return open_job(order, progress)
+    except BaseException as error:
+        if not (order.folder / MANIFEST_NAME).exists():
+            store.empty(order.folder)
+        elif isinstance(error, Interrupted):
+            raise Interrupted(f"stopped; to go on: {store.resume_command(order.output)}") from error
+        raise
+
+
 def _run(job: Job, progress: Progress, stop: Stop) -> None:
     for note in job.notes:
         progress(Event(kind="note", text=note))
     progress(Event(kind="job", text=str(job.order.output), total_frames=job.manifest.frames))
-    if not can_publish(job):
+    for _ in range(0 if can_publish(job) else ROUNDS):
+        if not job.manifest.missing():
+            break
         _make_segments(job, progress, stop)
+        distrust_damaged(job, progress)
     stop.check()
     finish(job, progress)
 
@@ -92,8 +109,6 @@ def _make_segments(job: Job, progress: Progress, stop: Stop) -> None:
         VidsrError: a segment failed.
     """
     missing = job.manifest.missing()
-    if not missing:
-        return
     (job.folder / SEGMENTS_NAME).mkdir(exist_ok=True)
     _check_disk(job, progress)
     # Where every read starts at the beginning, order saves more than balance does.
@@ -107,7 +122,7 @@ def _make_segments(job: Job, progress: Progress, stop: Stop) -> None:
         job.save()
         raise _failure(job, tracker)
     if job.manifest.missing():
-        raise Interrupted(f"stopped; {_how_far(job)}; to go on: {store.resume_command(job.order.output)}")
+        raise Interrupted("stopped on request")
 
 
 def _check_disk(job: Job, progress: Progress) -> None:
@@ -159,21 +174,22 @@ def _failure(job: Job, tracker: Tracker) -> VidsrError:
     more = f" (and {len(tracker.failures) - 1} more)" if len(tracker.failures) > 1 else ""
     kind = type(first.error())
     return kind(
-        f"segment {first.number}, frames {segment.start} to {segment.stop - 1}{more}: {first.message}. "
-        f"{_how_far(job)}; to go on: {store.resume_command(job.order.output)}"
+        f"segment {first.number}, frames {segment.start} to {segment.stop - 1}{more}: {first.message}. {_way_on(job)}"
     )
 
 
-def _how_far(job: Job) -> str:
-    return f"{len(job.manifest.finished)} of {len(job.manifest.segments())} segments are done"
+def _way_on(job: Job) -> str:
+    done, all_ = len(job.manifest.finished), len(job.manifest.segments())
+    return f"{done} of {all_} segments are done; to go on: {store.resume_command(job.order.output)}"
 
 
-def _note_failure(job: Job, error: VidsrError) -> None:
+def _note_failure(job: Job, error: Exception) -> None:
     """Keep the error with the job, where that is still possible: the disk may be the one that failed."""
-    job.journal.log(str(error))
-    if isinstance(error, Interrupted) or not job.folder.exists():
+    text = str(error) if isinstance(error, VidsrError) else f"{type(error).__name__}: {error}"
+    job.journal.log(text)
+    if not job.folder.exists():
         return
-    job.manifest.error = str(error)
+    job.manifest.error = text
     try:
         job.save()
     except VidsrError:

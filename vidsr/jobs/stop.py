@@ -15,7 +15,7 @@ from vidsr.errors import Interrupted
 GRACE_SECONDS = 3.0
 
 FIRST = b"\nvidsr: finishing what is in work; once more to stop at once\n"
-SECOND = b"\nvidsr: stopping at once\n"
+SECOND = b"\nvidsr: stopping at once; the same command goes on later\n"
 
 
 class Stop:

@@ -45,6 +45,11 @@ def job_folder(output: Path) -> Path:
     return output.with_name(output.name + SUFFIX)
 
 
+def result_of(folder: Path) -> Path:
+    """The result that the job in ``folder`` makes: what the folder stands beside, wherever both were moved to."""
+    return folder.with_name(folder.name.removesuffix(SUFFIX))
+
+
 def job_id(folder: Path) -> str:
     """Eight hexadecimal digits that name a job folder on this machine."""
     return hashlib.blake2b(os.fsencode(folder.absolute()), digest_size=4).hexdigest()
@@ -100,7 +105,7 @@ def find(reference: str) -> Path:
         JobError: there is no such job, or more than one.
     """
     path = Path(reference)
-    for folder in (path, job_folder(path) if path.name else path):
+    for folder in (path, job_folder(path), job_folder(path.resolve())) if path.name else (path,):
         if (folder / MANIFEST_NAME).is_file():
             return folder.absolute()
     matches = [folder for folder in known_folders() if job_id(folder).startswith(reference)]

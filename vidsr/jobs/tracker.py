@@ -9,7 +9,7 @@ from vidsr.jobs.job import Job, source_unchanged
 from vidsr.jobs.journal import Status
 from vidsr.jobs.manifest import Finished
 from vidsr.jobs.orders import Failed, Made, News, Progressed, Remark
-from vidsr.jobs.progress import Event, Progress, SpeedMeter
+from vidsr.jobs.progress import Event, Kind, Progress, SpeedMeter
 from vidsr.jobs.stop import Stop
 from vidsr.jobs.workers import HOPELESS_KINDS
 
@@ -37,7 +37,7 @@ class Tracker:
         match news:
             case Progressed(number=number, frames=frames):
                 self._in_work[number] = frames
-                self._show()
+                self._show(number)
             case Made(number=number, finished=finished):
                 self._made(number, finished)
             case Failed():
@@ -61,10 +61,8 @@ class Tracker:
         how = f", {finished.fallback}" if finished.fallback else ""
         by = f" by worker {finished.worker}" if finished.worker else ""
         self._job.journal.log(f"segment {number} done: {finished.frames} frames in {finished.seconds:.1f} s{how}{by}")
-        self._show(now=True)
-        done = manifest.frames_done()
-        event = Event(kind="segment", segment=number, frames=done, total_frames=manifest.frames)
-        self._progress(event)
+        self._show(number, now=True)
+        self._progress(self._event("segment", number, manifest.frames_done()))
         self._watch_disk()
 
     def _failed(self, failed: Failed) -> None:
@@ -86,30 +84,32 @@ class Tracker:
             self._worried = True
             self._progress(Event(kind="warning", text=str(outlook)))
 
-    def _show(self, *, now: bool = False) -> None:
+    def _show(self, number: int | None = None, *, now: bool = False) -> None:
         manifest = self._job.manifest
         done = manifest.frames_done() + sum(self._in_work.values())
         self._meter.update(done)
-        fps, left = self._meter.fps(), self._meter.seconds_left(manifest.frames - done)
-        self._progress(
-            Event(
-                kind="frame",
-                frames=done,
-                total_frames=manifest.frames,
-                resumed_frames=self._job.resumed_frames,
-                fps=fps,
-                seconds_left=left,
-            )
-        )
+        event = self._event("frame", number, done)
+        self._progress(event)
         status = Status(
             stage="segments",
             frames=done,
             total_frames=manifest.frames,
-            fps=fps,
-            seconds_left=left,
+            fps=event.fps,
+            seconds_left=event.seconds_left,
             in_work={str(number): frames for number, frames in self._in_work.items()},
         )
         self._job.journal.status(status, now=now)
+
+    def _event(self, kind: Kind, number: int | None, frames: int) -> Event:
+        return Event(
+            kind=kind,
+            segment=number,
+            frames=frames,
+            total_frames=self._job.manifest.frames,
+            resumed_frames=self._job.resumed_frames,
+            fps=self._meter.fps(),
+            seconds_left=self._meter.seconds_left(self._job.manifest.frames - frames),
+        )
 
     def _say_stopping(self) -> None:
         self._said_stopping = True

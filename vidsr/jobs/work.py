@@ -23,10 +23,11 @@ from vidsr.errors import (
 from vidsr.frames import Frame
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.compose import compose
-from vidsr.jobs.files import digest, sync_folder, working_folder
+from vidsr.jobs.files import digest, os_errors, working_folder
 from vidsr.jobs.indexfile import load_index, load_timeline
+from vidsr.jobs.lock import lock_mark
 from vidsr.jobs.looking import LivePicture
-from vidsr.jobs.manifest import MANIFEST_NAME, SEGMENTS_NAME, Finished
+from vidsr.jobs.manifest import SEGMENTS_NAME, Finished
 from vidsr.jobs.opening import open_source
 from vidsr.jobs.orders import Order, Task
 from vidsr.jobs.plan import Segment
@@ -36,6 +37,7 @@ from vidsr.media import numbered
 from vidsr.media.build import encoder_build
 from vidsr.media.decode import read_frames
 from vidsr.media.encode import SegmentEncoder
+from vidsr.media.files import sync_folder
 from vidsr.media.prepare import prepare
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import load_chosen
@@ -69,8 +71,8 @@ def describe_encoder(task: Task) -> str:
 
 
 def is_visible(task: Task) -> bool:
-    """Whether this process sees the job's source and its folder."""
-    if not (Path(task.folder) / MANIFEST_NAME).is_file():
+    """Whether this process sees the job's source and its folder: the very one, not another under the same path."""
+    if not task.lock_mark or lock_mark(Path(task.folder)) != task.lock_mark:
         return False
     try:
         return all(file.exists() for file in numbered.files_of(Path(task.source)))
@@ -207,7 +209,8 @@ class SegmentWorker:
                 reused=upscaler.stats.reused - reused,
                 timing=dataclasses.asdict(stats),
             )
-            part.replace(self._folder / segment.file_name)
+            with os_errors("renaming", part):
+                part.replace(self._folder / segment.file_name)
         sync_folder(self._folder)
         return finished
 

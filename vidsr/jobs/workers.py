@@ -85,6 +85,22 @@ def make(worker: SegmentWorker, order: Order, stop: Stop, report: Report) -> Mad
     return Made(number=number, finished=finished)
 
 
+def check_devices(options: EnhanceOptions) -> None:
+    """Refuse devices that cannot be had, before any work.
+
+    Raises:
+        OptionsError: they contradict each other, are not here, or are Ray's to choose.
+    """
+    named = [slot.device for slot in choose_slots(options, gpus=0)]
+    if options.jobs.engine != "ray":
+        from vidsr.inference.device import choose_device
+
+        for name in dict.fromkeys(named):
+            choose_device(name)
+    elif options.jobs.devices is not None or named[0] not in ("auto", "cpu", "cuda"):
+        raise OptionsError("--engine ray: Ray chooses the devices; --device cpu keeps to CPUs, --workers says how many")
+
+
 def choose_slots(options: EnhanceOptions, gpus: int, cores: int | None = None) -> list[Slot]:
     """One slot for each worker, from the options and the number of GPUs of this machine.
 
