@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def forms(network: nn.Module, device: str, dtype: torch.dtype) -> dict[str, Call
     if isinstance(network, RRDBNet):
         found["folded, phases"] = lambda: placed(FastRRDBNet(deepcopy(network)), device, dtype)
         found["split by source"] = lambda: placed(split(deepcopy(network)), device, dtype)
-        found["triton"] = lambda: triton_form(network, device, dtype)
+    found["triton"] = lambda: triton_form(network, device, dtype)
     if device == "cuda":
         for name in [n for n in found if n != "eager NCHW"]:
             found[f"{name}, graph"] = lambda make=found[name]: Graphed(make())  # type: ignore[misc]
@@ -125,11 +126,12 @@ def forms(network: nn.Module, device: str, dtype: torch.dtype) -> dict[str, Call
     return found
 
 
-def triton_form(network: RRDBNet, device: str, dtype: torch.dtype, **tiling: int) -> Form:
+def triton_form(network: nn.Module, device: str, dtype: torch.dtype, **tiling: int) -> Form:
     """The Triton form, with its own tiling or a given one."""
-    from vidsr.inference.fast_triton import Tiling, TritonRRDBNet
+    from vidsr.inference.fast_triton import Tiling, TritonRRDBNet, TritonSRVGGNetCompact
 
-    return TritonRRDBNet(placed(deepcopy(network), device, dtype), Tiling(**tiling))  # type: ignore[arg-type]
+    form = TritonRRDBNet if isinstance(network, RRDBNet) else TritonSRVGGNetCompact
+    return form(placed(deepcopy(network), device, dtype), Tiling(**tiling))  # type: ignore[arg-type]
 
 
 def weights_of(name: str) -> Path:
@@ -291,7 +293,7 @@ class Run:
             return
         begin = time.perf_counter()
         command = [sys.executable, __file__, "--out", str(self.out), "--start", name, "--models", model]
-        command += ["--cpu"] if self.device == "cpu" else []
+        command += ["--cpu"] * (self.device == "cpu")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         took = round(time.perf_counter() - begin, 1)
         fault = {"error": done.stderr.strip()[-300:]} if done.returncode else {}
@@ -320,13 +322,8 @@ def tilings(run: Run, network: RRDBNet, at: At) -> None:
     ):  # fmt: skip
         tiling = {"pixels": pixels, "channels": channels, "warps": warps, "stages": stages}
         name = f"triton {pixels}x{channels} {warps} warps {stages} stages"
-        run.form(
-            "realesrgan-x4plus",
-            network,
-            name,
-            lambda tiling=tiling: triton_form(network, run.device, TYPES[at.dtype], **tiling),  # type: ignore[misc]
-            at,
-        )
+        make = partial(triton_form, network, run.device, TYPES[at.dtype], **tiling)
+        run.form("realesrgan-x4plus", network, name, make, at)
 
 
 def everything(run: Run, networks: dict[str, nn.Module], sizes: Sequence[tuple[int, int]]) -> None:
@@ -363,11 +360,13 @@ def start(model: str, name: str, device: str) -> None:
 
 
 def networks_for(models: Sequence[str], device: str) -> dict[str, nn.Module]:
-    """The plain networks; on a CPU, for a dry run, one tiny one."""
+    """The plain networks; on a CPU, for a dry run, a tiny one of each kind."""
     if device == "cuda":
         return {name: load(name) for name in models}
-    small = RRDBNet(RRDBNetConfig(num_feat=16, num_grow_ch=16, num_block=1)).eval().requires_grad_(False)
-    return {models[0]: small}
+    small = RRDBNet(RRDBNetConfig(num_feat=16, num_grow_ch=16, num_block=1))
+    compact = SRVGGNetCompact(SRVGGNetCompactConfig(num_feat=16, num_conv=2))
+    tiny = {name: compact if name.startswith("realesr-") else small for name in (models[0], models[-1])}
+    return {name: network.eval().requires_grad_(False) for name, network in tiny.items()}
 
 
 @torch.inference_mode()

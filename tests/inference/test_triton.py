@@ -17,8 +17,9 @@ ROOT = Path(__file__).parent.parent.parent
 PROGRAM = """
 import torch
 from torch.nn import functional as F
-from vidsr.inference.fast_triton import Tiling, TritonConv, TritonRRDBNet
+from vidsr.inference.fast_triton import Tiling, TritonConv, TritonRRDBNet, TritonSRVGGNetCompact
 from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 
 torch.manual_seed(0)
 torch.set_grad_enabled(False)
@@ -43,6 +44,15 @@ net = RRDBNet(RRDBNetConfig(num_feat=16, num_block=2, num_grow_ch=16, scale=2)).
 x = torch.rand(1, 3, 5, 6)  # odd for a network that folds 2x2 pixels
 gap = (TritonRRDBNet(net, Tiling(pixels=64, channels=16))(x) - net(x)).square().mean().sqrt()
 assert gap < 1e-5, gap
+
+for activation in ("prelu", "leakyrelu", "relu"):
+    net = SRVGGNetCompact(SRVGGNetCompactConfig(num_feat=16, num_conv=2, scale=3, activation=activation)).eval()
+    for layer in net.body:
+        if isinstance(layer, torch.nn.PReLU):
+            layer.weight.copy_(torch.linspace(-2, 2, 16))
+    x = torch.rand(2, 3, 5, 7)
+    gap = (TritonSRVGGNetCompact(net, small)(x) - net(x)).square().mean().sqrt()
+    assert gap < 1e-6, (activation, gap)
 print("equal")
 """
 

@@ -51,7 +51,7 @@ class ColourLock:
 
 
 def _low_frequencies(missing: Tensor, whole: Tensor) -> Tensor:
-    """What of ``missing`` ``[N, 3, h, w]`` is to be followed; chroma finely as far as it is ``whole`` ``[N, 1, 1, 1]``."""
+    """What of ``missing`` ``[N, 3, h, w]`` is followed; chroma finely as far as it is ``whole`` ``[N, 1, 1, 1]``."""
     light = missing.mean(1, keepdim=True)
     chroma = missing - light
     chroma = torch.lerp(gaussian(chroma, COARSE_CHROMA_SIGMA), gaussian(chroma, CHROMA_SIGMA), whole)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidsr.errors import InferenceError
 from vidsr.inference.native import Layer, Picture
 from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
-from vidsr.models.srvgg import SRVGGNetCompact
+from vidsr.models.srvgg import SRVGGNetCompact, negative_slope
 
 Floats = npt.NDArray[np.float32]
 
@@ -66,7 +64,9 @@ class Packer:
         taken, self._piece = self._piece[:floats], self._piece[floats:]
         return taken
 
-    def __call__(self, conv: nn.Conv2d, groups: Sequence[int], slope: Any = 1.0, factor: float = 1.0) -> Convolution:
+    def __call__(
+        self, conv: nn.Conv2d, groups: Sequence[int], slope: float | Tensor = 1.0, factor: float = 1.0
+    ) -> Convolution:
         """A convolution, its result times ``factor``.
 
         ``groups`` are the true widths of the groups of input channels; in memory each is padded to a multiple of
@@ -87,7 +87,7 @@ class Packer:
         bias, slopes = np.zeros(cout, np.float32), np.ones(cout, np.float32)
         if conv.bias is not None:
             bias[: len(weight)] = conv.bias.detach().cpu().numpy() * factor
-        slopes[: len(weight)] = slope
+        slopes[: len(weight)] = slope.cpu().numpy() if isinstance(slope, Tensor) else slope
         return Convolution(packed, bias, slopes, cin, cout, chunk)
 
 
@@ -301,7 +301,7 @@ class FastSRVGGNetCompact:
         layers = list(network.body)
         self._convs = []
         for i in range(0, len(layers), 2):
-            conv, slope = layers[i], _slope(layers[i + 1] if i + 1 < len(layers) else None)
+            conv, slope = layers[i], negative_slope(layers[i + 1] if i + 1 < len(layers) else None)
             assert isinstance(conv, nn.Conv2d)
             self._convs.append(pack(conv, [c.in_channels if i == 0 else c.num_feat], slope))
         self._shape: tuple[int, int] | None = None
@@ -335,19 +335,6 @@ class FastSRVGGNetCompact:
         self._output = here
         self._program = Program(self._library, steps)
         self._shape = (height, width)
-
-
-def _slope(activation: nn.Module | None) -> Any:
-    """Factor of negative values per channel."""
-    if activation is None:
-        return 1.0
-    if isinstance(activation, nn.PReLU):
-        return activation.weight.detach().cpu().numpy()
-    if isinstance(activation, nn.LeakyReLU):
-        return activation.negative_slope
-    if isinstance(activation, nn.ReLU):
-        return 0.0
-    raise InferenceError(f"no fast form has the activation {type(activation).__name__}")
 
 
 def fast_form(network: nn.Module, library: ctypes.CDLL) -> FastRRDBNet | FastSRVGGNetCompact | None:

@@ -1,4 +1,4 @@
-"""RRDBNet on CUDA by one Triton kernel: a 3×3 convolution that reads and writes slices of NHWC buffers.
+"""Both networks on CUDA by one Triton kernel: a 3×3 convolution that reads and writes slices of NHWC buffers.
 
 What cuDNN under PyTorch leaves on the table: a dense block's results are written where the next convolution reads
 them (nothing is concatenated), bias, leaky ReLU and residuals are added while the sums are in registers, and
@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from vidsr.inference.fast_torch import phase_weights
 from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
+from vidsr.models.srvgg import SRVGGNetCompact, negative_slope
 
 _LEAST_CHANNELS = 16  # what a matrix instruction takes
 
@@ -37,7 +38,7 @@ class Tiling:
 
 @triton.jit  # type: ignore[untyped-decorator, unused-ignore]
 def _convolve(  # type: ignore[no-untyped-def]
-    x, w, bias, y, r1, r2, height, width, total, ld_x, ld_y, ld_r1, ld_r2, slope, a1, a2,
+    x, w, bias, slope, y, r1, r2, height, width, total, ld_x, ld_y, ld_r1, ld_r2, a1, a2,
     CIN: tl.constexpr, COUT: tl.constexpr, STORED: tl.constexpr, TAPS: tl.constexpr,
     R1: tl.constexpr, R2: tl.constexpr, BM: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
@@ -64,7 +65,7 @@ def _convolve(  # type: ignore[no-untyped-def]
             kernel = tl.load(w + (weights + k + kk)[:, None] * COUT + n[None, :])
             sums = tl.dot(values, kernel, sums)
     sums += tl.load(bias + n)[None, :]
-    sums = tl.where(sums > 0, sums, sums * slope)
+    sums = tl.where(sums > 0, sums, sums * tl.load(slope + n)[None, :])
     keep = (p < total)[:, None] & (n < STORED)[None, :]
     if R1:
         sums += a1 * tl.load(r1 + p.to(tl.int64)[:, None] * ld_r1 + n[None, :], mask=keep, other=0.0).to(tl.float32)
@@ -77,9 +78,12 @@ def _convolve(  # type: ignore[no-untyped-def]
 
 
 class TritonConv:
-    """One packed convolution. Pictures are ``[N, H, W, C]`` tensors or channel slices of such."""
+    """One packed convolution. Pictures are ``[N, H, W, C]`` tensors or channel slices of such.
 
-    def __init__(self, weight: Tensor, bias: Tensor, *, slope: float = 1.0, doubled: bool = False) -> None:
+    ``slope`` is the factor of negative values, one for all channels or one for each (``[C]``, PReLU); 1 is none.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, *, slope: float | Tensor = 1.0, doubled: bool = False) -> None:
         weight = phase_weights(weight.double()).to(weight.dtype) if doubled else weight
         self._phases = 4 if doubled else 1
         self._taps = 2 if doubled else 3
@@ -88,9 +92,11 @@ class TritonConv:
         taps = weight.reshape(self._phases, self._stored, *weight.shape[1:]).permute(
             0, 3, 4, 2, 1
         )  # phase, ky, kx, cin, cout
-        self._cin, self._cout, self._slope = weight.shape[1], cout, slope
+        self._cin, self._cout = weight.shape[1], cout
         self._weight = F.pad(taps, (0, cout - self._stored)).contiguous()
         self._bias = F.pad(bias.float(), (0, cout - self._stored)).contiguous()
+        self._slope = torch.ones_like(self._bias)
+        self._slope[: self._stored] = slope
 
     def __call__(self, x: Tensor, y: Tensor, tiling: Tiling, residuals: Sequence[tuple[Tensor, float]] = ()) -> Tensor:
         """Convolve ``x`` into ``y`` (both dense in pixels), add the residuals times their factors, return ``y``."""
@@ -100,8 +106,8 @@ class TritonConv:
         grid = (triton.cdiv(total, tiling.pixels), self._phases)
         block: Any = _convolve[grid]
         block(
-            x, self._weight, self._bias, y, r1, r2, height, width, total,
-            x.stride(2), y.stride(2), r1.stride(2), r2.stride(2), self._slope, a1, a2,
+            x, self._weight, self._bias, self._slope, y, r1, r2, height, width, total,
+            x.stride(2), y.stride(2), r1.stride(2), r2.stride(2), a1, a2,
             CIN=self._cin, COUT=self._cout, STORED=self._stored, TAPS=self._taps,
             R1=len(residuals) > 0, R2=len(residuals) > 1,
             BM=tiling.pixels, BK=min(tiling.channels, self._cin & -self._cin),
@@ -164,6 +170,38 @@ class TritonRRDBNet:
         out = self._hr(out, torch.empty_like(out), self.tiling)
         out = self._last(out, out.new_empty((*out.shape[:3], c.out_channels)), self.tiling)
         return out.permute(0, 3, 1, 2)[..., : height * c.scale, : width * c.scale]
+
+
+class TritonSRVGGNetCompact:
+    """An SRVGGNetCompact in this form: each convolution and its activation are one kernel, over two buffers in turn.
+
+    Its weights must be on the device, in the type to compute in; ``num_feat`` must be a multiple of 16.
+    """
+
+    def __init__(self, network: SRVGGNetCompact, tiling: Tiling | None = None) -> None:
+        self._config = c = network.config
+        if c.num_feat % _LEAST_CHANNELS:
+            raise ValueError(f"{c.num_feat} channels: the kernel takes multiples of {_LEAST_CHANNELS}")
+        self.tiling = tiling or Tiling()
+        layers = list(network.body)
+        self._convs: list[TritonConv] = []
+        for i in range(0, len(layers), 2):
+            conv, slope = layers[i], negative_slope(layers[i + 1] if i + 1 < len(layers) else None)
+            assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+            weight = F.pad(conv.weight, (0, 0, 0, 0, 0, -conv.in_channels % _LEAST_CHANNELS))
+            self._convs.append(TritonConv(weight, conv.bias, slope=slope))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``[N, 3, h, w]`` to ``[N, 3, h·scale, w·scale]`` in the network's type."""
+        c = self._config
+        feat = F.pad(x.permute(0, 2, 3, 1), (0, -c.in_channels % _LEAST_CHANNELS)).contiguous()
+        buffers = [feat.new_empty((*feat.shape[:3], c.num_feat)) for _ in range(2)]
+        *hidden, last = self._convs
+        for i, conv in enumerate(hidden):
+            feat = conv(feat, buffers[i % 2], self.tiling)
+        detail = last(feat, feat.new_empty((*feat.shape[:3], c.out_channels * c.scale**2)), self.tiling)
+        base = F.interpolate(x, scale_factor=float(c.scale), mode="nearest")
+        return F.pixel_shuffle(detail.permute(0, 3, 1, 2), c.scale) + base
 
 
 def _packed(conv: nn.Conv2d, slope: float = 1.0) -> TritonConv:

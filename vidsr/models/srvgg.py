@@ -56,3 +56,21 @@ def _activation(config: SRVGGNetCompactConfig) -> nn.Module:
     if config.activation == "prelu":
         return nn.PReLU(config.num_feat)
     return nn.ReLU() if config.activation == "relu" else nn.LeakyReLU(0.1)
+
+
+def negative_slope(activation: nn.Module | None) -> float | Tensor:
+    """Factor of negative values: one for all channels, or one for each ``[C]`` (PReLU); 1 where there is no activation.
+
+    Raises:
+        TypeError: it is none of the network's activations.
+    """
+    match activation:
+        case None:
+            return 1.0
+        case nn.PReLU():
+            return activation.weight.detach()
+        case nn.LeakyReLU():
+            return float(activation.negative_slope)
+        case nn.ReLU():
+            return 0.0
+    raise TypeError(f"{type(activation).__name__} is no activation of SRVGGNetCompact")
