@@ -359,7 +359,8 @@ class Trainer:
         self.journal.seconds.update(state["seconds"])
         checkpoints.set_random_state(state["random"])
         if state["processes"] != self.ranks:
-            self.journal.say(f"{state['processes']} processes trained before, now {self.ranks}: each takes [data] batch")
+            text = f"{state['processes']} processes trained before, now {self.ranks}: each takes [data] batch"
+            self.journal.say(text)
         changed = changes(state["options"], json.loads(json.dumps(asdict(self.options))))
         return [*(f"passed over: {trouble}" for trouble in troubles), *changed]
 
