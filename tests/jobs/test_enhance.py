@@ -13,6 +13,8 @@ from tests import oracle
 from tests.clips import ClipFactory, picture, tone
 from vidsr import enhance
 from vidsr.errors import InputError, ModelError, OptionsError, OutputError, VidsrError
+from vidsr.models import saving
+from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
 
 
 def seconds(path: Path) -> list[Fraction]:
@@ -144,10 +146,25 @@ def test_a_bad_output_is_one_clear_error(clips: ClipFactory, tiny_model: Path, t
 def test_a_bad_model_or_option_is_one_clear_error(clips: ClipFactory, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.safetensors"
     wrong.write_bytes(b"\x08\0\0\0\0\0\0\0notjson!")
-    for model in ("no-such-model", str(wrong), str(clips("basic"))):
+    grey = tmp_path / "grey.safetensors"
+    saving.save(grey, RRDBNet(RRDBNetConfig(in_channels=1, out_channels=1, num_feat=4, num_block=1)).state_dict(), {})
+    for model in ("no-such-model", "vgg19", str(wrong), str(clips("basic")), str(grey)):
         with pytest.raises(ModelError):
             enhance(clips("basic"), tmp_path / "out.mkv", model=model)
     with pytest.raises(OptionsError, match="--scale 0"):
         enhance(clips("basic"), tmp_path / "out.mkv", scale=0)
     assert issubclass(OptionsError, VidsrError)
-    assert [p.name for p in tmp_path.iterdir()] == ["wrong.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["grey.safetensors", "wrong.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"device": "cuda:77"}, {"device": "abacus"}, {"devices": "cuda:77"}, {"devices": "cuda:77,cuda:78"}],
+    ids=str,
+)
+def test_a_device_that_is_not_here_leaves_nothing(
+    options: dict[str, Any], clips: ClipFactory, tiny_model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(OptionsError, match="device"):
+        enhance(clips("basic"), tmp_path / "out.mkv", model=str(tiny_model), scale=2, segment_frames=6, **options)
+    assert list(tmp_path.iterdir()) == []

@@ -106,9 +106,15 @@ def test_code_is_refused_and_not_run(tmp_path: Path, net: RRDBNet, zipped: bool)
 
 def test_a_bare_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    (tmp_path / "m.pth").write_bytes(pickle.dumps({"a": Bomb(mark)}))
-    refused(tmp_path / "m.pth", "carries code|no PyTorch weights file")
+    for protocol in (2, 3, 4, 5):
+        (tmp_path / "m.pth").write_bytes(pickle.dumps({"a": Bomb(mark)}, protocol=protocol))
+        assert "system" in refused(tmp_path / "m.pth", "carries code")
     assert not mark.exists()
+
+
+def test_a_pickle_of_plain_things_is_no_weights_file(tmp_path: Path) -> None:
+    (tmp_path / "m.pth").write_bytes(pickle.dumps({"a": [1, 2, 3]}))
+    refused(tmp_path / "m.pth", "no PyTorch weights file|no table of weights")
 
 
 def test_a_whole_saved_module_is_refused(tmp_path: Path, net: RRDBNet) -> None:

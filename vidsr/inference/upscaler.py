@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidsr.errors import ModelError, OptionsError
+from vidsr.errors import OptionsError
 from vidsr.frames import Colour, PixelFormat
 from vidsr.inference.backend import Backend, Model
 from vidsr.inference.batches import InferenceStats
@@ -23,6 +23,7 @@ from vidsr.inference.fitting import Fitted
 from vidsr.inference.resize import resize
 from vidsr.inference.stream import PostStep, Stream, Target
 from vidsr.inference.transfer import Transfer
+from vidsr.models.checkpoint import require_rgb
 from vidsr.options import ModelOptions
 
 
@@ -54,7 +55,7 @@ class Upscaler:
         self.device = choose_device(options.device)
         self.precision = choose_precision(options.precision, self.device)
         self.model = model or _load(options)
-        _check_channels(self.model)
+        require_rgb(self.model.network, self.model.architecture)
         self.scale = self.model.scale
         self.post = tuple(post)
         self.stats = InferenceStats()
@@ -110,13 +111,3 @@ def _load(options: ModelOptions) -> Model:
     from vidsr.models.zoo import load_chosen
 
     return load_chosen(options)
-
-
-def _check_channels(model: Model) -> None:
-    config = getattr(model.network, "config", None)
-    channels = (getattr(config, "in_channels", 3), getattr(config, "out_channels", 3))
-    if channels != (3, 3):
-        raise ModelError(
-            f"this {model.architecture} takes {channels[0]} channels and gives {channels[1]}; "
-            "only models from RGB to RGB can enlarge video"
-        )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vidsr.errors import DiskFullError, Interrupted, VidsrError
+from vidsr.errors import DiskFullError, Interrupted, MissingExtraError, ModelError, OptionsError, VidsrError
 from vidsr.jobs import store
 from vidsr.jobs.disk import disk_outlook
 from vidsr.jobs.finish import can_publish, finish
@@ -115,9 +115,13 @@ def _make_segments(job: Job, progress: Progress, stop: Stop) -> None:
     orders = [Order(segment=s) for s in (missing if job.index.linear else longest_first(missing))]
     slots = _slots(job)[: len(orders)]
     tracker = Tracker(job, progress, stop, len(slots))
-    engine = _engine(job, slots)
-    with stop.gently():
-        engine.run(orders, stop, tracker)
+    try:
+        engine = _engine(job, slots)
+        with stop.gently():
+            engine.run(orders, stop, tracker)
+    except (OptionsError, ModelError, MissingExtraError):
+        _leave_nothing(job)  # it is asked for in a way that cannot be: no reason to keep a job
+        raise
     if tracker.failures:
         job.save()
         raise _failure(job, tracker)
@@ -136,10 +140,15 @@ def _check_disk(job: Job, progress: Progress) -> None:
     try:
         outlook.check()
     except DiskFullError:
-        if not job.manifest.finished:
-            store.empty(job.folder)
-            store.forget(job.folder)
+        _leave_nothing(job)
         raise
+
+
+def _leave_nothing(job: Job) -> None:
+    """Remove a job that could not begin; one of which segments are finished stays."""
+    if not job.manifest.finished:
+        store.empty(job.folder)
+        store.forget(job.folder)
 
 
 def _slots(job: Job) -> list[Slot]:

@@ -7,21 +7,24 @@ ncnn's .param + .bin. The kind of file is told from its first bytes, the archite
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import pickle
+import pickletools
 import re
 import struct
 import warnings
+import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import safetensors
 import torch
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
-from vidsr.errors import CheckpointError
+from vidsr.errors import CheckpointError, ModelError
 from vidsr.models import layouts, ncnn_format
 from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
@@ -83,6 +86,21 @@ def load(path: Path) -> LoadedModel:
         card=card,
         layout=found.layout,
     )
+
+
+def require_rgb(network: nn.Module, name: str) -> None:
+    """Refuse a network that does not go from RGB to RGB, since it cannot enlarge video.
+
+    Raises:
+        ModelError: it takes or gives another number of channels than three.
+    """
+    config = getattr(network, "config", None)
+    channels = (getattr(config, "in_channels", 3), getattr(config, "out_channels", 3))
+    if channels != (3, 3):
+        raise ModelError(
+            f"{name}: this network takes {channels[0]} channels and gives {channels[1]}; "
+            "only models from RGB to RGB can enlarge video"
+        )
 
 
 def build(config: RRDBNetConfig | SRVGGNetCompactConfig) -> nn.Module:
@@ -152,11 +170,11 @@ def _read_pth(path: Path) -> Any:
             warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        names = re.search(r"(?:GLOBAL|global:?|class)\s+`?([\w.]+\.[\w.]+)", str(error))
-        if names:
+        called = _code_in(path)
+        if called:
             raise CheckpointError(
-                f"it carries code ({names[1]}), which could do anything on this machine; it was not run. "
-                "Ask its author for plain weights, best as .safetensors"
+                f"it carries code ({called}), which could do anything on this machine; it was not run. "
+                f"Ask its author for plain weights, best as .safetensors; supported are {FORMATS}"
             ) from error
         raise CheckpointError("it is no PyTorch weights file, or is damaged") from error
     except RuntimeError as error:
@@ -165,6 +183,36 @@ def _read_pth(path: Path) -> Any:
         raise CheckpointError("the file is truncated or damaged: fetch it again") from error
     except (EOFError, OSError, ValueError, KeyError, AttributeError, IndexError, struct.error) as error:
         raise CheckpointError("the file is truncated or damaged: fetch it again") from error
+
+
+def _code_in(path: Path) -> str | None:
+    """The first name that a pickle would import and call, other than what plain weights need; nothing is run."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            pickles = [io.BytesIO(archive.read(name)) for name in archive.namelist() if name.endswith(".pkl")]
+    else:
+        pickles = [io.BytesIO(path.read_bytes())]
+    names = [name for pickled in pickles for name in _imports(pickled)]
+    plain = ("torch._utils.", "torch.serialization.", "collections.OrderedDict")
+    strange = [n for n in names if not n.startswith(plain) and not re.fullmatch(r"torch\.\w+", n)]
+    return strange[0] if strange else None
+
+
+def _imports(file: IO[bytes]) -> list[str]:
+    """``module.name`` of everything that the pickles in a file import, up to where they can be read."""
+    names: list[str] = []
+    strings: list[str] = []
+    try:
+        while True:  # the format before zip files is several pickles in a row
+            for opcode, value, _ in pickletools.genops(file):
+                if opcode.name in ("GLOBAL", "INST"):
+                    names.append(".".join(str(value).split(" ", 1)))
+                elif opcode.name == "STACK_GLOBAL":
+                    names.append(".".join(strings[-2:]))
+                elif isinstance(value, str):
+                    strings.append(value)
+    except (ValueError, EOFError, UnicodeDecodeError):
+        return names  # the end, or the storages behind the pickles
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -301,11 +301,16 @@ def load_chosen(options: ModelOptions) -> LoadedModel:
 
     Raises:
         ModelError, CheckpointError: as :func:`load_model`, for either of the two.
+        ModelError: the network does not go from RGB to RGB.
         OptionsError: a denoise strength is given for a model that has no such twin.
     """
+    from vidsr.models.checkpoint import require_rgb
+
     strength = options.denoise_strength
     if strength is None:
-        return load_model(options.model)
+        model = load_model(options.model)
+        require_rgb(model.network, options.model)
+        return model
     from vidsr.models.blend import between
 
     entry = find(options.model) or find(Path(options.model).name.partition(".")[0])
