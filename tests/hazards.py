@@ -2,76 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tests.clips import ClipFactory, picture, run_ffmpeg, tone
-
-Make = Callable[[ClipFactory], Path]
-X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
-AAC = ("-c:a", "aac", "-b:a", "32k")
-T, A = picture(), tone()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hazard:
-    """One clip. ``error`` is a pattern that enhance must fail with, for every container or by container.
-
-    ``options`` go to enhance. ``pts`` is False where ffprobe sees other times in the source than vidsr, with the
-    reason in ``why``; ``sound`` is False where no container can hold the sound as it is; ``pixels`` is False where
-    a lossless result cannot be compared with ffmpeg's decoding.
-    """
-
-    name: str
-    what: str
-    make: Make
-    error: str | dict[str, str] = ""
-    options: dict[str, Any] = field(default_factory=dict)
-    pts: bool = True
-    pixels: bool = True
-    sound: bool = True
-    why: str = ""
-
-    def error_in(self, container: str) -> str:
-        """The pattern of the error that this container must give; empty if it must succeed."""
-        return self.error if isinstance(self.error, str) else self.error.get(container, "")
-
-
-def made(filename: str, *args: str) -> Make:
-    """A clip that one ffmpeg command makes."""
-    return lambda clips: clips.make(filename, *args)
-
-
-def remade(base: Make, filename: str, *args: str, before: tuple[str, ...] = ()) -> Make:
-    """A clip that ffmpeg makes from another."""
-    return lambda clips: clips.make(filename, *before, "-i", str(base(clips)), *args)
-
-
-def changed(base: Make, filename: str, change: Callable[[bytes], bytes]) -> Make:
-    """A clip whose bytes are changed."""
-
-    def make(clips: ClipFactory) -> Path:
-        source = base(clips)
-        path = source.with_name(filename)
-        if not path.exists():
-            path.write_bytes(change(source.read_bytes()))
-        return path
-
-    return make
-
-
-def joined(first: Make, second: Make, filename: str) -> Make:
-    """Two files, one behind the other, byte by byte."""
-
-    def make(clips: ClipFactory) -> Path:
-        a, b = first(clips), second(clips)
-        path = a.with_name(filename)
-        path.write_bytes(a.read_bytes() + b.read_bytes())
-        return path
-
-    return make
+from tests.hazard import (
+    AAC,
+    X264,
+    A,
+    Hazard,
+    Make,
+    T,
+    changed,
+    ffv1,
+    joined,
+    jpeg_cover,
+    made,
+    remade,
+    subtitle,
+    written,
+)
+from tests.rare_hazards import RARE
 
 
 def _scratch(data: bytes) -> bytes:
@@ -80,19 +30,6 @@ def _scratch(data: bytes) -> bytes:
     for at in range(8000, len(out), 3011):
         out[at] ^= 0x55
     return bytes(out)
-
-
-def _subtitle(clips: ClipFactory) -> Path:
-    clips.folder.mkdir(parents=True, exist_ok=True)
-    path = clips.folder / "words.srt"
-    path.write_text(
-        "1\n00:00:00,100 --> 00:00:00,400\nHello <i>you</i>\n\n2\n00:00:00,500 --> 00:00:00,900\nGr\u00fc\u00dfe\n"
-    )
-    return path
-
-
-def _cover(clips: ClipFactory) -> Path:
-    return clips.make("cover.jpg", "-f", "lavfi", "-i", "color=red:s=32x32", "-frames:v", "1", "-update", "1")
 
 
 def _chapters(clips: ClipFactory) -> Path:
@@ -106,7 +43,7 @@ def _chapters(clips: ClipFactory) -> Path:
 
 
 def _rich(clips: ClipFactory) -> Path:
-    words, cover, chapters = _subtitle(clips), _cover(clips), _chapters(clips)
+    words, cover, chapters = subtitle(clips), jpeg_cover(clips), _chapters(clips)
     return clips.make(
         "rich.mkv", *T, *A, "-i", str(words), "-i", str(chapters), "-map", "0", "-map", "1", "-map", "1", "-map", "2",
         "-map", "2", "-map_metadata", "3", *X264, "-c:a:0", "aac", "-c:a:1", "flac", "-c:s:0", "srt", "-c:s:1", "ass",
@@ -117,7 +54,7 @@ def _rich(clips: ClipFactory) -> Path:
 
 
 def _rich_mp4(clips: ClipFactory) -> Path:
-    words, cover, chapters = _subtitle(clips), _cover(clips), _chapters(clips)
+    words, cover, chapters = subtitle(clips), jpeg_cover(clips), _chapters(clips)
     return clips.make(
         "rich.mp4", *T, *A, "-i", str(words), "-i", str(cover), "-i", str(chapters), "-map", "0", "-map", "1",
         "-map", "2", "-map", "3", "-map_metadata", "4", "-c:v:0", "libx264", "-pix_fmt:v:0", "yuv420p", *AAC,
@@ -127,30 +64,15 @@ def _rich_mp4(clips: ClipFactory) -> Path:
 
 def _with_subtitles(filename: str, codec: str) -> Make:
     return lambda clips: clips.make(
-        filename, *T, "-i", str(_subtitle(clips)), "-map", "0", "-map", "1", *X264, "-c:s", codec
+        filename, *T, "-i", str(subtitle(clips)), "-map", "0", "-map", "1", *X264, "-c:s", codec
     )
 
 
 def _cover_only(clips: ClipFactory) -> Path:
     return clips.make(
-        "song.mp3", *A, "-i", str(_cover(clips)), "-map", "0", "-map", "1", "-c:v", "copy",
+        "song.mp3", *A, "-i", str(jpeg_cover(clips)), "-map", "0", "-map", "1", "-c:v", "copy",
         "-disposition:v", "attached_pic",
     )  # fmt: skip
-
-
-def _written(filename: str, data: bytes) -> Make:
-    def make(clips: ClipFactory) -> Path:
-        clips.folder.mkdir(parents=True, exist_ok=True)
-        path = clips.folder / filename
-        path.write_bytes(data)
-        return path
-
-    return make
-
-
-def ffv1(fmt: str, filename: str = "x.mkv", *more: str, size: str = "64x48") -> Make:
-    """A lossless clip in one pixel format."""
-    return made(filename, *picture(size), "-c:v", "ffv1", "-pix_fmt", fmt, *more)
 
 
 def tagged(matrix: str, primaries: str, transfer: str, span: str, fmt: str = "yuv420p") -> Make:
@@ -343,20 +265,21 @@ DAMAGE = (
         _LONG, "nomoov.mp4", lambda b: b[: len(b) // 2]), error="not a video that can be read"),
     Hazard(name="no-frames", what="a header and no frame", make=made("none.mkv", *T, "-frames:v", "0", *X264),
            error="ends before its first frame|no frame|not a video"),
-    Hazard(name="text", what="words in a file named .mp4", make=_written("text.mp4", b"no video, only words\n" * 99),
+    Hazard(name="text", what="words in a file named .mp4", make=written("text.mp4", b"no video, only words\n" * 99),
            error="not a video"),
-    Hazard(name="empty", what="a file of zero bytes", make=_written("empty.mkv", b""), error="empty"),
-    Hazard(name="noise", what="random bytes", make=_written(
+    Hazard(name="empty", what="a file of zero bytes", make=written("empty.mkv", b""), error="empty"),
+    Hazard(name="noise", what="random bytes", make=written(
         "noise.mkv", bytes((i * 7919 >> 3) & 255 for i in range(20000))), error="not a video"),
     Hazard(name="audio-only", what="no video stream", make=made("only.mp4", *A, *AAC), error="no video stream"),
     Hazard(name="cover-only", what="sound with a cover", make=_cover_only, error="only cover art"),
 )  # fmt: skip
 
-HAZARDS = (*TIMING, *STREAMS, *PICTURE, *ALPHA, *DAMAGE)
+HAZARDS = (*TIMING, *STREAMS, *PICTURE, *ALPHA, *DAMAGE, *RARE)
 #: A few of each kind, for the fast tests.
 QUICK = (
     "plain", "vfr-mp4", "negative", "raw-h264", "joined-ts", "size-change", "rich-mkv", "rich-mp4", "timecode", "sar",
     "mirrored", "odd-420", "hdr10", "rgb-png", "alpha-vp9", "gray", "wmv", "cut-mkv", "text",
+    "languages", "odd-tags", "two-programs", "nut-sound", "one-pixel",
 )  # fmt: skip
 
 

@@ -41,6 +41,19 @@ def probed(path: Path, *args: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("wmv", "audio stream 1: wmav2 is converted to flac"),
+        ("cut-mkv", "cut off: 12"),
+        ("cut-mp4", "cut off: 12"),
+        ("data-ts", "data stream 1 (bin_data) has no place"),
+    ],
+)
+def test_probe_names_what_cannot_be_kept(name: str, words: str, clips: ClipFactory) -> None:
+    assert any(words in note for note in probed(by_name(name).make(clips))["notes"])
+
+
+@pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("plain", {"frames": 24, "variable_rate": False, "width": 64, "height": 48, "codec": "h264", "hdr": None}),

@@ -66,6 +66,17 @@ def test_captions_in_the_video_are_named_at_the_start_and_by_verify(
     assert [c.state for c in found] == ["announced"]
 
 
+def test_captions_that_begin_later_are_named_before_the_work(
+    clips: ClipFactory, identity: Path, tmp_path: Path
+) -> None:
+    plain = by_name("raw-h264").make(clips).read_bytes()
+    (tmp_path / "two.h264").write_bytes(plain + with_captions(clips, tmp_path).read_bytes())
+    info = probe(tmp_path / "two.h264")
+    assert not info.video.lost
+    result = enhance(info.path, tmp_path / "out.mkv", model=str(identity), scale=1, preset="ultrafast")
+    assert any("captions" in note for note in result.notes)
+
+
 def test_dolby_vision_8_is_enhanced_without_its_metadata_and_says_so(
     clips: ClipFactory, identity: Path, tmp_path: Path
 ) -> None:

@@ -15,6 +15,8 @@ from vidsr.filters import looks, scan
 from vidsr.frames import Frame
 
 WINDOW = 15
+#: Pictures with a side shorter than this show neither fields nor bars nor grain.
+SMALLEST_PX = 16
 #: Thresholds, in 8-bit code values or ratios, from which a fault is worth a filter.
 NOISY, VERY_NOISY = 4.0, 8.0
 FLICKERING = 0.7

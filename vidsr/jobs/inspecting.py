@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.errors import InputError
-from vidsr.filters.inspection import Inspection, Inspector
+from vidsr.filters.inspection import SMALLEST_PX, Inspection, Inspector
 from vidsr.filters.scan import FieldOrder
 from vidsr.frames import Frame
 from vidsr.media.probe import probe
@@ -41,10 +41,12 @@ def inspect_file(
     ``on_share`` hears the share of the work that is done.
 
     Raises:
-        InputError: the file is no video, or no frame of it can be decoded.
+        InputError: the file is no video, its picture is too small, or no frame of it can be decoded.
     """
     wanted = options or EnhanceOptions()
     info = probe(source, wanted.colour, wanted.source)
+    if min(info.video.width, info.video.height) < SMALLEST_PX:
+        raise InputError(f"{source}: {info.video.width}x{info.video.height} is too small to tell anything from")
     inspector = Inspector(flagged_order(info.video), info.video.sar)
     pictures: list[Thumbnail] = []
     last = -1

@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from vidsr.errors import InputError, VidsrError
-from vidsr.filters.inspection import Inspection, Inspector
+from vidsr.filters.inspection import SMALLEST_PX, Inspection, Inspector
 from vidsr.filters.timeline import ReadFrames, Timeline, Times, doubled, fineness, matched, without_repeats
 from vidsr.jobs.inspecting import flagged_order, inspect_file
 from vidsr.media.decode import read_frames
@@ -57,6 +57,8 @@ def _parameter(name: str, found: Inspection) -> str | None:
 
 def quick_warning(info: SourceInfo) -> str | None:
     """One line if a quick look says that the source should be restored first; None if it does not."""
+    if min(info.video.width, info.video.height) < SMALLEST_PX:
+        return None
     inspector = Inspector(flagged_order(info.video), info.video.sar)
     try:
         for _, frames in stretches(info, places=2, length=16, whole=48):

@@ -17,19 +17,21 @@ import av.error
 
 from vidsr.errors import JobError, OutputError
 from vidsr.media import libav
-from vidsr.media.container import ContainerEntry, container_of
+from vidsr.media.container import ContainerEntry, container_of, muxer_options
 from vidsr.media.encode import EncoderSettings, add_video, start_video, tag_colour
 from vidsr.media.files import publish
 from vidsr.media.index import VideoIndex
+from vidsr.media.labels import kept_tags, lost_labels, written_tags
 from vidsr.media.matroska import SPARE, display_size, set_display_size
 from vidsr.media.others import NO_OFFSET, Others
-from vidsr.media.source import SourceInfo
-from vidsr.media.streams import notes_of, plan_streams
+from vidsr.media.source import SourceInfo, StreamInfo
+from vidsr.media.streams import StreamPlan, notes_of, plan_streams
 from vidsr.media.tags import RESTORED, content_tags, timecode_of
 from vidsr.media.timing import PacketTime, retime
 from vidsr.options import EnhanceOptions
 
 _BITEXACT_CONTAINER = 0x0400
+_PRIMING_SECONDS = Fraction(1, 5)
 Timed = tuple[float, int, Any]
 
 
@@ -44,11 +46,11 @@ def preflight(info: SourceInfo, settings: EncoderSettings, output: Path, options
     """
     entry = container_of(output, settings.codec)
     plans = plan_streams(info, entry, options.streams)
-    with libav.open_input(info.path) as source:
+    with libav.open_input(info.path, whole=True) as source:
         trial = av.open(io.BytesIO(), "w", format=entry.muxer, options=muxer_options(entry, info))
         try:
             stream = add_video(trial, settings)
-            dress_video(stream, info)
+            dress_video(stream, info, entry)
             Others(source, info, plans).add_to(trial, entry)
             describe(trial, info)
             start_video(trial, stream, settings)
@@ -57,7 +59,17 @@ def preflight(info: SourceInfo, settings: EncoderSettings, output: Path, options
         finally:
             with contextlib.suppress(libav.AvError, OSError, ValueError):
                 trial.close()
-    return (*settings.format.notes, *notes_of(plans))
+    return (*settings.format.notes, *notes_of(plans), *_lost(info, entry, plans))
+
+
+def _lost(info: SourceInfo, entry: ContainerEntry, plans: Sequence[StreamPlan]) -> list[str]:
+    """One note on the languages, titles, roles and tags that the container has no place for."""
+    streams = [enhanced_stream(info), *(plan.source for plan in plans if plan.action in ("copy", "convert"))]
+    tags = content_tags(info.metadata)
+    tags.pop("timecode", None)
+    kept = kept_tags(entry, tags, muxer_options(entry, info))
+    missing = [*lost_labels(entry, streams), *(f"the tag {key}" for key in tags if key not in kept)]
+    return [f"{entry.name} has no place for {', '.join(missing)}"] if missing else []
 
 
 def assemble(
@@ -84,13 +96,13 @@ def assemble(
     part = output.with_name(output.name + ".part")
     try:
         with contextlib.ExitStack() as stack:
-            source = stack.enter_context(libav.open_input(info.path))
+            source = stack.enter_context(libav.open_input(info.path, whole=True))
             with libav.writing(output):
                 target = av.open(f"file:{part.absolute()}", "w", format=entry.muxer, options=muxer_options(entry, info))
                 stack.callback(_close_quietly, target)
                 first = stack.enter_context(libav.open_input(segments[0]))
-                video = _add_video(target, first, settings, info)
-                offset = start_offset(entry, index)
+                video = _add_video(target, first, settings, (info, entry))
+                offset = start_offset(entry, index, plans)
                 others = Others(source, info, plans, shifts=index.shifts, offset=offset)
                 others.add_to(target, entry)
                 describe(target, info, offset)
@@ -114,23 +126,14 @@ def assemble(
         raise
 
 
-def muxer_options(entry: ContainerEntry, info: SourceInfo) -> dict[str, str]:
-    """Options of the muxer: for MP4 and MOV, a clock on which every pts of the source is a whole number."""
-    if entry.muxer not in ("mp4", "mov"):
-        return {}
-    clock = info.video.time_base.denominator
-    options = {"video_track_timescale": str(clock)}
-    if clock >= 1000:
-        # Start offsets are stored on the movie's clock.
-        options["movie_timescale"] = str(clock)
-    return options
-
-
-def start_offset(entry: ContainerEntry, index: VideoIndex) -> Fraction:
+def start_offset(entry: ContainerEntry, index: VideoIndex, plans: Sequence[StreamPlan]) -> Fraction:
     """Seconds that all streams move up in MP4 and MOV, whose players cut off what lies before 0."""
     if entry.muxer not in ("mp4", "mov"):
         return Fraction(0)
-    return max(Fraction(0), -index.pts[0] * index.time_base)
+    starts = [(plan.source.start or 0) * (plan.source.time_base or 0) for plan in plans if plan.action != "drop"]
+    # What a decoder needs before the first sample, and throws away, may be cut off.
+    early = [-start for start in starts if start < -_PRIMING_SECONDS]
+    return Fraction(max(0, -index.pts[0] * index.time_base, *early))
 
 
 def describe(target: av.container.OutputContainer, info: SourceInfo, offset: Fraction = NO_OFFSET) -> None:
@@ -147,18 +150,24 @@ def describe(target: av.container.OutputContainer, info: SourceInfo, offset: Fra
                     "start": chapter.start + round(offset / chapter.time_base),
                     "end": chapter.end + round(offset / chapter.time_base),
                     "time_base": chapter.time_base,
-                    "metadata": dict(chapter.metadata),
+                    # Without a title, even an empty one, MP4 would give it the title of the next.
+                    "metadata": {"title": "", **dict(chapter.metadata)},
                 }
                 for number, chapter in enumerate(info.chapters)
             ]
         )
 
 
-def dress_video(stream: Any, info: SourceInfo) -> None:
+def enhanced_stream(info: SourceInfo) -> StreamInfo:
+    """The stream of the source that is enhanced."""
+    return next(s for s in info.streams if s.index == info.video.stream_index)
+
+
+def dress_video(stream: Any, info: SourceInfo, entry: ContainerEntry) -> None:
     """Give the enhanced stream the tags, disposition, orientation and clock of the source's."""
     video = info.video
-    mine = next(s for s in info.streams if s.index == video.stream_index)
-    stream.metadata.update(content_tags(mine.metadata))
+    mine = enhanced_stream(info)
+    stream.metadata.update(written_tags(entry, mine))
     stream.disposition = mine.disposition
     stream.time_base = video.time_base
     timecode = timecode_of(info)
@@ -169,7 +178,12 @@ def dress_video(stream: Any, info: SourceInfo) -> None:
         stream.set_display_matrix(video.display_matrix)
 
 
-def _add_video(target: av.container.OutputContainer, first: Any, settings: EncoderSettings, info: SourceInfo) -> Any:
+def _add_video(
+    target: av.container.OutputContainer,
+    first: Any,
+    settings: EncoderSettings,
+    place: tuple[SourceInfo, ContainerEntry],
+) -> Any:
     template = first.streams.video[0]
     stream = target.add_stream_from_template(template, opaque=True)
     context: Any = stream.codec_context
@@ -177,7 +191,7 @@ def _add_video(target: av.container.OutputContainer, first: Any, settings: Encod
     context.framerate = settings.rate
     context.sample_aspect_ratio = settings.sar
     tag_colour(context, settings)
-    dress_video(stream, info)
+    dress_video(stream, *place)
     return stream
 
 

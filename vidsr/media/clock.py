@@ -7,6 +7,15 @@ from typing import Any
 
 from vidsr.media.index import JUMP_SECONDS
 
+#: A packet that lasts longer says that it does not know how long.
+_LONGEST_SECONDS = 86_400
+
+
+def end_duration(packet: Any) -> None:
+    """Take away a duration that means "until the next one", as some subtitles have; MP4 takes it for an error."""
+    if packet.duration and packet.duration * packet.time_base > _LONGEST_SECONDS:
+        packet.duration = 0
+
 
 class StreamClock:
     """Places the packets of one stream on the timeline of the result.
@@ -33,6 +42,9 @@ class StreamClock:
         if dts is None:
             dts = 0 if self._raw is None else self._raw + (packet.duration or 1)
         self._jump(dts, clock)
+        if not packet.duration and self._is_sound(packet) and self._raw is not None and dts > self._raw:
+            # As long as the one before: MP4 would end before a last packet that lasts no time.
+            packet.duration = dts - self._raw
         self._raw = dts
         move: int = round((self._moved + self._offset) / clock)
         at = dts + move
@@ -40,7 +52,12 @@ class StreamClock:
             at = self._last + max(1, -(-self._base // clock))
         packet.pts = at if packet.pts is None else max(at, packet.pts + move)
         packet.dts = self._last = at
+        end_duration(packet)
         self._end = (at + (packet.duration or 0)) * clock - self._offset
+
+    @staticmethod
+    def _is_sound(packet: Any) -> bool:
+        return packet.stream is not None and packet.stream.type == "audio"
 
     def _ticks(self, at: int, clock: Fraction) -> int:
         """The stamp as the muxer will round it."""

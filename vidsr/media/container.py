@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import av.container
 
 from vidsr.errors import OutputError
 from vidsr.media import libav
+from vidsr.media.clock import end_duration
 from vidsr.media.codecs import entry as codec_entry
 from vidsr.media.source import SourceInfo
 
@@ -20,12 +20,12 @@ from vidsr.media.source import SourceInfo
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerEntry:
     """A container: its muxer, and what is special about it. ``text`` is the codec for text subtitles, ``sound`` the
-    lossless one for sound that it cannot hold as it is."""
+    lossless ones for sound that it cannot hold as it is, the first of which that takes the channels is used."""
 
     name: str
     muxer: str
     text: str | None
-    sound: str | None = None
+    sound: tuple[str, ...] = ()
     codecs: tuple[str, ...]
     attachments: bool = False
     cover: bool = False
@@ -37,23 +37,29 @@ CONTAINERS: dict[str, ContainerEntry] = {
         name="mkv",
         muxer="matroska",
         text="ass",
-        sound="flac",
+        sound=("flac", "pcm_s24le"),
         codecs=("h264", "hevc", "av1", "vp9", "ffv1", "prores"),
         attachments=True,
         cover=True,
     ),
     ".mp4": ContainerEntry(
-        name="mp4", muxer="mp4", text="mov_text", sound="flac", codecs=("h264", "hevc", "av1", "vp9"), cover=True
+        name="mp4", muxer="mp4", text="mov_text", sound=("flac",), codecs=("h264", "hevc", "av1", "vp9"), cover=True
     ),
-    ".m4v": ContainerEntry(name="m4v", muxer="mp4", text="mov_text", sound="flac", codecs=("h264", "hevc"), cover=True),
-    ".mov": ContainerEntry(name="mov", muxer="mov", text="mov_text", sound="alac", codecs=("h264", "hevc", "prores")),
+    ".m4v": ContainerEntry(
+        name="m4v", muxer="mp4", text="mov_text", sound=("flac",), codecs=("h264", "hevc"), cover=True
+    ),
+    ".mov": ContainerEntry(
+        name="mov", muxer="mov", text="mov_text", sound=("alac", "pcm_s24le"), codecs=("h264", "hevc", "prores")
+    ),
     ".webm": ContainerEntry(name="webm", muxer="webm", text="webvtt", codecs=("vp9", "av1")),
     ".nut": ContainerEntry(
-        name="nut", muxer="nut", text=None, sound="flac", codecs=("h264", "hevc", "av1", "vp9", "ffv1")
+        name="nut", muxer="nut", text=None, sound=("flac",), codecs=("h264", "hevc", "av1", "vp9", "ffv1")
     ),
 }
 #: How many packets are looked through for the first one of each stream; subtitles may come much later.
 _EARLY_PACKETS = 2000
+# Tags of phones and cameras, which only QuickTime's own list of keys can hold.
+_QUICKTIME_KEYS = ("com.apple.quicktime.", "com.android.")
 _SUFFIX_OF = {"mov,mp4,m4a,3gp,3g2,mj2": ".mp4", "matroska,webm": ".mkv", "nut": ".nut"}
 
 
@@ -76,6 +82,20 @@ def container_of(output: Path, codec: str) -> ContainerEntry:
     return entry
 
 
+def muxer_options(entry: ContainerEntry, info: SourceInfo) -> dict[str, str]:
+    """Options of the muxer: for MP4 and MOV, a clock on which every pts of the source is a whole number."""
+    if entry.muxer not in ("mp4", "mov"):
+        return {}
+    clock = info.video.time_base.denominator
+    options = {"video_track_timescale": str(clock)}
+    if any(key.lower().startswith(_QUICKTIME_KEYS) for key, _ in info.metadata):
+        options["movflags"] = "use_metadata_tags"
+    if clock >= 1000:
+        # Start offsets are stored on the movie's clock.
+        options["movie_timescale"] = str(clock)
+    return options
+
+
 def choose_suffix(info: SourceInfo, codec: str) -> str:
     """The suffix of the result where the user names none: the source's own container if it can hold the codec
     and every stream as it is, else ``.mkv``."""
@@ -85,7 +105,7 @@ def choose_suffix(info: SourceInfo, codec: str) -> str:
     entry = CONTAINERS[suffix]
     if suffix == ".mkv" or codec_entry(codec).base not in entry.codecs:
         return ".mkv"
-    with libav.open_input(info.path) as source:
+    with libav.open_input(info.path, whole=True) as source:
         samples = first_packets(source, info.video.stream_index)
         for stream in source.streams:
             if stream.index == info.video.stream_index:
@@ -111,12 +131,11 @@ def first_packets(source: Any, video: int) -> dict[int, list[Any]]:
     found: dict[int, list[Any]] = {}
     if not wanted:
         return found
-    with contextlib.suppress(libav.AvError, OSError):
-        for count, packet in enumerate(source.demux(*wanted)):
-            if packet.size:
-                found.setdefault(packet.stream.index, [packet])
-            if len(found) == len(wanted) or count >= _EARLY_PACKETS:
-                break
+    for count, packet in enumerate(libav.packets(source, *wanted)):
+        if packet.size:
+            found.setdefault(packet.stream.index, [packet])
+        if len(found) == len(wanted) or count >= _EARLY_PACKETS:
+            break
     return found
 
 
@@ -131,6 +150,7 @@ def holds(entry: ContainerEntry, stream: Any, packets: list[Any] | None = None) 
             trial.start_encoding()
             for packet in packets or ():
                 packet.stream = made
+                end_duration(packet)
                 if packet.dts is None:
                     packet.dts = packet.pts = packet.pts or 0
                 trial.mux_one(packet)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from vidsr.errors import OutputError
+from vidsr.media.container import CONTAINERS
 from vidsr.media.index import VideoIndex
 from vidsr.media.source import SourceInfo, VideoInfo
-from vidsr.media.streams import kind_of
+from vidsr.media.streams import kind_of, notes_of, plan_streams
+from vidsr.options import StreamOptions
 
 _ORDERS = {0: "unknown", 1: "progressive", 2: "top field first", 3: "bottom field first", 4: "top first, stored bottom",
            5: "bottom first, stored top"}  # fmt: skip
@@ -41,7 +44,15 @@ def notes(info: SourceInfo, index: VideoIndex | None) -> list[str]:
     found = [*info.video.guessed, *info.notes]
     if info.video.dolby_vision == 5:
         found.append("Dolby Vision profile 5 cannot be enhanced")
-    return found + list(index.notes if index else ())
+    return [*found, *_stream_notes(info), *(index.notes if index else ())]
+
+
+def _stream_notes(info: SourceInfo) -> list[str]:
+    """Streams that even Matroska, which holds most, can only have converted or not at all."""
+    try:
+        return list(notes_of(plan_streams(info, CONTAINERS[".mkv"], StreamOptions())))
+    except OutputError as error:
+        return [str(error)]
 
 
 def _video_json(video: VideoInfo) -> dict[str, Any]:
@@ -65,6 +76,7 @@ def _video_json(video: VideoInfo) -> dict[str, Any]:
         "range": colour.range,
         "primaries": colour.primaries,
         "transfer": colour.transfer,
+        "guessed": list(video.guessed),
         "chroma_location": colour.chroma_location if video.format.log2_chroma_w else None,
         "hdr": hdr,
         "mastering_display": [float(v) for v in video.hdr.mastering] if video.hdr.mastering else None,

@@ -286,13 +286,17 @@ def start_video(container: av.container.OutputContainer, stream: Any, settings: 
 
     Raises:
         EncodeError: the encoder refuses its settings, or knows no option of that name.
+        OutputError: the container refuses another stream.
         DiskFullError: no space is left.
     """
     try:
         container.start_encoding()
     except (libav.AvError, ValueError, OSError) as error:
-        mapped = libav.output_error(error, Path(container.name), "opening")
-        raise (mapped if isinstance(mapped, DiskFullError) else _refusal(settings, error)) from error
+        # A trial in memory has no name.
+        name = container.format.name if container.name == "<none>" else container.name
+        mapped = libav.output_error(error, Path(name), "opening")
+        of_container = isinstance(mapped, DiskFullError) or stream.codec_context.is_open
+        raise (mapped if of_container else _refusal(settings, error)) from error
     unknown = sorted(set(stream.codec_context.options) & set(settings.encoder_options()))
     if unknown:
         encoder = entry(settings.codec).encoder

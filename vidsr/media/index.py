@@ -11,6 +11,7 @@ from typing import Any
 
 from vidsr.errors import InputError
 from vidsr.media.packets import Damage, VideoReader
+from vidsr.media.probe import lost_with
 from vidsr.media.source import SourceInfo, VideoInfo
 
 #: A step back by more than this many seconds that lasts is a new timeline (joined files), not a faulty stamp.
@@ -81,6 +82,7 @@ class _Scan:
     keyframes: list[int] = field(default_factory=list)
     sizes: list[tuple[int, int, int]] = field(default_factory=list)
     interlaced: int = 0
+    lost: set[str] = field(default_factory=set)
     damage: Damage = field(default_factory=Damage)
 
     def add(self, frame: Any, stamp: int | None) -> None:
@@ -90,6 +92,7 @@ class _Scan:
         if frame.key_frame:
             self.keyframes.append(number)
         self.interlaced += bool(frame.interlaced_frame)
+        self.lost |= lost_with(frame)
         self.raw.append(stamp)
         self.durations.append(frame.duration or 0)
         self.digests.append(digest(frame))
@@ -104,7 +107,7 @@ def index_video(info: SourceInfo, on_frame: Callable[[int], None] | None = None)
     """
     by_dts = info.container == "avi"
     scan = _Scan()
-    with VideoReader(info) as reader:
+    with VideoReader(info, whole=True) as reader:
         for frame in reader.frames():
             scan.add(frame, frame.dts if by_dts else frame.pts)
             if on_frame is not None:
@@ -118,6 +121,9 @@ def index_video(info: SourceInfo, on_frame: Callable[[int], None] | None = None)
     steps = [b - a for a, b in pairwise(pts)]
     damage = scan.damage
     damaged = bool(damage.bad_packets or damage.corrupt_frames or damage.read_errors)
+    # AVI counts the frames that were dropped while it was recorded, too.
+    counted = pts[-1] - pts[0] + 1 if by_dts else len(pts)
+    cut_off = info.missing_bytes > 0 or _is_cut_off(counted, info.video)
     return VideoIndex(
         pts=tuple(pts),
         durations=(*steps, _last_duration(scan.durations[-1], steps, info.video.step)),
@@ -127,16 +133,17 @@ def index_video(info: SourceInfo, on_frame: Callable[[int], None] | None = None)
         shifts=tuple(shifts),
         linear=bool(notes) or damaged or by_dts,
         damaged=damaged,
-        cut_off=_is_cut_off(len(pts), info.video),
+        cut_off=cut_off,
         variable=is_variable(steps, info.video.time_base),
         interlaced_frames=scan.interlaced,
         keyframes=tuple(scan.keyframes),
-        notes=(*notes, *_damage_notes(damage, len(pts), info.video), *_scan_notes(scan, pts, info.video)),
+        notes=(*notes, *_damage_notes(damage, counted, info.video), *_scan_notes(scan, pts, info.video)),
     )
 
 
 def _scan_notes(scan: _Scan, pts: list[int], video: VideoInfo) -> list[str]:
-    notes = []
+    # Captions often begin later than the first frame, which is all that the probe sees.
+    notes = [f"{lost} cannot be kept: no encoder here writes it" for lost in sorted(scan.lost - set(video.lost))]
     sizes = scan.sizes
     if len(sizes) > 1:
         notes.append(
@@ -240,6 +247,8 @@ def _damage_notes(damage: Damage, count: int, video: VideoInfo) -> list[str]:
         notes.append(f"{damage.bad_packets} packets of the video are damaged and were skipped")
     if damage.corrupt_frames:
         notes.append(f"{damage.corrupt_frames} of {count} frames show damage")
+    if damage.late_streams:
+        notes.append("further streams begin late in the file, where no header names them: they are left out")
     if damage.read_errors:
         notes.append(f"reading stopped early: {damage.read_errors[0]}")
     if _is_cut_off(count, video):

@@ -6,7 +6,7 @@ import errno
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from av.codec import hwaccel
 
 from vidsr.errors import DiskFullError, EncodeError, InputError, OutputError, VidsrError
 from vidsr.media import numbered
+from vidsr.media.extent import last_beginning
 
 #: Demuxers that read one file of their own. Playlists (hls, concat, dash, sdp) are not among them: they make
 #: the library open other files and addresses that the user never named.
@@ -29,6 +30,8 @@ DEMUXERS = (
 )
 _dump_lock = threading.Lock()
 _AV_LOG_INFO, _AV_LOG_DEBUG = 32, 48
+#: What FFmpeg looks at by itself, in bytes; room behind the first packet of a late stream; and where "late" begins.
+_PROBED_BYTES, _BEHIND_BYTES, _LATE_BYTES = 5_000_000, 1 << 20, 1 << 16
 
 AvError = av.error.FFmpegError
 
@@ -55,9 +58,10 @@ def cuda_decoding() -> Any:
     return hwaccel.HWAccel("cuda", allow_software_fallback=True)
 
 
-def open_input(source: Path | str, *, cuda: bool = False) -> av.container.InputContainer:
+def open_input(source: Path | str, *, cuda: bool = False, whole: bool = False) -> av.container.InputContainer:
     """Open a source for reading, limited to that one local file (an address is opened as it is), or to the
-    numbered pictures of a pattern such as ``frames/%06d.png``.
+    numbered pictures of a pattern such as ``frames/%06d.png``. ``whole`` also finds the streams of a program stream
+    that begin late; the others have the same numbers without it.
 
     Raises:
         InputError: the file is missing, a folder, empty, unreadable, or no media file that we read.
@@ -71,7 +75,19 @@ def open_input(source: Path | str, *, cuda: bool = False) -> av.container.InputC
         return _open(f"file:{path.absolute()}", str(path), options, cuda, format="image2")
     check_local(path)
     options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
+    if whole and (late := last_beginning(path, path.stat().st_mtime_ns)) > _LATE_BYTES:
+        options |= {"probesize": str(max(_PROBED_BYTES, late + _BEHIND_BYTES)), "analyzeduration": "2000000000"}
     return _open(f"file:{path.absolute()}", str(path), options, cuda)
+
+
+def packets(container: av.container.InputContainer, *streams: Any) -> Iterator[Any]:
+    """Every packet of the streams that can be read, then, if that is all, an empty one for each.
+
+    What cannot be read ends them quietly: the index has told of it. PyAV stumbles at the end of a file in which
+    streams have come up that were not there when it was opened; by then it has given all that was asked for.
+    """
+    with suppress(IndexError, AvError, OSError):
+        yield from container.demux(*streams)
 
 
 def check_local(path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,14 +114,10 @@ def video_packets(path: Path) -> VideoPackets:
 def other_bytes(info: SourceInfo) -> int:
     """Bytes of all packets of a source that are not its video: what copying the other streams adds to a result."""
     total = 0
-    with libav.open_input(info.path) as container:
+    with libav.open_input(info.path, whole=True) as container:
         streams: list[Any] = [s for s in container.streams if s.index != info.video.stream_index]
         if not streams:
             return 0
-        packets: Iterator[Any] = container.demux(streams)
-        try:
-            for packet in packets:
-                total += packet.size or 0
-        except (libav.AvError, OSError):
-            return total
+        for packet in libav.packets(container, *streams):
+            total += packet.size or 0
     return total

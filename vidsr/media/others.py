@@ -12,6 +12,7 @@ import av.container
 from vidsr.media import libav
 from vidsr.media.clock import StreamClock
 from vidsr.media.container import ContainerEntry
+from vidsr.media.labels import written_tags
 from vidsr.media.sound import SoundConverter
 from vidsr.media.source import SourceInfo
 from vidsr.media.streams import StreamPlan
@@ -91,7 +92,7 @@ class Others:
                 continue
             else:
                 continue
-            made.metadata.update(content_tags(stream.metadata.items()))
+            made.metadata.update(written_tags(entry, plan.source))
             made.disposition = int(stream.disposition)
             self._targets[stream.index] = made
 
@@ -109,8 +110,8 @@ class Others:
 
     def _picture(self, stream: Any) -> bytes:
         """The bytes of a cover: its stream's only packet."""
-        with libav.open_input(self._info.path) as source:
-            for packet in source.demux(source.streams[stream.index]):
+        with libav.open_input(self._info.path, whole=True) as source:
+            for packet in libav.packets(source, source.streams[stream.index]):
                 if packet.size:
                     return bytes(packet)
         return b""
@@ -133,19 +134,15 @@ class Others:
     def _made(self) -> Iterator[tuple[int, Any]]:
         """(source stream, packet) as the result will hold them: copied, or converted."""
         wanted = [self._source.streams[i] for i in self._targets]
-        try:
-            for read in self._source.demux(*wanted):
-                packet: Any = read
-                if packet.size and not is_broken(packet, self._info.container):
-                    number = packet.stream.index
-                    converter = self._converters.get(number)
-                    if packet.has_sidedata("new_extradata"):
-                        packet = _without_new_header(packet)
-                    for made in [packet] if converter is None else converter.convert(packet):
-                        yield number, made
-        except (libav.AvError, OSError):
-            # A source that cannot be read to its end: the index has said so; what was read is kept.
-            pass
+        for read in libav.packets(self._source, *wanted):
+            packet: Any = read
+            if packet.size and not is_broken(packet, self._info.container):
+                number = packet.stream.index
+                converter = self._converters.get(number)
+                if packet.has_sidedata("new_extradata"):
+                    packet = _without_new_header(packet)
+                for made in [packet] if converter is None else converter.convert(packet):
+                    yield number, made
         for number, converter in self._converters.items():
             for made in converter.flush():
                 yield number, made

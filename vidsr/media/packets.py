@@ -22,21 +22,25 @@ _GEN_PTS = 1  # AVFMT_FLAG_GENPTS
 
 @dataclass(slots=True)
 class Damage:
-    """What went wrong while decoding, counted."""
+    """What went wrong while decoding, counted; and whether streams came up that are in no header."""
 
     bad_packets: int = 0
     corrupt_frames: int = 0
     read_errors: list[str] = field(default_factory=list)
+    late_streams: bool = False
 
 
 class VideoReader:
-    """An open source and its video decoder. A context manager; :meth:`frames` may be called again after a seek."""
+    """An open source and its video decoder. A context manager; :meth:`frames` may be called again after a seek.
 
-    def __init__(self, info: SourceInfo) -> None:
+    ``whole``: as for :func:`vidsr.media.libav.open_input`.
+    """
+
+    def __init__(self, info: SourceInfo, *, whole: bool = False) -> None:
         self.info = info
         self.damage = Damage()
         self.first_dts: int | None = None
-        self.container = libav.open_input(info.path, cuda=info.hwaccel == "cuda")
+        self.container = libav.open_input(info.path, cuda=info.hwaccel == "cuda", whole=whole)
         try:
             self.stream = self.container.streams[info.video.stream_index]
             self.context = decoder_for(self.stream, info.video.decoder)
@@ -95,4 +99,6 @@ class VideoReader:
                     yield packet
         except (libav.AvError, OSError) as error:
             self.damage.read_errors.append(str(getattr(error, "strerror", None) or error))
+        except IndexError:  # as in libav.packets
+            self.damage.late_streams = True
         yield None

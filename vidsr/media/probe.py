@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 from fractions import Fraction
@@ -15,6 +16,7 @@ from vidsr.errors import InputError, OptionsError
 from vidsr.frames import PixelFormat
 from vidsr.media import libav, numbered
 from vidsr.media.colour_tags import RawTags, interpret
+from vidsr.media.extent import promised_bytes
 from vidsr.media.pixels import planar_format, planes_of
 from vidsr.media.source import Chapter, HdrInfo, SourceInfo, StreamInfo, VideoInfo
 from vidsr.options import ColourOptions, SourceOptions
@@ -45,7 +47,7 @@ def probe(path: Path | str, colour: ColourOptions | None = None, reading: Source
     reading = reading or SourceOptions()
     path = _permitted(path, reading)
     hwaccel, hwaccel_note = _hwaccel(reading)
-    with libav.open_input(path) as container:
+    with libav.open_input(path, whole=True) as container:
         stream = _pick_video(container, path)
         text = libav.dump(container)
         decoder = _better_decoder(stream)
@@ -54,6 +56,7 @@ def probe(path: Path | str, colour: ColourOptions | None = None, reading: Source
             raise InputError(f"{path}: its video stream ({_codec(stream)}) holds no frame that can be decoded")
         video = _video_info(stream, frame, _stream_text(text, stream.index), colour or ColourOptions(), decoder)
         size = 0 if libav.is_address(path) else numbered.size_bytes(Path(path))
+        missing = max(0, (promised_bytes(Path(path)) or 0) - size) if size else 0
         return SourceInfo(
             path=path if libav.is_address(path) else Path(path),
             container=container.format.name,
@@ -61,8 +64,17 @@ def probe(path: Path | str, colour: ColourOptions | None = None, reading: Source
             video=video,
             chapters=tuple(_chapters(container)),
             metadata=tuple(container.metadata.items()),
-            notes=(*hwaccel_note, *(f"{lost} cannot be kept: no encoder here writes it" for lost in video.lost)),
+            notes=(
+                *hwaccel_note,
+                *(f"{lost} cannot be kept: no encoder here writes it" for lost in video.lost),
+                *(
+                    [f"the file is cut off: {missing} of the {size + missing} bytes that it promises are missing"]
+                    if missing
+                    else []
+                ),
+            ),
             size_bytes=size,
+            missing_bytes=missing,
             hwaccel=hwaccel,
         )
 
@@ -126,20 +138,13 @@ def decoder_for(stream: Any, name: str | None) -> Any:
 def first_frame(container: av.container.InputContainer, stream: Any, decoder: str | None) -> av.VideoFrame | None:
     """The first frame that decodes, or None after :data:`MAX_BARREN_PACKETS` packets without one."""
     context = decoder_for(stream, decoder)
-    barren = 0
-    try:
-        for packet in container.demux(stream):
-            try:
-                frames = context.decode(packet if packet.size else None)
-            except (libav.AvError, ValueError):
-                frames = []
-            if frames:
-                return frames[0]  # type: ignore[no-any-return]
-            barren += 1
-            if barren > MAX_BARREN_PACKETS:
-                return None
-    except (libav.AvError, OSError):
-        return None
+    for packet in itertools.islice(libav.packets(container, stream), MAX_BARREN_PACKETS):
+        try:
+            frames = context.decode(packet if packet.size else None)
+        except (libav.AvError, ValueError):
+            frames = []
+        if frames:
+            return frames[0]  # type: ignore[no-any-return]
     return None
 
 
@@ -161,7 +166,7 @@ def _video_info(stream: Any, frame: Any, text: str, options: ColourOptions, deco
     side = _side_data(frame)
     matrix = struct.unpack("<9i", side["DISPLAYMATRIX"]) if "DISPLAYMATRIX" in side else None
     profile = re.search(r"DOVI configuration record:.*?profile: (\d+)", text)
-    lost = {_LOST[name] for name in side if name in _LOST}
+    lost = lost_with(frame)
     if profile:
         lost.add("Dolby Vision metadata")
     return VideoInfo(
@@ -190,6 +195,14 @@ def _video_info(stream: Any, frame: Any, text: str, options: ColourOptions, deco
         decoder=decoder,
         dolby_vision=int(profile.group(1)) if profile else None,
     )
+
+
+def lost_with(frame: Any) -> set[str]:
+    """What a re-encode cannot carry of the data that lies beside a decoded frame, in words."""
+    try:
+        return {_LOST[name] for s in frame.side_data if (name := s.type.name) in _LOST}
+    except ValueError:  # as in _side_data
+        return set()
 
 
 def _side_data(frame: Any) -> dict[str, bytes]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, cast
@@ -15,7 +17,15 @@ from vidsr.media import libav
 from vidsr.media.source import SourceInfo, StreamInfo
 
 #: codec → (sample format for 16-bit sources, for all others: 24 bits in 32)
-_FORMATS = {"flac": ("s16", "s32"), "alac": ("s16p", "s32p")}
+_FORMATS = {"flac": ("s16", "s32"), "alac": ("s16p", "s32p"), "pcm_s24le": ("s32", "s32")}
+
+
+def takes(codec: str, source: Any) -> bool:
+    """Whether an encoder takes the channels and the rate of a sound stream: tried out on a file in memory."""
+    with suppress(OutputError, ValueError, libav.AvError):
+        SoundConverter(source, av.open(io.BytesIO(), "w", format="matroska"), codec)
+        return True
+    return False
 
 
 class SoundConverter:
@@ -79,9 +89,9 @@ class Sound:
 def sound_of(info: SourceInfo, stream: StreamInfo) -> Sound:
     """Decode the sound of one stream."""
     digest, count, first, exact = hashlib.blake2b(digest_size=6), 0, None, True
-    with libav.open_input(info.path) as container:
+    with libav.open_input(info.path, whole=True) as container:
         wanted: Any = container.streams[stream.index]
-        for packet in container.demux(wanted):
+        for packet in libav.packets(container, wanted):
             try:
                 frames = wanted.codec_context.decode(packet if packet.size else None)
             except (libav.AvError, ValueError):

@@ -112,7 +112,10 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceInfo:
-    """A probed source. ``path`` is a local path, or the address where ``--allow-network`` was given."""
+    """A probed source. ``path`` is a local path, or the address where ``--allow-network`` was given.
+
+    ``missing_bytes`` are those that the file's own framing promises and that are not there: it was cut off.
+    """
 
     path: Path | str
     container: str
@@ -122,4 +125,5 @@ class SourceInfo:
     metadata: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     size_bytes: int = 0
+    missing_bytes: int = 0
     hwaccel: str = "off"

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from vidsr.errors import OptionsError, OutputError
 from vidsr.media import libav
 from vidsr.media.container import ContainerEntry, first_packets, holds
+from vidsr.media.sound import takes
 from vidsr.media.source import ATTACHED_PIC, SourceInfo, StreamInfo
 from vidsr.options import StreamOptions
 
@@ -37,7 +38,7 @@ def plan_streams(info: SourceInfo, container: ContainerEntry, options: StreamOpt
     _check_map(info, options)
     plans: list[StreamPlan] = []
     refused: list[str] = []
-    with libav.open_input(info.path) as source:
+    with libav.open_input(info.path, whole=True) as source:
         samples = first_packets(source, info.video.stream_index)
         for stream in info.streams:
             if stream.index == info.video.stream_index or stream.index >= len(source.streams):
@@ -86,16 +87,30 @@ def _plan(info: StreamInfo, stream: Any, container: ContainerEntry, packets: lis
         return _plan_cover(info, stream, container)
     if info.kind in ("data", "unknown"):
         return _plan_data(info)
+    if _is_unknown(stream):
+        note = f"{info.kind} stream {info.index} ({info.codec}) has no packets, or only late ones: it is left out"
+        return StreamPlan(source=info, action="drop", note=note)
     if holds(container, stream, packets):
         return StreamPlan(source=info, action="copy")
     if info.kind == "subtitle" and info.codec in TEXT_SUBTITLES and container.text is not None:
         target = _text_target(info.codec, container)
         note = f"subtitle stream {info.index}: {info.codec} is converted to {target}, as {container.name} needs"
         return StreamPlan(source=info, action="convert", codec=target, note=note)
-    if info.kind == "audio" and container.sound is not None and stream.codec_context is not None:
-        note = f"audio stream {info.index}: {info.codec} is converted to {container.sound}, as {container.name} needs"
-        return StreamPlan(source=info, action="convert", codec=container.sound, note=note)
-    return f"{info.codec} ({info.kind} stream {info.index})"
+    lossless = next((codec for codec in container.sound if info.kind == "audio" and takes(codec, stream)), None)
+    if lossless is not None:
+        note = f"audio stream {info.index}: {info.codec} is converted to {lossless}, as {container.name} needs"
+        return StreamPlan(source=info, action="convert", codec=lossless, note=note)
+    details = f", {info.details}" if info.kind == "audio" and info.details else ""
+    return f"{info.codec} ({info.kind} stream {info.index}{details})"
+
+
+def _is_unknown(stream: Any) -> bool:
+    """Whether neither header nor first packets tell what a container must know: such a stream is announced in the
+    file, and has no packets or late ones."""
+    context = stream.codec_context
+    if context is None:
+        return True
+    return (stream.type == "audio" and not context.sample_rate) or (stream.type == "video" and not context.width)
 
 
 def _text_target(codec: str, container: ContainerEntry) -> str:

@@ -54,9 +54,9 @@ class TextConverter:
 def lines_of(info: SourceInfo, stream: StreamInfo) -> tuple[int, Fraction | None]:
     """How many times a text subtitle stream shows something, as far as it can be read; and when first, in seconds."""
     shown, first = 0, None
-    with libav.open_input(info.path) as container:
+    with libav.open_input(info.path, whole=True) as container:
         source = cast(Any, container.streams[stream.index])
-        for packet in container.demux(source):
+        for packet in libav.packets(container, source):
             try:
                 found = source.codec_context.decode2(packet) if packet.size else None
             except (libav.AvError, ValueError):

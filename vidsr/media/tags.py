@@ -11,7 +11,7 @@ _OF_THE_FILE = frozenset(
     {
         "encoder", "duration", "bps", "number_of_frames", "number_of_bytes", "major_brand", "minor_version",
         "compatible_brands", "handler_name", "vendor_id", "alpha_mode", "rotate", "variant_bitrate", "source_id",
-        "vidsr_restored",
+        "software", "vidsr_restored",
     }
 )  # fmt: skip
 

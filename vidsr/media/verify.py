@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vidsr.media.assemble import start_offset
+from vidsr.media.assemble import enhanced_stream, start_offset
 from vidsr.media.codecs import keeps_location
 from vidsr.media.colour_tags import MATRICES, PRIMARIES, TRANSFERS, ColourTags
 from vidsr.media.container import ContainerEntry, container_of
@@ -18,8 +18,8 @@ from vidsr.media.packets import VideoReader
 from vidsr.media.probe import probe
 from vidsr.media.report import Check, VerifyReport, compare
 from vidsr.media.source import SourceInfo, VideoInfo
-from vidsr.media.streams import plan_streams
-from vidsr.media.verify_streams import check_streams
+from vidsr.media.streams import StreamPlan, plan_streams
+from vidsr.media.verify_streams import check_label, check_streams
 from vidsr.options import EnhanceOptions
 
 #: Containers that round every timestamp to a millisecond, and move all of them up where some are negative.
@@ -66,12 +66,13 @@ def verify(
     entry = container_of(result, made.video.codec)
     plans = plan_streams(info, entry, known.options.streams)
     decoded = _decode(made, on_frame)
-    shift = _shift(index, decoded, entry)
+    shift = _shift(index, decoded, entry, plans)
     checks = [
         *_frames(index, decoded, shift, entry),
         *_picture(info.video, made.video, known.settings),
         *_colour(info.video, made.video, known.settings),
         *_hdr(info.video, made.video),
+        *check_label(enhanced_stream(info), enhanced_stream(made), entry),
         *check_streams(info, made, plans, entry, shift),
     ]
     return VerifyReport(source=str(info.path), result=str(result), checks=tuple(checks))
@@ -88,12 +89,12 @@ def _decode(made: SourceInfo, on_frame: Callable[[int], None] | None) -> _Decode
         return _Decoded(tuple(times), reader.damage.bad_packets, reader.damage.corrupt_frames)
 
 
-def _shift(index: VideoIndex, decoded: _Decoded, entry: ContainerEntry) -> Fraction:
+def _shift(index: VideoIndex, decoded: _Decoded, entry: ContainerEntry, plans: tuple[StreamPlan, ...]) -> Fraction:
     """By how much the whole result is later than the source, where its container cannot begin before 0."""
     if not decoded.times:
         return Fraction(0)
     if entry.muxer in ("mp4", "mov"):
-        return start_offset(entry, index)
+        return start_offset(entry, index, plans)
     if entry.name not in MILLISECOND:
         return Fraction(0)
     difference = decoded.times[0] - index.pts[0] * index.time_base

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from av.bitstream import BitStreamFilterContext
 
-from vidsr.media import libav
-from vidsr.media.container import ContainerEntry
+from vidsr.media import libav, nal
+from vidsr.media.container import ContainerEntry, muxer_options
+from vidsr.media.labels import Label, kept_label, kept_tags, plain_key, role_names
+from vidsr.media.languages import canonical
 from vidsr.media.others import ADTS_CONTAINERS, is_broken
 from vidsr.media.report import Check, compare
 from vidsr.media.sound import sound_of
@@ -20,26 +22,20 @@ from vidsr.media.streams import StreamPlan, kind_of
 from vidsr.media.subtitles import lines_of
 from vidsr.media.tags import content_tags, timecode_of
 
-# Tags that MP4 and MOV have a place for; their muxers drop others.
-_MP4_TAGS = frozenset(
-    {
-        "title", "artist", "album", "comment", "genre", "date", "copyright", "language", "creation_time", "encoded_by",
-        "description", "synopsis", "show", "episode_id", "network", "composer", "track", "disc", "lyrics", "timecode",
-        "album_artist", "grouping", "media_type",
-    }
-)  # fmt: skip
-
-
 NO_SHIFT = Fraction(0)
 
 
 @dataclass(slots=True)
 class _Payload:
-    """The packets of one stream: a digest over all bytes, and when the first and last one begin, in seconds."""
+    """The packets of one stream: a digest over all bytes, and when the first and last one begin, in seconds.
+
+    ``unusable`` counts those of the source that are no packets of its codec: no muxer takes them.
+    """
 
     digest: Any
     size: int = 0
     packets: int = 0
+    unusable: int = 0
     first: Fraction | None = None
     last: Fraction | None = None
 
@@ -57,8 +53,15 @@ def check_streams(
 ) -> Iterator[Check]:
     """Compare all streams but the enhanced one, then chapters and tags."""
     carried = [plan for plan in plans if plan.action in ("copy", "convert", "cover")]
+    want = _payloads(info, [plan.source for plan in carried])
+    if entry.muxer in ("mp4", "mov"):
+        for plan in (p for p in carried if not want[p.source.index].packets):
+            yield Check(
+                name=_label(plan.source), state="announced", source="empty", result="left out",
+                why=f"{entry.name} holds no stream without packets",
+            )  # fmt: skip
+        carried = [plan for plan in carried if want[plan.source.index].packets]
     pairs = _pairs(carried, made, entry)
-    want = _payloads(info, [plan.source for plan, _ in pairs])
     have = _payloads(made, [stream for _, stream in pairs])
     for plan, stream in pairs:
         content: tuple[str, ...] = ()
@@ -114,34 +117,42 @@ def _payloads(info: SourceInfo, streams: list[StreamInfo]) -> dict[int, _Payload
     found = {stream.index: _Payload(hashlib.blake2b(digest_size=16)) for stream in streams}
     if not streams:
         return found
-    with libav.open_input(info.path) as container:
+    with libav.open_input(info.path, whole=True) as container:
         wanted = [container.streams[s.index] for s in streams]
-        filters = {s.index: _raw_aac(s, info) for s in wanted}
-        try:
-            for packet in container.demux(*wanted):
-                index = packet.stream.index
-                if not packet.size or is_broken(packet, info.container):
-                    continue
-                time = packet.pts * packet.time_base if packet.pts is not None else None
-                data = _data(packet, filters[index])
-                if not data or _is_empty_text(found, streams, index, data):
-                    continue
-                found[index].add(data, time)
-        except (libav.AvError, OSError):
-            pass  # cut off: both sides hold what could be read
+        plain = {s.index: _plainer(s, info) for s in wanted}
+        for packet in libav.packets(container, *wanted):
+            index = packet.stream.index
+            if not packet.size:
+                continue
+            time = packet.pts * packet.time_base if packet.pts is not None else None
+            data = b"" if is_broken(packet, info.container) else plain[index](packet)
+            found[index].unusable += not data
+            if not data or _is_empty_text(streams, index, data):
+                continue
+            found[index].add(data, time)
     return found
 
 
-def _data(packet: Any, strip: BitStreamFilterContext | None) -> bytes:
+def _plainer(stream: Any, info: SourceInfo) -> Callable[[Any], bytes]:
+    """What gives the bytes of a packet without that which differs from container to container; b"" for a packet that
+    is damaged so much that muxers leave it out."""
+    if nal.is_framed(stream):
+        length = nal.length_bytes(stream)
+        return lambda packet: nal.units(bytes(packet), length)
+    strip = _raw_aac(stream, info)
     if strip is None:
-        return bytes(packet)
-    try:
-        return b"".join(bytes(p) for p in strip.filter(packet))
-    except libav.AvError:
-        return b""  # damaged beyond being a packet: the muxer left it out as well
+        return bytes
+
+    def without_header(packet: Any) -> bytes:
+        try:
+            return b"".join(bytes(p) for p in strip.filter(packet))
+        except libav.AvError:
+            return b""
+
+    return without_header
 
 
-def _is_empty_text(found: dict[int, _Payload], streams: list[StreamInfo], index: int, data: bytes) -> bool:
+def _is_empty_text(streams: list[StreamInfo], index: int, data: bytes) -> bool:
     """MP4 fills the gaps between subtitles with empty ones."""
     stream = next(s for s in streams if s.index == index)
     return stream.codec == "mov_text" and data[:2] == b"\0\0"
@@ -173,6 +184,12 @@ def _stream(
             f"{want.size} {want.digest.hexdigest()[:12]}",
             f"{have.size} {have.digest.hexdigest()[:12]}",
         )
+    if want.unusable:
+        yield Check(
+            name=f"{label}: damage", state="announced", result="left out",
+            source=f"{want.unusable} packets that are no {plan.source.codec}",
+            why="the source is damaged, or its codec changes on the way",
+        )  # fmt: skip
     if want.first is not None and have.first is not None and plan.action != "cover":
         off = have.first - want.first - shift
         slack = Fraction(2, 1000) if entry.name in ("mkv", "webm") else Fraction(1, 1000)
@@ -185,19 +202,24 @@ def _stream(
             source=f"first at {float(want.first + shift):.3f} s",
             result=text,
         )
-    title = dict(content_tags(plan.source.metadata)).get("title")
-    if title:
-        yield compare(f"{label}: title", title, content_tags(stream.metadata).get("title"))
-    if plan.action == "cover":
-        return
-    yield compare(f"{label}: language", plan.source.language, stream.language)
-    yield compare(f"{label}: disposition", _disposition(plan.source.disposition), _disposition(stream.disposition))
+    if plan.action != "cover":
+        yield from check_label(plan.source, stream, entry)
 
 
-def _disposition(flags: int) -> str:
-    """The roles that containers keep. Muxers set "default" themselves where no stream has it."""
-    names = {2: "dub", 4: "original", 8: "comment", 64: "forced", 128: "hearing impaired", 256: "visual impaired"}
-    return ", ".join(name for bit, name in names.items() if flags & bit) or "none"
+def check_label(source: StreamInfo, stream: StreamInfo, entry: ContainerEntry) -> Iterator[Check]:
+    """Compare language, title and role of a stream; "announced" is what the container has no place for."""
+    want, have = Label.of(source), Label.of(stream)
+    kept = kept_label(entry, want)
+    name, why = _label(source), f"{entry.name} has no place for it"
+    if want.title:
+        yield compare(f"{name}: title", want.title, have.title, announced="" if kept.title else why)
+    languages = [canonical(x.language) if x.language else None for x in (want, have)]
+    if languages[0] == languages[1]:
+        languages = [want.language, want.language]
+    yield compare(f"{name}: language", *languages, announced="" if kept.language else why)
+    lost = want.roles & ~have.roles
+    why = "" if lost & kept.roles else why
+    yield compare(f"{name}: disposition", role_names(want.roles), role_names(want.roles & have.roles), announced=why)
 
 
 def _attachments(info: SourceInfo, made: SourceInfo, plans: tuple[StreamPlan, ...]) -> Iterator[Check]:
@@ -215,7 +237,7 @@ def _attached(info: SourceInfo, streams: list[StreamInfo]) -> list[str]:
     """A digest of each attachment or cover."""
     found = []
     covers = [s for s in streams if s.kind != "attachment"]
-    with libav.open_input(info.path) as container:
+    with libav.open_input(info.path, whole=True) as container:
         for stream in streams:
             if stream.kind == "attachment":
                 attached: Any = container.streams[stream.index]
@@ -228,8 +250,8 @@ def _payloads_short(info: SourceInfo, streams: list[StreamInfo]) -> list[_Payloa
     found = []
     for stream in streams:
         payload = _Payload(hashlib.blake2b(digest_size=6))
-        with libav.open_input(info.path) as container:
-            for packet in container.demux(container.streams[stream.index]):
+        with libav.open_input(info.path, whole=True) as container:
+            for packet in libav.packets(container, container.streams[stream.index]):
                 if packet.size:
                     payload.add(bytes(packet), None)
                     break
@@ -238,23 +260,26 @@ def _payloads_short(info: SourceInfo, streams: list[StreamInfo]) -> list[_Payloa
 
 
 def _chapters(info: SourceInfo, shift: Fraction = NO_SHIFT) -> list[tuple[float, str]]:
-    """Start in seconds, to a millisecond, and title of each chapter."""
-    return [(round(float(c.start * c.time_base + shift), 3), dict(c.metadata).get("title", "")) for c in info.chapters]
+    """Start in seconds, to a millisecond, and title of each chapter; of several that begin together the first."""
+    found: dict[float, str] = {}
+    for chapter in info.chapters:
+        start = round(float(chapter.start * chapter.time_base + shift), 3)
+        found.setdefault(start, dict(chapter.metadata).get("title", ""))
+    return list(found.items())
 
 
 def _tags(info: SourceInfo, made: SourceInfo, entry: ContainerEntry) -> Iterator[Check]:
-    want = {k.lower(): v for k, v in content_tags(info.metadata).items()}
-    have = {k.lower(): v for k, v in made.metadata}
-    want.pop("timecode", None)
+    have = {plain_key(k): v for k, v in made.metadata}
+    want = {key: value for key, value in content_tags(info.metadata).items() if plain_key(key) != "timecode"}
+    kept = kept_tags(entry, want, muxer_options(entry, info))
     for key, value in want.items():
-        why = ""
-        if entry.muxer in ("mp4", "mov") and key not in _MP4_TAGS:
-            why = f"{entry.name} has no place for it"
-        yield compare(f"tag {key}", _plain(key, value), _plain(key, have.get(key)), announced=why)
+        why = "" if key in kept else f"{entry.name} has no place for it"
+        found = have.get(plain_key(key))
+        yield compare(f"tag {key.lower()}", _plain(key, value), _plain(key, found), announced=why)
 
 
 def _plain(key: str, value: str | None) -> str | None:
     """A date without the differences between the ways containers write it."""
-    if key != "creation_time" or value is None:
+    if key.lower() != "creation_time" or value is None:
         return value
     return value.replace(" ", "T").rstrip("Z").partition(".")[0]
