@@ -88,6 +88,45 @@ def test_estimate_of_the_size_and_its_figures(clips: Any, tmp_path: Path) -> Non
     assert 0 < found.seconds < 3600
 
 
+def test_size_of_a_long_result_from_few_frames(make_clip: Any, tmp_path: Path) -> None:
+    """A still beginning, then motion: places alone mislead, and so do short samples."""
+    moving = ("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=6")
+    source = make_clip("long.mkv", *moving, "-vf", "tpad=start_duration=2:start_mode=clone", "-c:v", "ffv1")
+    found = estimate(source, options(), SamplingOptions(samples=3, sample_frames=8))
+    result = enhance(source, tmp_path / "out.mkv", options=options())
+    assert found.sampled_frames == 24 and found.frames == result.frames == 200
+    assert found.result_bytes == pytest.approx(result.output.stat().st_size, rel=0.15)
+
+
+def test_a_large_picture_is_shown_by_its_middle_turned_as_people_see_it(tmp_path: Path) -> None:
+    pixels = np.full((600, 1000, 3), 90, np.uint8)
+    pixels[290:310] = 200
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned by a quarter
+    Image.fromarray(pixels).save(tmp_path / "large.png", exif=turned)
+    moment = Previewer(tmp_path / "large.png", options()).at(0)
+    height, width = moment.before.shape[:2]
+    assert height * width <= 300_000 and height / width == pytest.approx(1000 / 600, rel=0.01)
+    assert moment.after.shape == (2 * height, 2 * width, 3)
+    assert moment.before[:, width // 2].mean() > 190 and moment.before[:, 0].mean() < 100
+    assert moment.place == "the middle of 1000x600"
+
+
+def test_pictures_of_any_kind_are_shown_as_rgb(tmp_path: Path) -> None:
+    ramp = np.linspace(1000, 3000, 24 * 16).reshape(16, 24)
+    Image.fromarray(ramp.astype(np.uint16)).save(tmp_path / "deep.tif")
+    Image.fromarray(ramp.astype(np.float32)).save(tmp_path / "float.tif")
+    Image.new("CMYK", (24, 16), (0, 200, 200, 0)).save(tmp_path / "inks.jpg")
+    Image.new("RGBA", (24, 16), (250, 10, 10, 0)).save(tmp_path / "clear.png")
+    for name in ("deep.tif", "float.tif", "inks.jpg", "clear.png"):
+        moment = Previewer(tmp_path / name, options()).at(0)
+        assert moment.before.shape == (16, 24, 3) and moment.after.shape == (32, 48, 3)
+        assert moment.before.dtype == moment.after.dtype == np.uint8
+        if "inks" not in name and "clear" not in name:
+            assert moment.before.min() == 0 and moment.before.max() == 255
+    assert set(np.unique(moment.before)) == {128}
+
+
 def test_times_and_tries() -> None:
     assert [seconds_of(t) for t in ("90", "1:30", "1:02:03.5")] == [90, 90, 3723.5]
     for bad in ("", "1:61", "-1", "a", "1:2:3:4", "nan"):

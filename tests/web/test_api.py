@@ -90,6 +90,30 @@ def test_a_killed_worker_leaves_a_job_to_resume(tmp_path: Path) -> None:
         assert wait(client, job, ("done", "failed"))["state"] == "done"
 
 
+def test_looking_and_trying(tmp_path: Path) -> None:
+    root = tmp_path / "films"
+    root.mkdir()
+    shutil.copy(SAMPLE, root / "clip.mp4")
+    (root / "text.mp4").write_text("no video")
+    with server(root, tmp_path / "state") as address, httpx.Client(base_url=f"{address}/api/v1", timeout=240) as client:
+        frame = client.get("/frame.jpg", params={"path": "clip.mp4", "at_seconds": 1})
+        assert frame.headers["content-type"] == "image/jpeg" and frame.content[:2] == b"\xff\xd8"
+        assert frame.content != client.get("/frame.jpg", params={"path": "clip.mp4"}).content
+        found = client.get("/findings", params={"path": "clip.mp4"}).json()
+        assert found["sentences"][0].startswith("scan: progressive") and found["recommended"] == {}
+        for what in ("frame.jpg", "findings", "inspect"):
+            assert client.get(f"/{what}", params={"path": "text.mp4"}).status_code == 422
+            assert client.get(f"/{what}", params={"path": "none.mp4"}).status_code == 404
+        made = client.post("/estimates", json={"source": "clip.mp4", "options": {"model": QUICK["model"], "scale": 2}})
+        assert made.status_code == 201
+        told = wait(client, f"/estimates/{made.json()['id']}", ("done", "failed"))
+        assert told["state"] == "done" and told["frames"] == 48 and (told["width"], told["height"]) == (320, 180)
+        assert told["seconds"] > 0 and told["result_bytes"] > 1000  # type: ignore[operator]
+        failed = client.post("/estimates", json={"source": "text.mp4"}).json()
+        told = wait(client, f"/estimates/{failed['id']}", ("done", "failed"))
+        assert told["state"] == "failed" and str(root) not in str(told["error"])
+
+
 @pytest.mark.parametrize("phase", ["examples,coverage", pytest.param("fuzzing", marks=pytest.mark.slow)])
 def test_schemathesis_finds_nothing(tmp_path: Path, phase: str) -> None:
     """Every answer to generated requests, good and bad, is one that the description promises; none is a 5xx."""

@@ -59,6 +59,8 @@ def test_from_choosing_to_playing(chromium: Any, folder: Path, screenshots: Path
         choose_sample(page)
         assert "160 × 90" in page.locator("#facts").inner_text()
         assert "aac" in page.locator("#facts").inner_text()
+        page.get_by_alt_text("The source at this moment").wait_for(timeout=LONG)
+        page.get_by_text("Nothing here needs restoring.").wait_for(timeout=LONG)
         page.get_by_label("Size").select_option("scale:2")
         page.get_by_role("button", name="Preview").click()
         page.locator("#compare").wait_for(timeout=LONG)
@@ -101,6 +103,17 @@ def see_slider_work(page: Any) -> None:
     page.keyboard.press("ArrowLeft")
     assert slider.input_value() == "99"
     slider.fill("50")
+    box = frame.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 40)
+    page.mouse.up()
+    assert 20 <= int(slider.input_value()) <= 30, "the cut is dragged over the picture itself"
+    slider.fill("50")
+    page.get_by_role("button", name="Actual size").click()
+    assert page.locator("#after").bounding_box()["width"] == 320
+    page.get_by_role("button", name="Actual size").click()
 
 
 def see_the_report(page: Any, job: Any, picture: Path) -> None:
@@ -196,6 +209,28 @@ def test_keyboard_alone_and_names_for_screen_readers(chromium: Any, folder: Path
         page.locator(".job").get_by_text("Done", exact=True).wait_for(timeout=LONG)
         assert (folder / "a small picture.x4.png").exists()
         page.locator(".job .picture").wait_for()
+
+
+def test_typed_paths_other_roots_and_files_that_are_none(chromium: Any, folder: Path) -> None:
+    other = folder.parent / "more films"
+    other.mkdir()
+    Image.new("RGB", (16, 12), (200, 80, 40)).save(other / "there.png")
+    (folder / "broken.mp4").write_text("no video")
+    state, second = folder.parent / "state", ("--root", str(other))
+    with server(folder, state, *second) as address, page_of(chromium, address, 390, refusals=1) as page:
+        choose_sample(page)
+        page.get_by_label("Path of a folder or file").fill("broken.mp4")
+        page.get_by_role("button", name="Open").click()
+        page.locator("#place-text").get_by_text(re.compile("broken.mp4 is not a video")).wait_for(timeout=LONG)
+        assert not page.get_by_role("button", name="Start the job").is_visible(), "nothing is chosen now"
+        page.get_by_label("Folder served").select_option(str(other))
+        page.get_by_role("button", name=re.compile("there.png")).click()
+        page.get_by_role("heading", name=re.compile("there.png")).wait_for(timeout=LONG)
+        page.get_by_label("Path of a folder or file").fill("bunny.mp4")
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name=re.compile("bunny")).wait_for(timeout=LONG)
+        page.get_by_role("button", name="How long").click()
+        page.get_by_text(re.compile("About .* for 48 frames")).wait_for(timeout=LONG)
 
 
 def press_until(page: Any, reached: Callable[[], bool]) -> None:

@@ -63,6 +63,9 @@ ESCAPES = [
 def test_paths_outside_the_roots_are_refused(client: TestClient, root: Path, path: str) -> None:
     assert client.get("/api/v1/inspect", params={"path": path}).status_code == 404
     assert client.get("/api/v1/files", params={"path": path}).status_code == 404
+    assert client.get("/api/v1/findings", params={"path": path}).status_code == 404
+    assert client.get("/api/v1/frame.jpg", params={"path": path}).status_code == 404
+    assert client.post("/api/v1/estimates", json={"source": path}).status_code == 404
     assert client.post("/api/v1/jobs", json={"source": path}).status_code == 404
     assert client.post("/api/v1/previews", json={"source": path}).status_code == 404
     told = client.post("/api/v1/jobs", json={"source": "clip.mp4", "output": path + "/x.mkv"})

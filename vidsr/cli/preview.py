@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +12,10 @@ import typer
 
 from vidsr.cli.help import Command
 from vidsr.cli.options import with_options
+from vidsr.cli.plan import described
 from vidsr.declare import groups_of
 from vidsr.errors import OptionsError
-from vidsr.options import EnhanceOptions, PreviewAllOptions, SamplingOptions
+from vidsr.options import EnhanceOptions, PreviewAllOptions
 
 EXAMPLES = """
 Examples:
@@ -39,9 +41,12 @@ def preview(
     options: PreviewAllOptions,
 ) -> None:
     """Show a few moments enhanced with the options you are about to use, and what the whole job would take."""
+    from vidsr.jobs.estimate import estimate
     from vidsr.jobs.preview import sheet
     from vidsr.media.pictures import is_picture
 
+    # Up to here this process has done what every job does first: import its libraries.
+    start_seconds = time.process_time()
     shown = options.preview
     target = output or source.with_name(f"{source.stem}.preview.png")
     _check(source, target, overwrite=options.output.overwrite)
@@ -58,9 +63,9 @@ def preview(
     if shown.plan and not is_picture(source):
         told["plans"] = []
         for text, chosen in sets:
-            figures, described = _plan(source, chosen, options.sampling)
-            told["plans"].append({"options": text, **figures})
-            lines.append(f"\n{text}:\n{described}")
+            found = estimate(source, chosen, options.sampling, start_seconds=start_seconds)
+            told["plans"].append({"options": text, **found.to_json()})
+            lines.append(f"\n{text}:\n{described(found)}")
     typer.echo(json.dumps(told) if as_json else "\n".join(lines))
 
 
@@ -69,14 +74,6 @@ def _moments(source: Path, options: EnhanceOptions, times: list[float], count: i
 
     previewer = Previewer(source, options)
     return [previewer.at(seconds) for seconds in times or previewer.spread(count)]
-
-
-def _plan(source: Path, options: EnhanceOptions, sampling: SamplingOptions) -> tuple[dict[str, Any], str]:
-    from vidsr.cli.plan import described
-    from vidsr.jobs.estimate import estimate
-
-    found = estimate(source, options, sampling)
-    return found.to_json(), described(found)
 
 
 def _check(source: Path, target: Path, *, overwrite: bool) -> None:

@@ -23,6 +23,8 @@ The first root is where relative paths start from, and where uploads go. An addr
 needs a token; one is made and printed if none is given with --token.
 """
 
+_END_SECONDS = 3
+
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
@@ -61,5 +63,11 @@ def serve(*, options: ServeAllOptions) -> None:
     for root in settings.roots:
         typer.echo(f"vidsr: serving {root}", err=True)
     uvicorn.run(
-        create_app(settings), host=told.host, port=told.port, log_level="warning", server_header=False, ws="none"
+        create_app(settings),
+        host=told.host,
+        port=told.port,
+        log_level="warning",
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=_END_SECONDS,  # nobody waits for a look at a file that takes minutes
     )

@@ -6,7 +6,7 @@ every order; so a segment is composed in the same way by whichever worker makes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ class Chain:
     after: Sequence[PostStep] = ()
     lookaround: Lookaround = field(default_factory=Lookaround)
 
-    def source(self, read: ReadFrames, segment: Segment, frames: int) -> Iterator[Frame]:
+    def source(self, read: ReadFrames, segment: Segment, frames: int) -> Generator[Frame]:
         """The frames that go through the network for ``segment``: decoded with their surroundings, filtered, cut.
 
         ``read(first, stop)`` decodes a half-open range of a source that has ``frames`` frames.

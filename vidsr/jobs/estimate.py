@@ -14,8 +14,8 @@ from vidsr.jobs.plan import plan_segments
 from vidsr.jobs.progress import Event, Progress, silent
 from vidsr.jobs.restoring import expected_frames, quick_warning, reshaping_notes
 from vidsr.jobs.trial import Sample, Trial
+from vidsr.jobs.weighing import bytes_per_frame
 from vidsr.jobs.workers import choose_slots
-from vidsr.media.encode import KEYINT
 from vidsr.media.index import VideoIndex, index_video
 from vidsr.media.moments import other_bytes
 from vidsr.options import EnhanceOptions, SamplingOptions
@@ -83,13 +83,15 @@ def estimate(
     fixed = start_seconds + trial.setup_seconds + time.perf_counter() - begin
     warm = trial.sample(index, 0, min(_WARM_FRAMES, len(index)))  # pays for allocations, caches and choices
     done = _sampled(trial, index, sampling, progress)
+    progress(Event(kind="stage", text="size"))
     rates = _Rates.of(done, trial, options)
     fixed += max(0.0, warm.stats.wall_seconds - warm.computed * rates.compute_seconds)
     frames = expected_frames(trial.info, index, trial.planned)
     changes = reshaping_notes(trial.info, (len(index), frames), trial.planned)
     segments = plan_segments(frames, options.jobs.segment_frames)
     computed = sum(b - a for a, b in map(trial.chain.lookaround.computed, segments))
-    video = _video_bytes(done, frames, options.jobs.segment_frames)
+    memory_bytes = peak_memory_bytes()
+    video = round(frames * bytes_per_frame(trial, index, done, options.jobs.segment_frames))
     result = video + (other_bytes(trial.info) if options.streams.audio else 0)
     seconds = fixed + computed * rates.compute_seconds + frames * rates.check_seconds
     return Estimate(
@@ -101,7 +103,7 @@ def estimate(
         seconds=seconds,
         result_bytes=result,
         disk_bytes=video + result,
-        memory_bytes=peak_memory_bytes(),
+        memory_bytes=memory_bytes,
         gpu_bytes=_gpu_bytes(trial),
         device=str(trial.upscaler.device),
         precision=trial.upscaler.precision,
@@ -169,19 +171,6 @@ def sample_ranges(total: int, samples: int, frames: int) -> list[tuple[int, int]
     gap = total / samples
     starts = [round(gap * (i + 0.5) - frames / 2) for i in range(samples)]
     return [(s, s + frames) for s in starts]
-
-
-def _video_bytes(done: list[Sample], frames: int, segment_frames: int) -> int:
-    """Bytes of the whole video: keyframes and others counted apart, since a short sample has too many keyframes."""
-    keys = [size for s in done for size in s.packets.keys]
-    others = [size for s in done for size in s.packets.others]
-    if not others:
-        return round(frames * sum(keys) / len(keys))
-    planned = sum(-(-segment.frames // KEYINT) for segment in plan_segments(frames, segment_frames))
-    sampled = len(keys) + len(others)
-    cuts = (len(keys) - len(done)) / max(1, sampled - len(done))
-    count = min(frames, planned + round(cuts * (frames - planned)))
-    return round(count * sum(keys) / len(keys) + (frames - count) * sum(others) / len(others))
 
 
 def peak_memory_bytes() -> int:

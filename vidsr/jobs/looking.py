@@ -1,4 +1,4 @@
-"""Looking at frames: as RGB, and the newest one of a job as a small picture file, for people who watch."""
+"""Looking at frames and pictures: as RGB, and a job's newest one as a small picture file, for people who watch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from vidsr.errors import VidsrError
 from vidsr.frames import LUMA_WEIGHTS, Frame, PixelFormat, Plane
 from vidsr.jobs.files import write_atomically
 from vidsr.jobs.store import LIVE_NAME
+
+if TYPE_CHECKING:
+    from vidsr.media.picture_types import Picture
 
 Array = npt.NDArray[Any]
 
@@ -34,6 +37,44 @@ def rgb_of(frame: Frame) -> Array:
     rgb = rgb_from_planes(planes, frame.format, frame.colour)[0].movedim(0, -1)
     array: Array = (rgb * 255).round().clamp(0, 255).to(torch.uint8).numpy()
     return array
+
+
+def picture_rgb(pixels: Array, picture: Picture) -> Array:
+    """Pixels of a still picture, or of its result, as people see them: RGB uint8 [h, w, 3], turned as its EXIF says,
+    transparency over a mid grey, grey deeper than 8 bit by the range of its values."""
+    from PIL import Image, ImageOps
+
+    low, high = picture.value_range
+    unit = ((pixels.astype(np.float64) - low) / (high - low)).clip(0, 1)
+    codes = np.rint(np.nan_to_num(unit) * 255).astype(np.uint8)
+    image = Image.fromarray(codes[..., 0] if picture.mode == "L" else codes, picture.mode)
+    if picture.has_alpha:
+        paper = Image.new("RGBA", image.size, (128, 128, 128, 255))
+        paper.alpha_composite(image.convert("RGBA"))
+        image = paper
+    image = image.convert("RGB")
+    if picture.meta.exif:
+        image.getexif().load(picture.meta.exif)
+        image = ImageOps.exif_transpose(image)
+    return np.asarray(image)
+
+
+def small_picture(path: Path, width: int) -> Array:
+    """A still picture as RGB uint8, its sides divided by a whole number so that it is at most ``width`` wide.
+
+    Raises:
+        InputError: it is no picture that can be read.
+    """
+    from vidsr.media.pictures import read_picture
+
+    picture = read_picture(path)
+    try:
+        columns, rows = picture.size
+        step = max(1, -(-columns // width))
+        strips = [picture.pixels[top : top + 1, 0:columns][:, ::step] for top in range(0, rows, step)]
+        return picture_rgb(np.concatenate(strips), picture)
+    finally:
+        picture.close()
 
 
 def small_rgb(frame: Frame, width: int = _WIDTH_PX) -> Array:

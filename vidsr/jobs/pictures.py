@@ -101,6 +101,19 @@ def enhance_picture(source: Path, output: Path, options: EnhanceOptions, network
     )
 
 
+def enhanced_window(
+    picture: Picture, window: tuple[slice, slice], options: EnhanceOptions, network: Network
+) -> tuple[Array, Array]:
+    """A window (rows, columns) of a picture as it is and enhanced as a part of the whole, [rows, columns, channels]."""
+    target = target_size(picture.size, options, network.scale)
+    pixels = np.ascontiguousarray(picture.pixels[window])
+    part = replace(picture, pixels=pixels)
+    factors = target[0] / picture.size[0], target[1] / picture.size[1]
+    size = tuple(max(1, round(side * factor)) for side, factor in zip(part.size, factors, strict=True))
+    enlarge = _Enlarger(part, options.pictures, network, _restoring(part, options, network))
+    return pixels, enlarge(pixels, (size[0], size[1]), (0, 0))
+
+
 def _enhance_animation(animation: Animation, output: Path, options: EnhanceOptions, network: Network) -> PictureResult:
     """Every frame as a picture of its own; durations and repetitions stay."""
     began = time.monotonic()

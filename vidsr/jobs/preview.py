@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,16 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from vidsr.frames import PixelFormat
-from vidsr.jobs.looking import rgb_of
-from vidsr.jobs.pictures import Array, Network, enhance_picture
+from vidsr.jobs.looking import picture_rgb, rgb_of
+from vidsr.jobs.pictures import Array, Network, enhanced_window
 from vidsr.jobs.trial import Trial
 from vidsr.media.frame_files import PICTURE_COLOUR, interleaved
 from vidsr.media.moments import duration_seconds
-from vidsr.media.pictures import is_picture
-from vidsr.options import EnhanceOptions, OutputOptions
+from vidsr.media.pictures import is_picture, read_picture
+from vidsr.options import EnhanceOptions
 
+#: Of a still picture with more pixels than this, a preview shows the middle.
+_PREVIEW_PX = 300_000
 #: Width in pixels of one picture on a sheet, and the share of a picture's width that the detail shows.
 _CELL_PX = 480
 _DETAIL = 6
@@ -29,11 +30,15 @@ _PAPER, _INK = (250, 250, 248), (30, 30, 30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One moment: RGB uint8 [h, w, 3] as it was and [H, W, 3] enhanced; ``seconds`` after the video's start."""
+    """One moment: RGB uint8 [h, w, 3] as it was and [H, W, 3] enhanced; ``seconds`` after the video's start.
+
+    ``place`` says in words what is shown.
+    """
 
     seconds: float
     before: Array
     after: Array
+    place: str
 
 
 class Previewer:
@@ -57,7 +62,8 @@ class Previewer:
         before, after = self._trial.moment(seconds, format, PICTURE_COLOUR)
         video = self._trial.info.video
         shown = float((before.pts - (video.start or 0)) * before.time_base)
-        return Moment(seconds=shown, before=rgb_of(before), after=interleaved(after)[..., :3])
+        rgb = interleaved(after)[..., :3]
+        return Moment(seconds=shown, before=rgb_of(before), after=rgb, place=f"at {shown:.2f} s")
 
     def spread(self, count: int) -> list[float]:
         """``count`` times evenly spread over the source."""
@@ -80,22 +86,31 @@ def _picture_moment(source: Path, options: EnhanceOptions) -> Moment:
     from vidsr.inference.upscaler import Upscaler
 
     network: Network = Upscaler(options.model)
-    with tempfile.TemporaryDirectory(prefix="vidsr-preview-") as folder:
-        result = Path(folder) / "after.png"
-        enhance_picture(source, result, replace(options, output=OutputOptions()), network)
-        with Image.open(result) as after, Image.open(source) as before:
-            return Moment(seconds=0.0, before=np.asarray(_flat(before)), after=np.asarray(_flat(after)))
+    picture = read_picture(source)
+    try:
+        width, height = picture.size
+        window = _middle(picture.size)
+        before, after = enhanced_window(picture, window, options, network)
+        whole = before.shape[:2] == (height, width)
+        return Moment(
+            seconds=0.0,
+            before=picture_rgb(before, picture),
+            after=picture_rgb(after, picture),
+            place="the picture" if whole else f"the middle of {width}x{height}",
+        )
+    finally:
+        picture.close()
 
 
-def _flat(image: Image.Image) -> Image.Image:
-    """8-bit RGB, transparency over a mid grey."""
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.has_transparency_data:
-        paper = Image.new("RGBA", image.size, (128, 128, 128, 255))
-        paper.alpha_composite(image.convert("RGBA"))
-        image = paper
-    return image.convert("RGB")
+def _middle(size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the whole picture, or of the middle of one that would keep people waiting."""
+    width, height = size
+    if width * height <= _PREVIEW_PX:
+        return slice(0, height), slice(0, width)
+    shrink = (_PREVIEW_PX / (width * height)) ** 0.5
+    wide, high = max(1, round(width * shrink)), max(1, round(height * shrink))
+    top, left = (height - high) // 2, (width - wide) // 2
+    return slice(top, top + high), slice(left, left + wide)
 
 
 def save_moment(moment: Moment, folder: Path) -> dict[str, Any]:
@@ -103,7 +118,7 @@ def save_moment(moment: Moment, folder: Path) -> dict[str, Any]:
     height, width = moment.after.shape[:2]
     _enlarged(moment.before, (width, height)).save(folder / "before.png")
     Image.fromarray(moment.after).save(folder / "after.png")
-    return {"at_seconds": moment.seconds, "width": width, "height": height}
+    return {"at_seconds": moment.seconds, "width": width, "height": height, "place": moment.place}
 
 
 def _enlarged(pixels: Array, size: tuple[int, int]) -> Image.Image:
@@ -165,7 +180,7 @@ def _draw_row(paper: Image.Image, row: Sequence[Moment], top: int) -> None:
         draw.rectangle(
             (left + shown[0], top + shown[1], left + shown[2], top + shown[3]), outline=(255, 80, 60), width=2
         )
-    text = f"at {row[0].seconds:.2f} s · {before.shape[1]}x{before.shape[0]} to {width}x{height}"
+    text = f"{row[0].place} · {before.shape[1]}x{before.shape[0]} to {width}x{height}"
     draw.text((_GAP, top + whole + _GAP // 2 + _CELL_PX // 2 + 5), text, fill=_INK, font=font)
 
 

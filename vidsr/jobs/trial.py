@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from vidsr.frames import Colour, Frame, PixelFormat
+from vidsr.inference.unchanged import NoModel, Unchanged
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.compose import compose
 from vidsr.jobs.opening import open_source
@@ -24,15 +27,19 @@ from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions
 from vidsr.pipeline.segment import SegmentStats, Upscale, run_segment
 
+#: Twice what x264 looks ahead by default.
+_LIKE_WHOLE_FRAMES = 80
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Some frames in a row, enhanced and encoded: what it took.
+    """The frames of ``segment``, enhanced and encoded: what it took.
 
     ``computed`` frames went through the network, those that only settle its steps included. ``seek_seconds`` were spent
     on the way to the first frame, which a job that reads on from segment to segment hardly has.
     """
 
+    segment: Segment
     stats: SegmentStats
     packets: VideoPackets
     computed: int
@@ -62,6 +69,7 @@ class Trial:
         self.upscaler = Upscaler(options.model, model=model, post=self.chain.after)
         self.setup_seconds = time.perf_counter() - begin
         self._first_seconds: list[float] = []
+        self._plain = Upscaler(options.model, model=NoModel(model.network), backend=Unchanged())
 
     @property
     def size(self) -> tuple[int, int]:
@@ -130,9 +138,32 @@ class Trial:
             packets = video_packets(path)
         first, last = self.chain.lookaround.computed(segment)
         return Sample(
+            segment=segment,
             stats=stats,
             packets=packets,
             computed=last - first,
             seek_seconds=sum(self._first_seconds),
             decode_back_seconds=back / 2,
         )
+
+    def plain(self, index: VideoIndex, segment: Segment, deadline: float = math.inf) -> VideoPackets:
+        """The packets of a segment that is enlarged by interpolation in place of the network. Behind ``deadline``, on
+        the clock of ``time.perf_counter``, it ends early, but not before it has frames enough to be like a whole one.
+        """
+        format, colour = self.settings.format.frames, self.settings.format.colour
+        frames = self.chain.source(lambda a, b: read_frames(self.info, a, b, index), segment, len(index))
+        upscale = self.chain.result(self._plain.stream(self.size, format, colour), segment)
+        with tempfile.TemporaryDirectory(prefix="vidsr-plan-") as folder:
+            path = Path(folder) / segment.file_name
+            with SegmentEncoder(path, self.settings) as encoder:
+                run_segment(_until(deadline, frames), upscale, encoder)
+            return video_packets(path)
+
+
+def _until(deadline: float, frames: Generator[Frame]) -> Iterator[Frame]:
+    """The frames up to the deadline, and at least as many as an encoder looks at together."""
+    with closing(frames):
+        for number, frame in enumerate(frames):
+            if number >= _LIKE_WHOLE_FRAMES and time.perf_counter() > deadline:
+                return
+            yield frame

@@ -94,21 +94,17 @@ def sampled_frame(picture: av.VideoFrame, info: SourceInfo, number: int) -> Fram
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoPackets:
-    """Sizes in bytes of the packets of a video file, keyframes apart from the others."""
+    """How many packets the video of a file has, and their bytes together."""
 
-    keys: tuple[int, ...]
-    others: tuple[int, ...]
+    count: int
+    total: int
 
 
 def video_packets(path: Path) -> VideoPackets:
-    """The packet sizes of the first video stream of a file."""
-    keys: list[int] = []
-    others: list[int] = []
+    """The packets of the first video stream of a file."""
     with libav.open_input(path) as container:
-        for packet in container.demux(container.streams.video[0]):
-            if packet.size:
-                (keys if packet.is_keyframe else others).append(packet.size)
-    return VideoPackets(keys=tuple(keys), others=tuple(others))
+        sizes = [packet.size for packet in container.demux(container.streams.video[0]) if packet.size]
+    return VideoPackets(count=len(sizes), total=sum(sizes))
 
 
 def other_bytes(info: SourceInfo) -> int:

@@ -15,8 +15,9 @@ from fastapi.staticfiles import StaticFiles
 
 from vidsr import __version__
 from vidsr.errors import InputError, JobError, VidsrError
-from vidsr.web import routes_files, routes_jobs, routes_report
+from vidsr.web import routes_files, routes_jobs, routes_looks, routes_report, routes_trials
 from vidsr.web.guard import Guard
+from vidsr.web.looks import Looks
 from vidsr.web.runs import Runs
 from vidsr.web.settings import WebSettings
 
@@ -33,6 +34,7 @@ def create_app(settings: WebSettings) -> FastAPI:
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         app.state.runs = Runs(settings.state, settings.parallel)
+        app.state.looks = Looks()
         yield
         app.state.runs.close()
 
@@ -41,9 +43,8 @@ def create_app(settings: WebSettings) -> FastAPI:
         title="vidsr", version=__version__, description=DESCRIPTION, lifespan=life, docs_url=None, redoc_url=None
     )
     app.state.settings = settings
-    app.include_router(routes_files.router)
-    app.include_router(routes_jobs.router)
-    app.include_router(routes_report.router)
+    for part in (routes_files, routes_looks, routes_trials, routes_jobs, routes_report):
+        app.include_router(part.router)
     app.add_exception_handler(VidsrError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(405, _not_allowed)

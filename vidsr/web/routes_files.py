@@ -1,14 +1,11 @@
-"""API routes about files: listing, uploading, inspecting."""
+"""API routes about files: listing and uploading."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import re
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
 
@@ -17,7 +14,8 @@ from vidsr.errors import InputError
 from vidsr.media.pictures import is_picture
 from vidsr.web.choices import option_infos
 from vidsr.web.confine import inside, safe_name, shown
-from vidsr.web.schemas import About, Entry, Inspection, Listing, ModelInfo, Problem, Uploaded
+from vidsr.web.looks import inspected
+from vidsr.web.schemas import About, Entry, Listing, ModelInfo, Problem, Uploaded
 from vidsr.web.settings import WebSettings
 
 router = APIRouter(
@@ -25,7 +23,6 @@ router = APIRouter(
     tags=["files"],
     responses={code: {"model": Problem} for code in (400, 401, 403, 404, 422)},
 )
-INSPECT_SECONDS = 120.0
 _VIDEO = re.compile(
     r"\.(mp4|mkv|mov|avi|webm|m4v|mpe?g|ts|m2ts|mts|vob|wmv|flv|ogv|3gp|mxf|nut|dv|y4m|gif)$", re.IGNORECASE
 )
@@ -70,11 +67,12 @@ def _models() -> list[ModelInfo]:
 
 @router.get("/files")
 def files(request: Request, path: PathQuery = ".") -> Listing:
-    """The folders and media files in a folder."""
+    """The folders and media files in a folder; of a file, those beside it, and the file."""
     roots = settings_of(request).roots
-    folder = inside(path, roots)
+    named = inside(path, roots)
+    folder = named.parent if named.is_file() else named
     if not folder.is_dir():
-        raise InputError("there is no such folder")
+        raise InputError("there is no such folder or file")
     entries = []
     for item in sorted(folder.iterdir(), key=lambda p: (not p.is_dir(), p.name.casefold())):
         entry = _entry(item, roots)
@@ -83,7 +81,8 @@ def files(request: Request, path: PathQuery = ".") -> Listing:
         if len(entries) == _MOST_ENTRIES:
             break
     parent = None if folder in roots else shown(folder.parent, roots)
-    return Listing(path=shown(folder, roots), parent=parent, entries=entries)
+    file = shown(named, roots) if named.is_file() else None
+    return Listing(path=shown(folder, roots), parent=parent, entries=entries, file=file)
 
 
 def _entry(item: Path, roots: tuple[Path, ...]) -> Entry | None:
@@ -102,42 +101,6 @@ def _entry(item: Path, roots: tuple[Path, ...]) -> Entry | None:
         return Entry(name=item.name, path=shown(item, roots), kind=kind, size_bytes=size)  # type: ignore[arg-type]
     except (InputError, OSError, UnicodeError):
         return None
-
-
-@router.get("/inspect")
-async def inspect(request: Request, path: PathQuery) -> Inspection:
-    """What a video or picture is: size, streams, what is odd about it."""
-    roots = settings_of(request).roots
-    file = inside(path, roots)
-    if not file.is_file():
-        raise InputError("there is no such file")
-    return Inspection(path=shown(file, roots), **await inspected(file))
-
-
-async def inspected(file: Path) -> dict[str, Any]:
-    """What a file is, found by a process of its own.
-
-    Raises:
-        HTTPException: it is no media file, or describing it takes too long.
-    """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "vidsr.web.worker", "inspect", str(file)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        out, _ = await asyncio.wait_for(process.communicate(), INSPECT_SECONDS)
-        told: dict[str, Any] = json.loads(out)
-    except (TimeoutError, ValueError) as error:
-        raise HTTPException(422, f"{file.name}: cannot be described") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if "error" in told:
-        raise HTTPException(422, told["error"])
-    return told
 
 
 @router.put(
@@ -162,7 +125,7 @@ async def upload(request: Request, name: str) -> Uploaded:
     part = final.with_name(f".{os.urandom(6).hex()}.{final.name}.part{final.suffix}")
     try:
         size = await _store(request, part, settings.max_upload_bytes)
-        await inspected(part)
+        await inspected(request, part)
         os.link(part, _free_name(settings.uploads, final.name))
     except OSError as error:
         raise HTTPException(507, f"the upload cannot be stored: {error.strerror}") from error

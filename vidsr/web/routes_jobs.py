@@ -1,4 +1,4 @@
-"""API routes about previews and jobs: submit, watch, pause, resume, cancel, fetch."""
+"""API routes about jobs: submit, watch, pause, resume, cancel, fetch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vidsr.web.choices import checked_options
 from vidsr.web.confine import inside, output_inside, shown
 from vidsr.web.routes_files import settings_of
 from vidsr.web.runs import Order, Run, Runs
-from vidsr.web.schemas import Events, Job, NewJob, NewPreview, Preview, Problem
+from vidsr.web.schemas import Events, Job, NewJob, Problem
 
 router = APIRouter(
     prefix="/api/v1",
@@ -23,7 +23,6 @@ router = APIRouter(
 )
 Id = Annotated[str, Path(pattern=r"^[0-9]{8}-[0-9a-f]{12}$", description="The id of a job or preview.")]
 CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Problem}}
-PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 
 
 def runs_of(request: Request) -> Runs:
@@ -32,38 +31,11 @@ def runs_of(request: Request) -> Runs:
     return runs
 
 
-@router.post("/previews", status_code=201)
-def new_preview(request: Request, wanted: NewPreview) -> Preview:
-    """Enhance one moment of a video, or a picture, with some options."""
-    roots = settings_of(request).roots
-    source = _source(wanted.source, roots)
-    options = checked_options(wanted.options, roots)
-    order = Order(
-        source=str(source), output=None, options=options.to_json(), kind="preview", at_seconds=wanted.at_seconds
-    )
-    return _preview(runs_of(request).submit(order))
-
-
-@router.get("/previews/{run_id}")
-def preview(request: Request, run_id: Id) -> Preview:
-    """Whether a preview is ready."""
-    return _preview(run_of(request, run_id, "preview"))
-
-
-@router.get("/previews/{run_id}/{side}.png", response_class=Response, responses=PNG)
-def preview_picture(request: Request, run_id: Id, side: Annotated[str, Path(pattern="^(before|after)$")]) -> Response:
-    """One of the two pictures of a preview."""
-    picture = run_of(request, run_id, "preview").folder / f"{side}.png"
-    if not picture.is_file():
-        raise InputError("this preview is not ready")
-    return FileResponse(picture, media_type="image/png")
-
-
 @router.post("/jobs", status_code=201, responses=CONFLICT)
 def new_job(request: Request, wanted: NewJob) -> Job:
     """Put a job into the queue."""
     roots = settings_of(request).roots
-    source = _source(wanted.source, roots)
+    source = source_inside(wanted.source, roots)
     options = checked_options(wanted.options, roots)
     output = None if wanted.output is None else str(output_inside(wanted.output, roots))
     order = Order(source=str(source), output=output, options=options.to_json())
@@ -170,7 +142,12 @@ def thumbnail(request: Request, run_id: Id) -> Response:
     return Response(picture, media_type="image/jpeg") if picture else Response(status_code=204)
 
 
-def _source(text: str, roots: tuple[FilePath, ...]) -> FilePath:
+def source_inside(text: str, roots: tuple[FilePath, ...]) -> FilePath:
+    """The source that is meant.
+
+    Raises:
+        InputError: it is outside the folders served, or not there.
+    """
     source = inside(text, roots)
     if not source.exists():
         raise InputError("there is no such file")
@@ -187,20 +164,6 @@ def run_of(request: Request, run_id: str, kind: str = "job") -> Run:
     if run.order.get("kind") != kind:
         raise InputError(f"there is no such {kind}")
     return run
-
-
-def _preview(run: Run) -> Preview:
-    state = run.state()
-    outcome = run.outcome if state in ("done", "failed") else None
-    told: dict[str, Any] = (outcome or {}).get("result") or {}
-    return Preview(
-        id=run.id,
-        state=state,
-        error=(outcome or {}).get("error"),
-        at_seconds=told.get("at_seconds"),
-        width=told.get("width"),
-        height=told.get("height"),
-    )
 
 
 def _job(run: Run, request: Request) -> Job:
@@ -223,12 +186,17 @@ def _job(run: Run, request: Request) -> Job:
         seconds_left=told.seconds_left if running else None,
         stage=told.stage if running else "",
         notes=told.notes,
-        error=outcome.get("error") if state in ("failed", "paused") else None,
+        error=without_roots(outcome.get("error"), roots) if state in ("failed", "paused") else None,
         result=outcome.get("result"),
         has_result=result_file(run, request) is not None,
         has_report=_report_file(run, request) is not None,
         can_compare=comparable(result_file(run, request)),
     )
+
+
+def without_roots(text: str | None, roots: tuple[FilePath, ...]) -> str | None:
+    """A message with paths inside the folders served as the browser knows them."""
+    return None if text is None else text.replace(f"{roots[0]}/", "")
 
 
 def result_file(run: Run, request: Request) -> FilePath | None:

@@ -38,7 +38,7 @@ State = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 _ID = re.compile(r"[0-9]{8}-[0-9a-f]{12}")
 _TICK_SECONDS = 0.25
 _MOST_NOTES = 50
-_KEPT_PREVIEWS = 20
+_KEPT_TRIALS = 20
 #: A worker that takes longer than this to take its lock is not coming.
 _START_SECONDS = 120.0
 
@@ -50,7 +50,7 @@ class Order:
     source: str
     output: str | None
     options: dict[str, Any]
-    kind: Literal["job", "preview", "comparison"] = "job"
+    kind: Literal["job", "preview", "estimate", "comparison"] = "job"
     at_seconds: float = 0.0
     of: str = ""
 
@@ -200,15 +200,15 @@ class Runs:
                         told.take(event)
             return replace(told)
 
-    def _forget_old_previews(self) -> None:
-        for old in self.all("preview")[_KEPT_PREVIEWS:]:
+    def _forget_old(self, kind: str) -> None:
+        for old in self.all(kind)[_KEPT_TRIALS:]:
             if old.state() not in ("queued", "running"):
                 shutil.rmtree(old.folder, ignore_errors=True)
 
     def submit(self, order: Order) -> Run:
         """Put an order into the queue."""
-        if order.kind == "preview":
-            self._forget_old_previews()
+        if order.kind in ("preview", "estimate"):
+            self._forget_old(order.kind)
         name = time.strftime("%Y%m%d") + "-" + secrets.token_hex(6)
         folder = self._folder / name
         folder.mkdir(mode=0o700)
@@ -302,7 +302,7 @@ class Runs:
                 self._start_what_waits()
 
     def _start_what_waits(self) -> None:
-        for kind, room in (("preview", 1), ("comparison", 1), ("job", self._parallel)):
+        for kind, room in (("preview", 1), ("estimate", 1), ("comparison", 1), ("job", self._parallel)):
             runs = self.all(kind)
             states = {run.id: run.state() for run in runs}
             free = room - sum(state == "running" for state in states.values())
@@ -314,7 +314,7 @@ class Runs:
         (run.folder / "started").touch()
         with (run.folder / "worker.log").open("ab") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "vidsr.web.worker", "run", str(run.folder)],
+                [sys.executable, "-m", "vidsr.web.worker", str(run.folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -64,11 +64,12 @@ class Entry(Shape):
 
 
 class Listing(Shape):
-    """A folder's folders and media files."""
+    """A folder's folders and media files. ``file`` is the file that was asked for, if it was one."""
 
     path: str
     parent: str | None
     entries: list[Entry]
+    file: str | None = None
 
 
 class Stream(Shape):
@@ -94,18 +95,31 @@ class Inspection(Shape):
     notes: list[str]
 
 
+class Findings(Shape):
+    """What `vidsr inspect` found in a video. ``recommended`` maps names of options to values."""
+
+    path: str
+    sentences: list[str]
+    recommended: dict[str, bool | StrictInt | StrictFloat | str]
+
+
 OptionValues = Annotated[
     dict[str, bool | StrictInt | StrictFloat | Annotated[str, Field(max_length=4096)] | None],
     Field(max_length=200, description="Options of `vidsr enhance` by name, as `GET /api/v1/about` lists them."),
 ]
 
 
-class NewPreview(Shape):
-    """A moment to try."""
+class NewEstimate(Shape):
+    """A job to estimate."""
 
     source: Text
-    at_seconds: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)] = 0.0
     options: OptionValues = Field(default_factory=dict)
+
+
+class NewPreview(NewEstimate):
+    """A moment to try."""
+
+    at_seconds: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)] = 0.0
 
 
 class NewJob(Shape):
@@ -128,6 +142,22 @@ class Preview(Shape):
     at_seconds: float | None = None
     width: int | None = None
     height: int | None = None
+    place: str | None = None
+
+
+class Estimate(Shape):
+    """What a whole job would take: figures once it is done."""
+
+    id: RunId
+    state: RunState
+    error: str | None = None
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    seconds: float | None = None
+    result_bytes: int | None = None
+    disk_bytes: int | None = None
+    memory_bytes: int | None = None
 
 
 class Job(Shape):

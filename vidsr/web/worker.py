@@ -1,7 +1,6 @@
-"""What the web app starts as processes: ``run FOLDER`` does a run, ``inspect FILE`` describes a file.
+"""What the web app starts as a process for each run: ``python -m vidsr.web.worker FOLDER``.
 
-A file that somebody uploaded is opened here and never in the server: a decoder that crashes or hangs on it takes
-down one short process.
+Files are opened here and never in the server: a decoder that crashes or hangs on one takes down this process.
 """
 
 from __future__ import annotations
@@ -18,21 +17,14 @@ from typing import IO, Any
 from vidsr.errors import Interrupted, VidsrError
 from vidsr.jobs.files import write_atomically
 from vidsr.jobs.progress import Event
-from vidsr.options import EnhanceOptions
+from vidsr.options import EnhanceOptions, SamplingOptions
 
 _FRAME_EVENT_SECONDS = 0.5
+_ESTIMATE_SECONDS = 30.0
 #: What the report of a job measures, and of how many frames at most: it should be there within a minute or two.
 _MEASURES = ("psnr", "ssim")
 _COMPARED_FRAMES = 500
 REPORT_NAME = "report.html"
-
-
-def main(argv: list[str]) -> int:
-    """Do what the first argument names; the exit code."""
-    what, path = argv[0], Path(argv[1])
-    if what == "inspect":
-        return _inspect(path)
-    return run(path)
 
 
 def run(folder: Path) -> int:
@@ -52,7 +44,7 @@ def run(folder: Path) -> int:
 def _outcome(folder: Path, order: dict[str, Any], events: IO[str]) -> dict[str, Any]:
     try:
         work: dict[str, Callable[[Path, dict[str, Any], Teller], dict[str, Any]]]
-        work = {"preview": _preview, "comparison": _comparison, "job": _job}
+        work = {"preview": _preview, "estimate": _estimate, "comparison": _comparison, "job": _job}
         return {"state": "done", "result": work[order["kind"]](folder, order, Teller(events))}
     except Interrupted as stop:
         wish = folder / "wish"
@@ -80,6 +72,16 @@ def _preview(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any
     options = EnhanceOptions.from_json(order["options"])
     moment = enhance_moment(Path(order["source"]), order["at_seconds"], options)
     return save_moment(moment, folder)
+
+
+def _estimate(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
+    """What the whole job would take, from a few samples: somebody waits for it."""
+    from vidsr.jobs.estimate import estimate
+
+    options = EnhanceOptions.from_json(order["options"])
+    start_seconds = time.process_time()
+    sampling = SamplingOptions(budget_seconds=_ESTIMATE_SECONDS)
+    return estimate(Path(order["source"]), options, sampling, progress=tell, start_seconds=start_seconds).to_json()
 
 
 def _comparison(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
@@ -114,60 +116,5 @@ class Teller:
         self._file.flush()
 
 
-def _inspect(path: Path) -> int:
-    try:
-        told = inspect_file(path)
-    except VidsrError as error:
-        told = {"error": str(error).replace(str(path), path.name)}
-    print(json.dumps(told))
-    return 0
-
-
-def inspect_file(path: Path) -> dict[str, Any]:
-    """What a video or picture file is, as plain values.
-
-    Raises:
-        InputError: it is neither.
-    """
-    from vidsr.media.pictures import is_picture, read_picture
-
-    if is_picture(path) and path.suffix.lower() != ".gif":
-        picture = read_picture(path)
-        width, height = picture.size
-        depth = 8 * picture.pixels.dtype.itemsize
-        picture.close()
-        return {
-            "kind": "picture", "width": width, "height": height, "format": picture.format,
-            "details": f"{picture.mode}, {depth} bit", "seconds": None, "streams": [], "notes": picture.notes,
-        }  # fmt: skip
-    from vidsr.media.probe import probe
-
-    info = probe(path)
-    video = info.video
-    seconds = None
-    if video.duration is not None:
-        seconds = float(video.duration * video.time_base)
-    elif video.declared_frames:
-        seconds = float(video.declared_frames / video.rate)
-    else:
-        seconds = _last_time(path)
-    streams = [{"kind": s.kind, "codec": s.codec, "language": s.language, "details": s.details} for s in info.streams]
-    guessed = [f"{name} is guessed: the file does not say" for name in video.guessed]
-    return {
-        "kind": "video", "width": video.width, "height": video.height, "format": video.codec,
-        "details": f"{video.native_format}, {float(video.rate):.6g} frames a second nominal",
-        "seconds": seconds, "streams": streams, "notes": [*info.notes, *guessed],
-    }  # fmt: skip
-
-
-def _last_time(path: Path) -> float:
-    """The time of the last frame of a file whose header does not say how long it is."""
-    from vidsr.media.index import index_video
-    from vidsr.media.probe import probe
-
-    index = index_video(probe(path))
-    return float((index.pts[-1] - index.pts[0] + index.durations[-1]) * index.time_base)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run(Path(sys.argv[1])))

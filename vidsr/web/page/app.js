@@ -1,10 +1,11 @@
 // The page of `vidsr serve`. It keeps no state of its own: all of it is asked from the server, so that closing or
 // reloading the page loses nothing. Text from files and errors only ever goes into textContent.
-import { buildOptions, chosenOptions } from "./options.js";
+import { buildOptions, chosenOptions, setOptions } from "./options.js";
 import { refresh } from "./jobs.js";
-import { $, API, bytes, call, duration, element, post, setText } from "./basics.js";
+import { setUpTrying, tryFile } from "./trying.js";
+import { $, API, bytes, call, duration, element, fault, post, setText } from "./basics.js";
 
-const state = { about: null, file: null, previewing: 0 };
+const state = { about: null, file: null, choosing: null, looking: null };
 
 // ---- choosing -------------------------------------------------------------------------------------------------
 
@@ -13,14 +14,29 @@ async function openFolder(path) {
   try {
     listing = await call(`/files?path=${encodeURIComponent(path)}`);
   } catch (error) {
-    setText($("folder"), error.message);
-    return;
+    fault($("place-text"), error.message);
+    return null;
   }
-  setText($("folder"), listing.path === "." ? "Top folder" : listing.path);
+  setText($("place-text"), "");
+  $("folder").value = listing.path === "." ? "" : listing.path;
   $("up").disabled = listing.parent === null;
   $("up").onclick = () => openFolder(listing.parent);
   $("files").replaceChildren(...listing.entries.map(fileEntry));
   if (listing.entries.length === 0) $("files").append(element("li", "No video or picture here.", { class: "hint" }));
+  return listing.file ?? null;
+}
+
+// What was typed may be a folder or a file.
+async function openPath(event) {
+  event.preventDefault();
+  const file = await openFolder($("folder").value.trim() || ".");
+  if (file) await choose(file);
+}
+
+function offerRoots(roots) {
+  $("roots").replaceChildren(...roots.map((root, i) => element("option", root, { value: i ? root : "." })));
+  $("roots-row").hidden = roots.length < 2;
+  $("roots").onchange = () => openFolder($("roots").value);
 }
 
 function fileEntry(entry) {
@@ -35,44 +51,74 @@ function fileEntry(entry) {
 }
 
 async function choose(path) {
-  setText($("upload-text"), "Looking at the file…");
-  try {
-    state.file = await call(`/inspect?path=${encodeURIComponent(path)}`);
-    setText($("upload-text"), "");
-  } catch (error) {
-    setText($("upload-text"), error.message);
-    return;
-  }
-  history.replaceState(null, "", `#${encodeURIComponent(path)}`);
+  const mine = (state.choosing = {});
   for (const button of $("files").querySelectorAll("button")) {
     if (button.dataset.path === path) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
   }
-  showFile(state.file);
+  show(false);
+  setText($("place-text"), "Looking at the file…");
+  let file;
+  try {
+    file = await call(`/inspect?path=${encodeURIComponent(path)}`);
+  } catch (error) {
+    if (mine === state.choosing) fault($("place-text"), error.message);
+    return;
+  }
+  if (mine !== state.choosing) return;
+  setText($("place-text"), "");
+  history.replaceState(null, "", `#${encodeURIComponent(path)}`);
+  showFile(file);
+}
+
+function show(shown) {
+  for (const id of ["chosen", "settings", "try", "go"]) $(id).hidden = !shown;
 }
 
 function showFile(file) {
+  state.file = file;
   setText($("chosen-name"), file.path);
   const facts = [["Picture", `${file.width} × ${file.height}, ${file.format}`], ["Details", file.details]];
   if (file.seconds !== null) facts.push(["Length", duration(file.seconds)]);
   for (const s of file.streams.filter((stream) => stream.kind !== "video")) {
-    facts.push([s.kind, [s.codec, s.language, s.details].filter(Boolean).join(", ")]);
+    const kind = s.kind[0].toUpperCase() + s.kind.slice(1);
+    facts.push([kind, [s.codec, s.language, s.details].filter(Boolean).join(", ")]);
   }
   $("facts").replaceChildren(...facts.flatMap(([name, text]) => [element("dt", name), element("dd", text)]));
   $("file-notes").replaceChildren(...file.notes.map((note) => element("li", note)));
-  for (const id of ["chosen", "settings", "try", "go"]) $(id).hidden = false;
-  $("moment").hidden = file.kind === "picture";
-  $("at").max = String(Math.max(0.01, (file.seconds ?? 0) - 0.01));
-  $("at").value = String((file.seconds ?? 0) / 3);
-  showTime();
-  $("compare").hidden = true;
-  setText($("preview-text"), "");
+  setText($("start-text"), "");
+  show(true);
+  tryFile(file);
+  lookCloser(file);
+}
+
+// What `vidsr inspect` finds; given up when another file is chosen.
+async function lookCloser(file) {
+  state.looking?.abort();
+  const looking = (state.looking = new AbortController());
+  $("findings").replaceChildren();
+  $("use").hidden = true;
+  $("closer").hidden = file.kind === "picture";
+  if (file.kind === "picture") return;
+  setText($("findings-text"), "Looking through the video for interlacing, bars, grain and flicker…");
+  try {
+    const signal = looking.signal;
+    const found = await call(`/findings?path=${encodeURIComponent(file.path)}`, { signal });
+    $("findings").replaceChildren(...found.sentences.map((sentence) => element("li", sentence)));
+    const wanted = Object.entries(found.recommended);
+    const advice = wanted.map(([name, value]) => name.replaceAll("_", " ") + (value === true ? "" : ` ${value}`)).join(", ");
+    setText($("findings-text"), advice ? `Recommended: ${advice}` : "Nothing here needs restoring.");
+    $("use").hidden = !advice;
+    $("use").onclick = () => { setOptions(found.recommended); setText($("findings-text"), `In use: ${advice}`); };
+  } catch (error) {
+    if (!looking.signal.aborted) setText($("findings-text"), error.message);
+  }
 }
 
 function upload(file) {
   const bar = $("upload-bar");
   if (file.size > state.about.max_upload_bytes) {
-    setText($("upload-text"), `Too large: at most ${bytes(state.about.max_upload_bytes)}`);
+    fault($("upload-text"), `Too large: at most ${bytes(state.about.max_upload_bytes)}`);
     return;
   }
   const request = new XMLHttpRequest();
@@ -84,58 +130,14 @@ function upload(file) {
     let body = {};
     try { body = JSON.parse(request.responseText); } catch { /* no answer: said below */ }
     if (request.status !== 201) {
-      setText($("upload-text"), body.detail || "The upload failed.");
+      fault($("upload-text"), body.detail || "The upload failed.");
       return;
     }
-    await openFolder(folderOf(body.path));
+    await openFolder(body.path);
     await choose(body.path);
   };
   request.open("PUT", `${API}/uploads/${encodeURIComponent(file.name)}`);
   request.send(file);
-}
-
-function folderOf(path) {
-  return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".";
-}
-
-// ---- trying a moment ------------------------------------------------------------------------------------------
-
-function showTime() {
-  setText($("at-text"), `${Number($("at").value).toFixed(1)} s`);
-}
-
-async function preview() {
-  state.previewing += 1;
-  const mine = state.previewing;
-  const say = (text) => { if (mine === state.previewing) setText($("preview-text"), text); };
-  say("Working…");
-  try {
-    const options = chosenOptions(state.about.options);
-    let found = await post("/previews", { source: state.file.path, at_seconds: Number($("at").value), options });
-    while (found.state === "queued" || found.state === "running") {
-      await new Promise((done) => { setTimeout(done, 300); });
-      if (mine !== state.previewing) return;
-      found = await call(`/previews/${found.id}`);
-    }
-    if (found.state !== "done") throw new Error(found.error || `the preview was ${found.state}`);
-    await Promise.all(["before", "after"].map((side) => load($(side), `${API}/previews/${found.id}/${side}.png`)));
-    $("compare").hidden = false;
-    say(`${found.width} × ${found.height}`);
-  } catch (error) {
-    say(error.message);
-  }
-}
-
-function load(image, address) {
-  return new Promise((done, failed) => {
-    image.onload = done;
-    image.onerror = () => failed(new Error("the preview cannot be shown"));
-    image.src = address;
-  });
-}
-
-function moveCut() {
-  document.querySelector(".frame").style.setProperty("--cut", `${$("slider").value}%`);
 }
 
 // ---- beginning ------------------------------------------------------------------------------------------------
@@ -146,10 +148,11 @@ async function start() {
   try {
     const options = { ...chosenOptions(state.about.options), provenance: true };
     await post("/jobs", { source: state.file.path, output: $("output").value.trim() || null, options });
-    setText($("start-text"), "The job is in the queue. It goes on even if this page is closed.");
+    setText($("start-text"), "The job is in the list. It goes on even if this page is closed.");
     await refresh();
+    document.querySelector(".job")?.scrollIntoView({ block: "nearest" });
   } catch (error) {
-    setText($("start-text"), error.message);
+    fault($("start-text"), error.message);
   } finally {
     $("start").disabled = false;
   }
@@ -157,18 +160,19 @@ async function start() {
 
 async function begin() {
   $("upload").onchange = (event) => { if (event.target.files[0]) upload(event.target.files[0]); };
-  $("at").oninput = showTime;
-  $("slider").oninput = moveCut;
-  $("preview").onclick = preview;
+  $("place").onsubmit = openPath;
   $("start").onclick = start;
   $("record-close").onclick = () => $("record").close();
   state.about = await call("/about");
   buildOptions(state.about);
-  const named = decodeURIComponent(location.hash.slice(1));
-  await openFolder(folderOf(named));
-  if (named && named !== "main") await choose(named);
+  offerRoots(state.about.roots);
+  setUpTrying(() => chosenOptions(state.about.options));
+  const named = location.hash === "#main" ? "" : decodeURIComponent(location.hash.slice(1));
+  const file = await openFolder(named || ".");
+  if (file) await choose(file);
+  else if (named) await openFolder("."); // a reloaded page whose file has gone
   await refresh();
   setInterval(refresh, 1000);
 }
 
-begin().catch((error) => setText($("folder"), error.message));
+begin().catch((error) => fault($("place-text"), error.message));

@@ -23,7 +23,13 @@ export function element(tag, text, attributes = {}) {
 }
 
 export function setText(node, text) {
+  node.classList.remove("fault");
   if (node.textContent !== text) node.textContent = text;
+}
+
+export function fault(node, text) {
+  setText(node, text);
+  node.classList.add("fault");
 }
 
 export function bytes(count) {
@@ -34,10 +40,12 @@ export function bytes(count) {
   return `${unit > 1 ? left.toFixed(1) : Math.round(left)} ${units[unit]}`;
 }
 
-export function duration(seconds) {
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  if (parts[0] === 0) parts.shift();
-  return parts.map((part, i) => (i ? String(part).padStart(2, "0") : String(part))).join(":");
+// 12 s, 1:05, 2:03:04; with `digits` also parts of a second.
+export function duration(seconds, digits = 0) {
+  const whole = Math.max(0, Number(seconds.toFixed(digits)));
+  if (whole < 60) return `${whole.toFixed(digits)} s`;
+  const last = (whole % 60).toFixed(digits).padStart(digits ? digits + 3 : 2, "0");
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes}:${last}`;
+  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${last}`;
 }

@@ -5,6 +5,8 @@ const views = new Map();
 const WORDS = {
   queued: "Waiting", running: "Running", paused: "Paused", done: "Done", failed: "Failed", cancelled: "Cancelled",
 };
+// What the page has in place of a flag.
+const TAKEN = "tick “Replace a result that is there” and start again, or give the result another name";
 const STAGES = { index: ": reading the source", assemble: ": joining", verify: ": checking the result" };
 
 export async function refresh() {
@@ -45,7 +47,7 @@ function show(view, job) {
   bar.value = job.total_frames ? job.frames / job.total_frames : 0;
   setText(part(".figures"), figures(job));
   const failed = job.state === "failed" && job.error;
-  if (failed) setText(part(".error"), job.error);
+  if (failed) setText(part(".error"), job.error.replace("use --overwrite to replace it", TAKEN));
   if (failed) part(".error").hidden = false;
   else if (job.state !== view.dataset.state) part(".error").hidden = true;
   view.dataset.state = job.state;
@@ -62,14 +64,19 @@ function figures(job) {
   const told = [];
   if (job.state === "done" && job.result) {
     if (job.result.frames) told.push(`${job.result.frames} frames`);
+    if (job.result.size) told.push(job.result.size.join(" × "));
     if (job.result.seconds !== undefined) told.push(`in ${duration(job.result.seconds)}`);
     return told.join(" ");
   }
   if (job.total_frames) told.push(`${job.frames} of ${job.total_frames} frames`);
   if (job.segments_done) told.push(`${job.segments_done} segments done`);
-  if (job.fps) told.push(`${job.fps.toPrecision(3)} frames a second`);
+  if (job.fps) told.push(speed(job.fps));
   if (job.seconds_left !== null) told.push(`${duration(job.seconds_left)} left`);
   return told.join(", ");
+}
+
+function speed(fps) {
+  return fps >= 1 ? `${fps.toPrecision(3)} frames a second` : `${(1 / fps).toPrecision(2)} seconds a frame`;
 }
 
 function showActions(view, job) {

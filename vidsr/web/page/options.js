@@ -1,10 +1,10 @@
 // The fields for options: made from what the server says its options are.
 import { $, element, setText } from "./basics.js";
 
-const SHOWN_APART = new Set(["model", "codec", "scale", "height", "size", "provenance"]);
+const SHOWN_APART = new Set(["model", "codec", "scale", "height", "size", "provenance", "overwrite"]);
 
 export function buildOptions({ options, models }) {
-  $("o-model").replaceChildren(...models.map((m) => element("option", m.name, { value: m.name })));
+  $("o-model").replaceChildren(...models.map((m) => element("option", called(m), { value: m.name })));
   const usual = options.find((o) => o.name === "model").default;
   if (models.some((m) => m.name === usual)) $("o-model").value = usual;
   const codec = options.find((o) => o.name === "codec");
@@ -40,6 +40,23 @@ export function chosenOptions(options) {
     values[name] = Number(number);
   }
   return values;
+}
+
+// The use of a model first: that is what people choose by.
+function called(model) {
+  const [use] = model.advice.split(/[.;:]/);
+  return use ? `${use} (${model.name})` : model.name;
+}
+
+// Put values into their fields, as if somebody had typed them.
+export function setOptions(values) {
+  for (const [name, value] of Object.entries(values)) {
+    const input = document.querySelector(`[data-option=${name}]`);
+    if (!input) continue;
+    if (input.type === "checkbox") input.checked = value === true;
+    else input.value = String(value);
+    input.closest("details")?.setAttribute("open", "");
+  }
 }
 
 function field(option) {

@@ -1,0 +1,155 @@
+// Trying a moment: the frame as it is, before and after under a slider, and what the whole job would take.
+import { $, API, bytes, call, duration, fault, post, setText } from "./basics.js";
+
+const FRAME_DELAY = 250;
+let source = null;
+let options = () => ({});
+let asked = 0;
+let frameTimer = 0;
+
+export function setUpTrying(chosen) {
+  options = chosen;
+  $("at").oninput = () => { showTime(); showMoment(); };
+  $("preview").onclick = preview;
+  $("estimate").onclick = estimate;
+  $("slider").oninput = moveCut;
+  $("zoom").onclick = () => zoom($("zoom").getAttribute("aria-pressed") !== "true");
+  const frame = $("frame");
+  frame.onscroll = moveCut;
+  frame.onpointerdown = (event) => {
+    if (zoomed() || event.button) return;
+    frame.setPointerCapture(event.pointerId);
+    follow(event);
+  };
+  frame.onpointermove = (event) => { if (frame.hasPointerCapture(event.pointerId)) follow(event); };
+  window.addEventListener("resize", moveCut);
+}
+
+export function tryFile(file) {
+  source = file;
+  asked += 1;
+  $("moment").hidden = $("estimate").hidden = file.kind === "picture";
+  $("at").max = String(Math.max(0.01, (file.seconds ?? 0) - 0.01));
+  $("at").value = String((file.seconds ?? 0) / 3);
+  setText($("preview-text"), "");
+  setText($("estimate-text"), "");
+  $("still").hidden = true;
+  showTime();
+  showMoment();
+}
+
+// ---- the frame as it is ---------------------------------------------------------------------------------------
+
+function showTime() {
+  const text = duration(Number($("at").value), 1);
+  setText($("at-text"), text);
+  $("at").setAttribute("aria-valuetext", text);
+}
+
+function showMoment() {
+  $("compare").hidden = true;
+  clearTimeout(frameTimer);
+  const path = encodeURIComponent(source.path);
+  const address = `${API}/frame.jpg?path=${path}&at_seconds=${Number($("at").value)}`;
+  frameTimer = setTimeout(async () => {
+    try {
+      const answer = await fetch(address);
+      if (!answer.ok) throw new Error("this moment cannot be shown");
+      const old = $("still").src;
+      $("still").src = URL.createObjectURL(await answer.blob());
+      if (old) URL.revokeObjectURL(old);
+      $("still").hidden = !$("compare").hidden;
+    } catch {
+      $("still").hidden = true;
+    }
+  }, FRAME_DELAY);
+}
+
+// ---- before and after -----------------------------------------------------------------------------------------
+
+async function finished(kind, order, mine) {
+  let found = await post(`/${kind}`, order);
+  while (found.state === "queued" || found.state === "running") {
+    await new Promise((done) => { setTimeout(done, 300); });
+    if (mine !== asked) return null;
+    found = await call(`/${kind}/${found.id}`);
+  }
+  if (found.state !== "done") throw new Error(found.error || `it was ${found.state}`);
+  return found;
+}
+
+async function preview() {
+  asked += 1;
+  const mine = asked;
+  const say = (text) => { if (mine === asked) setText($("preview-text"), text); };
+  say("Working on it. The first time takes longest…");
+  try {
+    const order = { source: source.path, at_seconds: Number($("at").value), options: options() };
+    const found = await finished("previews", order, mine);
+    if (!found) return;
+    await Promise.all(["before", "after"].map((side) => load($(side), `${API}/previews/${found.id}/${side}.png`)));
+    $("compare").hidden = false;
+    $("still").hidden = true;
+    zoom(false);
+    say(`${found.place}: ${found.width} × ${found.height}`);
+  } catch (error) {
+    if (mine === asked) fault($("preview-text"), error.message);
+  }
+}
+
+function load(image, address) {
+  return new Promise((done, failed) => {
+    image.onload = done;
+    image.onerror = () => failed(new Error("the preview cannot be shown"));
+    image.src = address;
+  });
+}
+
+function zoomed() {
+  return $("frame").classList.contains("zoomed");
+}
+
+// At its actual size the picture is larger than its frame, which then scrolls; the cut stays in sight.
+function zoom(on) {
+  $("zoom").setAttribute("aria-pressed", String(on));
+  const frame = $("frame");
+  frame.classList.toggle("zoomed", on);
+  frame.tabIndex = on ? 0 : -1;
+  $("stage").style.width = on ? `${$("after").naturalWidth / devicePixelRatio}px` : "";
+  if (on) {
+    frame.scrollLeft = (frame.scrollWidth - frame.clientWidth) / 2;
+    frame.scrollTop = (frame.scrollHeight - frame.clientHeight) / 2;
+  }
+  moveCut();
+}
+
+function follow(event) {
+  const box = $("frame").getBoundingClientRect();
+  $("slider").value = String(Math.round((100 * (event.clientX - box.left)) / box.width));
+  moveCut();
+}
+
+function moveCut() {
+  const share = Number($("slider").value);
+  const frame = $("frame");
+  const cut = zoomed() ? `${frame.scrollLeft + (share / 100) * frame.clientWidth}px` : `${share}%`;
+  $("stage").style.setProperty("--cut", cut);
+}
+
+// ---- the whole job --------------------------------------------------------------------------------------------
+
+async function estimate() {
+  asked += 1;
+  const mine = asked;
+  const say = (text) => { if (mine === asked) setText($("estimate-text"), text); };
+  say("Doing a few samples of the job…");
+  try {
+    const found = await finished("estimates", { source: source.path, options: options() }, mine);
+    if (!found) return;
+    const size = `${found.width} × ${found.height}, about ${bytes(found.result_bytes)}`;
+    const needs = `${bytes(found.disk_bytes)} of disk and ${bytes(found.memory_bytes)} of memory meanwhile`;
+    say(`About ${duration(found.seconds)} for ${found.frames} frames. The result: ${size}. It needs ${needs}.`);
+  } catch (error) {
+    if (mine === asked) fault($("estimate-text"), error.message);
+  }
+}
