@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from tests.filters.scenes import gray_frames, pan, shrink, texture
 from vidsr.filters.colour_lock import ColourLock
-from vidsr.filters.fidelity import Fidelity, above_noise, intact
+from vidsr.filters.fidelity import Fidelity, above_noise, intact, noise_of_colour
 from vidsr.filters.flow import gaussian, luma
 from vidsr.filters.grain import Grain
 from vidsr.filters.post import PostSettings, post_steps, warmup
@@ -77,6 +77,18 @@ def test_noise_is_not_followed_and_what_stands_out_of_it_is() -> None:
     shade = torch.linspace(0, 1, 160).view(1, 1, 160, 1)
     clean = 0.5 + (texture(160, 160, coarse=0.6) - 0.5) * shade
     assert float(above_noise(clean, clean - gaussian(clean, 2)).mean()) > 0.9
+
+
+@pytest.mark.parametrize("size", [(36, 44), (120, 180)])
+def test_noise_is_measured_under_texture_and_in_small_pictures(size: tuple[int, int]) -> None:
+    clean = luma(texture(*size, coarse=0.6)).expand(1, 3, *size) * torch.tensor([1.0, 0.9, 0.8]).view(1, 3, 1, 1)
+    draw = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(3))
+    assert float(noise_of_colour(clean)) == 0
+    for sigma in (2.0, 5.0, 10.0):
+        found = float(noise_of_colour(clean + sigma / 255 * draw)) * 255
+        assert found == pytest.approx(sigma, rel=0.25)
+    share = above_noise(clean + 5 / 255 * draw, 5 / 255 * draw)
+    assert float(share.mean()) < 0.02
 
 
 def test_fidelity_of_a_noisy_source_brings_no_noise_back() -> None:
