@@ -252,6 +252,13 @@ def test_a_long_clip_is_sampled_all_over(make_clip: Callable[..., Path]) -> None
     assert 1498 <= found.frames <= 1502 and found.sampled == 4 * 31 and not found.complete
 
 
+def test_a_sheet_shows_all_of_a_short_clip_in_its_shape(make_clip: Callable[..., Path]) -> None:
+    clip = make_clip("dv.mkv", "-f", "lavfi", "-i", "testsrc=s=320x240:r=10:d=3", "-vf", "setsar=1/2", "-c:v", "ffv1")
+    _, pictures = inspect_file(clip)
+    assert len(pictures) == 24 and {p.shape for p in pictures} == {(240, 160, 3)}
+    assert len({p.tobytes() for p in pictures}) > 2  # its seconds count up
+
+
 def test_a_sheet_is_written(tmp_path: Path) -> None:
     pictures = [np.full((30, 40, 3), n, np.uint8) for n in range(50)]
     write_sheet(tmp_path / "sheet.png", pictures)

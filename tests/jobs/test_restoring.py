@@ -94,7 +94,8 @@ def test_a_warning_names_the_command(interlaced: Path, tiny_model: Path, tmp_pat
             notes.append(event.text)
 
     run(interlaced, tmp_path / "plain.mkv", tiny_model, progress=listen)
-    assert any("looks interlaced" in note and "--restore auto" in note for note in notes)
+    (warning,) = (note for note in notes if "looks interlaced" in note)
+    assert f"vidsr enhance {interlaced} --restore auto" in warning and "\n" not in warning
 
 
 RESHAPED: list[tuple[str, str, dict[str, Any]]] = [

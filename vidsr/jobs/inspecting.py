@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def inspect_file(
     on_share: Callable[[float], None] = lambda _: None,
     places: int = 24,
 ) -> tuple[Inspection, list[Thumbnail]]:
-    """Inspect a video; what was found, and one small RGB picture for each stretch looked at.
+    """Inspect a video; what was found, and some small RGB pictures from all over it.
 
     ``on_share`` hears the share of the work that is done.
 
@@ -49,11 +50,13 @@ def inspect_file(
         raise InputError(f"{source}: {info.video.width}x{info.video.height} is too small to tell anything from")
     inspector = Inspector(flagged_order(info.video), info.video.sar)
     pictures: list[Thumbnail] = []
-    last = -1
+    last, passed = -1, 0.0
     for share, frames in stretches(info, places):
         inspector.add(frames)
         last = max(last, frames[-1].index)
-        pictures += [_small(frame) for frame in frames[len(frames) // 2 :: 40]]
+        count = min(len(frames), max(1, round(SHEET_PICTURES * (share - passed))))
+        pictures += [_small(frames[(2 * n + 1) * len(frames) // (2 * count)], info.video.sar) for n in range(count)]
+        passed = share
         on_share(share)
     if last < 0:
         raise InputError(f"{source}: no frame can be decoded")
@@ -82,14 +85,17 @@ def write_sheet(path: Path, pictures: list[Thumbnail]) -> None:
     write_picture(path, whole, iter([sheet]), size=(sheet.shape[1], sheet.shape[0]), quality=95)
 
 
-def _small(frame: Frame) -> Thumbnail:
-    """A small RGB picture of a frame."""
+def _small(frame: Frame, sar: Fraction) -> Thumbnail:
+    """A small RGB picture of a frame as it is shown, with square pixels."""
     import torch
 
+    from vidsr.filters.resample import area_down
     from vidsr.inference.colour import rgb_from_planes
 
-    step = max(1, frame.width // SHEET_WIDTH)
+    shape = float(sar) * frame.width / frame.height
+    width = min(SHEET_WIDTH, frame.width)
+    rows = min(frame.height, max(1, round(width / shape)))
     planes = [torch.from_numpy(np.ascontiguousarray(p).astype(np.int32))[None] for p in frame.planes]
-    rgb = rgb_from_planes(planes, frame.format, frame.colour)[0, :3]
-    kept = torch.nn.functional.avg_pool2d(rgb[None], step)[0] if step > 1 else rgb
+    rgb = rgb_from_planes(planes, frame.format, frame.colour)[:, :3]
+    kept = area_down(rgb, (rows, max(1, round(rows * shape)) if rows == frame.height else width))[0]
     return np.ascontiguousarray((kept.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())

@@ -9,6 +9,7 @@ from itertools import pairwise
 from vidsr.errors import InputError, VidsrError
 from vidsr.filters.inspection import SMALLEST_PX, Inspection, Inspector
 from vidsr.filters.timeline import ReadFrames, Timeline, Times, doubled, fineness, matched, without_repeats
+from vidsr.filters.wording import command
 from vidsr.jobs.inspecting import flagged_order, inspect_file
 from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex, is_variable
@@ -74,7 +75,8 @@ def quick_warning(info: SourceInfo) -> str | None:
     faults += ["barred"] if found.has_bars else []
     if not faults:
         return None
-    return f"this looks {' and '.join(faults)}: --restore auto would see to it (vidsr inspect says more)"
+    remedy = command(str(info.path), {"restore": "auto"})
+    return f"this looks {' and '.join(faults)}; to restore it: {remedy} (vidsr inspect says more)"
 
 
 def mode_of(options: EnhanceOptions) -> tuple[str, str] | None:
