@@ -1,6 +1,8 @@
 """The confusion table of ``vidsr inspect``: generated clips of every kind, and what it says of them.
 
-Usage: python benchmarks/detection.py [--failures]
+    python -m benchmarks.detection [--failures] [scan] [mixed] [other] [looks]
+
+Names pick parts of the set; without any it is all of it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from typing import Any
 
 import imageio_ffmpeg
 
-from vidsr.filters.inspection import NOISY, Inspection
+from vidsr.filters.inspection import BLOCKY, FLICKERING, NOISY, Inspection
+from vidsr.filters.wording import SOFT
 from vidsr.jobs.inspecting import inspect_file
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -178,6 +181,52 @@ def other_clips() -> list[Clip]:
     return clips
 
 
+NATIVE = {
+    "still": ["-loop", "1", "-r", "25", "-t", "2", "-i", STILL, "-vf", "crop=224:128:x='n':y='n/2'"],
+    "film": ["-r", "25", "-i", FILM, "-vf", "null"],
+}
+
+
+def look_clips() -> list[Clip]:
+    """Noise of several strengths, unsteady light, blocks, cuts, and pictures that were enlarged before."""
+    clips = []
+    fine = [*X264[:4], "-crf", "8", "-pix_fmt", "yuv420p"]
+    for name in ("pan", "film", "rise"):
+        base = CONTENT[name]("25")
+        for sigma, level in ((0, "low"), (2, "low"), (7, "high"), (10, "high"), (14, "high")):
+            grain = f"noise=c0s={3 * sigma}:c0f=t" if sigma else "null"
+            clips.append(Clip(f"{name}, luma noise {sigma}", [*base, *fine], grain, {"noise": level, "grey": False}))
+        for much, light in ((0.0, "steady"), (0.03, "unsteady"), (0.06, "unsteady"), (0.1, "unsteady")):
+            chain = f"eq=eval=frame:brightness='{much}*(2*random(1)-1)'"
+            clips.append(Clip(f"{name}, light {much}", [*base, *X264], chain, {"light": light, "scan": "progressive"}))
+        for codec in ("mpeg2video", "mpeg4"):
+            for q, seen in ((2, False), (26, True), (31, True)):
+                coded = ["-c:v", codec, "-q:v", str(q), "-pix_fmt", "yuv420p"]
+                clips.append(Clip(f"{name}, {codec} q {q}", [*base, *coded], "null", {"blocks": seen}))
+    for number, kinds in enumerate((("pan", "film"), ("film", "rise", "test card"), ("rise", "fast pan"), ("pan",))):
+        cuts = str(tuple(25 * n for n in range(1, len(kinds))))
+        clips.append(Clip(f"cuts {number}", in_a_row(kinds), "", {"cuts": cuts, "scan": "progressive"}))
+    for name, arguments in NATIVE.items():
+        clips.append(Clip(f"{name}, as it was", [*arguments, *fine], "null", {"enlarged": False}))
+        for factor in (2, 3, 4):
+            for how in ("bicubic", "lanczos", "bilinear"):
+                chain = f"scale=iw*{factor}:ih*{factor}:flags={how}"
+                clips.append(Clip(f"{name}, {how} x{factor}", [*arguments, *fine], chain, {"enlarged": True}))
+    return clips
+
+
+def in_a_row(kinds: tuple[str, ...]) -> list[str]:
+    """A second of each kind, one after the other."""
+    inputs, graph = [], []
+    for number, name in enumerate(kinds):
+        arguments = CONTENT[name]("25")
+        at = arguments.index("-vf")
+        inputs += arguments[:at]
+        graph.append(f"[{number}:v]{arguments[at + 1]},trim=end_frame=25,setsar=1,format=yuv420p[s{number}]")
+    row = "".join(f"[s{n}]" for n in range(len(kinds)))
+    return [*inputs, "-filter_complex", ";".join([*graph, f"{row}concat=n={len(kinds)}"]), *X264]
+
+
 def make(clip: Clip, folder: Path) -> Path:
     """Run ffmpeg for one clip."""
     arguments = list(clip.arguments)
@@ -198,10 +247,12 @@ def judge(clip: Clip, found: Inspection) -> dict[str, tuple[str, str]]:
         "crop": str(found.crop),
         "duplicates": str(found.duplicate_ratio > 0.08),
         "noise": "high" if found.noise > NOISY else "low",
+        "light": "unsteady" if found.flicker > FLICKERING else "steady",
+        "blocks": str(found.blocking > BLOCKY),
+        "cuts": str(found.cuts),
+        "enlarged": str(min(found.true_width / found.width, found.true_height / found.height) < SOFT),
     }
     truth = {"crop": (0, 0, found.width, found.height), **clip.truth}
-    if "crop" not in clip.truth and "pad" not in clip.filters:
-        truth["crop"] = (0, 0, found.width, found.height)
     return {name: (str(value), answers[name]) for name, value in truth.items()}
 
 
@@ -209,7 +260,9 @@ def main() -> None:
     """Make every clip, inspect it, count."""
     table: dict[str, Counter[tuple[str, str]]] = {}
     failures = []
-    clips = scan_clips() + mixed_clips() + other_clips()
+    parts = {"scan": scan_clips, "mixed": mixed_clips, "other": other_clips, "looks": look_clips}
+    wanted = [name for name in sys.argv[1:] if name in parts] or list(parts)
+    clips = [clip for name in wanted for clip in parts[name]()]
     with tempfile.TemporaryDirectory() as folder:
         for clip in clips:
             found, _ = inspect_file(make(clip, Path(folder)))

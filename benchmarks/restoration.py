@@ -6,8 +6,9 @@
 A sequence is NAME=PLACE[:FIRST:COUNT[:WIDTHxHEIGHT]]: a folder of PNGs or a video, and what of it to take (a middle
 part of that size). Each is reduced by four with area averaging, rounded to 8 bits, damaged, enlarged by the network,
 and treated by the steps after it. Warping error (against the truth's own, and against "plain") is defined by the script
-given as ``--measure``, which needs ``flows_and_masks`` and ``warping_error``; PSNR is over RGB, frame by frame; LPIPS
-is on AlexNet, on every fifth frame. The network's pictures are kept in the cache, so that variants are quick.
+given as ``--measure``, which needs ``flows_and_masks``, ``warp`` and ``warping_error``; PSNR is over RGB, frame by
+frame; LPIPS is on AlexNet, on every fifth frame. ``--seams`` measures the joints of segments in place of the tables.
+The network's pictures are kept in the cache, so that variants are quick.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vidsr.filters.post import PostSettings, post_steps
+from vidsr.filters.post import PostSettings, post_steps, warmup
 from vidsr.filters.resample import area_down, cubic_up
 from vidsr.frames import PixelFormat
 from vidsr.inference.upscaler import Upscaler
@@ -210,6 +211,12 @@ class Judge:
     def _floats(clip: Clip) -> list[npt.NDArray[np.float32]]:
         return [f.astype(np.float32) / 255 for f in clip]
 
+    def step(self, before: Clip, now: Clip, at: int) -> float:
+        """Warping error between two results, the later one of frame ``at``."""
+        flow, seen = self._motion[at - 1]
+        first, second = self._floats(np.stack((before, now)))
+        return float(((second - self._measure.warp(first, flow)) ** 2).mean(-1)[seen].mean())
+
     @torch.inference_mode()
     def of(self, clip: Clip) -> Figures:
         """The figures of one result."""
@@ -240,6 +247,22 @@ def report(sequence: Sequence, damage: str, judge: Judge, upscaler: Upscaler, ca
         )
 
 
+def seams(sequence: Sequence, damage: str, judge: Judge, upscaler: Upscaler, cache: Path) -> None:
+    """Print how much more flicker there is where one segment ends and the next, warmed up anew, begins."""
+    settings = PostSettings(stabilize=0.8)
+    source = DAMAGES[damage](reduced(sequence.truth))
+    pictures = list(enlarged(upscaler, source, cache))
+    whole, early = treated(settings, source, iter(pictures)), warmup(post_steps(settings))
+    ratios = []
+    for cut in range(early + 2, len(source), 2):
+        fresh = treated(settings, source[cut - early : cut + 1], iter(pictures[cut - early : cut + 1]))
+        ratios.append(judge.step(whole[cut - 1], fresh[-1], cut) / judge.step(whole[cut - 1], whole[cut], cut))
+    print(
+        f"{sequence.name}, {damage}: warping error at {len(ratios)} places where a segment could begin, against the "
+        f"same place inside one: x {np.mean(ratios):.3f}, at most x {max(ratios):.3f}; {early} frames of warm-up"
+    )
+
+
 def _module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("measure", path)
     if spec is None or spec.loader is None:
@@ -257,6 +280,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder for the network's pictures")
     parser.add_argument("--model", default="realesrgan-x4plus")
     parser.add_argument("--damage", action="append", choices=list(DAMAGES), help="only this; may be repeated")
+    parser.add_argument("--seams", action="store_true", help="the joints of segments in place of the tables")
     wanted = parser.parse_args()
     upscaler = Upscaler(ModelOptions(model=wanted.model, device="cpu"))
     cache = wanted.cache / wanted.model
@@ -266,7 +290,7 @@ def main() -> None:
         sequence = read_sequence(text)
         judge = Judge(sequence.truth, measure, distance)
         for damage in wanted.damage or DAMAGES:
-            report(sequence, damage, judge, upscaler, cache)
+            (seams if wanted.seams else report)(sequence, damage, judge, upscaler, cache)
 
 
 if __name__ == "__main__":

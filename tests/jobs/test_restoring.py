@@ -98,6 +98,19 @@ def test_a_warning_names_the_command(interlaced: Path, tiny_model: Path, tmp_pat
     assert f"vidsr enhance {interlaced} --restore auto" in warning and "\n" not in warning
 
 
+def test_what_is_chosen_and_left_out_is_said(interlaced: Path, tiny_model: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    def listen(event: Event) -> None:
+        if event.kind == "note":
+            notes.append(event.text)
+
+    run(interlaced, tmp_path / "auto.mkv", tiny_model, restore="auto", progress=listen)
+    assert any(note.startswith("--restore auto: deinterlace=") for note in notes)
+    run(interlaced, tmp_path / "crop.mkv", tiny_model, restore="crop,deblock", progress=listen)
+    assert any(note.startswith("--restore crop: left out, no bars") for note in notes)
+
+
 RESHAPED: list[tuple[str, str, dict[str, Any]]] = [
     ("telecined", "film.mkv", {"restore": "auto"}),
     ("interlaced", "fields.mkv", {"restore": "deinterlace,crop=8:4:48:40", "fields": "double"}),

@@ -7,6 +7,8 @@ from typing import Any
 
 from vidsr.filters.inspection import BLOCKY, FLICKERING, NOISY, REPEATING, VERY_NOISY, Inspection
 
+#: Below this share of real detail along a side a picture counts as enlarged before.
+SOFT = 0.7
 _ORDER = {"tff": "top field first", "bff": "bottom field first"}
 
 
@@ -52,7 +54,7 @@ def _scan(found: Inspection) -> str:
 
 def _resolution(found: Inspection) -> str:
     low = min(found.true_width / found.width, found.true_height / found.height)
-    if low < 0.7:
+    if low < SOFT:
         return f"real detail: about {found.true_width}x{found.true_height}: enlarged or softened before"
     return "real detail: up to the full size"
 

@@ -20,7 +20,7 @@ from vidsr.jobs.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest,
 from vidsr.jobs.opening import open_source
 from vidsr.jobs.orders import Task
 from vidsr.jobs.progress import Event, Progress
-from vidsr.jobs.restoring import as_decoded, plan_times, quick_warning, resolve, restored, retimed
+from vidsr.jobs.restoring import as_decoded, choice_notes, plan_times, quick_warning, resolve, restored, retimed
 from vidsr.jobs.target import check_output
 from vidsr.media.assemble import preflight
 from vidsr.media.build import encoder_build
@@ -139,7 +139,8 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions) -> Prepa
         named = dataclasses.replace(options.model, model=str(Path(options.model.model).absolute()))
         options = dataclasses.replace(options, model=named)
     warning = quick_warning(info) if options.restore.restore == "off" else None
-    options = resolve(options, info)
+    asked, options = options, resolve(options, info)
+    remarks = (*([warning] if warning else []), *choice_notes(asked, options))
     suffix = choose_suffix(info, options.encode.codec)
     output = (output or default_output(source, options.size, model.scale, suffix)).absolute()
     if output.is_symlink():
@@ -164,7 +165,7 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions) -> Prepa
         model=model,
         settings=settled.settings,
         binding=binding,
-        notes=tuple(dict.fromkeys((*([warning] if warning else []), *settled.notes, *notes))),
+        notes=tuple(dict.fromkeys((*remarks, *settled.notes, *notes))),
     )
 
 

@@ -45,6 +45,16 @@ def resolve(options: EnhanceOptions, info: SourceInfo) -> EnhanceOptions:
     return replace(options, restore=replace(wanted, restore=",".join(parts) or "off"))
 
 
+def choice_notes(asked: EnhanceOptions, chosen: EnhanceOptions) -> tuple[str, ...]:
+    """Lines that say what :func:`resolve` made of ``asked``: what auto stands for, what was left out and why."""
+    before, after = asked.restore, dict(chosen.restore.named())
+    if before.restore == "auto":
+        return (f"--restore auto: {chosen.restore.restore if after else 'nothing to restore was found'}",)
+    reasons = {"crop": "no bars were found (crop=LEFT:TOP:WIDTH:HEIGHT cuts all the same)"}
+    reasons |= {name: f"the picture looks progressive ({name}=tff does it all the same)" for name in _ORDERED}
+    return tuple(f"--restore {name}: left out, {reasons[name]}" for name, _ in before.named() if name not in after)
+
+
 def _parameter(name: str, found: Inspection) -> str | None:
     """The parameter that the look at the source gives; None where the filter has nothing to do."""
     if name == "crop":
