@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
+import numpy as np
+import numpy.typing as npt
+
+from vidsr.frames import PixelFormat
 
 
 def frame_pts(path: Path) -> list[int]:
@@ -47,6 +51,28 @@ def decodes_cleanly(path: Path) -> bool:
     ]
     done = subprocess.run([*command, "-f", "null", "-"], capture_output=True, check=False, text=True)
     return done.returncode == 0 and not done.stderr.strip()
+
+
+def decoded(path: Path, layout: str, *before: str) -> npt.NDArray[np.int32]:
+    """All samples of all frames in a planar layout, by ffmpeg; ``before`` are its options for the file."""
+    format = PixelFormat.parse(layout)
+    assert format is not None
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *before, "-i", str(path), "-map", "0:V:0"]
+    if format.family == "gray":
+        command += ["-vf", "extractplanes=y"]  # ffmpeg would take grey for full range, and stretch
+    done = subprocess.run([*command, "-f", "rawvideo", "-pix_fmt", layout, "-"], capture_output=True, check=True)
+    return np.frombuffer(done.stdout, format.dtype).astype(np.int32)
+
+
+def colour_error(source: Path, result: Path, layout: str, *before: str) -> tuple[float, float]:
+    """(mean, greatest) difference of the samples of two videos in code values of 8 bits; ``before`` are ffmpeg's
+    options for the result."""
+    format = PixelFormat.parse(layout)
+    assert format is not None
+    a, b = decoded(source, layout), decoded(result, layout, *before)
+    assert a.shape == b.shape
+    error = np.abs(a - b) / (1 << (format.depth - 8))
+    return float(error.mean()), float(error.max())
 
 
 def digest(path: Path) -> str:

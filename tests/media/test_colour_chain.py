@@ -11,13 +11,13 @@ from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from scripts.hazards import identity_model
 from tests.clips import ClipFactory, picture
 from tests.hazards import by_name, tagged
-from vidsr.frames import PixelFormat
+from tests.oracle import colour_error, decoded
+from vidsr.errors import OutputError
 from vidsr.jobs.runner import enhance
 from vidsr.media.probe import probe
 
@@ -29,23 +29,10 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return identity_model(tmp_path_factory.mktemp("identity"))
 
 
-def decoded(path: Path, layout: str) -> npt.NDArray[Any]:
-    """All samples of all frames, by ffmpeg, in one planar layout of the same kind."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path), "-map", "0:V:0", "-f", "rawvideo"]
-    done = subprocess.run([*command, "-pix_fmt", layout, "-"], capture_output=True, check=True)
-    format = PixelFormat.parse(layout)
-    assert format is not None
-    return np.frombuffer(done.stdout, format.dtype).astype(np.int32) << max(0, 8 - format.depth)
-
-
 def assert_close(source: Path, result: Path, layout: str) -> None:
-    format = PixelFormat.parse(layout)
-    assert format is not None
-    a, b = decoded(source, layout), decoded(result, layout)
-    assert a.shape == b.shape
-    error = np.abs(a - b) / (1 << (format.depth - 8))
-    assert error.mean() <= 0.6, f"mean {error.mean():.3f} codes of 8 bits"
-    assert error.max() <= 3, f"max {error.max():.1f} codes of 8 bits"
+    mean, worst = colour_error(source, result, layout)
+    assert mean <= 0.6, f"mean {mean:.3f} codes of 8 bits"
+    assert worst <= 3, f"max {worst:.1f} codes of 8 bits"
 
 
 TAGGED = [
@@ -86,6 +73,31 @@ def test_rarer_layouts_survive(layout: str, clips: ClipFactory, identity: Path, 
     output = tmp_path / "out.mkv"
     enhance(source, output, model=str(identity), scale=1, codec="ffv1")
     assert_close(source, output, layout)
+
+
+@pytest.mark.parametrize(
+    ("layout", "codec"), [("yuva420p", "vp9"), ("yuva420p", "ffv1"), ("yuva444p10le", "prores"), ("gbrap", "ffv1")]
+)
+def test_transparency_survives(layout: str, codec: str, clips: ClipFactory, identity: Path, tmp_path: Path) -> None:
+    half = "testsrc2=s=64x48:r=24:d=0.25,format=yuva444p,colorchannelmixer=aa=0.5"
+    tags = ("-color_primaries", "bt709", "-color_trc", "bt709") if layout != "gbrap" else ()
+    source = clips.make("half.mkv", "-f", "lavfi", "-i", half, "-c:v", "ffv1", "-pix_fmt", layout, *tags)
+    output = tmp_path / "out.mkv"
+    extra = {"vp9": ("lossless=1",), "prores": ("profile=4", "bits_per_mb=8000")}.get(codec, ())
+    enhance(source, output, model=str(identity), scale=1, codec=codec, crf=0 if codec == "vp9" else None,
+            encoder_options=extra)  # fmt: skip
+    assert probe(output).video.format.alpha
+    mean, worst = colour_error(source, output, layout, *(("-c:v", "libvpx-vp9") if codec == "vp9" else ()))
+    assert mean <= 0.6
+    assert worst <= 3
+
+
+def test_transparency_that_a_container_cannot_hold_is_refused(
+    clips: ClipFactory, identity: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(OutputError, match="transparency of vp9"):
+        enhance(by_name("alpha-vp9").make(clips), tmp_path / "out.mp4", model=str(identity), scale=1, codec="vp9")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "ffv1"])

@@ -45,6 +45,8 @@ def preflight(info: SourceInfo, settings: EncoderSettings, output: Path, options
         EncodeError: the encoder refuses its settings.
     """
     entry = container_of(output, settings.codec)
+    if _beside(settings) and entry.muxer not in ("matroska", "webm"):
+        raise OutputError(f"{output}: {entry.name} cannot hold the transparency of vp9; write to .mkv or .webm")
     plans = plan_streams(info, entry, options.streams)
     with libav.open_input(info.path, whole=True) as source:
         trial = av.open(io.BytesIO(), "w", format=entry.muxer, options=muxer_options(entry, info))
@@ -192,7 +194,15 @@ def _add_video(
     context.sample_aspect_ratio = settings.sar
     tag_colour(context, settings)
     dress_video(stream, *place)
+    if _beside(settings):
+        # Without it players show the picture as if it had no alpha.
+        stream.metadata["alpha_mode"] = "1"
     return stream
+
+
+def _beside(settings: EncoderSettings) -> bool:
+    """Whether alpha is a second picture beside each packet, as for VP9, which only Matroska can hold."""
+    return settings.codec == "vp9" and settings.format.frames.alpha
 
 
 def _read_times(segments: Sequence[Path], index: VideoIndex) -> list[PacketTime]:

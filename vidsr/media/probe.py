@@ -130,8 +130,11 @@ def decoder_for(stream: Any, name: str | None) -> Any:
     """The codec context that decodes ``stream``: its own, or the named decoder set up like it."""
     if name is None:
         return stream.codec_context
-    context = av.CodecContext.create(name, "r")
-    context.extradata = stream.codec_context.extradata
+    context: Any = av.CodecContext.create(name, "r")
+    own = stream.codec_context
+    context.extradata = own.extradata
+    # Not in VP9's own bits: the container says it.
+    context.color_primaries, context.color_trc = own.color_primaries, own.color_trc
     return context
 
 

@@ -165,14 +165,15 @@ def _colour(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | None)
         compare("primaries", _name(PRIMARIES, want.primaries), _name(PRIMARIES, have.primaries)),
         compare("transfer", _name(TRANSFERS, want.transfer), _name(TRANSFERS, have.transfer)),
         compare("range", _range(want), _range(have), announced=changed or limited),
-        *_alpha(video, made),
+        *_alpha(video, made, settings),
     ]
 
 
-def _alpha(video: VideoInfo, made: VideoInfo) -> list[Check]:
+def _alpha(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | None) -> list[Check]:
     if not video.format.alpha and not made.format.alpha and video.flatten is None:
         return []
-    blended = "" if made.format.alpha else "blended over a colour: enhance does that only with --flatten"
+    kept = made.format.alpha or (settings is not None and settings.format.frames.alpha)
+    blended = "" if kept else "blended over a colour: enhance does that only with --flatten"
     had = "present" if video.format.alpha or video.flatten is not None else "none"
     return [compare("alpha", had, "present" if made.format.alpha else "none", announced=blended)]
 
