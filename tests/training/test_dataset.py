@@ -252,3 +252,17 @@ def test_pairs_beside_each_other_and_of_the_same_name_in_folders(tmp_path: Path)
     _save(tmp_path / "x.png", textured(1, 64, 64))
     with pytest.raises(TrainingError, match="has several twins"):
         make_dataset([tmp_path / "x.png"], tmp_path / "three", MakeOptions(patch=64), low=tmp_path / "low")
+
+
+def test_flip_and_turn(small_dataset: Path, small_options: Options) -> None:
+    """None, mirrored left to right, or all eight variants of the one patch of its size."""
+    store = PatchStore(small_dataset)
+    seen = {}
+    for flip, turn in ((False, False), (True, False), (True, True)):
+        options = small_options(data={"patch": 48, "margin": 0, "flip": flip, "turn": turn})
+        patches = Patches(store, options.data, options.degradation, Draw(seed=0, stage="psnr", scale=4))
+        seen[flip, turn] = {patches[step, 0][1].numpy().tobytes() for step in range(1200)}
+    originals = {np.ascontiguousarray(store[i][0].transpose(2, 0, 1)).tobytes() for i in range(len(store))}
+    mirrored = {np.ascontiguousarray(store[i][0][:, ::-1].transpose(2, 0, 1)).tobytes() for i in range(len(store))}
+    assert seen[False, False] == originals and seen[True, False] == originals | mirrored
+    assert len(seen[True, True]) == 8 * len(store)

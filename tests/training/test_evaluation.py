@@ -138,3 +138,13 @@ def test_set5(model: str, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None
     if model in lpips:
         assert found.pictures[1].model["lpips"] == pytest.approx(lpips[model], abs=2e-3)
     assert found.pictures[1].bicubic["lpips"] == pytest.approx(0.236, abs=5e-4)
+
+
+def test_equal_pictures_and_measures_left_out_are_valid_json(tiny: Path, tmp_path: Path) -> None:
+    """A flat picture comes back as it was, which is no infinity in JSON; LPIPS that was not measured is null."""
+    (tmp_path / "flat").mkdir()
+    Image.new("RGB", (64, 64), (0, 0, 0)).save(tmp_path / "flat/a.png")
+    found = evaluate(str(tiny), tmp_path / "flat", EvaluateSettings(lpips=False), ON_CPU).to_json()
+    text = json.dumps(found, allow_nan=False)
+    assert found["bicubic"]["psnr_y"] == 100 and json.loads(text)["lpips"] is None
+    assert found["pictures"][0]["lpips"] is None

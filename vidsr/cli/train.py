@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -91,6 +92,20 @@ def init(
     with AtomicFile(target) as file:
         file.write(to_toml(options).encode())
     print(target)
+    if options.gan.steps and options.gan.perceptual_weight:
+        _tell_missing(options.gan.vgg)
+
+
+def _tell_missing(vgg: str) -> None:
+    """Say now that the perceptual loss's network has to be fetched: training itself would not begin without."""
+    from vidsr.models import zoo
+
+    entry = zoo.find(vgg)
+    if entry is not None and zoo.locate(entry) is None:
+        print(
+            f"vidsr: stage gan needs the network {vgg}: vidsr models fetch {vgg}; or set perceptual_weight = 0 in [gan]",
+            file=sys.stderr,
+        )
 
 
 @app.command(short_help="Train from the beginning.", cls=Command, epilog=_RUN_EXAMPLES)

@@ -1,7 +1,8 @@
 """How good a model is on a set of pictures whose originals are known, as papers measure it.
 
 The field's conventions, kept apart: PSNR-Y and SSIM-Y on BT.601 luma (not rounded) of the 8-bit result, PSNR-RGB on
-its three channels, all with a border of ``scale`` pixels left out; LPIPS on the whole picture.
+its three channels, all with a border of ``scale`` pixels left out; LPIPS on the whole picture. Equal pictures count
+as :data:`vidsr.quality.comparison.PSNR_CAP` dB.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from vidsr.models.checkpoint import LoadedModel
 from vidsr.options import ModelOptions
 from vidsr.quality import fidelity
 from vidsr.quality.bicubic import resize_bicubic, resize_bicubic_uint8
+from vidsr.quality.comparison import PSNR_CAP
 from vidsr.quality.lpips import Lpips
 
 Pixels = npt.NDArray[np.uint8]
@@ -88,10 +90,12 @@ class Evaluation:
         return sum(p.width * p.height for p in self.pictures) / 1e6 / sum(p.seconds for p in self.pictures)
 
     def to_json(self) -> dict[str, Any]:
-        """Means by name, then every picture."""
+        """Means by name, then every picture; a measure that was left out is None."""
+        none = dict.fromkeys(SCORES)
         return {
             "model": self.model,
             "dataset": str(self.dataset),
+            **none,
             **self.means(),
             "bicubic": self.means("bicubic"),
             "seconds": round(sum(p.seconds for p in self.pictures), 3),
@@ -103,6 +107,7 @@ class Evaluation:
                     "height": p.height,
                     "scale": p.scale,
                     "seconds": round(p.seconds, 3),
+                    **none,
                     **p.model,
                     "bicubic": p.bicubic,
                 }
@@ -232,9 +237,9 @@ def _tensor(pixels: Pixels) -> Tensor:
 def _scores(result: Tensor, high: Tensor, border: int, judge: Lpips | None) -> Iterator[tuple[str, float]]:
     a, b = fidelity.shave(result, border), fidelity.shave(high, border)
     luma_a, luma_b = fidelity.luma601(a), fidelity.luma601(b)
-    yield "psnr_y", fidelity.psnr(luma_a, luma_b).item()
+    yield "psnr_y", min(fidelity.psnr(luma_a, luma_b).item(), PSNR_CAP)
     yield "ssim_y", fidelity.ssim(luma_a, luma_b).item()
-    yield "psnr_rgb", fidelity.psnr(a, b).item()
+    yield "psnr_rgb", min(fidelity.psnr(a, b).item(), PSNR_CAP)
     if judge is not None:
         with torch.inference_mode():
             yield "lpips", judge(result.float().to(judge.mean.device), high.float().to(judge.mean.device)).item()

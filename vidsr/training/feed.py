@@ -73,7 +73,7 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
         paired = low is not None and self._degradation.recipe == "paired"
         grid = scale if paired else 1
         top, left = (int(rng.integers((high.shape[0] - side) // grid + 1)) * grid for _ in range(2))
-        turns = rng.integers(2, size=3) if self._data.flip else np.zeros(3)
+        turns = rng.integers(2, size=3) * (self._data.flip, self._data.turn, self._data.turn)
         high_patch = _oriented(high[top : top + side, left : left + side], turns)
         if low is not None and paired:
             end = ((top + side) // scale, (left + side) // scale)

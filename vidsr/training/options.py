@@ -53,7 +53,8 @@ class DataOptions(Table):
     )
     batch: int = opt(16, "Patches per step in each process.", between=(1, 4096))
     accumulate: int = opt(1, "Batches added up before each step of the optimiser.", between=(1, 1024))
-    flip: bool = opt(True, "Mirror and turn patches by chance: eight variants of each.")
+    flip: bool = opt(True, "Mirror patches left to right by chance.")
+    turn: bool = opt(True, "Mirror them upside down and turn them by 90 degrees by chance: with flip, eight variants.")
     workers: int = opt(2, "Processes that read and degrade; 0 does it in the training process.", between=(0, 128))
 
 

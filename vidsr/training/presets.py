@@ -25,7 +25,7 @@ _ESRGAN = TrainOptions(
 )
 
 _REALESRGAN = TrainOptions(
-    data=DataOptions(patch=256, margin=72, batch=12, workers=8),
+    data=DataOptions(patch=256, margin=72, batch=12, turn=False, workers=8),
     degradation=DegradationOptions(recipe="second_order"),
     psnr=StageOptions(sharpen_target=True),
     gan=GanOptions(
