@@ -81,6 +81,15 @@ def test_a_full_disk_for_real(tmp_path: Path, net: RRDBNet) -> None:
     assert not (tmp_path / "m.safetensors").exists()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_shows_in_small_files_too(tmp_path: Path) -> None:
+    """What fits the buffer is written when the file is closed; that fails as well, and is told as the same."""
+    (tmp_path / "state.json.part").symlink_to("/dev/full")
+    with pytest.raises(DiskFullError, match="no space"), saving.AtomicFile(tmp_path / "state.json") as file:
+        file.write(b"{}")
+    assert not list(tmp_path.iterdir())
+
+
 class Bomb:
     """Runs a command when it is unpickled."""
 

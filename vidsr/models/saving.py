@@ -76,7 +76,8 @@ class AtomicFile:
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         try:
-            with self._file, mapped_errors(self._path):
+            # Closing writes what is still in the buffer, and may fail like every write.
+            with mapped_errors(self._path), self._file:
                 if kind is None:
                     self._file.flush()
                     os.fsync(self._file.fileno())

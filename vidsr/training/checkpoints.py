@@ -22,10 +22,11 @@ from torch import Tensor, nn
 from vidsr.errors import DiskFullError, TrainingError
 from vidsr.media.files import sync_folder
 from vidsr.models.checkpoint import digest
-from vidsr.models.saving import AtomicFile, save
+from vidsr.models.saving import AtomicFile, mapped_errors, save
 
 _NAME = re.compile(r"(psnr|gan)-(\d{8})")
 _ORDER = {"psnr": 0, "gan": 1}
+MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +50,11 @@ def check_room(folder: Path, size: int, keep: int) -> Iterator[str]:
     """
     free, wanted = shutil.disk_usage(folder).free, size * (keep + 2 - min(keep, len(listing(folder / "checkpoints"))))
     if free < size:
-        raise DiskFullError(f"{folder}: a checkpoint takes {size >> 20} MiB, and {free >> 20} MiB are free")
+        raise DiskFullError(f"{folder}: a checkpoint takes {size / MIB:.1f} MiB, and {free / MIB:.1f} MiB are free")
     if free < wanted:
         yield (
-            f"{folder}: the {keep} newest checkpoints, the best and the one being written may need {wanted >> 20} MiB "
-            f"more; {free >> 20} MiB are free: lower [run] keep or make room"
+            f"{folder}: the {keep} newest checkpoints, the best and the one being written may need {wanted / MIB:.1f} MiB "
+            f"more; {free / MIB:.1f} MiB are free: lower [run] keep or make room"
         )
 
 
@@ -74,17 +75,18 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     for left in folder.glob("*.part"):  # of an interrupted write
         shutil.rmtree(left, ignore_errors=True)
     try:
-        part.mkdir(parents=True)
-        digests = {}
-        for group, tensors in checkpoint.tensors.items():
-            path = part / f"{group}.safetensors"
-            save(path, tensors, {})
-            digests[path.name] = digest(path)
-        with AtomicFile(part / "state.json") as file:
-            file.write(json.dumps({**checkpoint.state, "files": digests}, indent=1).encode())
-        shutil.rmtree(final, ignore_errors=True)
-        part.rename(final)
-        sync_folder(folder)
+        with mapped_errors(final):
+            part.mkdir(parents=True)
+            digests = {}
+            for group, tensors in checkpoint.tensors.items():
+                path = part / f"{group}.safetensors"
+                save(path, tensors, {})
+                digests[path.name] = digest(path)
+            with AtomicFile(part / "state.json") as file:
+                file.write(json.dumps({**checkpoint.state, "files": digests}, indent=1).encode())
+            shutil.rmtree(final, ignore_errors=True)
+            part.rename(final)
+            sync_folder(folder)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
