@@ -103,7 +103,7 @@ def _tell_missing(vgg: str) -> None:
     entry = zoo.find(vgg)
     if entry is not None and zoo.locate(entry) is None:
         print(
-            f"vidsr: stage gan needs the network {vgg}: vidsr models fetch {vgg}; or set perceptual_weight = 0 in [gan]",
+            f"vidsr: stage gan needs {vgg}: vidsr models fetch {vgg}; or set perceptual_weight = 0 in [gan]",
             file=sys.stderr,
         )
 

@@ -53,8 +53,8 @@ def check_room(folder: Path, size: int, keep: int) -> Iterator[str]:
         raise DiskFullError(f"{folder}: a checkpoint takes {size / MIB:.1f} MiB, and {free / MIB:.1f} MiB are free")
     if free < wanted:
         yield (
-            f"{folder}: the {keep} newest checkpoints, the best and the one being written may need {wanted / MIB:.1f} MiB "
-            f"more; {free / MIB:.1f} MiB are free: lower [run] keep or make room"
+            f"{folder}: the {keep} newest checkpoints, the best and the one being written "
+            f"may need {wanted / MIB:.1f} MiB more; {free / MIB:.1f} MiB are free: lower [run] keep or make room"
         )
 
 
