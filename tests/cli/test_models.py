@@ -116,6 +116,16 @@ def test_fetch_faults(vidsr: Run) -> None:
     assert "part of vidsr" in vidsr("models", "fetch", "realesrgan-x4plus", code=2).stderr
     assert "publicly verifiable" in vidsr("models", "fetch", "realesrnet-x4plus", code=1).stderr
     assert "is known to be" in vidsr("models", "fetch", "esrgan-x4", "--sha256", "0" * 64, code=2).stderr
+    assert "64 hexadecimal digits" in vidsr("models", "fetch", "esrgan-x4", "--sha256", "beef", code=2).stderr
+    for address in ("http://127.0.0.1:9/", "http://example.org:80", "http://example.org/a/..%2f"):
+        assert "does not end in a file name" in vidsr("models", "fetch", address, code=2).stderr
+
+
+def test_fetched_files_have_the_name_that_people_read(vidsr: Run, server: Server, tmp_path: Path) -> None:  # noqa: F811
+    server.files["/..%2f4x%20%C3%BC.pth?token=1"] = DATA
+    done = vidsr("models", "fetch", f"{server.url}/..%2f4x ü.pth?token=1", "--sha256", SHA, "--to", "w")
+    assert done.stdout.strip() == "w/4x ü.pth"
+    assert (tmp_path / "w" / "4x ü.pth").read_bytes() == DATA
 
 
 @pytest.mark.parametrize("command", [[], ["list"], ["info"], ["convert"], ["fetch"]])

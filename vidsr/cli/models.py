@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
 
 import typer
 from tqdm import tqdm
@@ -227,6 +229,8 @@ def fetch(
     from vidsr.models import fetch as fetching
 
     entry = _entry(model)
+    if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise OptionsError(f"--sha256 {sha256}: a SHA-256 is 64 hexadecimal digits")
     wanted = entry.sha256 or (sha256.lower() if sha256 else None)
     if sha256 and entry.sha256 and sha256.lower() != entry.sha256:
         raise OptionsError(f"--sha256 {sha256}: the digest of {entry.name} is known to be {entry.sha256}")
@@ -254,7 +258,7 @@ def fetch(
 
 def _entry(model: str) -> zoo.ZooEntry:
     if "://" in model:
-        file = model.partition("?")[0].rstrip("/").rpartition("/")[2]
+        file = Path(unquote(urlsplit(model).path)).name
         if not Path(file).suffix:
             raise OptionsError(f"{model}: the address does not end in a file name")
         return zoo.ZooEntry(
@@ -316,21 +320,33 @@ def _card(lines: list[str]) -> dict[str, str]:
 
 
 class _Bar:
-    """A byte bar on stderr, usable as the download's progress callback."""
+    """A byte bar on stderr, usable as the download's progress callback; it appears with the first byte."""
 
     def __init__(self, title: str) -> None:
-        self._bar: tqdm[Any] = tqdm(desc=title, unit="B", unit_scale=True, unit_divisor=1024, file=sys.stderr)
+        self._title = title
+        self._bar: tqdm[Any] | None = None
 
     def __enter__(self) -> _Bar:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def __call__(self, done: int, total: int | None) -> None:
         """Show that ``done`` of ``total`` bytes are here."""
-        if self._bar.n == 0 and done:
-            self._bar.initial = done
+        if self._bar is None:
+            pace = 0.1 if sys.stderr.isatty() else 5.0  # a log file wants a line now and then
+            self._bar = tqdm(
+                desc=self._title,
+                initial=done,  # what an earlier call left counts as done, not as speed
+                total=total,
+                unit="B",
+                unit_scale=True,
+                unit_divisor=1024,
+                mininterval=pace,
+                maxinterval=max(10.0, 2 * pace),
+                file=sys.stderr,
+            )
         self._bar.total = total
-        self._bar.n = done
-        self._bar.refresh()
+        self._bar.update(done - self._bar.n)

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from torch import Tensor
 
@@ -50,6 +50,8 @@ def download(url: str, target: Path, sha256: str | None, settings: FetchSettings
     settings = settings or FetchSettings()
     if urlsplit(url).scheme not in ("http", "https"):
         raise DownloadError(f"{url}: only http and https addresses can be fetched")
+    # Spaces and letters beyond ASCII, as people paste them; what is escaped already stays.
+    url = quote(url, safe="%/:?#[]@!$&'()*+,;=~")
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
