@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from vidsr.errors import EncodeError, InputError, OptionsError
 from vidsr.frames import Colour, PixelFormat
 from vidsr.media import memory
 from vidsr.media.alpha import background_codes, blend, flattened
-from vidsr.media.codecs import encode_formats, fit_size, trouble, usable_codec
+from vidsr.media.codecs import CODECS, check_options, encode_formats, fit_size, trouble, usable_codec
 from vidsr.media.encode import EncoderSettings, SegmentEncoder
 from vidsr.media.geometry import result_geometry
 from vidsr.media.hdr import hdr_params
@@ -204,6 +205,23 @@ def test_a_wrong_preset_is_refused_in_words(tmp_path: Path) -> None:
     settings = EncoderSettings.for_source(video_info(), EncodeOptions(preset="rapid"), (64, 48))
     with pytest.raises(EncodeError, match="preset=rapid"):
         SegmentEncoder(tmp_path / "a.nut", settings)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"preset": "rapid"}, "--preset rapid: neither a material nor a preset of h264; .* veryfast"),
+        ({"codec": "av1", "preset": "slow"}, "av1 are -1, 0"),
+        ({"codec": "prores", "preset": "slow"}, "this codec has none"),
+        ({"codec": "ffv1", "crf": 20}, "--crf 20: ffv1 has no constant quality"),
+    ],
+)
+def test_a_preset_or_quality_that_a_codec_does_not_have(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(OptionsError, match=says):
+        check_options(EncodeOptions(**options))
+    for name, codec in CODECS.items():
+        for preset in codec.presets or ():
+            check_options(EncodeOptions(codec=name, preset=preset))
 
 
 def test_mastering_data_in_the_units_of_each_encoder() -> None:

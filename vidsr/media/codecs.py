@@ -9,7 +9,7 @@ from typing import Any
 
 import av
 
-from vidsr.errors import EncodeError
+from vidsr.errors import EncodeError, OptionsError
 from vidsr.frames import Colour, PixelFormat
 from vidsr.media.colour_tags import ColourTags
 from vidsr.media.source import VideoInfo
@@ -18,7 +18,8 @@ from vidsr.options import EncodeOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodecEntry:
-    """One encoder. ``formats`` are FFmpeg pixel format names, in order of preference."""
+    """One encoder. ``formats`` are FFmpeg pixel format names, in order of preference. ``presets`` are the names that
+    ``--preset`` may have, None where the encoder itself has to judge."""
 
     name: str
     encoder: str
@@ -27,6 +28,7 @@ class CodecEntry:
     crf_key: str = "crf"
     preset: str | None = None
     preset_key: str = "preset"
+    presets: tuple[str, ...] | None = None
     params_key: str | None = None
     params: tuple[tuple[str, str], ...] = ()
     options: tuple[tuple[str, str], ...] = ()
@@ -44,6 +46,12 @@ def _depths(names: str, *depths: int) -> tuple[str, ...]:
     return tuple(n if d == 8 else f"{n}{d}le" for d in depths for n in names.split())
 
 
+#: Of x264 and x265, fastest first.
+_X26X_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow", "placebo"),
+)
+
 #: codec name of `--codec` → encoder
 CODECS: dict[str, CodecEntry] = {
     "h264": CodecEntry(
@@ -52,6 +60,7 @@ CODECS: dict[str, CodecEntry] = {
         formats=_depths("yuv420p yuv422p yuv444p", 8, 10),
         crf=17,
         preset="medium",
+        presets=_X26X_PRESETS,
         params_key="x264-params",
         # Without it x264 writes its own settings into the parameter sets, and segments may differ there.
         params=(("stitchable", "1"),),
@@ -63,6 +72,7 @@ CODECS: dict[str, CodecEntry] = {
         formats=_depths("yuv420p yuv422p yuv444p", 8, 10, 12),
         crf=18,
         preset="medium",
+        presets=_X26X_PRESETS,
         params_key="x265-params",
         # x265's settings text in the parameter sets changes with the thread count.
         params=(("info", "0"), ("log-level", "error")),
@@ -74,6 +84,7 @@ CODECS: dict[str, CodecEntry] = {
         formats=_depths("yuv420p", 8, 10),
         crf=24,
         preset="8",
+        presets=tuple(str(number) for number in range(-1, 14)),
         params_key="svtav1-params",
     ),
     "vp9": CodecEntry(
@@ -84,6 +95,7 @@ CODECS: dict[str, CodecEntry] = {
         crf=20,
         preset="2",
         preset_key="cpu-used",
+        presets=tuple(str(number) for number in range(-8, 9)),
         options=(("b", "0"), ("row-mt", "1"), ("deadline", "good")),
     ),
     "ffv1": CodecEntry(
@@ -99,13 +111,14 @@ CODECS: dict[str, CodecEntry] = {
             *_depths("gbrp", 8, 9, 10, 12, 14, 16),
             *_depths("gbrap", 8, 10, 12, 14, 16),
         ),
+        presets=(),
         options=(("level", "3"), ("slicecrc", "1"), ("g", "1")),
     ),
     "prores": CodecEntry(
         name="prores",
         encoder="prores_ks",
         formats=("yuv422p10le", "yuv444p10le", "yuva444p10le"),
-        crf=None,
+        presets=(),
         options=(("vendor", "apl0"),),
     ),
 }
@@ -131,6 +144,20 @@ CODECS |= {
     "hevc_nvenc": _nvenc("hevc", ("yuv420p", "yuv444p", "yuv420p10le")),
     "av1_nvenc": _nvenc("av1", ("yuv420p", "yuv420p10le")),
 }
+
+
+def check_options(options: EncodeOptions) -> None:
+    """Refuse a preset or a quality that the encoder does not have, and say what it has.
+
+    Raises:
+        OptionsError: as said.
+    """
+    codec = entry(options.codec)
+    if options.preset is not None and codec.presets is not None and options.preset not in codec.presets:
+        has = f"the presets of {codec.name} are {', '.join(codec.presets)}" if codec.presets else "this codec has none"
+        raise OptionsError(f"--preset {options.preset}: neither a material nor a preset of {codec.name}; {has}")
+    if options.crf is not None and codec.crf is None:
+        raise OptionsError(f"--crf {options.crf:g}: {codec.name} has no constant quality; leave it out")
 
 
 # Formats that an encoder takes only packed in another way; the samples are the same.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from vidsr.errors import EncodeError, InputError
 from vidsr.media.alpha import flattened
-from vidsr.media.codecs import EncoderFormat, encode_formats, entry, usable_codec
+from vidsr.media.codecs import EncoderFormat, check_options, encode_formats, entry, usable_codec
 from vidsr.media.encode import EncoderSettings
 from vidsr.media.geometry import result_geometry
 from vidsr.media.memory import check_memory
@@ -37,6 +37,7 @@ def prepare(info: SourceInfo, options: EnhanceOptions, model_scale: int) -> Prep
         InputError: Dolby Vision profile 5, or frames too large for the memory.
         EncodeError: the codec cannot keep the source's alpha and ``--flatten`` was not given, has no such depth,
             or is not in this build.
+        OptionsError: the codec has no such preset, or no constant quality.
     """
     if info.video.dolby_vision == 5:
         raise InputError(
@@ -48,6 +49,7 @@ def prepare(info: SourceInfo, options: EnhanceOptions, model_scale: int) -> Prep
     if info.video.format.alpha and encode.flatten is not None:
         info = flattened(info, encode.flatten)
     video = info.video
+    check_options(encode)
     format = encode_formats(video, encode)
     chosen_alpha = format.frames.alpha
     if video.format.alpha and not chosen_alpha:
