@@ -151,6 +151,17 @@ def test_exr_is_linear_light(tmp_path: Path) -> None:
     assert np.abs(np.dstack([red, green, blue]) - linear(png, 65535)).max() < 2e-3
 
 
+def test_exr_is_read_as_linear_light(tmp_path: Path) -> None:
+    pattern = frames(tmp_path / "in", 2)
+    results = []
+    for kind in ("exr", "png"):
+        first, second = tmp_path / kind / f"%04d.{kind}", tmp_path / f"from {kind}" / "%04d.png"
+        enhance(pattern, first, fps="24", bit_depth=16, **SMALL)
+        enhance(first, second, fps="24", bit_depth=16, **SMALL)
+        results.append(read_picture(numbered.name_of(second, 2)).pixels[0:64, 0:96].astype(float) / 65535)
+    assert np.abs(results[0] - results[1]).max() < 4e-3, "the network sees the codes it was trained on"
+
+
 def test_pictures_to_pictures_go_on_after_a_stop(tmp_path: Path) -> None:
     pattern = frames(tmp_path / "in", 8)
     out = tmp_path / "out" / "%06d.png"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,8 +155,9 @@ class _Work:
         """Do one file, or count it as done before, or write down why not."""
         relative = file.relative_to(self.source)
         target = self.output / self.names[file]
-        if not is_picture(file):
-            self.skipped.append((relative, "not a picture, by its name"))
+        trouble = _trouble(file)
+        if trouble is not None:
+            self.skipped.append((relative, trouble))
             return
         if self.journal.knows(relative, file, target):
             self.resumed += 1
@@ -163,8 +165,6 @@ class _Work:
         try:
             with os_errors("making", target.parent):
                 target.parent.mkdir(parents=True, exist_ok=True)
-            if file.stat().st_size == 0:
-                raise InputError("the file is empty")
             self.network = self.network or self.make_network()
             result = enhance_picture(file, target, self.options, self.network)
         except (DiskFullError, JobError):
@@ -176,6 +176,19 @@ class _Work:
             raise type(error)(f"{relative}: {error}") from error
         self.done.append(result)
         self.journal.note(relative, file, target)
+
+
+def _trouble(file: Path) -> str | None:
+    """Why a file is none that can be opened as a picture; None if it may be one."""
+    if not is_picture(file):
+        return "not a picture, by its name"
+    try:
+        status = file.stat()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if not stat.S_ISREG(status.st_mode):
+        return "not a file"  # a pipe would be waited for, perhaps for ever
+    return None if status.st_size else "the file is empty"
 
 
 class _Journal:

@@ -127,8 +127,13 @@ def _codec(stream: Any) -> str:
 
 
 def decoder_for(stream: Any, name: str | None) -> Any:
-    """The codec context that decodes ``stream``: its own, or the named decoder set up like it."""
+    """The codec context that decodes ``stream``: its own, or the named decoder set up like it.
+
+    EXR holds linear light; it is decoded to sRGB's code values (IEC 61966-2-1), which networks are trained on.
+    """
     if name is None:
+        if stream.codec_context.name == "exr" and not stream.codec_context.is_open:
+            stream.codec_context.options = {"apply_trc": "iec61966_2_1"}
         return stream.codec_context
     context: Any = av.CodecContext.create(name, "r")
     own = stream.codec_context
