@@ -142,6 +142,10 @@ def test_blend(vidsr: Run, tmp_path: Path) -> None:
     assert answer["card"]["blend_correlation"] == "1.0000"
     mixed = checkpoint.load(tmp_path / "c.safetensors").network.state_dict()
     assert torch.allclose(mixed["conv_first.weight"], net.state_dict()["conv_first.weight"] * 1.05)
+    vidsr("models", "blend", "a.pth", "b.pth", "--alpha", "0.25", "-o", "named.safetensors")
+    assert "a+b-0.25.safetensors" in vidsr("models", "blend", "a.pth", "b.pth", "--alpha", "0.25").stdout
+    assert (tmp_path / "named.safetensors").read_bytes() == (tmp_path / "a+b-0.25.safetensors").read_bytes()
+    assert "named already" in vidsr("models", "blend", "a.pth", "b.pth", "x.safetensors", "-o", "y", code=2).stderr
     small_other = RRDBNet(RRDBNetConfig(num_feat=4, num_block=1, num_grow_ch=2, scale=2))
     torch.save(small_other.state_dict(), tmp_path / "d.pth")
     assert "not of one family" in vidsr("models", "blend", "a.pth", "d.pth", "e.safetensors", code=1).stderr

@@ -157,11 +157,16 @@ def convert(
 
 
 @app.command(short_help="Make a model between two of one family.", cls=Command, epilog=_BLEND_EXAMPLES)
-def blend(
+def blend(  # noqa: PLR0913, PLR0917 - one parameter for each flag
     first: Annotated[str, typer.Argument(metavar="A", help="The model at alpha 0: a name or a file.")],
     second: Annotated[str, typer.Argument(metavar="B", help="The model at alpha 1.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The file to write.")],
+    target: Annotated[
+        Path | None, typer.Argument(metavar="OUT.safetensors", help="The file to write; named after both if not given.")
+    ] = None,
     alpha: Annotated[float, typer.Option(metavar="N", help="How far from A to B, 0 to 1.")] = 0.5,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write, in place of OUT.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -169,6 +174,10 @@ def blend(
     from vidsr.models import blend as blending
     from vidsr.models import checkpoint, saving
 
+    if target and output:
+        raise OptionsError(f"--output {output}: the file to write is named already, {target}")
+    names = "+".join(zoo.resolve(name).name.partition(".")[0] for name in (first, second))
+    target = target or output or Path(f"{names}-{alpha:g}.safetensors")
     _check_target(target, ".safetensors", overwrite)
     a, b = zoo.load_model(first), zoo.load_model(second)
     state, lines = blending.blend(a, b, alpha)
