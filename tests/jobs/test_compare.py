@@ -20,6 +20,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from vidsr.errors import InputError, OptionsError
 from vidsr.jobs.compare import CompareSettings, compare
 from vidsr.models import zoo
+from vidsr.quality.comparison import MEASURES
 from vidsr.quality.report import page
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
@@ -140,6 +141,10 @@ def test_refusals(worse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         compare(SAMPLE, [tmp_path / "no.mp4"], take("psnr"))
     result = compare(SAMPLE, [worse], CompareSettings(limit=1, device="cpu"))
     assert any("lpips left out" in n and "vidsr models fetch" in n for n in result.others[0].notes)
+    told = result.to_json()
+    for means in (told, told["results"][0]):
+        assert set(MEASURES) <= set(means), "a name for every measure, with nothing behind what was left out"
+        assert means["lpips"] is None and means["ms_ssim"] is None and means["psnr"] > 0
 
 
 def test_the_page_is_closed_in_itself(worse: Path) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import io
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,13 +81,18 @@ class Comparison:
     notes: tuple[str, ...]
     job: dict[str, Any] | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Means by name, then the values of every frame."""
+    def means(self, names: Iterable[str]) -> dict[str, float | None]:
+        """Means by name; None for what was left out, which a note explains."""
+        found = self.measured.means()
+        return {name: found.get(name) for name in names}
+
+    def to_json(self, names: Iterable[str] = MEASURES) -> dict[str, Any]:
+        """Means of the measures named, then the values of every frame."""
         columns = self.measured.values
         return self.party.to_json() | {
             "compared_frames": len(self.measured.seconds),
             "unpaired_frames": {"reference": self.unpaired[0], "other": self.unpaired[1]},
-            **self.measured.means(),
+            **self.means(names),
             "notes": list(self.notes),
             "job": self.job,
             "per_frame": [
@@ -106,14 +111,15 @@ class CompareResult:
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object; with a single other video its means stand at the top as well."""
-        top = self.others[0].measured.means() if len(self.others) == 1 else {}
+        names = self.settings.measures or tuple(MEASURES)
+        top = self.others[0].means(names) if len(self.others) == 1 else {}
         return {
             "vidsr": __version__,
             "reference": self.reference.to_json(),
             **top,
-            "results": [other.to_json() for other in self.others],
+            "results": [other.to_json(names) for other in self.others],
             "settings": {
-                "measures": list(self.settings.measures or MEASURES),
+                "measures": list(names),
                 "align": self.settings.align,
                 "fit": self.settings.fit,
                 "limit": self.settings.limit,
