@@ -66,6 +66,11 @@ class ModelOptions(Checked):
         "values on average; 0 reuses for identical frames only, which changes nothing.",
         between=(0, 64),
     )
+    reuse_regions: bool = opt(
+        False,
+        "Compute only the parts of a frame that changed: exact for compact models, approximate for deep ones.",
+        "--reuse-regions/--whole-frames",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

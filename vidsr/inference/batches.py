@@ -28,12 +28,14 @@ class InferenceStats:
 
     ``wait_in_seconds``: for the decoder; ``wait_out_seconds``: for whoever takes results; ``infer_seconds``:
     everything between, of which ``network_seconds`` is the network alone (on CUDA: the time to queue it).
-    ``reused`` frames repeated their predecessor and were not computed; ``fp32_reruns`` overflowed in half
-    precision; ``notes`` says what had to be done to fit in memory.
+    ``reused`` frames repeated their predecessor and were not computed; ``unchanged_frames`` is how many frames'
+    worth of pixels ``--reuse-regions`` kept; ``fp32_reruns`` overflowed in half precision; ``notes`` says what had
+    to be done to fit in memory.
     """
 
     frames: int = 0
     reused: int = 0
+    unchanged_frames: float = 0.0
     fp32_reruns: int = 0
     wait_in_seconds: float = 0.0
     wait_out_seconds: float = 0.0

@@ -86,8 +86,15 @@ class Stream:
     """An ``Upscale``: an iterator of frames in, as many frames out, same order, same pts and index."""
 
     def __init__(
-        self, fitted: Fitted, post: Sequence[PostStep], stats: InferenceStats, target: Target, transfer: Transfer
+        self,
+        network: Callable[[Tensor], Tensor],
+        fitted: Fitted,
+        post: Sequence[PostStep],
+        stats: InferenceStats,
+        target: Target,
+        transfer: Transfer,
     ) -> None:
+        self._network = network
         self._fitted = fitted
         self._post = post
         self._stats = stats
@@ -174,7 +181,7 @@ class Stream:
         source = _each(lambda *planes: colours.rgb_from_planes(planes, first.format, first.colour), *codes)
         started = time.perf_counter()
         try:
-            out = self._fitted(source)
+            out = self._network(source)
         except InferenceError as error:
             raise InferenceError(f"{_name(first)}: {error}") from error
         self._stats.network_seconds += time.perf_counter() - started

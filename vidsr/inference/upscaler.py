@@ -6,12 +6,13 @@ enlarges a single picture.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from vidsr.errors import OptionsError
 from vidsr.frames import Colour, PixelFormat
@@ -20,11 +21,15 @@ from vidsr.inference.batches import InferenceStats
 from vidsr.inference.device import choose_device, choose_precision
 from vidsr.inference.engines import choose_backend
 from vidsr.inference.fitting import Fitted
+from vidsr.inference.regions import ChangedRegions
 from vidsr.inference.resize import resize
 from vidsr.inference.stream import PostStep, Stream, Target
 from vidsr.inference.transfer import Transfer
 from vidsr.models.checkpoint import require_rgb
 from vidsr.options import ModelOptions
+
+# Changed regions on CUDA: one size for all, because a graph is captured for each.
+_REGION_TILE_PX = 256
 
 
 class Upscaler:
@@ -65,6 +70,7 @@ class Upscaler:
         self.fitted = Fitted(engine, self.model, self.device, options.batch, options.tile)
         self.fitted.notes = self.stats.notes
         self.reuse_threshold = options.reuse_threshold
+        self._reuse_regions = options.reuse_regions
 
     def stream(self, size: tuple[int, int], out_format: PixelFormat, out_colour: Colour | None = None) -> Stream:
         """An ``Upscale`` to ``size`` = (width, height) in ``out_format`` and ``out_colour`` (the source's if None)."""
@@ -77,7 +83,11 @@ class Upscaler:
             colour=out_colour,
             reuse_threshold=self.reuse_threshold,
         )
-        return Stream(self.fitted, self.post, self.stats, target, Transfer(self.device))
+        network: Callable[[Tensor], Tensor] = self.fitted
+        if self._reuse_regions:
+            tile = _REGION_TILE_PX if self.device.type == "cuda" else None
+            network = ChangedRegions(network, self.model, self.stats, self.reuse_threshold, tile)
+        return Stream(network, self.fitted, self.post, self.stats, target, Transfer(self.device))
 
     @torch.inference_mode()
     def picture(self, picture: npt.NDArray[Any], size: tuple[int, int] | None = None) -> npt.NDArray[Any]:

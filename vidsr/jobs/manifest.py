@@ -117,7 +117,8 @@ class Finished:
     """One finished file: its size in bytes and BLAKE2b, and for a segment what it took to make it.
 
     ``timing`` are the fields of :class:`~vidsr.pipeline.segment.SegmentStats`; ``fallback`` is empty if the
-    segment was made as asked for; ``batch`` is the frames per step; ``reused`` frames repeated their predecessor.
+    segment was made as asked for; ``batch`` is the frames per step; ``reused`` frames repeated their predecessor, and
+    ``unchanged`` frames' worth of pixels were kept by ``--reuse-regions``.
     """
 
     frames: int
@@ -130,6 +131,7 @@ class Finished:
     fallback: str = ""
     batch: int = 0
     reused: int = 0
+    unchanged: float = 0.0
     timing: dict[str, float] = field(default_factory=dict)
 
 

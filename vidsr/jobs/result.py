@@ -11,7 +11,10 @@ from vidsr.pipeline.segment import SegmentStats
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnhanceResult:
-    """The finished job: where the result is, how it was computed, and where the time went."""
+    """The finished job: where the result is, how it was computed, and where the time went.
+
+    ``reused_frames`` repeated their predecessor; ``reused_area`` is the share of pixels that ``--reuse-regions`` kept.
+    """
 
     output: Path
     frames: int
@@ -21,6 +24,7 @@ class EnhanceResult:
     precision: str
     stats: SegmentStats
     reused_frames: int = 0
+    reused_area: float = 0.0
     notes: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
@@ -33,6 +37,7 @@ class EnhanceResult:
             "device": self.device,
             "precision": self.precision,
             "reused_frames": self.reused_frames,
+            "reused_area": round(self.reused_area, 4),
             "timing": {name: round(value, 3) for name, value in self._timing().items()},
             "notes": list(self.notes),
         }
@@ -42,6 +47,7 @@ class EnhanceResult:
         s = self.stats
         rate = s.frames / s.wall_seconds if s.wall_seconds else 0.0
         reused = f", {self.reused_frames} reused" if self.reused_frames else ""
+        reused += f", {self.reused_area:.0%} of the area reused" if self.reused_area else ""
         parts = ", ".join(f"{name.replace('_', ' ')} {value:.1f} s" for name, value in self._timing().items())
         return f"{self.frames} frames in {self.seconds:.1f} s ({rate:.2f} frames/s{reused}): {parts}"
 

@@ -217,6 +217,7 @@ def _result(job: Job, seconds: float) -> EnhanceResult:
         precision=", ".join(sorted({f.precision for f in finished})),
         stats=stats,
         reused_frames=sum(f.reused for f in finished),
+        reused_area=sum(f.unchanged for f in finished) / max(1, job.manifest.frames),
         notes=(*job.notes, *_fallbacks(job)),
     )
 

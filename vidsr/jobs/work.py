@@ -177,7 +177,7 @@ class SegmentWorker:
     def _once(self, segment: Segment, rung: int, on_frames: Callable[[int], None], stop: threading.Event) -> Finished:
         begin = time.perf_counter()
         upscaler = self.upscaler if rung == 0 else self._upscaler(rung)
-        reused = upscaler.stats.reused
+        reused, unchanged = upscaler.stats.reused, upscaler.stats.unchanged_frames
         with working_folder(self._folder) as place:
             part = place / segment.file_name
             with SegmentEncoder(part, self._settings) as encoder:
@@ -207,6 +207,7 @@ class SegmentWorker:
                 fallback=RUNGS[rung] or self._shrunk(upscaler),
                 batch=upscaler.fitted.smallest_batch,
                 reused=upscaler.stats.reused - reused,
+                unchanged=upscaler.stats.unchanged_frames - unchanged,
                 timing=dataclasses.asdict(stats),
             )
             with os_errors("renaming", part):
