@@ -40,7 +40,13 @@ def reference(clips: ClipFactory, tiny_model: Path, tmp_path_factory: pytest.Tem
     return oracle.digest(out)
 
 
-def test_two_processes_make_the_same_file(clips: ClipFactory, tiny_model: Path, reference: str, tmp_path: Path) -> None:
+def test_two_processes_make_the_same_file(
+    clips: ClipFactory, tiny_model: Path, reference: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    (beside / "random.py").write_text("raise RuntimeError('a file of the user was run')")
+    monkeypatch.chdir(beside)
     events = []
     result = enhance(
         clips("basic"), tmp_path / "out.mkv", model=str(tiny_model), workers=2, progress=events.append, **OPTIONS
@@ -48,7 +54,7 @@ def test_two_processes_make_the_same_file(clips: ClipFactory, tiny_model: Path, 
     assert oracle.digest(result.output) == reference
     assert result.frames == 24
     assert sorted(e.segment for e in events if e.kind == "segment") == [0, 1, 2, 3]
-    assert [p.name for p in tmp_path.iterdir()] == ["out.mkv"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["beside", "out.mkv"]
 
 
 def children(of: int) -> Iterator[tuple[int, str]]:

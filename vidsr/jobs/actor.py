@@ -5,6 +5,7 @@ Nothing here imports Ray at module level: the class is made an actor by :mod:`vi
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -59,6 +60,8 @@ class SegmentActor:
 
         ``{"unseen": True}`` asks for the same order again with a shipment.
         """
+        import ray
+
         wanted = Order.from_json(order)
         try:
             if self._worker is None:
@@ -69,7 +72,8 @@ class SegmentActor:
             return news_to_json(Failed.of(wanted.segment.number, error))
 
         def report(what: News) -> None:
-            news.put(news_to_json(what))
+            with contextlib.suppress(ray.exceptions.RayError):  # that nobody hears it is no fault of the segment
+                news.put(news_to_json(what))
 
         answer = news_to_json(make(self._worker, wanted, Stop(), report))
         if self._shipped is not None and answer["news"] == "Made":

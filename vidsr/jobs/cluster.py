@@ -116,6 +116,7 @@ class _Farm:
 
     def __init__(self, ray: Any, engine: RayEngine, report: Report) -> None:
         from ray.util.queue import Queue
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         self._ray = ray
         self._task = engine.task
@@ -123,7 +124,9 @@ class _Farm:
         self._model_files = engine.model_files
         self._report = report
         self._shipment: Shipment | None = None
-        self._news: Any = Queue(actor_options={"num_cpus": 0})
+        # Beside this process: the loss of any other node must not take it away.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        self._news: Any = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         self._arriving: dict[Any, Any] = {}  # reference of arrive() → actor
         self._in_work: dict[Any, tuple[Any, Order]] = {}  # reference of make() → actor and its order
         self._idle: list[Any] = []
@@ -268,7 +271,7 @@ class _Farm:
 
     def _hear(self) -> None:
         """Pass on what actors say while they work."""
-        with contextlib.suppress(queue.Empty):
+        with contextlib.suppress(queue.Empty, self._ray.exceptions.RayError):
             while True:
                 news = news_from_json(self._news.get_nowait())
                 if getattr(news, "number", -1) not in self._settled:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -16,6 +14,7 @@ from typing import Any
 
 from vidsr.errors import Interrupted, JobError, VidsrError
 from vidsr.jobs.orders import Failed, Made, Order, Remark, Report, Task, news_from_json
+from vidsr.jobs.processes import child_environment, python_module
 from vidsr.jobs.stop import Stop
 from vidsr.jobs.store import WORKERS_LOG_NAME
 from vidsr.jobs.workers import HOPELESS_KINDS, Slot
@@ -35,7 +34,7 @@ class LocalEngine:
         """``command`` starts one worker process; :mod:`vidsr.jobs.serve` if not given."""
         self._task = task
         self._slots = tuple(slots)
-        self._command = tuple(command or (sys.executable, "-m", "vidsr.jobs.serve"))
+        self._command = tuple(command or python_module("vidsr.jobs.serve"))
 
     def run(self, orders: Sequence[Order], stop: Stop, report: Report) -> None:
         """See :meth:`vidsr.jobs.workers.Engine.run`."""
@@ -221,13 +220,9 @@ class _Worker:
 
 
 def _environment(slot: Slot) -> dict[str, str]:
-    """This process's environment, with our package findable and the thread count set before any library loads."""
-    package_parent = str(Path(__file__).resolve().parents[2])
-    paths = [package_parent, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    changes = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
-    if slot.threads is not None:
-        changes["OMP_NUM_THREADS"] = str(slot.threads)
-    return {**os.environ, **changes}
+    """:func:`child_environment` with the thread count, which must be set before any library loads."""
+    threads = {} if slot.threads is None else {"OMP_NUM_THREADS": str(slot.threads)}
+    return child_environment() | threads
 
 
 def _describe_exit(code: int) -> str:

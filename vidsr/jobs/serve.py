@@ -11,8 +11,10 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from typing import IO, Any
 
+from vidsr.errors import VidsrError
 from vidsr.jobs.orders import Failed, News, Order, Task, news_to_json
 from vidsr.jobs.stop import Stop
 
@@ -57,6 +59,8 @@ def _worker(start: dict[str, Any]) -> Any:
 
 
 def _failure(error: Exception) -> dict[str, Any]:
+    if not isinstance(error, VidsrError):
+        traceback.print_exception(error)  # stderr is the workers' log
     failed = Failed.of(-1, error)
     return {"kind": failed.kind, "message": failed.message}
 

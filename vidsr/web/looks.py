@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException, Request
+
+from vidsr.jobs.processes import child_environment, python_module
 
 _SECONDS = {"inspect": 120.0, "frame": 60.0, "findings": 900.0}
 _AT_ONCE = {"inspect": 8, "frame": 2, "findings": 1}
@@ -29,7 +30,8 @@ class Looks:
         """
         async with self._free[kind]:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "vidsr.web.look_process", kind, str(file), *more),
+                *(*python_module("vidsr.web.look_process"), kind, str(file), *more),
+                env=child_environment(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,

@@ -24,7 +24,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -33,6 +32,7 @@ from typing import Any, Literal
 
 from vidsr.errors import InputError, JobError
 from vidsr.jobs.files import write_atomically
+from vidsr.jobs.processes import child_environment, python_module
 
 State = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 _ID = re.compile(r"[0-9]{8}-[0-9a-f]{12}")
@@ -314,7 +314,8 @@ class Runs:
         (run.folder / "started").touch()
         with (run.folder / "worker.log").open("ab") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "vidsr.web.worker", str(run.folder)],
+                [*python_module("vidsr.web.worker"), str(run.folder)],
+                env=child_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
