@@ -31,4 +31,6 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
         with tempfile.TemporaryFile(dir=folder, prefix=".vidsr-"):
             pass
     except OSError as error:
-        raise OutputError(f"cannot write into {folder}: {os.strerror(error.errno or 0)}") from error
+        raise OutputError(
+            f"cannot write into {folder}: {os.strerror(error.errno or 0)}; choose another place with --output"
+        ) from error
