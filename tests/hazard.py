@@ -17,7 +17,7 @@ T, A = picture(), tone()
 
 @dataclass(frozen=True, kw_only=True)
 class Hazard:
-    """One clip. ``error`` is a pattern that enhance must fail with, for every container or by container.
+    """One clip. ``error`` is a pattern that enhance must fail with, for every container or by container or codec.
 
     ``options`` go to enhance. ``pts`` is False where ffprobe sees other times in the source than vidsr, with the
     reason in ``why``; ``sound`` is False where no container can hold the sound as it is; ``pixels`` is False where
@@ -34,9 +34,9 @@ class Hazard:
     sound: bool = True
     why: str = ""
 
-    def error_in(self, container: str) -> str:
-        """The pattern of the error that this container must give; empty if it must succeed."""
-        return self.error if isinstance(self.error, str) else self.error.get(container, "")
+    def error_in(self, container: str, codec: str) -> str:
+        """The pattern of the error that this container or codec must give; empty if it must succeed."""
+        return self.error if isinstance(self.error, str) else self.error.get(container, self.error.get(codec, ""))
 
 
 def made(filename: str, *args: str) -> Make:

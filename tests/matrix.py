@@ -96,7 +96,7 @@ def expected_error(hazard: Hazard, container: str, codec: str) -> str:
         return "has an alpha channel"
     if hazard.name.startswith("alpha-") and (container, codec) == ("mp4", "vp9"):
         return "cannot hold the transparency of vp9"
-    return hazard.error_in(container)
+    return hazard.error_in(container, codec)
 
 
 def judge(hazard: Hazard, source: Path, output: Path, codec: str) -> list[str]:

@@ -200,10 +200,11 @@ RARE = (
         "fast.mp4", *picture(rate="1000", seconds=0.04), *X264)),
     Hazard(name="hourly", what="one frame an hour", make=made(
         "hour.mkv", *picture(rate="1/3600", seconds=7200), *X264)),
-    Hazard(name="fine-clock", what="a clock of two billion ticks a second", make=made(
-        "fine.mp4", *T, *A, *X264, *AAC, "-video_track_timescale", "2000000011")),
+    Hazard(name="fine-clock", what="a clock of two hundred million ticks a second", make=made(
+        "fine.mp4", *T, *A, *X264, *AAC, "-video_track_timescale", "200000033")),
     Hazard(name="one-pixel", what="17x1", make=made(
-        "17.mkv", *T, "-vf", "format=yuv444p,scale=17:1", "-c:v", "ffv1")),
+        "17.mkv", *T, "-vf", "format=yuv444p,scale=17:1", "-c:v", "ffv1"),
+        error={"hevc": "refuses 17x1", "av1": "refuses 17x1"}),
     Hazard(name="cover-first", what="MP4 whose first stream is its cover", make=lambda clips: clips.make(
         "cover.mp4", "-i", str(jpeg_cover(clips)), *T, *A, "-map", "0", "-map", "1", "-map", "2", "-c:v:0", "copy",
         "-c:v:1", "libx264", "-pix_fmt:v:1", "yuv420p", *AAC, "-disposition:v:0", "attached_pic"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av.error
 import pytest
@@ -40,16 +42,25 @@ def big(clips: ClipFactory) -> Path:
     return clips.make("big.y4m", *picture("256x256"), "-pix_fmt", "yuv420p")
 
 
+@contextlib.contextmanager
+def small_file_system(place: Path, size: str) -> Iterator[None]:
+    """Mount a file system of that size at ``place``."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("may not mount a small file system here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 60 kB."""
     place = tmp_path / "small"
     place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=60k", "tmpfs", str(place)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("may not mount a small file system here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_file_system(place, "60k"):
+        yield place
 
 
 def test_a_full_disk_while_encoding(big: Path, small_disk: Path) -> None:
@@ -77,6 +88,26 @@ def test_a_full_disk_through_enhance(big: Path, small_disk: Path, identity: Path
     with pytest.raises(OutputError, match=r"space|disk"):
         enhance(big, small_disk / "out.mkv", model=str(identity), scale=1, codec="ffv1")
     assert not (small_disk / "out.mkv").exists()
+
+
+@pytest.mark.parametrize("kilobytes", [4, 12, 52, 60, 76, 92, 108, 124])
+def test_a_disk_that_is_full_at_any_write(kilobytes: int, clips: ClipFactory, identity: Path, tmp_path: Path) -> None:
+    source = clips.make("small.mkv", *picture("96x64", seconds=0.5), "-c:v", "libx264", "-pix_fmt", "yuv420p")
+    before, place = oracle.digest(source), tmp_path / "small"
+    place.mkdir()
+    options: dict[str, Any] = {"model": str(identity), "scale": 1, "codec": "ffv1", "segment_frames": 4}
+    with small_file_system(place, f"{kilobytes}k"):
+        threads = threading.active_count()
+        with pytest.raises(DiskFullError) as raised:
+            enhance(source, place / "out.mkv", **options)
+        assert "\n" not in str(raised.value)
+        assert not (place / "out.mkv").exists()
+        assert threading.active_count() <= threads
+        assert oracle.digest(source) == before
+        # With room again, the same command goes on and leaves only its result.
+        subprocess.run(["mount", "-o", "remount,size=4m", str(place)], check=True)
+        assert enhance(source, place / "out.mkv", **options).frames == 12
+        assert [p.name for p in place.iterdir()] == ["out.mkv"]
 
 
 def test_every_byte_of_a_device_that_is_always_full(clips: ClipFactory) -> None:

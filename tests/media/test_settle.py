@@ -15,6 +15,7 @@ from vidsr.frames import Colour, PixelFormat
 from vidsr.media import memory
 from vidsr.media.alpha import background_codes, blend, flattened
 from vidsr.media.codecs import CODECS, check_options, encode_formats, fit_size, trouble, usable_codec
+from vidsr.media.colour_tags import ColourTags
 from vidsr.media.encode import EncoderSettings, SegmentEncoder
 from vidsr.media.geometry import result_geometry
 from vidsr.media.hdr import hdr_params
@@ -232,3 +233,20 @@ def test_mastering_data_in_the_units_of_each_encoder() -> None:
     assert hdr_params("libx264", hdr) == {"mastering-display": wanted, "cll": "1000,400"}
     assert hdr_params("libsvtav1", hdr)["mastering-display"].startswith("G(0.265,0.69)B(0.15,0.06)R(0.68,0.32)")
     assert hdr_params("ffv1", hdr) == {}
+
+
+def test_a_matrix_that_a_codec_cannot_name_is_changed_or_refused() -> None:
+    ycgco = video_info("yuv444p", colour=Colour(matrix="ycgco"), tags=ColourTags(matrix=8))
+    chosen = encode_formats(ycgco, EncodeOptions(codec="vp9"))
+    assert (chosen.colour.matrix, chosen.tags.matrix) == ("bt709", 1)
+    assert any("no code for the matrix ycgco" in note for note in chosen.notes)
+    assert encode_formats(ycgco, EncodeOptions()).tags.matrix == 8
+    ictcp = video_info("yuv420p10le", colour=Colour(matrix="bt2020nc"), tags=ColourTags(matrix=14))
+    with pytest.raises(EncodeError, match="ictcp"):
+        encode_formats(ictcp, EncodeOptions(codec="vp9"))
+
+
+def test_av1_is_told_no_rate_that_its_encoder_refuses() -> None:
+    fast = video_info(rate=Fraction(1000))
+    assert EncoderSettings.for_source(fast, EncodeOptions(codec="av1"), (64, 48)).rate == 240
+    assert EncoderSettings.for_source(fast, EncodeOptions(), (64, 48)).rate == 1000

@@ -11,7 +11,7 @@ import av
 
 from vidsr.errors import EncodeError, OptionsError
 from vidsr.frames import Colour, PixelFormat
-from vidsr.media.colour_tags import ColourTags
+from vidsr.media.colour_tags import MATRICES, ColourTags
 from vidsr.media.source import VideoInfo
 from vidsr.options import EncodeOptions
 
@@ -19,7 +19,8 @@ from vidsr.options import EncodeOptions
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodecEntry:
     """One encoder. ``formats`` are FFmpeg pixel format names, in order of preference. ``presets`` are the names that
-    ``--preset`` may have, None where the encoder itself has to judge."""
+    ``--preset`` may have, None where the encoder itself has to judge; ``max_rate`` in frames per second is what it
+    accepts; ``matrices`` are the codes that its own bits have, None: all."""
 
     name: str
     encoder: str
@@ -35,6 +36,8 @@ class CodecEntry:
     even: bool = False
     hardware: bool = False
     family: str = ""
+    max_rate: int | None = None
+    matrices: frozenset[int] | None = None
 
     @property
     def base(self) -> str:
@@ -86,6 +89,7 @@ CODECS: dict[str, CodecEntry] = {
         preset="8",
         presets=tuple(str(number) for number in range(-1, 14)),
         params_key="svtav1-params",
+        max_rate=240,
     ),
     "vp9": CodecEntry(
         name="vp9",
@@ -97,6 +101,7 @@ CODECS: dict[str, CodecEntry] = {
         preset_key="cpu-used",
         presets=tuple(str(number) for number in range(-8, 9)),
         options=(("b", "0"), ("row-mt", "1"), ("deadline", "good")),
+        matrices=frozenset({1, 5, 6, 7, 9}),
     ),
     "ffv1": CodecEntry(
         name="ffv1",
@@ -260,6 +265,9 @@ def encode_formats(video: VideoInfo, options: EncodeOptions) -> EncoderFormat:
     colour, tags = video.colour, video.tags
     if source.family == "rgb" and best.family != "rgb":
         colour, tags = _yuv_of_rgb(video)
+    if codec.matrices is not None and tags.matrix not in codec.matrices:
+        colour, tags, note = _other_matrix(video, codec.name)
+        notes.append(note)
     if codec.name == "prores" and tags.full_range:
         notes.append("ProRes knows limited range only: the full range of the source is brought to it")
         colour, tags = replace(colour, range="limited"), replace(tags, full_range=False)
@@ -306,6 +314,19 @@ def keeps_location(codec: str, location: str | None) -> bool:
     if location in (None, "left") or codec in ("h264", "hevc"):
         return True
     return codec == "av1" and location == "topleft"
+
+
+def _other_matrix(video: VideoInfo, codec: str) -> tuple[Colour, ColourTags, str]:
+    """BT.709 in place of a matrix that the codec cannot name.
+
+    Raises:
+        EncodeError: the matrix is only computed as another one, and would come out wrong.
+    """
+    name = MATRICES.get(video.tags.matrix, "unknown")
+    if name != video.colour.matrix:
+        raise EncodeError(f"{codec} cannot say that its colours are {name}: use another --codec, such as hevc")
+    note = f"{codec} has no code for the matrix {name}: the colours are stored in bt709"
+    return replace(video.colour, matrix="bt709"), replace(video.tags, matrix=1), note
 
 
 def _yuv_of_rgb(video: VideoInfo) -> tuple[Colour, ColourTags]:

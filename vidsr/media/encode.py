@@ -58,14 +58,15 @@ class EncoderSettings:
         Raises:
             EncodeError: the codec is unknown or not in this build, or cannot have the depth asked for.
         """
-        if entry(options.codec).hardware and (why := trouble(options.codec)) is not None:
+        codec = entry(options.codec)
+        if codec.hardware and (why := trouble(options.codec)) is not None:
             raise EncodeError(f"{options.codec} does not work on this machine: {why}")
         return cls(
             codec=options.codec,
             width=size[0],
             height=size[1],
             format=encode_formats(video, options),
-            rate=video.rate,
+            rate=min(video.rate, Fraction(codec.max_rate or video.rate)),
             sar=video.sar,
             crf=options.crf,
             preset=options.preset,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from vidsr.media.assemble import enhanced_stream, start_offset
-from vidsr.media.codecs import keeps_location
+from vidsr.media.codecs import CODECS, keeps_location
 from vidsr.media.colour_tags import MATRICES, PRIMARIES, TRANSFERS, ColourTags
 from vidsr.media.container import ContainerEntry, container_of
 from vidsr.media.encode import EncoderSettings
@@ -17,7 +17,7 @@ from vidsr.media.index import VideoIndex, index_video
 from vidsr.media.packets import VideoReader
 from vidsr.media.probe import probe
 from vidsr.media.report import Check, VerifyReport, compare
-from vidsr.media.source import SourceInfo, VideoInfo
+from vidsr.media.source import HdrInfo, SourceInfo, VideoInfo
 from vidsr.media.streams import StreamPlan, plan_streams
 from vidsr.media.verify_streams import check_label, check_streams
 from vidsr.options import EnhanceOptions
@@ -153,6 +153,9 @@ def _colour(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | None)
         changed = "RGB is stored as YUV"
     elif made.format.family == "rgb":
         want = have if settings is not None else want
+    codes = CODECS[made.codec].matrices if made.codec in CODECS else None
+    if settings is None and codes is not None and want.matrix not in codes:
+        changed = f"{made.codec} has no code for it"
     limited = "ProRes knows limited range only" if made.codec == "prores" and want.full_range else ""
     checks = []
     # H.264 and HEVC define the code for 4:2:0 only.
@@ -192,9 +195,10 @@ def _hdr(video: VideoInfo, made: VideoInfo) -> list[Check]:
     if made.codec not in ("h264", "hevc", "av1"):
         why = f"{made.codec} does not store it"
     if video.hdr.mastering:
-        checks.append(
-            compare("mastering display", _mastering(video), _mastering(made), announced=why),
-        )
+        # AV1 stores the greatest luminance in 1/256 cd/m², chromaticities in 1/65536.
+        found = compare("mastering display", _mastering(video), _mastering(made), announced=why)
+        rounded = made.codec == "av1" and _alike(video.hdr, made.hdr)
+        checks.append(replace(found, state="same") if rounded else found)
     if video.hdr.light_level:
         checks.append(
             compare("content light level", video.hdr.light_level, made.hdr.light_level, announced=why),
@@ -204,6 +208,14 @@ def _hdr(video: VideoInfo, made: VideoInfo) -> list[Check]:
         for lost in video.lost
     ]
     return checks
+
+
+def _alike(a: HdrInfo, b: HdrInfo) -> bool:
+    """Whether two mastering displays are the same in the units of AV1 (its specification, 6.7.4)."""
+    if a.mastering is None or b.mastering is None:
+        return False
+    units = (*[1 << 16] * 8, 1 << 14, 1 << 8)
+    return all(abs(x - y) * unit <= 1 for x, y, unit in zip(a.mastering, b.mastering, units, strict=True))
 
 
 def _mastering(video: VideoInfo) -> str:
