@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from vidsr.errors import OptionsError
 from vidsr.training.options import TrainOptions
 from vidsr.training.presets import PRESETS, preset_options
-from vidsr.training.tables import faults_of, read_toml, to_toml
+from vidsr.training.tables import faults_of, from_data, read_toml, to_toml
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
@@ -144,3 +145,10 @@ def test_unknown_keys_and_values_out_of_range_are_told_together(tmp_path: Path) 
         "[degradation.codec] chance = 2",
     ):
         assert part in text, part
+
+
+def test_a_table_with_few_keys_keeps_its_own_defaults() -> None:
+    """The second order's published values are not those of the first."""
+    second = from_data({"data": {"dataset": "x"}, "gan": {"steps": 0}, "degradation": {"second": {"jpeg": [40, 50]}}},
+                       TrainOptions).degradation.second  # fmt: skip
+    assert second == dataclasses.replace(TrainOptions().degradation.second, jpeg=(40, 50))

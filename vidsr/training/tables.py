@@ -1,8 +1,8 @@
 """Options as a TOML file: written with every field explained, read strictly, all faults told at once.
 
 An option class is a frozen dataclass whose fields come from :func:`vidsr.options.opt`, or are themselves such
-classes, which become sub-tables. TOML has no null: a field that may be None is left out, and is written as a
-comment.
+classes, which become sub-tables. All have defaults. TOML has no null: a field that may be None is left out, and is
+written as a comment.
 """
 
 from __future__ import annotations
@@ -64,11 +64,10 @@ def from_data(data: Mapping[str, Any], kind: type[T], *, where: str = "options")
         OptionsError: with every fault, one per line, each naming its table and key.
     """
     found = _Faults()
-    result = _build(data, kind, "", found)
+    result = _build(data, kind(), "", found)
     faults = found.sentences
-    if result is not None:
-        faults += [fault for fault in faults_of(result, doubtful=found.doubtful) if _key(fault) not in found.keys]
-    if faults or result is None:
+    faults += [fault for fault in faults_of(result, doubtful=found.doubtful) if _key(fault) not in found.keys]
+    if faults:
         listed = "\n".join(f"  {fault}" for fault in faults)
         raise OptionsError(f"{where}: {len(faults)} fault{'s' * (len(faults) > 1)}:\n{listed}")
     return result
@@ -97,10 +96,10 @@ def _key(fault: str) -> str:
     return re.split(r"(?<=\w)(?: =|:)", fault, maxsplit=1)[0]
 
 
-def _build(data: Mapping[str, Any], kind: type[T], table: str, found: _Faults) -> T | None:
-    """The options, with defaults in place of what cannot be used; None if a field without a default is missing."""
-    hints = typing.get_type_hints(kind)
-    known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+def _build(data: Mapping[str, Any], base: T, table: str, found: _Faults) -> T:
+    """``base`` with the values given; what cannot be used is left as it is there."""
+    hints = typing.get_type_hints(type(base))
+    known = {f.name for f in dataclasses.fields(base)}  # type: ignore[arg-type]
     for name in sorted(data.keys() - known):
         near = difflib.get_close_matches(name, known, 1)
         found.add(table, name, ": unknown" + (f", did you mean {near[0]}?" if near else ""))
@@ -110,22 +109,14 @@ def _build(data: Mapping[str, Any], kind: type[T], table: str, found: _Faults) -
         value, hint = data[name], hints[name]
         if dataclasses.is_dataclass(hint):
             if isinstance(value, dict):
-                values[name] = _build(value, typing.cast(type[Any], hint), f"{table}.{name}".lstrip("."), found)
+                values[name] = _build(value, getattr(base, name), f"{table}.{name}".lstrip("."), found)
             else:
                 found.add(table, name, f": must be a table, got {value!r}")
         elif not _fits(value, hint):
             found.add(table, name, f" = {value!r}: must be {_hint_text(hint)}")
         else:
             values[name] = _convert(value, hint)
-    missing = [f.name for f in dataclasses.fields(kind) if _required(f) and f.name not in data]  # type: ignore[arg-type]
-    for name in missing:
-        found.add(table, name, ": must be given")
-    whole = not any(_required(f) and values.get(f.name) is None for f in dataclasses.fields(kind))  # type: ignore[arg-type]
-    return kind(**{k: v for k, v in values.items() if v is not None}) if whole else None
-
-
-def _required(f: dataclasses.Field[Any]) -> bool:
-    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    return dataclasses.replace(base, **values)  # type: ignore[type-var]
 
 
 def _fits(value: Any, hint: Any) -> bool:
