@@ -33,7 +33,7 @@ test-slow: $(VENV)/.installed-test
 	$(BIN)/pytest -m slow
 
 docs: $(VENV)/.installed-test
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "The pages are in site/: open site/index.html."
 
 clean:
