@@ -194,7 +194,8 @@ def look_clips() -> list[Clip]:
     for name in ("pan", "film", "rise"):
         base = CONTENT[name]("25")
         for sigma, level in ((0, "low"), (2, "low"), (7, "high"), (10, "high"), (14, "high")):
-            grain = f"noise=c0s={3 * sigma}:c0f=t" if sigma else "null"
+            # ffmpeg's strength is the square root of three times the standard deviation.
+            grain = f"noise=c0s={round(3**0.5 * sigma)}:c0f=t" if sigma else "null"
             clips.append(Clip(f"{name}, luma noise {sigma}", [*base, *fine], grain, {"noise": level, "grey": False}))
         for much, light in ((0.0, "steady"), (0.03, "unsteady"), (0.06, "unsteady"), (0.1, "unsteady")):
             chain = f"eq=eval=frame:brightness='{much}*(2*random(1)-1)'"

@@ -107,8 +107,9 @@ def test_what_is_chosen_and_left_out_is_said(interlaced: Path, tiny_model: Path,
 
     run(interlaced, tmp_path / "auto.mkv", tiny_model, restore="auto", progress=listen)
     assert any(note.startswith("--restore auto: deinterlace=") for note in notes)
-    run(interlaced, tmp_path / "crop.mkv", tiny_model, restore="crop,deblock", progress=listen)
+    run(interlaced, tmp_path / "crop.mkv", tiny_model, restore="crop,deblock", fields="double", progress=listen)
     assert any(note.startswith("--restore crop: left out, no bars") for note in notes)
+    assert any(note.startswith("--fields double: without effect") for note in notes)
 
 
 RESHAPED: list[tuple[str, str, dict[str, Any]]] = [

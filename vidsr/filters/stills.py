@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from vidsr.filters import looks
 from vidsr.filters.fidelity import trust
-from vidsr.filters.inspection import BLOCKY, GREY, VERY_NOISY, noise_of
+from vidsr.filters.inspection import GREY, VERY_NOISY, noise_of
 from vidsr.filters.noise import BLOCK, flat_blocks, measure
 from vidsr.filters.plain import smooth_edges
 from vidsr.filters.post import PostSettings, post_steps
@@ -37,6 +37,8 @@ _SEARCH, _PATCH = 5, 2
 #: Width of the weights, in shares of the noise, at strength 1.
 _WIDTH = 0.8
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+#: From this on (see :func:`vidsr.filters.looks.blocking`) a picture should be deblocked.
+_BLOCKY = 0.35
 _DEFAULT_DEBLOCK, _DEFAULT_DENOISE = 0.5, 0.7
 
 
@@ -56,7 +58,7 @@ def look(samples: Sequence[Array]) -> StillLook:
     lumas = [np.ascontiguousarray(s.mean(2)) * np.float32(255) for s in samples]
     spread = [float(np.percentile(np.abs(s - s[..., :1]), 99)) * 255 for s in samples if s.shape[2] == 3]
     found = {
-        "deblock": float(np.median([looks.blocking(luma) for luma in lumas])) > BLOCKY,
+        "deblock": float(np.median([looks.blocking(luma) for luma in lumas])) > _BLOCKY,
         "denoise": float(np.median([noise_of(luma) for luma in lumas])) > VERY_NOISY,
         "grey": bool(spread) and max(spread) <= GREY,
     }

@@ -48,11 +48,14 @@ def resolve(options: EnhanceOptions, info: SourceInfo) -> EnhanceOptions:
 def choice_notes(asked: EnhanceOptions, chosen: EnhanceOptions) -> tuple[str, ...]:
     """Lines that say what :func:`resolve` made of ``asked``: what auto stands for, what was left out and why."""
     before, after = asked.restore, dict(chosen.restore.named())
+    idle = before.fields == "double" and "deinterlace" not in after
+    notes = ("--fields double: without effect, as nothing is deinterlaced",) if idle else ()
     if before.restore == "auto":
-        return (f"--restore auto: {chosen.restore.restore if after else 'nothing to restore was found'}",)
+        return (f"--restore auto: {chosen.restore.restore if after else 'nothing to restore was found'}", *notes)
     reasons = {"crop": "no bars were found (crop=LEFT:TOP:WIDTH:HEIGHT cuts all the same)"}
     reasons |= {name: f"the picture looks progressive ({name}=tff does it all the same)" for name in _ORDERED}
-    return tuple(f"--restore {name}: left out, {reasons[name]}" for name, _ in before.named() if name not in after)
+    left = (f"--restore {name}: left out, {reasons[name]}" for name, _ in before.named() if name not in after)
+    return (*left, *notes)
 
 
 def _parameter(name: str, found: Inspection) -> str | None:
