@@ -5,7 +5,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=$1
 what=$2
-[ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
+python=${PYTHON:-python3}
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+  echo "install.sh: $("$python" --version) is too old: vidsr needs Python 3.11 or newer (make PYTHON=python3.12 …)" >&2
+  exit 2
+}
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt)
 case "$what" in
   runtime)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import zlib
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.clips import ClipFactory, picture
@@ -78,3 +80,22 @@ def test_planes_view_the_decoders_memory(clips: ClipFactory) -> None:
     frame = next(read_frames(probe(clips("basic"))))
     assert all(not plane.flags.owndata for plane in frame.planes)
     assert [plane.shape for plane in frame.planes] == [(48, 64), (24, 32), (24, 32)]
+
+
+def test_no_frame_waits_for_the_garbage_collector(clips: ClipFactory) -> None:
+    """Frames are megabytes to us and a few objects to the collector: hundreds would gather before it comes."""
+    info = probe(clips("basic"))
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        index = index_video(info)
+        for _ in read_frames(info, 0, None, index):
+            pass
+        gc.collect()
+        kept = [found for found in gc.garbage if isinstance(found, av.VideoFrame)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert kept == []

@@ -11,6 +11,7 @@ from typing import Any
 
 import av
 import av.container
+from av.sidedata.sidedata import SideDataContainer
 
 from vidsr.errors import InputError, OptionsError
 from vidsr.frames import PixelFormat
@@ -208,7 +209,7 @@ def _video_info(stream: Any, frame: Any, text: str, options: ColourOptions, deco
 def lost_with(frame: Any) -> set[str]:
     """What a re-encode cannot carry of the data that lies beside a decoded frame, in words."""
     try:
-        return {_LOST[name] for s in frame.side_data if (name := s.type.name) in _LOST}
+        return {_LOST[name] for s in _beside(frame) if (name := s.type.name) in _LOST}
     except ValueError:  # as in _side_data
         return set()
 
@@ -216,9 +217,18 @@ def lost_with(frame: Any) -> set[str]:
 def _side_data(frame: Any) -> dict[str, bytes]:
     """A frame's side data by name; none where PyAV does not know a kind that is there, such as the EXIF of pictures."""
     try:
-        return {s.type.name: bytes(s) for s in frame.side_data}
+        return {s.type.name: bytes(s) for s in _beside(frame)}
     except ValueError:
         return {}
+
+
+def _beside(frame: Any) -> Any:
+    """A frame's side data.
+
+    Not by ``frame.side_data``: it ties frame and container to each other, and each frame that was asked would stay in
+    memory until the garbage collector comes, hundreds of frames later.
+    """
+    return SideDataContainer(frame)  # type: ignore[call-arg]  # PyAV's stub leaves the argument out
 
 
 def _working_format(frame: Any, native: str) -> PixelFormat:
