@@ -173,6 +173,18 @@ def test_blocks_show() -> None:
     assert looks.blocking(flat) < 0.2
 
 
+def test_blocks_are_judged_by_the_frames_that_were_coded_anew() -> None:
+    clip = moments(24)
+    for keyframe in (4, 12):
+        clip[keyframe] = clip[keyframe].reshape(12, 8, 16, 8).mean((1, 3)).repeat(8, 0).repeat(8, 1)
+    inspector = Inspector()
+    inspector.add(frames_of(clip))
+    assert "deblock" in inspector.result(24).recommended["restore"]
+    smooth = Inspector()
+    smooth.add(frames_of(moments(24)))
+    assert "deblock" not in smooth.result(24).recommended.get("restore", "")
+
+
 SAMPLE = Path(__file__).parents[2] / "samples" / "bigbuckbunny-320x180.png"
 
 
