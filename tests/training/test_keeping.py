@@ -132,3 +132,21 @@ def test_ctrl_c_to_the_whole_group_spares_the_loading_processes(small_options: O
     error = process.communicate()[1].decode()
     assert process.returncode == 130 and "Traceback" not in error, error
     assert len(checkpoints.listing(tmp_path / "run/checkpoints")) == 1
+
+
+class CompilerError(RuntimeError):
+    """As torch's own, without the minute that they take to import and to provoke."""
+
+    __module__ = "torch._inductor.exc"
+
+
+def test_a_compiler_that_fails_is_told_with_the_way_out(
+    small_options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Compiled(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise CompilerError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", lambda network: Compiled())
+    with pytest.raises(TrainingError, match=r"set \[run\] compile = false \(no compiler\)"):
+        start(small_options(run={"compile": True}), resume=False)

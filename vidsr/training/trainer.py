@@ -142,6 +142,10 @@ class Trainer:
                     self._run_stage()
                 if not self.options.gan.steps:
                     break
+        except RuntimeError as error:
+            if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                raise TrainingError(f"torch.compile fails here; set [run] compile = false ({error})") from error
+            raise
         finally:
             self.journal.close()
             processes.leave()
