@@ -85,10 +85,10 @@ def _permitted(path: Path | str, reading: SourceOptions) -> Path | str:
     scheme = re.match(r"^([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?=[^/])", text)
     if scheme is None or Path(path).exists():
         return Path(path)
+    address = f"{scheme.group(1)}://{text[scheme.end() :]}"  # a Path has folded the two slashes into one
     if not reading.allow_network:
-        raise InputError(f"{text} is an address and no local file: add --allow-network to read it")
-    # A Path has folded the two slashes into one.
-    return f"{scheme.group(1)}://{text[scheme.end() :]}"
+        raise InputError(f"{address} is an address and no local file: add --allow-network to read it")
+    return address
 
 
 def _hwaccel(reading: SourceOptions) -> tuple[str, tuple[str, ...]]:
