@@ -25,7 +25,8 @@ Every row is a small clip that carries one hazard of real video files; `tests/ha
 cell was enhanced for each codec that fits the container ({cells}), with a network that
 leaves pictures as they are. "ok" means that the result passed `vidsr verify` **and** that ffprobe and ffmpeg, which
 share no code with vidsr, found the same number of frames, the same timestamps (exact in MP4 and MOV, to a millisecond
-in Matroska), the same bytes of sound, identical pixels for FFV1, and nothing to complain of while decoding all of it.
+in Matroska), the same bytes of sound (or samples, where it was converted), identical pixels for FFV1, the same colour
+tags, pixel shape, rotation, languages and chapters, and nothing to complain of while decoding all of it.
 "refused" means one clear line before any work, with these words, and nothing left behind.
 
 This page is written by `python -m scripts.hazards`, which fails when a cell does anything else. The test suite runs a

@@ -21,7 +21,8 @@ class Hazard:
 
     ``options`` go to enhance. ``pts`` is False where ffprobe sees other times in the source than vidsr, with the
     reason in ``why``; ``sound`` is False where no container can hold the sound as it is; ``pixels`` is False where
-    a lossless result cannot be compared with ffmpeg's decoding.
+    a lossless result cannot be compared with ffmpeg's decoding; ``changed`` are facts of tests/matrix.py that a result
+    may say differently.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Hazard:
     pts: bool = True
     pixels: bool = True
     sound: bool = True
+    changed: tuple[str, ...] = ()
     why: str = ""
 
     def error_in(self, container: str, codec: str) -> str:

@@ -26,6 +26,7 @@ from tests.clips import ClipFactory
 from tests.hazards import Hazard
 from vidsr.errors import VidsrError
 from vidsr.jobs.runner import enhance
+from vidsr.media.languages import canonical
 from vidsr.options import EnhanceOptions
 
 #: container → codecs that fit it
@@ -116,9 +117,40 @@ def judge(hazard: Hazard, source: Path, output: Path, codec: str) -> list[str]:
         faults.append(f"pixels differ: {a[:8]} {b[:8]}")
     if hazard.sound and sounds(source) != sounds(output) and not _same_samples(source, output):
         faults.append("sound packets differ")
-    return faults
+    # ProRes knows limited range only.
+    free = (*hazard.changed, "color_range") if codec == "prores" else hazard.changed
+    return faults + _compare_facts(facts(source), facts(output), free)
 
 
+#: What ffprobe says of a video stream that a result must say too, where the source says it at all.
+_FACTS = ("color_space", "color_transfer", "color_primaries", "color_range", "sample_aspect_ratio")
+
+
+@lru_cache(maxsize=4)
+def facts(path: Path) -> dict[str, Any]:
+    """Colour tags, pixel shape, turn, languages and chapters of a file, by ffprobe."""
+    command = ["ffprobe", "-v", "error", "-show_streams", "-show_chapters", "-of", "json", str(path)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    said = json.loads(done.stdout or b"{}")
+    streams = said.get("streams", [])
+    videos = [s for s in streams if s["codec_type"] == "video" and not s["disposition"]["attached_pic"]]
+    video = max(videos, key=lambda s: s["width"] * s["height"], default={})
+    found = {key: video.get(key) for key in _FACTS}
+    if re.match(r"pal|mono|[abgrx0]*(rgb|bgr|gbr)", video.get("pix_fmt", "")):
+        found["color_range"] = None  # RGB may be stored as YUV of limited range
+    found["turn"] = next((d["displaymatrix"] for d in video.get("side_data_list", []) if "displaymatrix" in d), None)
+    sounds_ = [s for s in streams if s["codec_type"] == "audio"]
+    found["languages"] = [canonical(s.get("tags", {}).get("language", "und")) for s in sounds_]
+    found["chapters"] = [round(float(c["start_time"]), 2) for c in said.get("chapters", [])]
+    return found
+
+
+def _compare_facts(want: dict[str, Any], have: dict[str, Any], free: tuple[str, ...]) -> list[str]:
+    differing = [key for key, value in want.items() if value not in _UNSAID and have[key] != value]
+    return [f"{key}: {want[key]} became {have[key]}" for key in differing if key not in free]
+
+
+_UNSAID = (None, "unknown", "N/A", "reserved", "0:1", "1:1", "gbr", [])
 Times = list[Fraction | None]
 
 
@@ -199,8 +231,9 @@ def _same_samples(source: Path, output: Path) -> bool:
 
 
 def _samples(path: Path, number: int) -> npt.NDArray[np.int64]:
+    # The system's ffmpeg: the newer one cuts as much off the end of an edit list as its sound begins late.
     asked = ("-i", str(path), "-map", f"0:a:{number}", "-f", "s32le", "-c:a", "pcm_s32le", "-")
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", *asked]
+    command = ["ffmpeg", "-nostdin", "-v", "error", *asked]
     done = subprocess.run(command, capture_output=True, check=False)
     return np.frombuffer(done.stdout, "<i4").astype(np.int64)
 

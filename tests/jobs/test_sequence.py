@@ -43,6 +43,8 @@ def frames(folder: Path, count: int, first: int = 1, size: tuple[int, int] = (24
 def test_patterns_find_their_files(tmp_path: Path) -> None:
     pattern = frames(tmp_path, 5, first=998)
     assert numbered.is_pattern(pattern) and not numbered.is_pattern(tmp_path / "100%.png")
+    (tmp_path / "50%d.mp4").write_bytes(b"a file of this very name is no pattern")
+    assert not numbered.is_pattern(tmp_path / "50%d.mp4")
     assert numbered.find(pattern) == numbered.NumberedFiles(998, 5)
     assert numbered.name_of(tmp_path / "a%04d b.tif", 7).name == "a0007 b.tif"
     (tmp_path / "000999.png").unlink()

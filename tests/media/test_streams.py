@@ -83,6 +83,12 @@ def test_sound_that_does_not_fit_is_the_same_to_the_sample(clips: ClipFactory, r
     assert samples[0] == samples[1]
 
 
+def test_sound_begins_in_mov_when_it_does_in_the_source(clips: ClipFactory, run: Any, tmp_path: Path) -> None:
+    source, output = by_name("theora-ogg").make(clips), tmp_path / "out.mov"
+    run(source, output, preset="ultrafast")
+    assert oracle.streams(output)[1]["start_pts"] == 128  # on a movie's clock of milliseconds, it would be 96
+
+
 def test_flatten_blends_and_the_result_has_no_alpha(clips: ClipFactory, run: Any, tmp_path: Path) -> None:
     source = clips.make(
         "half.mkv", "-f", "lavfi", "-i", "color=black:s=32x32:d=0.2,format=yuva444p,lut=a=128", "-c:v", "ffv1"

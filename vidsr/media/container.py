@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,8 @@ CONTAINERS: dict[str, ContainerEntry] = {
 #: How many packets are looked through for the first one of each stream; subtitles may come much later.
 _EARLY_PACKETS = 2000
 # Tags of phones and cameras, which only QuickTime's own list of keys can hold.
+#: Ticks a second of a movie's clock that every reader can count with.
+_FINEST_CLOCK = 10_000_000
 _QUICKTIME_KEYS = ("com.apple.quicktime.", "com.android.")
 _SUFFIX_OF = {"mov,mp4,m4a,3gp,3g2,mj2": ".mp4", "matroska,webm": ".mkv", "nut": ".nut"}
 
@@ -90,9 +93,12 @@ def muxer_options(entry: ContainerEntry, info: SourceInfo) -> dict[str, str]:
     options = {"video_track_timescale": str(clock)}
     if any(key.lower().startswith(_QUICKTIME_KEYS) for key, _ in info.metadata):
         options["movflags"] = "use_metadata_tags"
-    if clock >= 1000:
-        # Start offsets are stored on the movie's clock.
-        options["movie_timescale"] = str(clock)
+    # Start offsets are stored on the movie's clock: one on which those of the sounds are whole numbers, too.
+    sounds = [s.time_base.denominator for s in info.streams if s.kind == "audio" and s.time_base]
+    common = math.lcm(clock, *sounds)
+    movie = common if common <= _FINEST_CLOCK else clock
+    if movie >= 1000:
+        options["movie_timescale"] = str(movie)
     return options
 
 

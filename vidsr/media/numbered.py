@@ -24,8 +24,8 @@ class NumberedFiles:
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether the file name has exactly one place for a number, ``%d`` or ``%06d``."""
-    return len(_PLACE.findall(path.name)) == 1
+    """Whether the file name has exactly one place for a number, ``%d`` or ``%06d``, and is not that of a file."""
+    return len(_PLACE.findall(path.name)) == 1 and not path.is_file()
 
 
 def name_of(pattern: Path, number: int) -> Path:
