@@ -35,7 +35,8 @@ class SoundConverter:
         self._source = source
         self._decoder = source.codec_context
         self.skipped = 0
-        narrow = self._decoder.format.name.startswith(("s16", "u8"))
+        # A damaged header may name no sample format at all.
+        narrow = self._decoder.format is not None and self._decoder.format.name.startswith(("s16", "u8"))
         try:
             self.stream = cast(Any, target.add_stream(codec, rate=self._decoder.sample_rate))
             self._encoder = cast(Any, self.stream.codec_context)

@@ -137,8 +137,17 @@ def _picture(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | None
         checks.append(
             Check(name="display shape", state=state, source=f"{float(want):.4f}", result=text)  # type: ignore[arg-type]
         )
-    checks.append(compare("orientation", video.display_matrix, made.display_matrix))
+    why = "" if _turns(video.display_matrix) else "it neither turns nor mirrors, which is all that containers share"
+    checks.append(compare("orientation", video.display_matrix, made.display_matrix, announced=why))
     return checks
+
+
+def _turns(matrix: tuple[int, ...] | None) -> bool:
+    """Whether a display matrix turns or mirrors; scaling alone and shearing come from damage only."""
+    if matrix is None:
+        return True
+    a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
+    return abs(a) == abs(d) and abs(b) == abs(c) and not (b == c == 0 and a == d > 0)
 
 
 def _ratio(value: Fraction) -> str:
