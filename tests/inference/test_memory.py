@@ -108,3 +108,11 @@ def test_memory_that_really_runs_out(backend: str, mib: int) -> None:
     assert done.returncode == 0, done.stderr
     notes, gap = map(int, done.stdout.split())
     assert 1 <= notes <= 3 and gap <= 1
+
+
+def test_the_peak_of_a_process_is_its_own() -> None:
+    """Not that of the process that started it, which is what Linux's ``ru_maxrss`` begins at."""
+    ballast = bytearray(900 << 20)
+    program = "from vidsr.inference.device import peak_memory_bytes; print(peak_memory_bytes())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert 50 << 20 < int(done.stdout) < len(ballast)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -13,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vidsr.inference.device import peak_memory_bytes
 from vidsr.inference.upscaler import Upscaler
 from vidsr.models.zoo import load_chosen
 from vidsr.options import ModelOptions
@@ -140,8 +139,7 @@ def _peak_mib(device: torch.device) -> float:
     """Peak memory: of the device on CUDA, else of this process so far."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    return peak_memory_bytes() / 2**20
 
 
 def as_json(limits: Ceilings, rows: list[Row]) -> dict[str, Any]:

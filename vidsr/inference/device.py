@@ -68,6 +68,23 @@ def free_bytes(device: torch.device) -> int:
     return int(found.group(1)) * 1024 if found else 4 << 30
 
 
+def peak_memory_bytes() -> int:
+    """The most memory this process has had so far; 0 where the system does not tell.
+
+    Not by ``ru_maxrss`` on Linux: that begins at the peak of the process that started this one.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        try:
+            import resource
+        except ImportError:  # Windows
+            return 0
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found.group(1)) * 1024 if found else 0
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on any device."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -90,7 +88,7 @@ def estimate(
     changes = reshaping_notes(trial.info, (len(index), frames), trial.planned)
     segments = plan_segments(frames, options.jobs.segment_frames)
     computed = sum(b - a for a, b in map(trial.chain.lookaround.computed, segments))
-    memory_bytes = peak_memory_bytes()
+    memory_bytes = _peak_bytes()
     video = round(frames * bytes_per_frame(trial, index, done, options.jobs.segment_frames))
     result = video + (other_bytes(trial.info) if options.streams.audio else 0)
     seconds = fixed + computed * rates.compute_seconds + frames * rates.check_seconds
@@ -173,10 +171,10 @@ def sample_ranges(total: int, samples: int, frames: int) -> list[tuple[int, int]
     return [(s, s + frames) for s in starts]
 
 
-def peak_memory_bytes() -> int:
-    """The most memory this process has had so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def _peak_bytes() -> int:
+    from vidsr.inference.device import peak_memory_bytes
+
+    return peak_memory_bytes()
 
 
 def _gpu_bytes(trial: Trial) -> int:
