@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent.parent
 # Where to die, as the name of a function that a job calls just then, and which call of it.
 MOMENTS = {
     "the first manifest is written": ("vidsr.jobs.manifest", "write_atomically", 1),
-    "a manifest is written under another name only": ("vidsr.jobs.files", "os.fsync", 3),
+    "a manifest is written under another name only": ("vidsr.jobs.files", "os.fsync", 4),
     "a segment is finished, the manifest does not know yet": ("vidsr.jobs.manifest", "write_atomically", 3),
     "a segment is being written": ("vidsr.jobs.work", "digest", 2),
     "the segments are being joined": ("vidsr.media.assemble", "_mux", 30),
