@@ -17,18 +17,23 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+/* LANES: floats of a vector. ROWS: tiles that are multiplied together, or a multiple of STEP where fewer are left. BLOCK:
+ * tiles that are transformed together. */
 #if defined(__AVX512F__)
 #define LANES 16
 #define ROWS 12
 #define STEP 4
+#define BLOCK 12
 #elif defined(__AVX__)
 #define LANES 8
 #define ROWS 6
 #define STEP 2
+#define BLOCK 6 /* L2 is smaller on these processors, and often shared by two threads */
 #else
 #define LANES 4
 #define ROWS 8
 #define STEP 4
+#define BLOCK 12
 #endif
 
 #define OUT 6
@@ -38,7 +43,6 @@
 #define TILE (OUT * OUT * LANES) /* floats of LANES channels of a tile */
 #define LINE 16 /* floats of a cache line */
 #define AHEAD 2048 /* floats by which weights, which are read in one long stream, are fetched before they are needed */
-#define BLOCK 12 /* tiles that are transformed together */
 #define PAD 32 /* floats between frequency planes, so that they do not share cache sets */
 
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
