@@ -48,7 +48,7 @@ def cubic_up(picture: Tensor, size: tuple[int, int]) -> Tensor:
     if ratios is None or picture.device.type != "cpu":
         return F.interpolate(picture, size=size, mode="bicubic", align_corners=False)
     for side, ratio in zip((2, 3), ratios, strict=True):
-        phases = [_filtered(picture, taps, side) for taps in _cubic_taps(ratio)]
+        phases = [filtered(picture, taps, side) for taps in _cubic_taps(ratio)]
         picture = torch.stack(phases, side + 1).flatten(side, side + 1) if ratio > 1 else picture
     return picture
 
@@ -61,7 +61,7 @@ def up_and_down(picture: Tensor, size: tuple[int, int]) -> Tensor:
         return area_down(cubic_up(picture, size), low)
     for side, ratio in zip((2, 3), ratios, strict=True):
         phases = _cubic_taps(ratio)
-        picture = _filtered(picture, [sum(same) / ratio for same in zip(*phases, strict=True)], side)
+        picture = filtered(picture, [sum(same) / ratio for same in zip(*phases, strict=True)], side)
     return picture
 
 
@@ -85,8 +85,11 @@ def _cubic_taps(ratio: int) -> list[list[float]]:
     return phases
 
 
-def _filtered(picture: Tensor, taps: Sequence[float], side: int) -> Tensor:
-    """``picture`` filtered along one side by an odd number of taps, borders repeated."""
+def filtered(picture: Tensor, taps: Sequence[float], side: int) -> Tensor:
+    """``picture`` ``[N, C, H, W]`` filtered along side 2 (down) or 3 (across) by an odd number of taps.
+
+    Borders repeat. Tap by tap: on CPUs up to five times as fast as a grouped convolution.
+    """
     radius, length = len(taps) // 2, picture.shape[side]
     padded = F.pad(picture, (radius, radius, 0, 0) if side == 3 else (0, 0, radius, radius), mode="replicate")
     total = padded.narrow(side, radius, length) * taps[radius]
