@@ -231,8 +231,8 @@ def main(argv: list[str] | None = None) -> int:
     chosen = parser.parse_args(argv)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import vidsr.cli.enhance
-    import vidsr.jobs.dispatch
-    import vidsr.jobs.runner  # noqa: F401 - imported before the forks, for their sake
+    import vidsr.jobs.enhance
+    import vidsr.jobs.run_video  # noqa: F401 - imported before the forks, for their sake
 
     print(f"{'clip':15} {'codec':7} {'frames':>6} {'kills':>5} {'jobs':>4} {'identical':>9}  left behind", flush=True)
     rows = []

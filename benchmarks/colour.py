@@ -22,8 +22,8 @@ import numpy.typing as npt
 import torch
 
 from vidsr.errors import VidsrError
-from vidsr.filters.plain import Crop
-from vidsr.filters.post import PostSettings, post_steps
+from vidsr.filters.after.post import PostSettings, post_steps
+from vidsr.filters.before.static import Crop
 from vidsr.filters.resample import area_down
 from vidsr.frames import Frame
 from vidsr.inference.colour import planes_from_rgb, rgb_from_planes

@@ -17,9 +17,9 @@ from typing import Any
 
 import imageio_ffmpeg
 
-from vidsr.filters.inspection import BLOCKY, FLICKERING, NOISY, Inspection
-from vidsr.filters.wording import SOFT
-from vidsr.jobs.inspecting import inspect_file
+from vidsr.filters.detect.inspection import BLOCKY, FLICKERING, NOISY, Inspection
+from vidsr.filters.detect.inspection_text import SOFT
+from vidsr.jobs.inspect import inspect_file
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 STILL = str(SAMPLES / "bigbuckbunny-320x180.png")

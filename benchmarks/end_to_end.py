@@ -23,7 +23,7 @@ import torch
 
 from vidsr import enhance
 from vidsr.inference import colour
-from vidsr.inference.transfer import stack_planes
+from vidsr.inference.device_copy import stack_planes
 from vidsr.inference.upscaler import Upscaler
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe

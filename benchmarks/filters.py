@@ -19,8 +19,8 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from vidsr.filters.chain import make_filter
-from vidsr.filters.timeline import Times, matched, without_repeats
+from vidsr.filters.before.chain import make_filter
+from vidsr.filters.before.timeline import Times, matched, without_repeats
 from vidsr.frames import Frame
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe

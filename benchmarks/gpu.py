@@ -35,8 +35,8 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from vidsr.inference.fast_cuda import Graphed  # noqa: E402
-from vidsr.inference.fast_torch import FastDenseBlock, FastRRDBNet  # noqa: E402
+from vidsr.inference.forms.cuda_graphs import Graphed  # noqa: E402
+from vidsr.inference.forms.folded_torch import FastDenseBlock, FastRRDBNet  # noqa: E402
 from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig  # noqa: E402
 from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig  # noqa: E402
 
@@ -128,7 +128,7 @@ def forms(network: nn.Module, device: str, dtype: torch.dtype) -> dict[str, Call
 
 def triton_form(network: nn.Module, device: str, dtype: torch.dtype, **tiling: int) -> Form:
     """The Triton form, with its own tiling or a given one."""
-    from vidsr.inference.fast_triton import Tiling, TritonRRDBNet, TritonSRVGGNetCompact
+    from vidsr.inference.forms.triton_convolution import Tiling, TritonRRDBNet, TritonSRVGGNetCompact
 
     form = TritonRRDBNet if isinstance(network, RRDBNet) else TritonSRVGGNetCompact
     return form(placed(deepcopy(network), device, dtype), Tiling(**tiling))  # type: ignore[arg-type]

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidsr.filters.after.grain import Grain
 from vidsr.filters.flow import gaussian
-from vidsr.filters.grain import Grain
 from vidsr.filters.resample import area_down, cubic_up
 from vidsr.frames import Colour, Frame, PixelFormat
 

@@ -21,7 +21,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from vidsr.jobs.pictures import Array, enhance_picture
+from vidsr.jobs.stills.picture import Array, enhance_picture
 from vidsr.options import EnhanceOptions
 
 

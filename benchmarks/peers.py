@@ -32,7 +32,7 @@ import torch
 
 from benchmarks.end_to_end import SAMPLE
 from vidsr.inference import colour
-from vidsr.inference.transfer import stack_planes
+from vidsr.inference.device_copy import stack_planes
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
 from vidsr.models.zoo import load_model

@@ -33,13 +33,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vidsr.filters.post import PostSettings, post_steps, warmup
+from vidsr.filters.after.post import PostSettings, post_steps, warmup
 from vidsr.filters.resample import area_down, cubic_up
 from vidsr.frames import PixelFormat
 from vidsr.inference.upscaler import Upscaler
-from vidsr.jobs.preview import rgb_of
+from vidsr.jobs.preview.preview import rgb_of
 from vidsr.media.decode import read_frames
-from vidsr.media.frame_files import PICTURE_COLOUR
+from vidsr.media.pictures.frame_files import PICTURE_COLOUR
 from vidsr.media.probe import probe
 from vidsr.options import ModelOptions
 from vidsr.quality.lpips import Lpips

@@ -84,8 +84,8 @@ class Constants:
 def measure(source: Path, folder: Path, segment_frames: int, model: str, **more: Any) -> Phases:
     """One job by two Ray workers with one thread each."""
     from vidsr import enhance
-    from vidsr.jobs.manifest import Manifest
-    from vidsr.jobs.store import job_folder
+    from vidsr.jobs.state.job_folders import job_folder
+    from vidsr.jobs.state.manifest import Manifest
 
     moments: dict[str, float] = {}
     ends: list[float] = []
@@ -155,10 +155,10 @@ def measure_media(folder: Path) -> dict[str, float]:
     """Processor seconds per megapixel at 1920x1080: to encode (x264 medium), to decode, and to decode into frames for
     the network; and bytes per megapixel."""
     from vidsr.media.decode import read_frames
-    from vidsr.media.encode import SegmentEncoder
-    from vidsr.media.packets import VideoReader
-    from vidsr.media.prepare import prepare
+    from vidsr.media.encode.encoder import SegmentEncoder
+    from vidsr.media.encode.encoder_plan import prepare
     from vidsr.media.probe import probe
+    from vidsr.media.reader import VideoReader
     from vidsr.options import EnhanceOptions
 
     source, encoded = folder / "hd.mkv", folder / "hd.nut"

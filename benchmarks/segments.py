@@ -73,11 +73,11 @@ def main() -> int:
 
 def size_cost(source: Path, folder: Path, crf: float, limit: int) -> None:
     """Bytes of the encoded video, whole and in segments; the frames go to the encoder as they are."""
-    from vidsr.jobs.plan import plan_segments
+    from vidsr.jobs.state.segments import plan_segments
     from vidsr.media.decode import read_frames
-    from vidsr.media.encode import SegmentEncoder
+    from vidsr.media.encode.encoder import SegmentEncoder
+    from vidsr.media.encode.encoder_plan import prepare
     from vidsr.media.index import index_video
-    from vidsr.media.prepare import prepare
     from vidsr.media.probe import probe
     from vidsr.options import EnhanceOptions
 

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from vidsr.training.dataset.patch_store import PatchWriter
 from vidsr.training.options import TrainOptions
-from vidsr.training.store import PatchWriter
 from vidsr.training.tables import from_data
 from vidsr.training.trainer import Trainer
 

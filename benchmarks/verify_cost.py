@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from vidsr.jobs.progress import Event
-from vidsr.jobs.runner import enhance
+from vidsr.jobs.run_video import enhance
+from vidsr.jobs.state.events import Event
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "bigbuckbunny-160x90.mp4"
 

@@ -83,8 +83,8 @@ def compare_workers(source: Path, folder: Path, common: dict[str, Any], rounds: 
 
 def measure_engine(name: str, source: Path, folder: Path, options: dict[str, Any]) -> None:
     """Time between finished segments less the worker's own time for them."""
-    from vidsr.jobs.manifest import Manifest
-    from vidsr.jobs.store import job_folder
+    from vidsr.jobs.state.job_folders import job_folder
+    from vidsr.jobs.state.manifest import Manifest
 
     output = folder / "engine.mkv"
     taken, moments = run(source, output, {**options, "restart": True})

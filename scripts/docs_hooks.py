@@ -89,7 +89,7 @@ def _described(command: Any, title: str, parent: Any, level: int) -> Iterator[st
 
 def _options() -> Iterator[str]:
     """Every option of enhance, from its declaration."""
-    from vidsr.declare import describe, groups_of
+    from vidsr.option_schema import describe, groups_of
     from vidsr.options import EnhanceOptions
 
     yield "# Options\n\nThe options of `vidsr enhance` are fields of dataclasses: the command line, the Python API, the"

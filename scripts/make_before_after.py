@@ -9,7 +9,7 @@ from PIL import Image
 
 from vidsr import Upscaler
 from vidsr.inference.colour import rgb_from_planes
-from vidsr.inference.transfer import stack_planes
+from vidsr.inference.device_copy import stack_planes
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
 

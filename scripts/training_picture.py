@@ -14,7 +14,7 @@ from PIL import Image
 
 from vidsr.models.checkpoint import load
 from vidsr.quality.bicubic import resize_bicubic_uint8
-from vidsr.training.pictures import read_rgb, write_png
+from vidsr.training.dataset.image_files import read_rgb, write_png
 from vidsr.training.validation import enlarge
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "bigbuckbunny-320x180.png"

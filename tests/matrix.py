@@ -25,8 +25,8 @@ import numpy.typing as npt
 from tests.clips import ClipFactory
 from tests.hazards import Hazard
 from vidsr.errors import VidsrError
-from vidsr.jobs.runner import enhance
-from vidsr.media.languages import canonical
+from vidsr.jobs.run_video import enhance
+from vidsr.media.mux.labels import canonical
 from vidsr.options import EnhanceOptions
 
 #: container → codecs that fit it

@@ -6,7 +6,7 @@ import pytest
 
 from vidsr.errors import OptionsError
 from vidsr.options import EnhanceOptions
-from vidsr.restoration import FILTERS, MATERIALS, RestoreOptions
+from vidsr.restore_options import FILTERS, MATERIALS, RestoreOptions
 
 
 @pytest.mark.parametrize("name", MATERIALS)

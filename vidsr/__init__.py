@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 # Name → module. Loaded on first use, so that `import vidsr` costs nothing.
 _EXPORTS = {
-    "enhance": "vidsr.jobs.dispatch",
+    "enhance": "vidsr.jobs.enhance",
     "Upscaler": "vidsr.inference.upscaler",
     "VidsrError": "vidsr.errors",
 }

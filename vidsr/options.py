@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
-from vidsr.declare import Checked, Composed, opt
-from vidsr.restoration import MATERIALS, RestoreOptions, with_material
+from vidsr.option_schema import Checked, Composed, opt
+from vidsr.restore_options import MATERIALS, RestoreOptions, with_material
 
 CODECS = ("h264", "hevc", "av1", "vp9", "ffv1", "prores", "h264_nvenc", "hevc_nvenc", "av1_nvenc")
 ENGINES = ("local", "ray")

@@ -18,9 +18,9 @@ from tests.clips import ClipFactory, picture
 from vidsr import enhance
 from vidsr.cli.main import run
 from vidsr.errors import Interrupted
-from vidsr.jobs import store
-from vidsr.jobs.progress import Event
-from vidsr.jobs.stop import Stop
+from vidsr.jobs.state import job_folders
+from vidsr.jobs.state.cancel import Stop
+from vidsr.jobs.state.events import Event
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -94,7 +94,7 @@ def test_a_job_moved_with_its_source_goes_on_in_its_new_place(
 
 
 def test_failures_are_told_in_the_list_and_as_json(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = store.job_folder(stopped) / "manifest.json"
+    path = job_folders.job_folder(stopped) / "manifest.json"
     text = path.read_text()
     path.write_text(text.replace('"error": null', '"error": "segment 1: out of memory"'))
     assert run(["jobs", "list"]) == 0
@@ -123,7 +123,7 @@ def test_failures_are_told_in_the_list_and_as_json(stopped: Path, capsys: pytest
 
 
 def test_remove(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = store.job_folder(stopped)
+    folder = job_folders.job_folder(stopped)
     assert run(["jobs", "remove", str(stopped)]) == 2
     assert "--yes" in capsys.readouterr().err
     assert folder.exists()
@@ -137,7 +137,7 @@ def test_list_looks_into_a_folder_and_tells_of_damage(
     stopped: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VIDSR_STATE", str(stopped.parent / "another state"))
-    (store.job_folder(stopped) / "manifest.json").write_text("{")
+    (job_folders.job_folder(stopped) / "manifest.json").write_text("{")
     assert run(["jobs", "list"]) == 0
     assert capsys.readouterr().out == ""
     assert run(["jobs", "list", str(stopped.parent)]) == 0
@@ -155,7 +155,7 @@ def test_watch_show_and_refusals_beside_a_running_job(
     command = [sys.executable, "-m", "vidsr", "enhance", str(source), "-o", str(out), "-m", str(tiny_model)]
     with subprocess.Popen([*command, "--segment-frames", "16", "--quiet"], env=environment) as work:
         deadline = time.monotonic() + 100
-        while not (store.job_folder(out) / "status.json").exists() and time.monotonic() < deadline:
+        while not (job_folders.job_folder(out) / "status.json").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         watch = subprocess.run(
             [sys.executable, "-m", "vidsr", "jobs", "watch", str(out), "--json"],
@@ -174,9 +174,9 @@ def test_watch_show_and_refusals_beside_a_running_job(
 
 
 def test_a_running_job_cannot_be_removed_or_resumed(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from vidsr.jobs.lock import JobLock
+    from vidsr.jobs.state.lock import JobLock
 
-    with JobLock(store.job_folder(stopped)):
+    with JobLock(job_folders.job_folder(stopped)):
         assert run(["jobs", "remove", str(stopped), "--yes"]) == 1
         assert "being worked on" in capsys.readouterr().err
         assert run(["jobs", "resume", str(stopped)]) == 1
@@ -215,4 +215,4 @@ def test_the_first_signal_lets_the_segment_end_and_the_second_stops_at_once(
     assert "finishing what is in work; once more to stop at once" in error
     assert "stopping at once" in error
     assert not out.exists()
-    assert [p.name for p in (store.job_folder(out) / "segments").iterdir()] == []
+    assert [p.name for p in (job_folders.job_folder(out) / "segments").iterdir()] == []

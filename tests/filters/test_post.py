@@ -8,14 +8,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.filters.scenes import gray_frames, pan, shrink, texture
-from vidsr.filters.colour_lock import ColourLock
-from vidsr.filters.fidelity import Fidelity, above_noise, intact, noise_of_colour
+from vidsr.filters.after.colour_lock import ColourLock
+from vidsr.filters.after.fidelity import Fidelity, above_noise, intact, noise_of_colour
+from vidsr.filters.after.grain import Grain
+from vidsr.filters.after.post import PostSettings, Strength, post_steps, warmup
+from vidsr.filters.after.stabilise import Stabilise
 from vidsr.filters.flow import gaussian, luma
-from vidsr.filters.grain import Grain
-from vidsr.filters.post import PostSettings, post_steps, warmup
 from vidsr.filters.resample import area_down, cubic_up, up_and_down
-from vidsr.filters.stabilise import Stabilise
-from vidsr.filters.strength import Strength
 
 
 def flickering(truth: Tensor, amount: float = 0.08) -> Tensor:

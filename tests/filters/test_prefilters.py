@@ -13,12 +13,12 @@ import pytest
 from tests.clips import run_ffmpeg
 from tests.filters.test_inspection import YUV, Clip, frames_of, moments, pulled_down, woven
 from vidsr.errors import OptionsError
-from vidsr.filters.base import Filter
-from vidsr.filters.carried import Denoise, Dust
-from vidsr.filters.chain import lookaround, make_filter
-from vidsr.filters.deinterlace import Deinterlace
-from vidsr.filters.plain import Crop, Deflicker, Grey
-from vidsr.filters.timeline import Timeline, Times, doubled, fineness, matched, without_repeats
+from vidsr.filters.before.base import Filter
+from vidsr.filters.before.chain import lookaround, make_filter
+from vidsr.filters.before.deinterlace import Deinterlace
+from vidsr.filters.before.motion_compensated import Denoise, Dust
+from vidsr.filters.before.static import Crop, Deflicker, Grey
+from vidsr.filters.before.timeline import Timeline, Times, doubled, fineness, matched, without_repeats
 from vidsr.frames import Frame
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe

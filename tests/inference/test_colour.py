@@ -14,7 +14,7 @@ from tests.inference.frames import largest_gap, noise_frame, pixel_format
 from vidsr.errors import InferenceError
 from vidsr.frames import Colour, Frame
 from vidsr.inference import chroma, colour
-from vidsr.inference.transfer import array_from_codes, stack_planes
+from vidsr.inference.device_copy import array_from_codes, stack_planes
 
 MATRICES = ("smpte170m", "bt709", "bt2020nc")
 

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from tests.inference.frames import TinyModel
 from vidsr.errors import MissingExtraError, OptionsError
-from vidsr.inference import engines, fast_cpu, native
+from vidsr.inference import backend_choice
 from vidsr.inference.backend import TorchBackend
-from vidsr.inference.fast_torch import FastRRDBNet, PhaseUp, fast_form
+from vidsr.inference.forms import native_build, winograd_cpu
+from vidsr.inference.forms.folded_torch import FastRRDBNet, PhaseUp, fast_form
 from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig
 from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.models.zoo import load_model
@@ -40,7 +41,7 @@ def _no_grad() -> Any:
 
 @pytest.fixture(scope="module")
 def library() -> Any:
-    found = native.library()
+    found = native_build.library()
     if found is None:
         pytest.skip("no C compiler, so no Winograd kernels")
     return found
@@ -56,7 +57,7 @@ def small_rrdbnet(scale: int, feat: int = 8, grow: int = 4) -> RRDBNet:
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
 def test_winograd_rrdbnet(library: Any, scale: int, size: tuple[int, int]) -> None:
     network = small_rrdbnet(scale)
-    form = fast_cpu.FastRRDBNet(network, library)
+    form = winograd_cpu.FastRRDBNet(network, library)
     for batch in (1, 2):
         x = torch.rand(batch, 3, *size)
         assert decibels(form(x), network(x)) > 110
@@ -67,7 +68,7 @@ def test_winograd_rrdbnet(library: Any, scale: int, size: tuple[int, int]) -> No
 def test_winograd_with_channels_that_fill_no_vector(library: Any, feat: int) -> None:
     network = small_rrdbnet(4, feat, feat // 2)
     x = torch.rand(1, 3, 13, 18)
-    assert decibels(fast_cpu.FastRRDBNet(network, library)(x), network(x)) > 110
+    assert decibels(winograd_cpu.FastRRDBNet(network, library)(x), network(x)) > 110
 
 
 @pytest.mark.parametrize("activation", ["prelu", "leakyrelu", "relu"])
@@ -83,20 +84,20 @@ def test_winograd_compact(library: Any, scale: int, activation: Any) -> None:
         x = torch.rand(2, 3, *size)
         expected = network(x)
         peak = max(1.0, float(expected.abs().max()))
-        assert decibels(fast_cpu.FastSRVGGNetCompact(network, library)(x) / peak, expected / peak) > 110
+        assert decibels(winograd_cpu.FastSRVGGNetCompact(network, library)(x) / peak, expected / peak) > 110
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="these are instruction sets of x86-64")
 @pytest.mark.parametrize(("flags", "lanes"), [("-mavx2 -mfma", 8), ("-msse2", 4)])
 def test_winograd_with_narrower_vectors(library: Any, tmp_path: Path, flags: str, lanes: int) -> None:
-    source, made = Path(fast_cpu.__file__).with_name("winograd.c"), tmp_path / "narrow.so"
+    source, made = Path(winograd_cpu.__file__).with_name("winograd.c"), tmp_path / "narrow.so"
     command = ["cc", "-O1", *flags.split(), "-std=gnu11", "-fPIC", "-shared", "-pthread", "-o", str(made), str(source)]
     subprocess.run(command, check=True)
     narrow = ctypes.CDLL(str(made))
     assert narrow.winograd_lanes() == lanes
     network = small_rrdbnet(4, 12, 5)
     x = torch.rand(1, 3, 29, 23)
-    assert decibels(fast_cpu.FastRRDBNet(network, narrow)(x), network(x)) > 110
+    assert decibels(winograd_cpu.FastRRDBNet(network, narrow)(x), network(x)) > 110
 
 
 def test_winograd_on_several_threads_is_the_same_bit_for_bit(library: Any) -> None:
@@ -107,7 +108,7 @@ def test_winograd_on_several_threads_is_the_same_bit_for_bit(library: Any) -> No
         results = []
         for threads in (1, 2, 5):
             torch.set_num_threads(threads)
-            results.append(fast_cpu.FastRRDBNet(network, library)(x))
+            results.append(winograd_cpu.FastRRDBNet(network, library)(x))
     finally:
         torch.set_num_threads(before)
     assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
@@ -117,9 +118,9 @@ def test_winograd_passes_infinity_on(library: Any) -> None:
     network = small_rrdbnet(4)
     x = torch.rand(1, 3, 8, 8)
     x[0, 0, 4, 4] = float("inf")
-    assert not torch.isfinite(fast_cpu.FastRRDBNet(network, library)(x)).all()
+    assert not torch.isfinite(winograd_cpu.FastRRDBNet(network, library)(x)).all()
     x[0, 0, 4, 4] = 0.5
-    assert torch.isfinite(fast_cpu.FastRRDBNet(network, library)(x)).all()
+    assert torch.isfinite(winograd_cpu.FastRRDBNet(network, library)(x)).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (24, 30)])
@@ -138,14 +139,14 @@ def test_strips_of_the_tail_are_exact(scale: int, monkeypatch: pytest.MonkeyPatc
     form = FastRRDBNet(small_rrdbnet(scale))
     x = torch.rand(2, 3, 44, 12)
     whole = form(x)
-    monkeypatch.setattr("vidsr.inference.fast_torch.STRIP_PIXELS", 3 * 12)
+    monkeypatch.setattr("vidsr.inference.forms.folded_torch.STRIP_PIXELS", 3 * 12)
     assert decibels(form(x), whole) > 120
     assert decibels(form(x), network(x)) > 110
 
 
 def test_the_unfused_path_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     network = small_rrdbnet(4)
-    monkeypatch.setattr("vidsr.inference.fast_torch._has_fused_cpu_convolution", lambda dtype: False)
+    monkeypatch.setattr("vidsr.inference.forms.folded_torch._has_fused_cpu_convolution", lambda dtype: False)
     x = torch.rand(2, 3, 9, 12)
     assert decibels(FastRRDBNet(network)(x), network(x)) > 110
 
@@ -161,29 +162,29 @@ def test_phases_are_exact_at_borders() -> None:
 
 def test_backends_by_name(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model = TinyModel(small_rrdbnet(4), 4)
-    assert engines.choose_backend("auto", model, CPU, "fp32").name == "winograd"
-    assert engines.choose_backend("auto", model, CPU, "bf16").name == "torch"
-    assert engines.choose_backend("torch", model, CPU, "fp32").name == "torch"
+    assert backend_choice.choose_backend("auto", model, CPU, "fp32").name == "winograd"
+    assert backend_choice.choose_backend("auto", model, CPU, "bf16").name == "torch"
+    assert backend_choice.choose_backend("torch", model, CPU, "fp32").name == "torch"
     with pytest.raises(OptionsError, match="winograd"):
-        engines.choose_backend("winograd", model, CPU, "bf16")
-    monkeypatch.setattr(native, "library", lambda: None)
-    assert engines.choose_backend("auto", model, CPU, "fp32").name == "torch"
+        backend_choice.choose_backend("winograd", model, CPU, "bf16")
+    monkeypatch.setattr(native_build, "library", lambda: None)
+    assert backend_choice.choose_backend("auto", model, CPU, "fp32").name == "torch"
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
     with pytest.raises(MissingExtraError, match="openvino"):
-        engines.choose_backend("openvino", model, CPU, "fp32")
+        backend_choice.choose_backend("openvino", model, CPU, "fp32")
 
 
 def test_a_compiler_that_fails_is_no_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VIDSR_CACHE", str(tmp_path))
     monkeypatch.setenv("CC", "false")
-    assert native.library.__wrapped__() is None
+    assert native_build.library.__wrapped__() is None
     assert not list(tmp_path.rglob("*.so"))
 
 
 def test_openvino() -> None:
     pytest.importorskip("openvino")
     model = TinyModel(small_rrdbnet(4), 4)
-    backend = engines.choose_backend("openvino", model, CPU, "fp32")
+    backend = backend_choice.choose_backend("openvino", model, CPU, "fp32")
     for shape in ((1, 3, 9, 12), (2, 3, 9, 12)):
         x = torch.rand(shape)
         assert decibels(backend(x), model.network(x)) > 110
@@ -201,7 +202,7 @@ def test_shipped_models_fp32(library: Any, shared: Path, name: str) -> None:
     model = load_model(name)
     x = crop(shared, (27, 38))
     expected = model.network(x)
-    form = fast_cpu.fast_form(model.network, library)
+    form = winograd_cpu.fast_form(model.network, library)
     assert form is not None
     assert decibels(form(x), expected) > 100
     assert decibels(TorchBackend(model, CPU, "fp32")(x), expected) > 100
@@ -212,7 +213,7 @@ def test_shipped_models_fp32(library: Any, shared: Path, name: str) -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_models_every_form_and_precision(library: Any, shared: Path, name: str) -> None:
     model = load_model(name)
-    form = fast_cpu.fast_form(model.network, library)
+    form = winograd_cpu.fast_form(model.network, library)
     assert form is not None
     for size, batch in (((48, 48), 1), ((27, 38), 2)):
         x = torch.cat([crop(shared, size).roll(i, 2) for i in range(batch)])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional as F
 
-from vidsr.inference.engines import choose_backend
+from vidsr.inference.backend_choice import choose_backend
 from vidsr.inference.tiles import overlap_px, run_tiled, tile_starts
 from vidsr.models.zoo import load_model
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 PROGRAM = """
 import torch
 from torch.nn import functional as F
-from vidsr.inference.fast_triton import Tiling, TritonConv, TritonRRDBNet, TritonSRVGGNetCompact
+from vidsr.inference.forms.triton_convolution import Tiling, TritonConv, TritonRRDBNet, TritonSRVGGNetCompact
 from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 

@@ -12,9 +12,9 @@ import pytest
 from tests import oracle
 from vidsr import enhance
 from vidsr.errors import Interrupted
-from vidsr.jobs import store
-from vidsr.jobs.progress import Event
-from vidsr.jobs.stop import Stop
+from vidsr.jobs.state import job_folders
+from vidsr.jobs.state.cancel import Stop
+from vidsr.jobs.state.events import Event
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Bench:
 
     @property
     def job(self) -> Path:
-        return store.job_folder(self.output)
+        return job_folders.job_folder(self.output)
 
     def run(self, progress: Callable[[Event], None] | None = None, **options: Any) -> Any:
         self.events.clear()

@@ -20,30 +20,31 @@ from tests.jobs.bench import Bench
 from vidsr import enhance
 from vidsr.errors import DiskFullError, InferenceError
 from vidsr.inference.backend import TorchBackend
-from vidsr.jobs import store, work
-from vidsr.jobs.manifest import Manifest
-from vidsr.jobs.progress import Event
-from vidsr.jobs.work import RUNGS
+from vidsr.jobs import segment_worker
+from vidsr.jobs.segment_worker import RUNGS
+from vidsr.jobs.state import job_folders
+from vidsr.jobs.state.events import Event
+from vidsr.jobs.state.manifest import Manifest
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 # Where to die, as the name of a function that a job calls just then, and which call of it.
 MOMENTS = {
-    "the first manifest is written": ("vidsr.jobs.manifest", "write_atomically", 1),
-    "a manifest is written under another name only": ("vidsr.jobs.files", "os.fsync", 4),
-    "a segment is finished, the manifest does not know yet": ("vidsr.jobs.manifest", "write_atomically", 3),
-    "a segment is being written": ("vidsr.jobs.work", "digest", 2),
-    "the segments are being joined": ("vidsr.media.assemble", "_mux", 30),
-    "the joined file is whole but has no name": ("vidsr.media.assemble", "publish", 1),
+    "the first manifest is written": ("vidsr.jobs.state.manifest", "write_atomically", 1),
+    "a manifest is written under another name only": ("vidsr.storage", "os.fsync", 4),
+    "a segment is finished, the manifest does not know yet": ("vidsr.jobs.state.manifest", "write_atomically", 3),
+    "a segment is being written": ("vidsr.jobs.segment_worker", "digest", 2),
+    "the segments are being joined": ("vidsr.media.mux.assemble", "_mux", 30),
+    "the joined file is whole but has no name": ("vidsr.media.mux.assemble", "publish", 1),
     "the result gets its name": ("vidsr.jobs.finish", "os.replace", 1),
     "the result has its name, the folder entry is not synced": ("vidsr.jobs.finish", "sync_folder", 1),
-    "the job folder is removed": ("vidsr.jobs.store", "shutil.rmtree", 1),
+    "the job folder is removed": ("vidsr.jobs.state.job_folders", "shutil.rmtree", 1),
 }
 DIE = """
 import importlib, os, signal, sys
 from vidsr import enhance
-import vidsr.jobs.runner, vidsr.jobs.finish, vidsr.jobs.work
+import vidsr.jobs.run_video, vidsr.jobs.finish, vidsr.jobs.segment_worker
 
 source, model, *rest = sys.argv[1:]
 for moment in rest:
@@ -102,7 +103,7 @@ def test_killed_at_every_delicate_moment(bench: Bench, tmp_path: Path) -> None:
 
 TWICE = """
 import os, sys
-import vidsr.jobs.runner
+import vidsr.jobs.run_video
 from vidsr import enhance
 
 children = []
@@ -137,10 +138,10 @@ def test_two_processes_started_at_once(bench: Bench) -> None:
 COUNT = """
 import os, signal, sys
 from vidsr import enhance
-import vidsr.jobs.runner, vidsr.jobs.finish, vidsr.jobs.work as work
+import vidsr.jobs.run_video, vidsr.jobs.finish, vidsr.jobs.segment_worker as segment_worker
 
 source, output, model, *kills = sys.argv[1:]
-real, seen = work.run_segment, os.open(output + ".seen", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+real, seen = segment_worker.run_segment, os.open(output + ".seen", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 
 def job(kill_at):
     # One byte in a file for each frame that goes into the network.
@@ -154,7 +155,7 @@ def job(kill_at):
 
         return real(watched(), *args, **kwargs)
 
-    work.run_segment = run
+    segment_worker.run_segment = run
     enhance(source, output, model=model, scale=2, segment_frames=6, overwrite=True)
     os._exit(0)
 
@@ -192,7 +193,7 @@ def test_a_disk_that_fills_up_stops_the_job_and_space_lets_it_go_on(
 ) -> None:
     flat: dict[str, Any] = {"model": str(bench.model), "scale": 2, "segment_frames": 6, "codec": "ffv1"}
     enhance(bench.source, tmp_path / "wanted.mkv", keep_segments=True, **flat)
-    files = [p for p in store.job_folder(tmp_path / "wanted.mkv").rglob("*") if p.is_file()]
+    files = [p for p in job_folders.job_folder(tmp_path / "wanted.mkv").rglob("*") if p.is_file()]
     pages = sum(-(-p.stat().st_size // 4096) for p in files)
     small = tmp_path / "small"
     small.mkdir()
@@ -210,7 +211,7 @@ def test_a_disk_that_fills_up_stops_the_job_and_space_lets_it_go_on(
         with pytest.raises(DiskFullError, match="no space"):
             enhance(bench.source, output, progress=fill, **flat)
         assert not output.exists()
-        state = Manifest.load(store.job_folder(output))
+        state = Manifest.load(job_folders.job_folder(output))
         done = len(state.finished)
         assert (state.state, done == 4) == (stage, stage == "assembly")
         ballast.unlink()
@@ -218,13 +219,13 @@ def test_a_disk_that_fills_up_stops_the_job_and_space_lets_it_go_on(
         enhance(bench.source, output, progress=events.append, **flat)
         assert f"resuming: {done} of 4 segments done" in [e.text for e in events]
         assert oracle.digest(output) == oracle.digest(tmp_path / "wanted.mkv")
-        assert not store.job_folder(output).exists()
+        assert not job_folders.job_folder(output).exists()
     finally:
         subprocess.run(["umount", small], check=True)
 
 
 def test_a_disk_that_is_too_small_is_refused_before_the_work(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidsr.jobs.disk.shutil.disk_usage", lambda _: SimpleNamespace(free=9))
+    monkeypatch.setattr("vidsr.jobs.disk_space.shutil.disk_usage", lambda _: SimpleNamespace(free=9))
     with pytest.raises(DiskFullError, match=r"too little space\. disk: about .* needed until the end"):
         bench.run()
     assert [p.name for p in bench.folder.iterdir()] == ["clip.mp4"]
@@ -232,7 +233,7 @@ def test_a_disk_that_is_too_small_is_refused_before_the_work(bench: Bench, monke
 
 def failing(number: int, times: int, error: Exception) -> Callable[..., Any]:
     """``run_segment`` that fails on the segment that begins with frame ``number * 6``, so many times."""
-    real, left = work.run_segment, times
+    real, left = segment_worker.run_segment, times
 
     def run(frames: Any, *args: Any, **kwargs: Any) -> Any:
         def watched() -> Any:
@@ -249,7 +250,7 @@ def failing(number: int, times: int, error: Exception) -> Callable[..., Any]:
 
 
 def test_a_failing_segment_is_tried_again_in_other_ways(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "run_segment", failing(1, 2, InferenceError("frame 6: out of memory")))
+    monkeypatch.setattr(segment_worker, "run_segment", failing(1, 2, InferenceError("frame 6: out of memory")))
     result = bench.run()
     assert "segment 1: frame 6: out of memory; trying again one frame at a time" in bench.texts("note")
     assert f"segment 1 was made {RUNGS[2]}" in result.notes
@@ -276,7 +277,7 @@ def test_a_hopeless_segment_stops_the_job_resumably(
     keep_going: bool, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(work, "run_segment", failing(1, 99, InferenceError("frame 6: out of memory")))
+        patch.setattr(segment_worker, "run_segment", failing(1, 99, InferenceError("frame 6: out of memory")))
         with pytest.raises(InferenceError) as caught:
             bench.run(keep_going=keep_going)
     done = 3 if keep_going else 1
@@ -291,6 +292,6 @@ def test_a_hopeless_segment_stops_the_job_resumably(
 def test_a_broken_encoder_gets_one_more_try(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     from vidsr.errors import EncodeError
 
-    monkeypatch.setattr(work, "run_segment", failing(2, 1, EncodeError("the encoder fell over")))
+    monkeypatch.setattr(segment_worker, "run_segment", failing(2, 1, EncodeError("the encoder fell over")))
     assert bench.run().notes == bench.run(overwrite=True).notes
     bench.check()

@@ -18,10 +18,10 @@ from PIL import Image, ImageFilter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from vidsr.errors import InputError, OptionsError
-from vidsr.jobs.compare import CompareSettings, compare
+from vidsr.jobs.compare.compare import CompareSettings, compare
 from vidsr.models import zoo
 from vidsr.quality.comparison import MEASURES
-from vidsr.quality.report import page
+from vidsr.quality.comparison_page import page
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 SAMPLE = Path(__file__).parents[2] / "samples" / "bigbuckbunny-160x90.mp4"

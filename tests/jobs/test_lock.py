@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from vidsr.errors import JobError
-from vidsr.jobs.lock import JobLock, is_locked, lock_owner
+from vidsr.jobs.state.lock import JobLock, is_locked, lock_owner
 
 HOLD = """
 import sys
 from pathlib import Path
-from vidsr.jobs.lock import JobLock
+from vidsr.jobs.state.lock import JobLock
 with JobLock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()

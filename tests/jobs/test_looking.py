@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from vidsr.frames import Colour, Frame, PixelFormat
-from vidsr.jobs.looking import LivePicture, reduced, rgb_of, small_rgb
-from vidsr.jobs.store import LIVE_NAME
+from vidsr.jobs.state.job_folders import LIVE_NAME
+from vidsr.jobs.thumbnails import LivePicture, reduced, rgb_of, small_rgb
 
 
 def frame(name: str, codes: tuple[int, ...], size: tuple[int, int] = (1000, 402)) -> Frame:
@@ -64,7 +64,7 @@ def test_grey_and_shapes_are_kept() -> None:
 
 def test_it_is_made_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("vidsr.jobs.looking.time.monotonic", lambda: now)
+    monkeypatch.setattr("vidsr.jobs.thumbnails.time.monotonic", lambda: now)
     live = LivePicture(tmp_path)
     red, grey = frame("yuv420p", (63, 102, 238)), frame("gray", (128,))
     live(red)

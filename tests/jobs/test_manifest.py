@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidsr.errors import DiskFullError, JobError
-from vidsr.jobs.files import digest, human_bytes, human_seconds, sampled_digest, write_atomically
-from vidsr.jobs.manifest import MANIFEST_NAME, Binding, Finished, Manifest, SourceIdentity
-from vidsr.jobs.plan import plan_segments
+from vidsr.jobs.state.manifest import MANIFEST_NAME, Binding, Finished, Manifest, SourceIdentity
+from vidsr.jobs.state.segments import plan_segments
+from vidsr.storage import digest, human_bytes, human_seconds, sampled_digest, write_atomically
 
 
 def binding(**changes: object) -> Binding:
@@ -168,7 +168,7 @@ def test_a_full_disk_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.
 WRITER = """
 import sys
 from pathlib import Path
-from vidsr.jobs.manifest import Manifest
+from vidsr.jobs.state.manifest import Manifest
 folder = Path(sys.argv[1])
 state = Manifest.load(folder)
 print("ready", flush=True)

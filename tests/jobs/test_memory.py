@@ -17,7 +17,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from vidsr.media.decode import read_frames
-from vidsr.media.encode import EncoderSettings, SegmentEncoder
+from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.index import index_video
 from vidsr.media.probe import probe
 from vidsr.options import EncodeOptions

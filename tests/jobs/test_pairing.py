@@ -8,7 +8,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidsr.jobs.pairing import pair_up
+from vidsr.jobs.compare.views import pair_up
 
 times = st.lists(st.integers(0, 400), min_size=1, max_size=40, unique=True).map(
     lambda xs: [Fraction(x, 24) for x in sorted(xs)]

@@ -14,9 +14,9 @@ from PIL import Image
 
 from vidsr.errors import InputError, JobError, OptionsError, OutputError
 from vidsr.filters import textures
-from vidsr.jobs import folder as folders
-from vidsr.jobs import pictures as jobs
-from vidsr.jobs.pictures import enhance_picture
+from vidsr.jobs.stills.picture import enhance_picture
+from vidsr.jobs.stills.restoration import folder as folders
+from vidsr.jobs.stills.restoration import picture as jobs
 from vidsr.options import EnhanceOptions
 
 RNG = np.random.default_rng(3)
@@ -150,7 +150,7 @@ def test_sixteen_bit_colour_keeps_its_depth(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "in.tif", np.dstack([ramp, ramp.T, ramp]), photometric="rgb")
     for suffix in (".tif", ".png"):
         enhance_picture(tmp_path / "in.tif", tmp_path / f"out{suffix}", options(), Lanczos())
-        from vidsr.media.pictures import read_picture
+        from vidsr.media.pictures.files import read_picture
 
         back = read_picture(tmp_path / f"out{suffix}")
         pixels = back.pixels[0:256, 0:256]

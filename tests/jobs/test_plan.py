@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidsr.jobs.plan import Lookaround, Segment, longest_first, plan_segments
+from vidsr.jobs.state.segments import Lookaround, Segment, longest_first, plan_segments
 
 counts = st.integers(0, 20_000)
 lengths = st.integers(1, 1024)

@@ -16,9 +16,9 @@ from PIL import Image
 
 from vidsr.cli.preview import seconds_of, tried
 from vidsr.errors import InputError, OptionsError
-from vidsr.jobs.dispatch import enhance
-from vidsr.jobs.estimate import estimate, sample_ranges
-from vidsr.jobs.preview import Previewer, detail_box, sheet
+from vidsr.jobs.enhance import enhance
+from vidsr.jobs.preview.estimate import estimate, sample_ranges
+from vidsr.jobs.preview.preview import Previewer, detail_box, sheet
 from vidsr.options import EnhanceOptions, SamplingOptions
 
 SMALL = {"model": "realesr-animevideov3", "device": "cpu", "scale": 2}

@@ -15,7 +15,7 @@ from PIL import Image
 
 from vidsr.errors import VerifyError
 from vidsr.jobs import provenance
-from vidsr.jobs.dispatch import enhance
+from vidsr.jobs.enhance import enhance
 
 SMALL: dict[str, Any] = {"model": "realesr-animevideov3", "device": "cpu", "scale": 2, "provenance": True}
 

@@ -16,12 +16,12 @@ import pytest
 from tests.clips import run_ffmpeg
 from vidsr.cli.main import run as vidsr
 from vidsr.errors import InputError, Interrupted
-from vidsr.jobs.dispatch import enhance as enhance_any
-from vidsr.jobs.estimate import estimate
-from vidsr.jobs.progress import Event
-from vidsr.jobs.runner import enhance
+from vidsr.jobs.enhance import enhance as enhance_any
+from vidsr.jobs.preview.estimate import estimate
+from vidsr.jobs.run_video import enhance
+from vidsr.jobs.state.events import Event
 from vidsr.options import EnhanceOptions, SamplingOptions
-from vidsr.restoration import MATERIALS
+from vidsr.restore_options import MATERIALS
 
 STILL = Path(__file__).parent.parent.parent / "samples" / "bigbuckbunny-320x180.png"
 FIELDS = ("-c:v", "mpeg2video", "-q:v", "2", "-pix_fmt", "yuv420p", "-flags", "+ildct+ilme")

@@ -14,13 +14,13 @@ from tests import oracle
 from tests.jobs.bench import Bench
 from vidsr import enhance
 from vidsr.errors import InputError, Interrupted, JobError, OutputError, VidsrError
-from vidsr.jobs import store
 from vidsr.jobs.job import Job
-from vidsr.jobs.lock import JobLock
-from vidsr.jobs.manifest import Manifest
-from vidsr.jobs.orders import Task
-from vidsr.jobs.progress import Event
-from vidsr.jobs.stop import Stop
+from vidsr.jobs.messages import Task
+from vidsr.jobs.state import job_folders
+from vidsr.jobs.state.cancel import Stop
+from vidsr.jobs.state.events import Event
+from vidsr.jobs.state.lock import JobLock
+from vidsr.jobs.state.manifest import Manifest
 
 
 def test_a_stopped_job_goes_on_by_itself_and_does_nothing_twice(bench: Bench) -> None:
@@ -29,7 +29,7 @@ def test_a_stopped_job_goes_on_by_itself_and_does_nothing_twice(bench: Bench) ->
     bench.run()
     assert "resuming: 2 of 4 segments done" in bench.texts("note")
     assert bench.made() == [2, 3]
-    assert {e.job for e in bench.events} == {store.job_id(bench.job)}
+    assert {e.job for e in bench.events} == {job_folders.job_id(bench.job)}
     first = next(e for e in bench.events if e.kind == "frame")
     assert (first.frames, first.resumed_frames, first.total_frames) == (12, 12, 24)
     assert first.seconds_left is not None and first.seconds_left > 0

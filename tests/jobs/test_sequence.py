@@ -18,13 +18,13 @@ from PIL import Image
 from tests import oracle
 from vidsr.cli.main import run
 from vidsr.errors import InputError, Interrupted, JobError, OptionsError, OutputError
-from vidsr.jobs import store
-from vidsr.jobs.dispatch import enhance
-from vidsr.jobs.estimate import estimate
-from vidsr.jobs.manifest import Manifest
-from vidsr.media import numbered
-from vidsr.media.frame_files import linear
-from vidsr.media.pictures import read_picture
+from vidsr.jobs.enhance import enhance
+from vidsr.jobs.preview.estimate import estimate
+from vidsr.jobs.state import job_folders
+from vidsr.jobs.state.manifest import Manifest
+from vidsr.media import image_sequence
+from vidsr.media.pictures.files import read_picture
+from vidsr.media.pictures.frame_files import linear
 from vidsr.options import EnhanceOptions
 
 SMALL = {"model": "realesr-animevideov3", "device": "cpu", "scale": 2}
@@ -42,16 +42,16 @@ def frames(folder: Path, count: int, first: int = 1, size: tuple[int, int] = (24
 
 def test_patterns_find_their_files(tmp_path: Path) -> None:
     pattern = frames(tmp_path, 5, first=998)
-    assert numbered.is_pattern(pattern) and not numbered.is_pattern(tmp_path / "100%.png")
+    assert image_sequence.is_pattern(pattern) and not image_sequence.is_pattern(tmp_path / "100%.png")
     (tmp_path / "50%d.mp4").write_bytes(b"a file of this very name is no pattern")
-    assert not numbered.is_pattern(tmp_path / "50%d.mp4")
-    assert numbered.find(pattern) == numbered.NumberedFiles(998, 5)
-    assert numbered.name_of(tmp_path / "a%04d b.tif", 7).name == "a0007 b.tif"
+    assert not image_sequence.is_pattern(tmp_path / "50%d.mp4")
+    assert image_sequence.find(pattern) == image_sequence.NumberedFiles(998, 5)
+    assert image_sequence.name_of(tmp_path / "a%04d b.tif", 7).name == "a0007 b.tif"
     (tmp_path / "000999.png").unlink()
     with pytest.raises(InputError, match=r"000999\.png is missing between 000998\.png and 001002\.png"):
-        numbered.find(pattern)
+        image_sequence.find(pattern)
     with pytest.raises(InputError, match="no file of this pattern"):
-        numbered.find(tmp_path / "%d.jpg")
+        image_sequence.find(tmp_path / "%d.jpg")
 
 
 def test_pictures_become_a_video_of_the_rate_asked_for(tmp_path: Path, ffprobe: Callable[..., Any]) -> None:
@@ -78,7 +78,7 @@ def test_a_video_of_pictures_goes_on_after_sigkill(tmp_path: Path, tiny_model: P
             if '"event": "segment"' in line:
                 process.kill()
     assert process.returncode == -signal.SIGKILL and not (tmp_path / "out.mkv").exists()
-    kept = Manifest.load(store.job_folder(tmp_path / "out.mkv")).finished
+    kept = Manifest.load(job_folders.job_folder(tmp_path / "out.mkv")).finished
     assert kept
     with pytest.raises(JobError, match=r"--fps \(was 24, is 25\)"):
         enhance(pattern, tmp_path / "out.mkv", fps="25", **flat)
@@ -160,7 +160,7 @@ def test_exr_is_read_as_linear_light(tmp_path: Path) -> None:
         first, second = tmp_path / kind / f"%04d.{kind}", tmp_path / f"from {kind}" / "%04d.png"
         enhance(pattern, first, fps="24", bit_depth=16, **SMALL)
         enhance(first, second, fps="24", bit_depth=16, **SMALL)
-        results.append(read_picture(numbered.name_of(second, 2)).pixels[0:64, 0:96].astype(float) / 65535)
+        results.append(read_picture(image_sequence.name_of(second, 2)).pixels[0:64, 0:96].astype(float) / 65535)
     assert np.abs(results[0] - results[1]).max() < 4e-3, "the network sees the codes it was trained on"
 
 

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from vidsr.errors import OptionsError
-from vidsr.filters import looks
-from vidsr.jobs import pictures as jobs
-from vidsr.jobs.dispatch import enhance
-from vidsr.jobs.pictures import PictureResult, enhance_picture
+from vidsr.filters.detect import statistics
+from vidsr.jobs.enhance import enhance
+from vidsr.jobs.stills.picture import PictureResult, enhance_picture
+from vidsr.jobs.stills.restoration import picture as jobs
 from vidsr.options import EnhanceOptions
 
 
@@ -108,7 +108,7 @@ def test_deblock_smooths_the_grid_of_a_hard_jpeg(tmp_path: Path) -> None:
     pixels = blocky(8)
     plain, _ = run(tmp_path, pixels, "plain", options(strength=0.0))
     smooth, _ = run(tmp_path, pixels, "smooth", options(strength=0.0, restore="deblock=1"))
-    scores = [looks.blocking(down(p).mean(2)) for p in (plain, smooth)]
+    scores = [statistics.blocking(down(p).mean(2)) for p in (plain, smooth)]
     assert scores[0] > 1 and scores[1] < 0.6 * scores[0]
     truth, _ = run(tmp_path, scene(), "truth", options(strength=0.0))
     assert np.abs(smooth - truth).mean() < np.abs(plain - truth).mean()

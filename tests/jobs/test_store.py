@@ -10,16 +10,15 @@ import pytest
 
 from tests.clips import ClipFactory, picture
 from vidsr.errors import DiskFullError, JobError
-from vidsr.jobs import store
-from vidsr.jobs.disk import disk_outlook, estimate_bytes
-from vidsr.jobs.indexfile import load_index, save_index
-from vidsr.jobs.journal import Journal, Status, read_status
-from vidsr.jobs.manifest import Finished
-from vidsr.jobs.progress import Event, SpeedMeter
-from vidsr.jobs.reader import SequentialReader
-from vidsr.media.decode import read_frames
+from vidsr.jobs.disk_space import disk_outlook, estimate_bytes
+from vidsr.jobs.state import job_folders
+from vidsr.jobs.state.event_log import Journal, Status, read_status
+from vidsr.jobs.state.events import Event, SpeedMeter
+from vidsr.jobs.state.index_file import load_index, save_index
+from vidsr.jobs.state.manifest import Finished
+from vidsr.media.decode import SequentialReader, read_frames
+from vidsr.media.encode.encoder_plan import prepare
 from vidsr.media.index import index_video
-from vidsr.media.prepare import prepare
 from vidsr.media.probe import probe
 from vidsr.options import EnhanceOptions
 
@@ -27,40 +26,40 @@ from .test_manifest import manifest
 
 
 def job_at(output: Path) -> Path:
-    folder = store.job_folder(output)
+    folder = job_folders.job_folder(output)
     folder.mkdir(parents=True)
     state = manifest()
     state.output = str(output)
     state.save(folder)
-    store.remember(folder)
+    job_folders.remember(folder)
     return folder
 
 
 def test_a_job_is_found_by_id_folder_and_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDSR_STATE", str(tmp_path / "state"))
     one, two = job_at(tmp_path / "a" / "one.mkv"), job_at(tmp_path / "b" / "two.mkv")
-    assert set(store.known_folders()) == {one, two}
-    assert store.find(store.job_id(one)) == one
-    assert store.find(str(two)) == two
-    assert store.find(str(tmp_path / "b" / "two.mkv")) == two
+    assert set(job_folders.known_folders()) == {one, two}
+    assert job_folders.find(job_folders.job_id(one)) == one
+    assert job_folders.find(str(two)) == two
+    assert job_folders.find(str(tmp_path / "b" / "two.mkv")) == two
     with pytest.raises(JobError, match="more than one job"):
-        store.find("")
+        job_folders.find("")
     with pytest.raises(JobError, match="there is no job zzz"):
-        store.find("zzz")
-    store.remove(one)
+        job_folders.find("zzz")
+    job_folders.remove(one)
     assert not one.exists()
-    assert list(store.known_folders()) == [two]
+    assert list(job_folders.known_folders()) == [two]
 
 
 def test_the_register_forgets_what_was_deleted_and_survives_rubbish(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIDSR_STATE", str(tmp_path / "state"))
-    assert list(store.known_folders()) == []
+    assert list(job_folders.known_folders()) == []
     folder = job_at(tmp_path / "one.mkv")
     (tmp_path / "state" / "jobs" / "rubbish.json").write_text("{")
     (folder / "manifest.json").unlink()
-    assert list(store.known_folders()) == []
+    assert list(job_folders.known_folders()) == []
     assert [p.name for p in (tmp_path / "state" / "jobs").iterdir()] == ["rubbish.json"]
 
 
@@ -167,6 +166,6 @@ def test_a_removal_cut_short_leaves_a_job_to_remove(tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "unlink", unlink)
-        store.empty(folder)
+        job_folders.empty(folder)
     assert names == ["manifest.json"]
     assert not folder.exists()

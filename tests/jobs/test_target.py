@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vidsr.errors import OutputError
-from vidsr.jobs.target import check_output
+from vidsr.jobs.disk_space import check_output
 
 
 def test_a_free_name_in_a_writable_folder_passes_and_leaves_nothing(tmp_path: Path) -> None:

@@ -18,14 +18,14 @@ from tests.clips import ClipFactory
 from tests.jobs.bench import Bench
 from vidsr import enhance
 from vidsr.errors import JobError, ModelError, OptionsError, VidsrError
-from vidsr.jobs.local import LocalEngine
-from vidsr.jobs.lock import JobLock, lock_mark
-from vidsr.jobs.manifest import Finished
-from vidsr.jobs.orders import Failed, Made, News, Order, Progressed, Remark, Task, news_from_json, news_to_json
-from vidsr.jobs.plan import Segment
-from vidsr.jobs.stop import Stop
-from vidsr.jobs.work import RUNGS, is_visible, on_rung
-from vidsr.jobs.workers import Slot, choose_slots
+from vidsr.jobs.engines.base import Slot, choose_slots
+from vidsr.jobs.engines.local_processes import LocalEngine
+from vidsr.jobs.messages import Failed, Made, News, Order, Progressed, Remark, Task, news_from_json, news_to_json
+from vidsr.jobs.segment_worker import RUNGS, is_visible, on_rung
+from vidsr.jobs.state.cancel import Stop
+from vidsr.jobs.state.lock import JobLock, lock_mark
+from vidsr.jobs.state.manifest import Finished
+from vidsr.jobs.state.segments import Segment
 from vidsr.options import EnhanceOptions, ModelOptions
 
 ROOT = Path(__file__).parent.parent.parent
@@ -113,7 +113,7 @@ def test_a_killed_worker_process_costs_nothing_but_time(
 ) -> None:
     out = tmp_path / "out.mkv"
     arguments = [str(long_clip), "-o", str(out), "-m", str(tiny_model), "--scale", "2", "--segment-frames", "6"]
-    done = kill_one_worker_at_work([*arguments, "--workers", "2", "--codec", "h264"], "vidsr.jobs.serve")
+    done = kill_one_worker_at_work([*arguments, "--workers", "2", "--codec", "h264"], "vidsr.jobs.engines.process_main")
     assert done.returncode == 0, done.stderr + done.stdout
     assert oracle.digest(out) == long_reference
     assert [p.name for p in tmp_path.iterdir()] == ["out.mkv"]
@@ -262,7 +262,7 @@ def test_workers_do_not_outlive_a_killed_runner(clips: ClipFactory, tiny_model: 
     deadline = time.monotonic() + 60
     workers: list[int] = []
     while len(workers) < 2 and time.monotonic() < deadline:
-        workers = [pid for pid, what in children(runner.pid) if "vidsr.jobs.serve" in what]
+        workers = [pid for pid, what in children(runner.pid) if "vidsr.jobs.engines.process_main" in what]
         time.sleep(0.02)
     assert len(workers) == 2
     runner.kill()

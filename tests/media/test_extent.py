@@ -8,9 +8,9 @@ import pytest
 
 from tests.clips import ClipFactory
 from tests.hazards import by_name
-from vidsr.media.extent import last_beginning, promised_bytes
 from vidsr.media.index import index_video
 from vidsr.media.probe import probe
+from vidsr.media.truncation import last_beginning, promised_bytes
 
 
 @pytest.mark.parametrize("name", ["silent", "plain", "timecode", "fragments", "avi-drops", "opus-vp9"])

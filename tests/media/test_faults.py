@@ -20,13 +20,13 @@ from tests import oracle
 from tests.clips import ClipFactory, picture
 from vidsr.errors import DecodeError, DiskFullError, EncodeError, OutputError, VidsrError
 from vidsr.frames import Frame
-from vidsr.jobs.progress import Event
-from vidsr.jobs.runner import enhance
+from vidsr.jobs.run_video import enhance
+from vidsr.jobs.state.events import Event
 from vidsr.media import libav
-from vidsr.media.assemble import assemble
 from vidsr.media.decode import read_frames
-from vidsr.media.encode import EncoderSettings, SegmentEncoder
+from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.index import index_video
+from vidsr.media.mux.assemble import assemble
 from vidsr.media.probe import probe
 from vidsr.options import EncodeOptions, EnhanceOptions
 

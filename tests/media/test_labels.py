@@ -7,9 +7,8 @@ import pytest
 from tests import oracle
 from tests.clips import ClipFactory
 from tests.hazards import by_name
-from vidsr.media.container import CONTAINERS
-from vidsr.media.labels import Label, kept_label, kept_tags
-from vidsr.media.languages import canonical, spellings
+from vidsr.media.mux.containers import CONTAINERS
+from vidsr.media.mux.labels import Label, canonical, kept_label, kept_tags, spellings
 from vidsr.media.probe import probe
 
 
@@ -56,8 +55,8 @@ def test_tags() -> None:
 
 
 def test_what_mov_has_no_place_for_is_said_before_the_work(clips: ClipFactory) -> None:
-    from vidsr.media.assemble import preflight
-    from vidsr.media.prepare import prepare
+    from vidsr.media.encode.encoder_plan import prepare
+    from vidsr.media.mux.assemble import preflight
     from vidsr.options import EnhanceOptions
 
     info = probe(by_name("roles").make(clips))

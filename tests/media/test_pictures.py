@@ -14,11 +14,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from vidsr.errors import InputError, OutputError
-from vidsr.media import png
-from vidsr.media.picture_meta import exif_for_size, scaled_geotiff
-from vidsr.media.picture_types import Picture, PictureMeta
-from vidsr.media.pictures import read_picture, write_picture
-from vidsr.media.tiff import SegmentedPixels
+from vidsr.media.pictures.files import png, read_picture, write_picture
+from vidsr.media.pictures.metadata import exif_for_size, scaled_geotiff
+from vidsr.media.pictures.tiff import SegmentedPixels
+from vidsr.media.pictures.types import Picture, PictureMeta
 
 RAW = ("ffmpeg", "-v", "error", "-f", "rawvideo")
 RNG = np.random.default_rng(7)
@@ -240,10 +239,10 @@ def test_jpeg_in_tiff_is_read_by_parts(tmp_path: Path, mode: str) -> None:
 def test_large_tiff_that_cannot_be_read_by_parts_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(smooth(40, 50, 1)[..., 0]).convert("1").save(tmp_path / "fax.tif", compression="group4")
     assert read_picture(tmp_path / "fax.tif").size == (50, 40)
-    monkeypatch.setattr("vidsr.media.tiff._WHOLE_PX", 1000)
+    monkeypatch.setattr("vidsr.media.pictures.tiff._WHOLE_PX", 1000)
     with pytest.raises(InputError, match=r"2,000 pixels in a kind of TIFF .* can be decoded only whole: convert it"):
         read_picture(tmp_path / "fax.tif")
-    monkeypatch.setattr("vidsr.media.tiff._LARGEST_PART_BYTES", 1000)
+    monkeypatch.setattr("vidsr.media.pictures.tiff._LARGEST_PART_BYTES", 1000)
     tifffile.imwrite(tmp_path / "one.tif", smooth(40, 50, 1)[..., 0], compression="zlib", rowsperstrip=40)
     with pytest.raises(InputError, match="stored in parts of 0 MB"):
         read_picture(tmp_path / "one.tif")

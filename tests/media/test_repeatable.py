@@ -16,9 +16,9 @@ SCRIPT = """
 import hashlib, sys
 from pathlib import Path
 from vidsr.media.decode import read_frames
-from vidsr.media.encode import SegmentEncoder
+from vidsr.media.encode.encoder import SegmentEncoder
 from vidsr.media.index import index_video
-from vidsr.media.prepare import prepare
+from vidsr.media.encode.encoder_plan import prepare
 from vidsr.media.probe import probe
 from vidsr.options import EnhanceOptions
 

@@ -10,10 +10,10 @@ import pytest
 from tests import oracle
 from tests.clips import ClipFactory
 from vidsr.errors import JobError
-from vidsr.media.assemble import assemble
 from vidsr.media.decode import read_frames
-from vidsr.media.encode import EncoderSettings, SegmentEncoder
+from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.index import VideoIndex, index_video
+from vidsr.media.mux.assemble import assemble
 from vidsr.media.probe import probe
 from vidsr.media.source import SourceInfo
 from vidsr.options import EncodeOptions, EnhanceOptions

@@ -12,15 +12,15 @@ import pytest
 from tests.media.values import source_info, video_info
 from vidsr.errors import EncodeError, InputError, OptionsError
 from vidsr.frames import Colour, PixelFormat
-from vidsr.media import memory
-from vidsr.media.alpha import background_codes, blend, flattened
-from vidsr.media.codecs import CODECS, check_options, encode_formats, fit_size, trouble, usable_codec
+from vidsr.media import frame_memory
 from vidsr.media.colour_tags import ColourTags
-from vidsr.media.encode import EncoderSettings, SegmentEncoder
-from vidsr.media.geometry import result_geometry
-from vidsr.media.hdr import hdr_params
-from vidsr.media.pixels import planar_format
-from vidsr.media.prepare import prepare
+from vidsr.media.encode.alpha import background_codes, blend, flattened
+from vidsr.media.encode.codecs import CODECS, check_options, encode_formats, fit_size, trouble, usable_codec
+from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
+from vidsr.media.encode.encoder_plan import prepare
+from vidsr.media.encode.geometry import result_geometry
+from vidsr.media.encode.hdr import hdr_params
+from vidsr.media.pixel_formats import planar_format
 from vidsr.media.source import HdrInfo
 from vidsr.options import EncodeOptions, EnhanceOptions, SizeOptions
 
@@ -162,15 +162,15 @@ def test_dolby_vision_profile_5_is_refused() -> None:
 
 
 def test_frames_that_cannot_fit_are_refused_with_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda: 8 * 10**9)
+    monkeypatch.setattr(frame_memory, "available_bytes", lambda: 8 * 10**9)
     video = video_info("yuv420p10le", width=7680, height=4320)
     with pytest.raises(InputError, match=r"7680x4320 to 30720x17280 needs about \d+\.\d GB.*8\.0 GB are free"):
-        memory.check_memory(video, (30720, 17280))
-    memory.check_memory(video_info(width=1920, height=1080), (1920, 1080))
+        frame_memory.check_memory(video, (30720, 17280))
+    frame_memory.check_memory(video_info(width=1920, height=1080), (1920, 1080))
 
 
 def test_free_memory_is_known_here() -> None:
-    free = memory.available_bytes()
+    free = frame_memory.available_bytes()
     assert free is None or free > 10**8
 
 

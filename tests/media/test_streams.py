@@ -19,9 +19,9 @@ from tests import oracle
 from tests.clips import ClipFactory, run_ffmpeg
 from tests.hazards import by_name
 from vidsr.errors import InputError, OptionsError, OutputError
-from vidsr.jobs.runner import enhance
-from vidsr.media.container import choose_suffix
-from vidsr.media.matroska import display_size
+from vidsr.jobs.run_video import enhance
+from vidsr.media.mux.containers import choose_suffix
+from vidsr.media.mux.matroska import display_size
 from vidsr.media.probe import probe
 from vidsr.options import SourceOptions
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.media.values import video_info
-from vidsr.media.clock import StreamClock
 from vidsr.media.index import VideoIndex, repair
-from vidsr.media.timing import retime
+from vidsr.media.mux.packet_clock import StreamClock
+from vidsr.media.mux.segment_timing import retime
 
 VIDEO = video_info(time_base=Fraction(1, 24000), rate=Fraction(24))  # one step is 1000
 

@@ -13,8 +13,8 @@ import pytest
 from scripts.hazards import identity_model
 from tests.clips import ClipFactory, run_ffmpeg
 from tests.hazards import by_name
-from vidsr.jobs.runner import enhance
-from vidsr.media.verify import Expectation, _turns, verify
+from vidsr.jobs.run_video import enhance
+from vidsr.media.check.verify import Expectation, _turns, verify
 from vidsr.options import EnhanceOptions
 
 

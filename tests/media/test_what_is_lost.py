@@ -11,9 +11,9 @@ from scripts.hazards import identity_model
 from tests.clips import ClipFactory, picture
 from tests.hazards import by_name
 from vidsr.errors import InputError
-from vidsr.jobs.runner import enhance
+from vidsr.jobs.run_video import enhance
+from vidsr.media.check.verify import verify
 from vidsr.media.probe import probe
-from vidsr.media.verify import verify
 
 # An SEI message of ITU-T T.35 with one pair of caption bytes, as ATSC A/53 part 4 writes it.
 _CAPTIONS = b"\xb5\x00\x31GA94\x03\xc1\xff\xfc\x94\x20\xff"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vidsr.training.dataset.patch_store import PatchWriter
 from vidsr.training.options import TrainOptions
-from vidsr.training.store import PatchWriter
 from vidsr.training.tables import from_data
 
 

@@ -15,12 +15,12 @@ from PIL import Image
 from tests.training.conftest import textured
 from vidsr.errors import InputError, TrainingError
 from vidsr.quality.bicubic import resize_bicubic_uint8
-from vidsr.training import selection
-from vidsr.training.feed import Draw, Part, Patches, batches
-from vidsr.training.making import MakeOptions, make_dataset
+from vidsr.training.dataset import selection
+from vidsr.training.dataset.loader import Draw, Part, Patches, batches
+from vidsr.training.dataset.make import MakeOptions, make_dataset
+from vidsr.training.dataset.patch_store import PatchStore
+from vidsr.training.dataset.selection import Seen, choose, sharpness_of
 from vidsr.training.options import TrainOptions
-from vidsr.training.selection import Seen, choose, sharpness_of
-from vidsr.training.store import PatchStore
 
 Options = Callable[..., TrainOptions]
 
@@ -206,7 +206,7 @@ def test_frames_of_a_video_are_what_a_decoder_shows(make_clip: Callable[..., Pat
 
 
 def test_sheet_shows_pairs(small_dataset: Path, small_options: Options, tmp_path: Path) -> None:
-    from vidsr.training.sheet import GAP, write_sheet
+    from vidsr.training.dataset.example_sheet import GAP, write_sheet
 
     options = small_options(degradation={"recipe": "second_order"})
     write_sheet(small_dataset, tmp_path / "sheet.png", options, 3)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from vidsr.quality.bicubic import resize_bicubic_uint8
-from vidsr.training import codecs, film, kernels, second_order, tape
-from vidsr.training.degradation import degrade
-from vidsr.training.recipes import (
+from vidsr.training.degradation import compression, film, kernels, tape
+from vidsr.training.degradation.degrade import degrade, second_order
+from vidsr.training.degradation.options import (
     KERNELS,
     CodecOptions,
     DegradationOptions,
@@ -128,14 +128,14 @@ def test_poisson_noise_grows_with_brightness() -> None:
     assert bright > 1.5 * dark
 
 
-@pytest.mark.parametrize("codec", sorted(codecs.ENCODERS))
+@pytest.mark.parametrize("codec", sorted(compression.ENCODERS))
 def test_codec_keeps_the_count_and_orders_the_error(picture: Tensor, codec: str) -> None:
     """As many frames come back as went in, for odd sizes too; a coarser quality is farther away."""
     pixels = (picture * 255).to(torch.uint8).permute(1, 2, 0).numpy()[:71, :93]
     clip = [np.roll(pixels, i, axis=1) for i in range(5)]
     errors = []
     for quality in (3, 14, 30):
-        back = codecs.round_trip(clip, codecs.Compression(codec=codec, quality=quality, preset="veryfast"))
+        back = compression.round_trip(clip, compression.Compression(codec=codec, quality=quality, preset="veryfast"))
         assert len(back) == 5 and all(f.shape == pixels.shape for f in back)
         errors.append(np.mean([np.abs(a.astype(int) - b).mean() for a, b in zip(back, clip, strict=True)]))
     assert errors == sorted(errors)
@@ -146,7 +146,7 @@ def test_codec_bitrate_orders_the_error() -> None:
     noise = [_rng(i).integers(0, 256, (128, 128, 3), dtype=np.uint8) for i in range(8)]
     errors = []
     for bitrate in (2_000_000, 100_000):
-        back = codecs.round_trip(noise, codecs.Compression(codec="h264", bitrate=bitrate, preset="veryfast"))
+        back = compression.round_trip(noise, compression.Compression(codec="h264", bitrate=bitrate, preset="veryfast"))
         errors.append(np.mean([np.abs(a.astype(int) - b).mean() for a, b in zip(back, noise, strict=True)]))
     assert errors[1] > errors[0] + 5
 

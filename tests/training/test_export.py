@@ -18,7 +18,7 @@ from vidsr.cli.main import run
 from vidsr.errors import OutputError, TrainingError
 from vidsr.models.checkpoint import load
 from vidsr.training import checkpoints
-from vidsr.training.export import export
+from vidsr.training.export_run import export
 from vidsr.training.options import TrainOptions
 from vidsr.training.trainer import start
 from vidsr.training.validation import Validation, enlarge

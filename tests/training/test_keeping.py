@@ -39,7 +39,7 @@ def test_the_best_may_be_the_newest_and_is_of_its_own_stage(
     assert states["psnr-00000020"]["best"]["psnr"][1] == "psnr-00000020"
     assert states["gan-00000005"]["scores"] == {} and "gan" not in states["gan-00000005"]["best"]
     assert states["gan-00000020"]["best"]["gan"][1] == "gan-00000020"
-    from vidsr.training.export import export
+    from vidsr.training.export_run import export
 
     assert export(tmp_path / "run", tmp_path / "m.safetensors", which="best").name == "gan-00000020"
     (folder / "gan-00000025.part").mkdir()  # as of a run that is writing
@@ -95,7 +95,7 @@ def test_a_log_that_cannot_be_written_is_told(small_options: Options, tmp_path: 
 
 
 def test_sharpened_pictures_are_degraded_and_aimed_at_in_both_stages(small_options: Options) -> None:
-    from vidsr.training.feed import Draw, Patches
+    from vidsr.training.dataset.loader import Draw, Patches
     from vidsr.training.losses import sharpened
 
     options = small_options(psnr={"sharpen_target": True})

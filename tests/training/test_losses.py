@@ -150,7 +150,7 @@ def test_perceptual_vgg19_before_activation(tmp_path: Path) -> None:
 def test_perceptual_takes_the_real_vgg16(shared: Path) -> None:
     """A blurred picture is farther away than one with a hardly visible change of brightness."""
     loss = Perceptual(shared / "weights/lpips-vgg16.fp16.safetensors", {"conv4_3": 1.0})
-    from vidsr.training.pictures import read_rgb
+    from vidsr.training.dataset.image_files import read_rgb
 
     picture = (
         torch.from_numpy(read_rgb(shared / "data/Set5/img_003_SRF_4_HR.png")).permute(2, 0, 1)[None, :, :64, :64] / 255

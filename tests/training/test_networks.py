@@ -84,24 +84,24 @@ def test_average_switched_off_is_the_weights_themselves() -> None:
 
 _SHARED = """
 import sys, torch
-from vidsr.training import processes
+from vidsr.training import distributed
 from vidsr.training.discriminators import Vgg128
 from vidsr.training.losses import RelativisticAverage
 
 rank = int(__import__("os").environ.get("RANK", "-1"))
 if rank >= 0:
-    processes.join(torch.device("cpu"), 0)
+    distributed.join(torch.device("cpu"), 0)
 torch.manual_seed(0)
 network = Vgg128(4)
 high, fake = torch.rand(2, 4, 3, 128, 128)
 if rank >= 0:
     high, fake = (x[2 * rank : 2 * rank + 2] for x in (high, fake))
-judge = processes.wrapped(network)
+judge = distributed.wrapped(network)
 RelativisticAverage().discriminator(judge(high), judge(fake)).backward()
 values = {k: p.grad for k, p in network.named_parameters()} | dict(network.named_buffers())
 if rank < 1:
     torch.save(values, sys.argv[1])
-processes.leave()
+distributed.leave()
 """
 
 

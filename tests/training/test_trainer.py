@@ -283,7 +283,7 @@ def test_alarms_for_drift_and_for_a_discriminator_that_wins() -> None:
 
 
 def test_start_from_takes_fitting_weights_only(small_options: Options, tmp_path: Path) -> None:
-    from vidsr.training.export import export
+    from vidsr.training.export_run import export
 
     start(small_options(), resume=False)
     export(tmp_path / "run", tmp_path / "m.safetensors")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from vidsr.quality.comparison import Sample
-from vidsr.quality.report import page
+from vidsr.quality.comparison_page import page
 
 HOSTILE = "<img src=x onerror=alert(1)>.mkv"
 

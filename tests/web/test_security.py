@@ -16,9 +16,9 @@ from fastapi.testclient import TestClient
 
 from tests.web.conftest import SAMPLE
 from vidsr.errors import InputError, OptionsError
+from vidsr.web.allowed_paths import inside, safe_name
 from vidsr.web.app import create_app
-from vidsr.web.confine import inside, safe_name
-from vidsr.web.settings import WebSettings
+from vidsr.web.server_settings import WebSettings
 
 TOKEN = "a-token-of-some-length"
 

@@ -133,7 +133,7 @@ def _measured(options: ModelOptions, size: tuple[int, int], limits: Ceilings, se
 
 def _end_to_end(clip: Path, model: str, device: str, frames: int) -> dict[str, Any]:
     """Decode, enhance and encode the first frames of a clip; start-up is not counted."""
-    from vidsr.jobs.trial import Trial
+    from vidsr.jobs.preview.sample import Trial
     from vidsr.media.index import index_video
 
     trial = Trial(clip, EnhanceOptions.from_flat({"model": model, "device": device}))

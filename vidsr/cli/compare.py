@@ -12,7 +12,7 @@ from vidsr.cli.help import Command
 from vidsr.errors import OptionsError, OutputError
 
 if TYPE_CHECKING:
-    from vidsr.jobs.compare import CompareResult
+    from vidsr.jobs.compare.compare import CompareResult
 
 EXAMPLES = """
 Examples:
@@ -58,9 +58,9 @@ def compare(  # noqa: PLR0913, PLR0917 - Typer reads the flags from the signatur
     for path in (report, csv):
         _check_target(path, [reference, *others], overwrite)
     from vidsr.cli.progress import Bar
-    from vidsr.jobs.compare import CompareSettings
-    from vidsr.jobs.compare import compare as run
-    from vidsr.jobs.files import write_atomically
+    from vidsr.jobs.compare.compare import CompareSettings
+    from vidsr.jobs.compare.compare import compare as run
+    from vidsr.storage import write_atomically
 
     settings = CompareSettings(
         measures=tuple(name.strip() for name in measures.split(",")) if measures else None,
@@ -74,7 +74,7 @@ def compare(  # noqa: PLR0913, PLR0917 - Typer reads the flags from the signatur
     if csv is not None:
         write_atomically(csv, result.to_csv().encode())
     if report is not None:
-        from vidsr.quality.report import page
+        from vidsr.quality.comparison_page import page
 
         write_atomically(report, page(result.to_json(), [o.measured.worst for o in result.others]).encode())
     typer.echo(json.dumps(result.to_json()) if as_json else table(result))

@@ -72,7 +72,7 @@ def make(  # noqa: PLR0913, PLR0917 - one parameter for each flag
     """
     from tqdm import tqdm
 
-    from vidsr.training.making import MakeOptions, make_dataset
+    from vidsr.training.dataset.make import MakeOptions, make_dataset
 
     if len(paths) < 2:
         raise typer.BadParameter("give at least one source and the folder to make", param_hint="SOURCE... OUT")
@@ -117,16 +117,16 @@ def preview(
     rows: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Rows of the sheet, two examples each.")] = 6,
 ) -> None:
     """Write a picture of patches and what the degradations make of them: what training will see."""
+    from vidsr.training.dataset.example_sheet import write_sheet
     from vidsr.training.options import TrainOptions
     from vidsr.training.presets import preset_options
-    from vidsr.training.sheet import write_sheet
     from vidsr.training.tables import read_toml
 
     if out.suffix.lower() != ".png":
         raise OutputError(f"{out}: the sheet is a PNG; give a name that ends in .png")
     chosen: TrainOptions = read_toml(options, TrainOptions) if options else preset_options(preset)
     if options is None:
-        from vidsr.training.store import PatchStore
+        from vidsr.training.dataset.patch_store import PatchStore
 
         side = PatchStore(dataset).index.patch
         if side < chosen.data.patch:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
-from vidsr.cli.options import with_options
 from vidsr.cli.progress import reporter
 from vidsr.options import EnhanceOptions
 
@@ -61,8 +61,8 @@ def enhance(
 
 def run_enhance(source: Path, output: Path | None, options: EnhanceOptions, *, as_json: bool, quiet: bool) -> None:
     """Enhance with progress and signals as on the command line, and print the result."""
-    from vidsr.jobs.dispatch import enhance as run
-    from vidsr.jobs.stop import stop_on_signals
+    from vidsr.jobs.enhance import enhance as run
+    from vidsr.jobs.state.cancel import stop_on_signals
 
     style = "none" if quiet else options.jobs.progress_format
     with reporter(style) as progress, stop_on_signals() as stop:

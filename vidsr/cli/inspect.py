@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
-from vidsr.cli.options import with_options
 from vidsr.options import EnhanceOptions
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -37,8 +37,8 @@ def inspect(
     """Look at samples of a video: fields, telecine, bars, grain, flicker, cuts; and say what to do about it."""
     from tqdm import tqdm
 
-    from vidsr.filters.wording import command, sentences
-    from vidsr.jobs.inspecting import inspect_file, write_sheet
+    from vidsr.filters.detect.inspection_text import command, sentences
+    from vidsr.jobs.inspect import inspect_file, write_sheet
 
     with tqdm(total=100, leave=False, bar_format="{l_bar}{bar}| {elapsed}") as bar:
         found, pictures = inspect_file(file, options, on_share=lambda share: bar.update(round(100 * share) - bar.n))

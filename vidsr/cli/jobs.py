@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vidsr import __version__
+from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command, Group
-from vidsr.cli.options import with_options
 from vidsr.errors import JobError, OptionsError
 from vidsr.options import EnhanceOptions
 
 if TYPE_CHECKING:
-    from vidsr.jobs.overview import Overview
+    from vidsr.jobs.state.overview import Overview
 
 #: Job options that may be chosen anew when a job is resumed.
 CHANGEABLE = ("workers", "devices", "threads", "engine", "address", "keep_going", "restart", "progress_format")
@@ -87,14 +87,14 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List unfinished and kept jobs with their progress."""
-    from vidsr.jobs import store
-    from vidsr.jobs.overview import look_at
+    from vidsr.jobs.state import job_folders
+    from vidsr.jobs.state.overview import look_at
 
-    found = list(store.known_folders())
+    found = list(job_folders.known_folders())
     if folder is not None:
         if not folder.is_dir():
             raise JobError(f"{folder} is no folder")
-        found += [f for f in sorted(folder.absolute().glob(f"*{store.SUFFIX}")) if f not in found]
+        found += [f for f in sorted(folder.absolute().glob(f"*{job_folders.SUFFIX}")) if f not in found]
     views = [look_at(f) for f in found]
     if as_json:
         typer.echo(json.dumps([view.to_json() for view in views]))
@@ -111,7 +111,7 @@ def list_jobs(
 
 
 def _row(view: Overview) -> tuple[str, ...]:
-    from vidsr.jobs.files import human_bytes
+    from vidsr.storage import human_bytes
 
     segments = f"{view.segments}/{view.total_segments}"
     return (
@@ -126,7 +126,7 @@ def _row(view: Overview) -> tuple[str, ...]:
 
 
 def _left(view: Overview) -> str:
-    from vidsr.jobs.files import human_seconds
+    from vidsr.storage import human_seconds
 
     return "-" if view.seconds_left is None else human_seconds(view.seconds_left)
 
@@ -134,10 +134,10 @@ def _left(view: Overview) -> str:
 @app.command("show", short_help="Show one job.", cls=Command, epilog=_SHOW_EXAMPLES)
 def show(job: Named, as_json: AsJson = False) -> None:
     """Show one job: progress, time left, disk use, last error, and how to go on."""
-    from vidsr.jobs import store
-    from vidsr.jobs.overview import look_at
+    from vidsr.jobs.state import job_folders
+    from vidsr.jobs.state.overview import look_at
 
-    view = look_at(store.find(job))
+    view = look_at(job_folders.find(job))
     if as_json:
         typer.echo(json.dumps(view.to_json()))
         return
@@ -146,7 +146,7 @@ def show(job: Named, as_json: AsJson = False) -> None:
 
 
 def _lines(view: Overview) -> Iterator[tuple[str, str]]:
-    from vidsr.jobs.files import human_bytes
+    from vidsr.storage import human_bytes
 
     yield "job", view.job
     yield "state", view.state + (f", {view.stage}" if view.stage else "")
@@ -180,11 +180,11 @@ def resume(
     """Go on with a job that was interrupted, with the options that it was begun with; where and how it is done may be
     chosen anew."""
     from vidsr.cli.enhance import run_enhance
-    from vidsr.jobs import store
-    from vidsr.jobs.manifest import Manifest
-    from vidsr.jobs.overview import whereabouts
+    from vidsr.jobs.state import job_folders
+    from vidsr.jobs.state.manifest import Manifest
+    from vidsr.jobs.state.overview import whereabouts
 
-    folder = store.find(job)
+    folder = job_folders.find(job)
     manifest = Manifest.load(folder)
     if manifest.state == "done":
         raise JobError(f"{manifest.output} is finished; its segments were kept on request")
@@ -211,10 +211,10 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete a job and its finished segments. Its result, if there is one, stays."""
-    from vidsr.jobs import store
-    from vidsr.jobs.overview import look_at
+    from vidsr.jobs.state import job_folders
+    from vidsr.jobs.state.overview import look_at
 
-    folder = store.find(job)
+    folder = job_folders.find(job)
     view = look_at(folder)
     if view.state == "running":
         raise JobError(f"{folder.name} is being worked on; stop that first")
@@ -222,7 +222,7 @@ def remove(
         if not sys.stdin.isatty():
             raise OptionsError("nobody is there to ask: give --yes to remove the job")
         typer.confirm(f"Delete {view.segments} finished segments in {folder}?", abort=True)
-    store.remove(folder)
+    job_folders.remove(folder)
     typer.echo(f"removed {folder}", err=True)
 
 
@@ -232,10 +232,10 @@ def watch(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a second.")] = False,
 ) -> None:
     """Follow a running job until it ends."""
-    from vidsr.jobs import store
-    from vidsr.jobs.overview import look_at
+    from vidsr.jobs.state import job_folders
+    from vidsr.jobs.state.overview import look_at
 
-    folder = store.find(job)
+    folder = job_folders.find(job)
     view = look_at(folder)
     while view.state == "running":
         typer.echo(json.dumps(view.to_json()) if as_json else _line(view), nl=as_json or not sys.stdout.isatty())

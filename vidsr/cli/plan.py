@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
-from vidsr.cli.options import with_options
 from vidsr.cli.progress import reporter
 from vidsr.options import PlanOptions
 
 if TYPE_CHECKING:
-    from vidsr.jobs.estimate import Estimate
+    from vidsr.jobs.preview.estimate import Estimate
 
 EXAMPLES = """
 Examples:
@@ -40,8 +40,8 @@ def plan(
 ) -> None:
     """Estimate time, size and memory of a whole job by doing samples of it with the same options."""
     from vidsr.errors import InputError
-    from vidsr.jobs.dispatch import kind_of
-    from vidsr.jobs.estimate import estimate
+    from vidsr.jobs.enhance import kind_of
+    from vidsr.jobs.preview.estimate import estimate
 
     if kind_of(source, source.with_suffix(".mkv")) in ("picture", "folder"):
         raise InputError(f"{source}: only videos are planned; vidsr preview {source} shows what becomes of a picture")
@@ -54,7 +54,7 @@ def plan(
 
 def described(found: Estimate) -> str:
     """The estimate in a few lines for people."""
-    from vidsr.jobs.files import human_bytes, human_seconds
+    from vidsr.storage import human_bytes, human_seconds
 
     (w, h), (new_w, new_h) = found.source_size, found.size
     gpu = f", {human_bytes(found.gpu_bytes)} on the device" if found.gpu_bytes else ""

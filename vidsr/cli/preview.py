@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
+from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
-from vidsr.cli.options import with_options
 from vidsr.cli.plan import described
-from vidsr.declare import groups_of
 from vidsr.errors import OptionsError
+from vidsr.option_schema import groups_of
 from vidsr.options import EnhanceOptions, PreviewAllOptions
 
 EXAMPLES = """
@@ -41,9 +41,9 @@ def preview(
     options: PreviewAllOptions,
 ) -> None:
     """Show a few moments enhanced with the options you are about to use, and what the whole job would take."""
-    from vidsr.jobs.estimate import estimate
-    from vidsr.jobs.preview import sheet
-    from vidsr.media.pictures import is_picture
+    from vidsr.jobs.preview.estimate import estimate
+    from vidsr.jobs.preview.preview import sheet
+    from vidsr.media.pictures.files import is_picture
 
     # Up to here this process has done what every job does first: import its libraries.
     start_seconds = time.process_time()
@@ -70,14 +70,14 @@ def preview(
 
 
 def _moments(source: Path, options: EnhanceOptions, times: list[float], count: int) -> list[Any]:
-    from vidsr.jobs.preview import Previewer
+    from vidsr.jobs.preview.preview import Previewer
 
     previewer = Previewer(source, options)
     return [previewer.at(seconds) for seconds in times or previewer.spread(count)]
 
 
 def _check(source: Path, target: Path, *, overwrite: bool) -> None:
-    from vidsr.jobs.pictures import check_output
+    from vidsr.jobs.stills.picture import check_output
 
     if target.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise OptionsError(f"--output {target}: a sheet is a .png, .jpg or .webp")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
-from vidsr.cli.options import with_options
 from vidsr.options import EnhanceOptions
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -35,9 +35,9 @@ def probe(
 
     All frames are decoded once, because only that tells how many there are and when.
     """
-    from vidsr.media.describe import to_json, to_text
     from vidsr.media.index import check_strict, index_video
     from vidsr.media.probe import probe as look
+    from vidsr.media.probe_text import to_json, to_text
 
     info = look(file, options.colour, options.source)
     index = None if quick else index_video(info)

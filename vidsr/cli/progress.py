@@ -12,11 +12,11 @@ from typing import Any
 from tqdm import tqdm
 
 from vidsr.errors import Interrupted, VidsrError
-from vidsr.jobs.progress import Event, Progress
+from vidsr.jobs.state.events import Event, Progress
 
 
 class Bar:
-    """Draws :class:`~vidsr.jobs.progress.Event` objects: frames, frames per second, time left.
+    """Draws :class:`~vidsr.jobs.state.events.Event` objects: frames, frames per second, time left.
 
     Use as a context manager, so that the bar is closed however the work ends.
     """

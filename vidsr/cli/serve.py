@@ -7,8 +7,8 @@ from pathlib import Path
 
 import typer
 
+from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
-from vidsr.cli.options import with_options
 from vidsr.errors import MissingExtraError
 from vidsr.options import ServeAllOptions
 
@@ -44,7 +44,7 @@ def serve(*, options: ServeAllOptions) -> None:
         raise MissingExtraError(
             f'vidsr serve needs the extra "web" ({error.name} is missing): pip install "vidsr-esrgan[web]"'
         ) from error
-    from vidsr.web.settings import WebSettings, default_state, is_loopback
+    from vidsr.web.server_settings import WebSettings, default_state, is_loopback
 
     told = options.serve
     token = told.token or (None if is_loopback(told.host) else secrets.token_urlsafe(24))

@@ -139,7 +139,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write the averaged weights of a run, with a card that says how they came about."""
-    from vidsr.training import export as exporting
+    from vidsr.training import export_run as exporting
 
     exporting.export(run, target, which=which, stage=stage, overwrite=overwrite)
     print(target)

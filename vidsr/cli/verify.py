@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
-from vidsr.cli.options import with_options
 from vidsr.errors import VerifyError
 from vidsr.options import EnhanceOptions
 
@@ -45,8 +45,8 @@ def verify(
     does, or --restore and --fields given here.
     """
     from vidsr.jobs import provenance
-    from vidsr.jobs.dispatch import kind_of
-    from vidsr.jobs.verifying import verify_result
+    from vidsr.jobs.enhance import kind_of
+    from vidsr.jobs.verify import verify_result
 
     record = provenance.sidecar_of(result)
     checks = provenance.check(Path(source), result, record) if record.is_file() else []

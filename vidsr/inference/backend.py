@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.inference.device import DTYPES, Precision
-from vidsr.inference.fast_cuda import Graphed
-from vidsr.inference.fast_torch import fast_form
+from vidsr.inference.forms.cuda_graphs import Graphed
+from vidsr.inference.forms.folded_torch import fast_form
 
 # Root mean square by which a compiled network may differ from an uncompiled one (50 dB): half precision's own.
 _COMPILE_TOLERANCE = 10 ** (-50 / 20)

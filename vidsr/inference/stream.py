@@ -20,9 +20,9 @@ from vidsr.errors import InferenceError
 from vidsr.frames import Colour, Frame, PixelFormat, Plane
 from vidsr.inference import colour as colours
 from vidsr.inference.batches import CARRIED, Batch, InferenceStats, batches
-from vidsr.inference.fitting import Fitted
+from vidsr.inference.device_copy import Transfer, array_from_codes
+from vidsr.inference.oom_ladder import Fitted
 from vidsr.inference.resize import resize
-from vidsr.inference.transfer import Transfer, array_from_codes
 
 
 class PostStep(Protocol):

@@ -17,14 +17,14 @@ from torch import Tensor
 from vidsr.errors import OptionsError
 from vidsr.frames import Colour, PixelFormat
 from vidsr.inference.backend import Backend, Model
+from vidsr.inference.backend_choice import choose_backend
 from vidsr.inference.batches import InferenceStats
 from vidsr.inference.device import choose_device, choose_precision
-from vidsr.inference.engines import choose_backend
-from vidsr.inference.fitting import Fitted
+from vidsr.inference.device_copy import Transfer
+from vidsr.inference.oom_ladder import Fitted
 from vidsr.inference.regions import ChangedRegions
 from vidsr.inference.resize import resize
 from vidsr.inference.stream import PostStep, Stream, Target
-from vidsr.inference.transfer import Transfer
 from vidsr.models.checkpoint import require_rgb
 from vidsr.options import ModelOptions
 

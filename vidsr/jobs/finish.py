@@ -6,16 +6,20 @@ import os
 import time
 from pathlib import Path
 
-from vidsr.errors import JobError, OutputError
-from vidsr.jobs import store
-from vidsr.jobs.files import os_errors, sampled_digest
+from vidsr.errors import JobError, OutputError, VerifyError
 from vidsr.jobs.job import Job, is_published, source_unchanged
-from vidsr.jobs.journal import Status
-from vidsr.jobs.manifest import Finished
-from vidsr.jobs.progress import Event, Progress
-from vidsr.jobs.prove import prove
-from vidsr.media.assemble import assemble
-from vidsr.media.files import sync_folder
+from vidsr.jobs.state import job_folders
+from vidsr.jobs.state.event_log import Status
+from vidsr.jobs.state.events import Event, Progress, silent
+from vidsr.jobs.state.manifest import Finished
+from vidsr.media.check.report import VerifyReport
+from vidsr.media.check.verify import Expectation, verify
+from vidsr.media.encode.encoder import EncoderSettings
+from vidsr.media.index import VideoIndex
+from vidsr.media.mux.assemble import assemble
+from vidsr.media.source import SourceInfo
+from vidsr.options import EnhanceOptions
+from vidsr.storage import os_errors, sampled_digest, sync_folder
 
 
 def finish(job: Job, progress: Progress) -> None:
@@ -36,8 +40,8 @@ def finish(job: Job, progress: Progress) -> None:
         job.save()
         job.journal.status(Status(stage="done", frames=manifest.frames, total_frames=manifest.frames), now=True)
     else:
-        store.empty(job.folder)
-        store.forget(job.folder)
+        job_folders.empty(job.folder)
+        job_folders.forget(job.folder)
 
 
 def can_publish(job: Job) -> bool:
@@ -51,7 +55,7 @@ def can_publish(job: Job) -> bool:
 
 
 def _staged(job: Job) -> Path:
-    return job.folder / f"{store.RESULT_STEM}{job.order.output.suffix.lstrip('.')}"
+    return job.folder / f"{job_folders.RESULT_STEM}{job.order.output.suffix.lstrip('.')}"
 
 
 def _assemble(job: Job, staged: Path, progress: Progress) -> None:
@@ -95,3 +99,34 @@ def _stage(job: Job, name: str, progress: Progress) -> None:
             f"{job.folder}: {len(manifest.missing())} segments are damaged or missing as soon as they are made: "
             "see whether the disk is sound, then run the same command again"
         )
+
+
+#: Differences that one message lists.
+_SHOWN = 5
+
+
+def prove(
+    info: SourceInfo,
+    index: VideoIndex,
+    result: Path,
+    settings: EncoderSettings,
+    options: EnhanceOptions,
+    progress: Progress = silent,
+) -> VerifyReport | None:
+    """Verify a finished file against its source, unless ``--no-verify`` was given.
+
+    Raises:
+        VerifyError: something differs that was not announced; the message lists it.
+    """
+    if not options.output.verify:
+        return None
+    progress(Event(kind="stage", text="verify"))
+    report = verify(info, result, Expectation(settings=settings, options=options), index=index)
+    if not report.ok:
+        found = [f"{c.name}: {c.source} became {c.result}" for c in report.differences]
+        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise VerifyError(
+            f"the result of {info.path} is not what it should be ({'; '.join(found[:_SHOWN])}{more}); "
+            "it was not given its name. --no-verify skips this check"
+        )
+    return report

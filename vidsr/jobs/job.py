@@ -11,27 +11,27 @@ from typing import Any
 
 from vidsr import __version__
 from vidsr.errors import InputError, JobError
-from vidsr.jobs import store
-from vidsr.jobs.files import WORK_PREFIX, os_errors, sampled_digest
-from vidsr.jobs.indexfile import load_index, load_timeline, save_index
-from vidsr.jobs.journal import Journal
-from vidsr.jobs.lock import LOCK_NAME, lock_mark
-from vidsr.jobs.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity, stamp
-from vidsr.jobs.opening import open_source
-from vidsr.jobs.orders import Task
-from vidsr.jobs.progress import Event, Progress
-from vidsr.jobs.restoring import as_decoded, choice_notes, plan_times, quick_warning, resolve, restored, retimed
-from vidsr.jobs.target import check_output
-from vidsr.media.assemble import preflight
-from vidsr.media.build import encoder_build
-from vidsr.media.container import choose_suffix
-from vidsr.media.encode import EncoderSettings
+from vidsr.jobs.disk_space import check_output
+from vidsr.jobs.messages import Task
+from vidsr.jobs.recipe import open_source
+from vidsr.jobs.restoration_plan import as_decoded, choice_notes, plan_times, quick_warning, resolve, restored, retimed
+from vidsr.jobs.state import job_folders
+from vidsr.jobs.state.event_log import Journal
+from vidsr.jobs.state.events import Event, Progress
+from vidsr.jobs.state.index_file import load_index, load_timeline, save_index
+from vidsr.jobs.state.lock import LOCK_NAME, lock_mark
+from vidsr.jobs.state.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity, stamp
+from vidsr.media.encode.encoder import EncoderSettings
+from vidsr.media.encode.encoder_plan import encoder_build
+from vidsr.media.encode.encoder_plan import prepare as settle
 from vidsr.media.index import VideoIndex, check_strict, index_video
-from vidsr.media.prepare import prepare as settle
+from vidsr.media.mux.assemble import preflight
+from vidsr.media.mux.containers import choose_suffix
 from vidsr.media.source import SourceInfo
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, default_output
+from vidsr.storage import WORK_PREFIX, os_errors, sampled_digest
 
 #: Options that say where and how the work is done, not what comes out; they may change between two runs of a job.
 #: The model is bound by the digest of its weights, wherever the file lies.
@@ -60,7 +60,7 @@ class Prepared:
     @property
     def folder(self) -> Path:
         """The job's folder."""
-        return store.job_folder(self.output)
+        return job_folders.job_folder(self.output)
 
     @property
     def source(self) -> str:
@@ -171,7 +171,7 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions) -> Prepa
 
 def is_published(output: Path) -> bool:
     """Whether ``output`` is the result of a job that was ended between naming it and tidying up."""
-    folder = store.job_folder(output)
+    folder = job_folders.job_folder(output)
     if not (output.is_file() and (folder / MANIFEST_NAME).is_file()):
         return False
     try:
@@ -197,7 +197,7 @@ def open_job(order: Prepared, progress: Progress) -> Job:
         job = _begin(order, journal, progress)
     else:
         job = _resume(order, journal, progress)
-    store.remember(folder)
+    job_folders.remember(folder)
     return job
 
 
@@ -212,7 +212,7 @@ def _begin(order: Prepared, journal: Journal, progress: Progress) -> Job:
     save_index(index, order.folder, timeline)
     index = retimed(index, timeline)
     manifest = Manifest(
-        job=store.job_id(order.folder),
+        job=job_folders.job_id(order.folder),
         source=order.source,
         output=str(order.output),
         options=order.options.to_json(),
@@ -296,7 +296,7 @@ def _clear_remains(folder: Path) -> None:
 def _ours(folder: Path) -> Iterator[Path]:
     # The manifest first: without it nothing else in the folder counts.
     for entry in sorted(folder.iterdir(), key=lambda e: e.name != MANIFEST_NAME):
-        if store.is_ours(entry) and entry.name != LOCK_NAME:
+        if job_folders.is_ours(entry) and entry.name != LOCK_NAME:
             yield entry
 
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from vidsr import __version__
 from vidsr.errors import VerifyError, VidsrError
-from vidsr.jobs.files import os_errors, write_atomically
-from vidsr.media import numbered
-from vidsr.media.build import encoder_build
+from vidsr.media import image_sequence
+from vidsr.media.encode.encoder_plan import encoder_build
 from vidsr.models.zoo import ZOO, load_chosen
 from vidsr.options import EnhanceOptions
+from vidsr.storage import os_errors, write_atomically
 
 SCHEMA = "vidsr-provenance/1"
 SUFFIX = ".provenance.json"
@@ -29,7 +29,7 @@ _LIBRARIES = ("torch", "av", "numpy", "pillow", "tifffile", "safetensors")
 
 def sidecar_of(result: Path) -> Path:
     """Where the record of a result lies: ``clip.x4.mkv.provenance.json``, or inside the folder of several files."""
-    if numbered.is_pattern(result):
+    if image_sequence.is_pattern(result):
         return result.with_name(FOLDER_NAME)
     return result / FOLDER_NAME if result.is_dir() else result.with_name(result.name + SUFFIX)
 
@@ -79,9 +79,9 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
 
 def _members(path: Path, facts: dict[str, Any], side: str) -> list[Path]:
     """The files that a source or result consists of."""
-    if numbered.is_pattern(path):
-        files = numbered.find(path)
-        return [numbered.name_of(path, n) for n in range(files.first, files.first + files.count)]
+    if image_sequence.is_pattern(path):
+        files = image_sequence.find(path)
+        return [image_sequence.name_of(path, n) for n in range(files.first, files.first + files.count)]
     if path.is_dir():
         return [Path(r[side]) for r in facts.get("results", ())]
     return [path] if path.is_file() else []

@@ -13,16 +13,16 @@ from typing import Any
 
 from vidsr.errors import OutputError
 from vidsr.frames import Frame
-from vidsr.jobs.files import os_errors, sampled_digest, write_atomically
-from vidsr.jobs.plan import Segment
-from vidsr.jobs.progress import Event, Progress
-from vidsr.jobs.trial import Trial
-from vidsr.media import numbered
-from vidsr.media.frame_files import PICTURE_COLOUR, FrameFiles, frame_format
+from vidsr.jobs.preview.sample import Trial
+from vidsr.jobs.state.events import Event, Progress
+from vidsr.jobs.state.segments import Segment
+from vidsr.media import image_sequence
 from vidsr.media.index import VideoIndex, index_video
+from vidsr.media.pictures.frame_files import PICTURE_COLOUR, FrameFiles, frame_format
 from vidsr.media.source import SourceInfo
 from vidsr.options import EnhanceOptions
 from vidsr.pipeline.segment import run_segment
+from vidsr.storage import os_errors, sampled_digest, write_atomically
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ def _default(source: Path, options: EnhanceOptions, scale: int) -> Path:
 def _to_files(work: SequenceWork) -> tuple[int, tuple[str, ...]]:
     """Frames that an earlier run of the same job wrote are kept; the others follow."""
     source = Path(work.info.path)
-    first = numbered.find(source).first if numbered.is_pattern(source) else 1
+    first = image_sequence.find(source).first if image_sequence.is_pattern(source) else 1
     format = frame_format(work.output, work.info.video, work.options.encode.bit_depth)
     sink = FrameFiles(work.output, first=first, quality=work.options.pictures.picture_quality)
     folder = work.output.parent
@@ -167,9 +167,9 @@ def _done_before(work: SequenceWork, sink: FrameFiles) -> int:
 def _key(work: SequenceWork) -> str:
     """A digest of all that decides the frames: source, options, weights."""
     source = Path(work.info.path)
-    if numbered.is_pattern(source):
-        files = numbered.find(source)
-        known = [numbered.name_of(source, n).stat() for n in range(files.first, files.first + files.count)]
+    if image_sequence.is_pattern(source):
+        files = image_sequence.find(source)
+        known = [image_sequence.name_of(source, n).stat() for n in range(files.first, files.first + files.count)]
         origin: Any = [[s.st_size, s.st_mtime_ns] for s in known]
     else:
         origin = sampled_digest(source)

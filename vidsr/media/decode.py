@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,10 +12,10 @@ import av
 from vidsr.errors import DecodeError
 from vidsr.frames import Frame, PixelFormat, Plane
 from vidsr.media import libav
-from vidsr.media.alpha import blend
+from vidsr.media.encode.alpha import blend
 from vidsr.media.index import VideoIndex, digest, index_video
-from vidsr.media.packets import VideoReader
-from vidsr.media.pixels import planar_format, planes_of, to_planar
+from vidsr.media.pixel_formats import planar_format, planes_of, to_planar
+from vidsr.media.reader import VideoReader
 from vidsr.media.source import SourceInfo, VideoInfo
 
 #: How far before the wanted frame a seek aims, in seconds, one try after the other.
@@ -135,3 +136,30 @@ def _seek(reader: VideoReader, index: VideoIndex, start: int, back: float) -> It
 
 def _same(frame: Any, digests: tuple[int, ...], number: int) -> bool:
     return not digests or digest(frame) == digests[number]
+
+
+class SequentialReader:
+    """Keeps one decoder open between reads. A read that begins where the last one ended, or later, goes on from
+    there; ``keep`` frames before that are remembered; anything earlier starts a new decoder."""
+
+    def __init__(self, info: SourceInfo, index: VideoIndex, keep: int = 0) -> None:
+        self._info = info
+        self._index = index
+        self._recent: deque[Frame] = deque(maxlen=keep)
+        self._frames: Iterator[Frame] | None = None
+        self._position = 0
+
+    def read(self, first: int, stop: int) -> Iterator[Frame]:
+        """Frames ``first`` to ``stop`` (not included), as :func:`vidsr.media.decode.read_frames` gives them."""
+        if self._frames is None or first < self._position - len(self._recent):
+            self._frames, self._position = read_frames(self._info, 0, None, self._index), 0
+            self._recent.clear()
+        for frame in list(self._recent):
+            if first <= frame.index < stop:
+                yield frame
+        while self._position < stop:
+            frame = next(self._frames)
+            self._position += 1
+            self._recent.append(frame)
+            if frame.index >= first:
+                yield frame

@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import Any
 
 from vidsr.errors import InputError
-from vidsr.media.packets import Damage, VideoReader
 from vidsr.media.probe import lost_with
+from vidsr.media.reader import Damage, VideoReader
 from vidsr.media.source import SourceInfo, VideoInfo
 
 #: A step back by more than this many seconds that lasts is a new timeline (joined files), not a faulty stamp.

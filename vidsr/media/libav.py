@@ -17,8 +17,8 @@ import av.logging
 from av.codec import hwaccel
 
 from vidsr.errors import DiskFullError, EncodeError, InputError, OutputError, VidsrError
-from vidsr.media import numbered
-from vidsr.media.extent import last_beginning
+from vidsr.media import image_sequence
+from vidsr.media.truncation import last_beginning
 
 #: Demuxers that read one file of their own. Playlists (hls, concat, dash, sdp) are not among them: they make
 #: the library open other files and addresses that the user never named.
@@ -69,8 +69,8 @@ def open_input(source: Path | str, *, cuda: bool = False, whole: bool = False) -
     if is_address(source):
         return _open(str(source), str(source), {}, cuda)
     path = Path(source)
-    if numbered.is_pattern(path):
-        first = numbered.find(path).first
+    if image_sequence.is_pattern(path):
+        first = image_sequence.find(path).first
         options = {"protocol_whitelist": "file", "start_number": str(first), "start_number_range": "1"}
         return _open(f"file:{path.absolute()}", str(path), options, cuda, format="image2")
     check_local(path)

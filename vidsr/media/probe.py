@@ -15,11 +15,11 @@ from av.sidedata.sidedata import SideDataContainer
 
 from vidsr.errors import InputError, OptionsError
 from vidsr.frames import PixelFormat
-from vidsr.media import libav, numbered
+from vidsr.media import image_sequence, libav
 from vidsr.media.colour_tags import RawTags, interpret
-from vidsr.media.extent import promised_bytes
-from vidsr.media.pixels import planar_format, planes_of
+from vidsr.media.pixel_formats import planar_format, planes_of
 from vidsr.media.source import Chapter, HdrInfo, SourceInfo, StreamInfo, VideoInfo
+from vidsr.media.truncation import promised_bytes
 from vidsr.options import ColourOptions, SourceOptions
 
 #: Packets without any decodable frame after which a stream is given up.
@@ -56,7 +56,7 @@ def probe(path: Path | str, colour: ColourOptions | None = None, reading: Source
         if frame is None:
             raise InputError(f"{path}: its video stream ({_codec(stream)}) holds no frame that can be decoded")
         video = _video_info(stream, frame, _stream_text(text, stream.index), colour or ColourOptions(), decoder)
-        size = 0 if libav.is_address(path) else numbered.size_bytes(Path(path))
+        size = 0 if libav.is_address(path) else image_sequence.size_bytes(Path(path))
         missing = max(0, (promised_bytes(Path(path)) or 0) - size) if size else 0
         return SourceInfo(
             path=path if libav.is_address(path) else Path(path),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from vidsr.errors import ModelError, OptionsError, VidsrError
-from vidsr.quality import fidelity, temporal
+from vidsr.quality import full_reference, temporal
 from vidsr.quality.lpips import Lpips
 from vidsr.quality.vmaf import Vmaf
 
@@ -147,7 +147,7 @@ class Meter:
             raise OptionsError(f"--measures {unknown[0]}: known are {', '.join(MEASURES)}")
         names = [name for name in MEASURES if asked is None or name in asked]
         side = min(self._width, self._height)
-        needed = {"ssim": fidelity.WINDOW, "ms_ssim": fidelity.MS_SSIM_MIN_SIDE, "lpips": 32, "vmaf": 16}
+        needed = {"ssim": full_reference.WINDOW, "ms_ssim": full_reference.MS_SSIM_MIN_SIDE, "lpips": 32, "vmaf": 16}
         needed |= dict.fromkeys(("tof", "warping_error"), temporal.MIN_SIDE)
         for name in [n for n in names if side < needed.get(n, 1)]:
             reason = f"frames of {self._width}x{self._height} are too small: {needed[name]} pixels are needed"
@@ -178,13 +178,13 @@ class Meter:
     def _still(self, name: str, reference: View, other: View) -> float:
         match name:
             case "psnr":
-                return min(PSNR_CAP, fidelity.psnr(reference.rgb, other.rgb).item())
+                return min(PSNR_CAP, full_reference.psnr(reference.rgb, other.rgb).item())
             case "psnr_y":
-                return min(PSNR_CAP, fidelity.psnr(reference.luma, other.luma).item())
+                return min(PSNR_CAP, full_reference.psnr(reference.luma, other.luma).item())
             case "ssim":
-                return fidelity.ssim(reference.rgb, other.rgb).item()
+                return full_reference.ssim(reference.rgb, other.rgb).item()
             case "ms_ssim":
-                return fidelity.ms_ssim(reference.rgb, other.rgb).item()
+                return full_reference.ms_ssim(reference.rgb, other.rgb).item()
             case _:
                 assert self._lpips is not None
                 return float(self._lpips(reference.rgb, other.rgb).item())

@@ -20,9 +20,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vidsr.errors import DiskFullError, TrainingError
-from vidsr.media.files import sync_folder
 from vidsr.models.checkpoint import digest
 from vidsr.models.saving import AtomicFile, mapped_errors, save
+from vidsr.storage import sync_folder
 
 _NAME = re.compile(r"(psnr|gan)-(\d{8})")
 _ORDER = {"psnr": 0, "gan": 1}

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from vidsr.errors import TrainingError
-from vidsr.training.processes import SharedBatchNorm
+from vidsr.training.distributed import SharedBatchNorm
 
 SLOPE = 0.2
 

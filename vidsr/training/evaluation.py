@@ -22,10 +22,10 @@ from torch import Tensor
 
 from vidsr.errors import InputError, ModelError
 from vidsr.inference.upscaler import Upscaler
-from vidsr.media.pictures import is_picture, mapped_errors, open_image
+from vidsr.media.pictures.files import is_picture, mapped_errors, open_image
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.options import ModelOptions
-from vidsr.quality import fidelity
+from vidsr.quality import full_reference
 from vidsr.quality.bicubic import resize_bicubic, resize_bicubic_uint8
 from vidsr.quality.comparison import PSNR_CAP
 from vidsr.quality.lpips import Lpips
@@ -235,11 +235,11 @@ def _tensor(pixels: Pixels) -> Tensor:
 
 
 def _scores(result: Tensor, high: Tensor, border: int, judge: Lpips | None) -> Iterator[tuple[str, float]]:
-    a, b = fidelity.shave(result, border), fidelity.shave(high, border)
-    luma_a, luma_b = fidelity.luma601(a), fidelity.luma601(b)
-    yield "psnr_y", min(fidelity.psnr(luma_a, luma_b).item(), PSNR_CAP)
-    yield "ssim_y", fidelity.ssim(luma_a, luma_b).item()
-    yield "psnr_rgb", min(fidelity.psnr(a, b).item(), PSNR_CAP)
+    a, b = full_reference.shave(result, border), full_reference.shave(high, border)
+    luma_a, luma_b = full_reference.luma601(a), full_reference.luma601(b)
+    yield "psnr_y", min(full_reference.psnr(luma_a, luma_b).item(), PSNR_CAP)
+    yield "ssim_y", full_reference.ssim(luma_a, luma_b).item()
+    yield "psnr_rgb", min(full_reference.psnr(a, b).item(), PSNR_CAP)
     if judge is not None:
         with torch.inference_mode():
             yield "lpips", judge(result.float().to(judge.mean.device), high.float().to(judge.mean.device)).item()

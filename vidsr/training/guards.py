@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, distributed
 
 from vidsr.errors import TrainingError
-from vidsr.training.processes import joined
+from vidsr.training.distributed import joined
 
 DRIFT_LIMIT = 0.04
 """Mean difference of a colour between result and target, in 0..1, at which the alarm is raised."""

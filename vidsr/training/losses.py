@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidsr.training.processes import mean_of_all
+from vidsr.training.distributed import mean_of_all
 
 
 class Adversarial(ABC):

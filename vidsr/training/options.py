@@ -1,7 +1,7 @@
 """All options of training, as the tables of one TOML file. ``vidsr train init`` writes it with every field explained.
 
 Lengths are in pixels, learning rates per step of Adam, probabilities between 0 and 1. The degradations' own tables
-are in :mod:`vidsr.training.recipes`.
+are in :mod:`vidsr.training.degradation.options`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from vidsr.declare import opt
-from vidsr.training.recipes import DegradationOptions
+from vidsr.option_schema import opt
+from vidsr.training.degradation.options import DegradationOptions
 from vidsr.training.tables import Table, weights
 
 #: All convolutions of VGG19; VGG16 lacks conv3_4, conv4_4 and conv5_4.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vidsr.errors import OptionsError
+from vidsr.training.degradation.options import CodecOptions, DegradationOptions, FilmOptions, TapeOptions
 from vidsr.training.options import (
     DataOptions,
     GanOptions,
@@ -14,7 +15,6 @@ from vidsr.training.options import (
     TrainOptions,
     ValidationOptions,
 )
-from vidsr.training.recipes import CodecOptions, DegradationOptions, FilmOptions, TapeOptions
 
 _HALVED = (200_000, 400_000, 600_000, 800_000)
 _SOFT_LAYERS = {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import distributed
 
-from vidsr.training.processes import joined
+from vidsr.training.distributed import joined
 
 STEPS_BETWEEN_QUESTIONS = 5
 """Several processes ask each other this often whether to stop: each question waits for all of them."""

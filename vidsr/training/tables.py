@@ -19,8 +19,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vidsr.declare import Described, describe
 from vidsr.errors import OptionsError
+from vidsr.option_schema import Described, describe
 
 T = TypeVar("T")
 

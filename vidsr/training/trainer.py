@@ -1,7 +1,7 @@
 """Training, top to bottom: build, go on from a checkpoint, stage ``psnr``, stage ``gan``.
 
-What a step sees is drawn from (seed, stage, step) alone (:mod:`vidsr.training.feed`), and the learning rate is a
-function of the step; so a checkpoint needs only tensors and a few numbers, and a resumed run equals the
+What a step sees is drawn from (seed, stage, step) alone (:mod:`vidsr.training.dataset.loader`), and the learning rate is
+a function of the step; so a checkpoint needs only tensors and a few numbers, and a resumed run equals the
 uninterrupted one.
 """
 
@@ -22,17 +22,17 @@ from vidsr.errors import Interrupted, TrainingError
 from vidsr.inference.device import DTYPES, choose_device
 from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.zoo import load_model, resolve
-from vidsr.training import checkpoints, processes
+from vidsr.training import checkpoints, distributed
+from vidsr.training.dataset.loader import Draw, Part, Patches, batches
+from vidsr.training.dataset.patch_store import PatchStore
 from vidsr.training.discriminators import DISCRIMINATORS
-from vidsr.training.feed import Draw, Part, Patches, batches
 from vidsr.training.guards import Guards
-from vidsr.training.journal import Journal
 from vidsr.training.losses import ADVERSARIAL, pixel_loss, sharpened
 from vidsr.training.networks import Average, initialise, placed
 from vidsr.training.options import StageOptions, TrainOptions
 from vidsr.training.perceptual import Perceptual
+from vidsr.training.run_log import Journal
 from vidsr.training.stopping import StopRequest
-from vidsr.training.store import PatchStore
 from vidsr.training.tables import changes
 from vidsr.training.validation import Validation
 
@@ -62,7 +62,7 @@ class Trainer:
         self.folder = Path(o.run.folder).expanduser()
         self.device = choose_device(o.run.device)
         if self.ranks > 1:
-            self.device = processes.join(self.device, int(os.environ.get("LOCAL_RANK", "0")))
+            self.device = distributed.join(self.device, int(os.environ.get("LOCAL_RANK", "0")))
         if o.run.threads:
             torch.set_num_threads(o.run.threads)
         self.format = torch.channels_last if o.run.channels_last else torch.contiguous_format
@@ -106,14 +106,14 @@ class Trainer:
         """Optimisers, and for the gan stage the discriminator and its losses."""
         o = self.options
         self.settings: StageOptions = o.psnr if stage == "psnr" else o.gan
-        self.forward = processes.wrapped(torch.compile(self.generator) if o.run.compile else self.generator)
+        self.forward = distributed.wrapped(torch.compile(self.generator) if o.run.compile else self.generator)
         self.optimisers = {"generator": self._adam(self.generator)}
         self.discriminator: nn.Module | None = None
         if stage == "gan":
             torch.manual_seed(o.run.seed + 1)
             network: nn.Module = DISCRIMINATORS[o.gan.discriminator](o.gan.discriminator_feat)
             self.discriminator = placed(network, self.device, self.format)
-            self.judge = processes.wrapped(self.discriminator)
+            self.judge = distributed.wrapped(self.discriminator)
             self.optimisers["discriminator"] = self._adam(self.discriminator)
             self.adversarial = ADVERSARIAL[o.gan.loss]()
 
@@ -148,7 +148,7 @@ class Trainer:
             raise
         finally:
             self.journal.close()
-            processes.leave()
+            distributed.leave()
         return self.scores
 
     def _run_stage(self) -> None:
@@ -257,7 +257,7 @@ class Trainer:
 
     def _gradients_together(self, network: Any, number: int, count: int) -> contextlib.AbstractContextManager[Any]:
         """Processes exchange gradients in the last of the accumulated batches only."""
-        return processes.without_exchange(network) if number + 1 < count else contextlib.nullcontext()
+        return distributed.without_exchange(network) if number + 1 < count else contextlib.nullcontext()
 
     def _take_step(self, networks: dict[str, nn.Module], losses: list[Tensor]) -> None:
         """Clip and step all optimisers, unless a loss or a gradient is no number: then the step is left out."""

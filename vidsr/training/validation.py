@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from vidsr.errors import TrainingError
 from vidsr.quality.bicubic import resize_bicubic_uint8
-from vidsr.quality.fidelity import luma601, psnr, shave, ssim
+from vidsr.quality.full_reference import luma601, psnr, shave, ssim
+from vidsr.training.dataset.image_files import pictures_in, read_rgb
 from vidsr.training.options import ValidationOptions
-from vidsr.training.pictures import pictures_in, read_rgb
 
 OVERLAP = 16
 

@@ -11,12 +11,12 @@ from fastapi import APIRouter, HTTPException, Query, Request
 
 from vidsr import __version__
 from vidsr.errors import InputError
-from vidsr.media.pictures import is_picture
-from vidsr.web.choices import option_infos
-from vidsr.web.confine import inside, safe_name, shown
-from vidsr.web.looks import inspected
+from vidsr.media.pictures.files import is_picture
+from vidsr.web.allowed_paths import inside, safe_name, shown
+from vidsr.web.inspections import inspected
+from vidsr.web.option_fields import option_infos
 from vidsr.web.schemas import About, Entry, Listing, ModelInfo, Problem, Uploaded
-from vidsr.web.settings import WebSettings
+from vidsr.web.server_settings import WebSettings
 
 router = APIRouter(
     prefix="/api/v1",

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from vidsr.errors import InputError
-from vidsr.jobs.store import LIVE_NAME, job_folder
-from vidsr.web.choices import checked_options
-from vidsr.web.confine import inside, output_inside, shown
+from vidsr.jobs.state.job_folders import LIVE_NAME, job_folder
+from vidsr.web.allowed_paths import inside, output_inside, shown
+from vidsr.web.option_fields import checked_options
 from vidsr.web.routes_files import settings_of
 from vidsr.web.runs import Order, Run, Runs
 from vidsr.web.schemas import Events, Job, NewJob, Problem

@@ -9,8 +9,8 @@ from fastapi.responses import FileResponse, HTMLResponse
 
 from vidsr.errors import InputError, JobError
 from vidsr.web.routes_jobs import CONFLICT, Id, comparable, result_file, run_of, runs_of
+from vidsr.web.run_process import REPORT_NAME
 from vidsr.web.schemas import Problem
-from vidsr.web.worker import REPORT_NAME
 
 router = APIRouter(
     prefix="/api/v1",

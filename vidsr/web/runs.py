@@ -31,8 +31,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vidsr.errors import InputError, JobError
-from vidsr.jobs.files import write_atomically
-from vidsr.jobs.processes import child_environment, python_module
+from vidsr.jobs.engines.subprocess_env import child_environment, python_module
+from vidsr.storage import write_atomically
 
 State = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 _ID = re.compile(r"[0-9]{8}-[0-9a-f]{12}")
@@ -314,7 +314,7 @@ class Runs:
         (run.folder / "started").touch()
         with (run.folder / "worker.log").open("ab") as log:
             child = subprocess.Popen(
-                [*python_module("vidsr.web.worker"), str(run.folder)],
+                [*python_module("vidsr.web.run_process"), str(run.folder)],
                 env=child_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

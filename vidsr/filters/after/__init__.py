@@ -1,0 +1,1 @@
+"""Steps that act after the network."""

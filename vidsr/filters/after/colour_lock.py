@@ -1,0 +1,63 @@
+"""Colour lock: the result keeps the source's colour. Networks shift white balance and tint black-and-white film.
+
+The source's low frequencies replace the result's: the lightness over some ten source pixels, the chroma over a few, or
+over as many as the lightness where compression has left chroma coarse and blocky. Where the source is grey, so is the
+result, exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vidsr.filters.after.fidelity import intact
+from vidsr.filters.flow import gaussian
+from vidsr.filters.resample import area_down, cubic_up, up_and_down
+from vidsr.frames import Frame
+
+#: Blur, in source pixels, below which lightness and chroma are the source's; chroma of intact and of damaged sources.
+LIGHTNESS_SIGMA = 6.0
+CHROMA_SIGMA, COARSE_CHROMA_SIGMA = 2.0, 6.0
+#: A frame is grey if no pixel's channels differ by more than this: under one code value of 8 bits.
+GREY = 0.6 / 255
+#: Rounds of back-projection.
+ROUNDS = 2
+
+
+class ColourLock:
+    """Replaces the low frequencies of the result by those of the source."""
+
+    warmup = 0
+
+    def __call__(self, source: Tensor, out: Tensor, frames: Sequence[Frame]) -> Tensor:
+        grey = _is_grey(source)
+        low = (source.shape[-2], source.shape[-1])
+        size = (out.shape[-2], out.shape[-1])
+        whole = intact(source).view(-1, 1, 1, 1)
+        missing = source - area_down(out, low)
+        change = total = _low_frequencies(missing, whole)
+        for _ in range(ROUNDS - 1):
+            missing = missing - up_and_down(change, size)
+            change = _low_frequencies(missing, whole)
+            total = total + change
+        out = out + cubic_up(total, size)
+        neutral = out.mean(1, keepdim=True).expand_as(out)
+        return torch.where(grey.view(-1, 1, 1, 1), neutral, out)
+
+    def reset(self) -> None:
+        """Nothing is kept between frames."""
+
+
+def _low_frequencies(missing: Tensor, whole: Tensor) -> Tensor:
+    """What of ``missing`` ``[N, 3, h, w]`` is followed; chroma finely as far as it is ``whole`` ``[N, 1, 1, 1]``."""
+    light = missing.mean(1, keepdim=True)
+    chroma = missing - light
+    chroma = torch.lerp(gaussian(chroma, COARSE_CHROMA_SIGMA), gaussian(chroma, CHROMA_SIGMA), whole)
+    return gaussian(light, LIGHTNESS_SIGMA) + chroma
+
+
+def _is_grey(rgb: Tensor) -> Tensor:
+    """For each of ``[N, 3, h, w]``: do all pixels have equal channels? Boolean ``[N]``."""
+    return (rgb.amax(1) - rgb.amin(1)).amax((1, 2)) < GREY

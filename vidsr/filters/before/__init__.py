@@ -1,0 +1,1 @@
+"""Filters that act ahead of the network."""

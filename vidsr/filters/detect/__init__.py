@@ -1,0 +1,1 @@
+"""Detectors: what a clip is and what is wrong with it."""

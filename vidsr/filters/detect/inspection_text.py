@@ -1,0 +1,68 @@
+"""An inspection in plain words, with its figures, and as a command line."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from vidsr.filters.detect.inspection import BLOCKY, FLICKERING, NOISY, REPEATING, VERY_NOISY, Inspection
+
+#: Below this share of real detail along a side a picture counts as enlarged before.
+SOFT = 0.7
+_ORDER = {"tff": "top field first", "bff": "bottom field first"}
+
+
+def sentences(found: Inspection) -> list[str]:
+    """One line for each property, most important first."""
+    lines = [_scan(found)]
+    if found.duplicate_ratio > REPEATING:
+        lines.append(f"repeated frames: {found.duplicate_ratio:.0%} only show the frame before again")
+    if found.has_bars:
+        left, top, width, height = found.crop
+        lines.append(f"bars: the picture is {width}x{height}, {left} pixels from the left and {top} from the top")
+    else:
+        lines.append("bars: none")
+    if found.sar != 1:
+        lines.append(f"pixels: not square, {found.sar.numerator}:{found.sar.denominator}")
+    lines.append("colour: grey (black and white)" if found.grey else "colour: yes")
+    strength = "hardly any" if found.noise < NOISY else "some" if found.noise < VERY_NOISY else "strong"
+    lines.append(f"noise or grain: {strength} ({found.noise:.1f} of 255)")
+    unsteady = "unsteady" if found.flicker > FLICKERING else "steady"
+    lines.append(f"brightness: {unsteady} (departs by {found.flicker:.2f} of 255 from frame to frame)")
+    lines.append(f"compression blocks: {'visible' if found.blocking > BLOCKY else 'no'} ({found.blocking:.2f})")
+    lines.append(_resolution(found))
+    where = "" if found.complete else " in the stretches looked at"
+    lines.append(f"scene cuts{where}: {len(found.cuts)}")
+    return lines
+
+
+def _scan(found: Inspection) -> str:
+    text = {"mixed": "a mix of progressive and other pictures"}.get(found.scan, found.scan)
+    if found.pattern:
+        text += f", {found.pattern}"
+    if found.field_order:
+        text += f", {_ORDER[found.field_order]}"
+    claims = found.flagged
+    if claims and found.field_order and claims != found.field_order:
+        text += f"; the file says {_ORDER[claims]}, which is wrong"
+    elif claims and found.scan == "progressive":
+        text += "; the file says interlaced, but the picture is not"
+    elif not claims and found.scan != "progressive":
+        text += "; the file does not say so"
+    return f"scan: {text}"
+
+
+def _resolution(found: Inspection) -> str:
+    low = min(found.true_width / found.width, found.true_height / found.height)
+    if low < SOFT:
+        return f"real detail: about {found.true_width}x{found.true_height}: enlarged or softened before"
+    return "real detail: up to the full size"
+
+
+def command(source: str, recommended: dict[str, Any]) -> str:
+    """The command line that does what is recommended."""
+    parts = ["vidsr", "enhance", shlex.quote(source)]
+    for name, value in recommended.items():
+        flag = "--" + name.replace("_", "-")
+        parts += [flag] if value is True else [flag, str(value)]
+    return " ".join(parts)

@@ -1,0 +1,113 @@
+"""Backends by name, and which one is best here."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vidsr.errors import OptionsError
+from vidsr.inference.backend import Backend, Model, TorchBackend
+from vidsr.inference.device import Precision
+from vidsr.inference.forms import native_build, winograd_cpu
+from vidsr.models.openvino import load_openvino
+
+
+def choose_backend(
+    name: str, model: Model, device: torch.device, precision: Precision, *, compiled: bool = False
+) -> Backend:
+    """The backend for ``--backend``: auto takes the Winograd kernels for fp32 on a CPU, PyTorch for all else.
+
+    Raises:
+        OptionsError: the backend cannot run this model here.
+        MissingExtraError: its library is not installed.
+    """
+    if name == "openvino":
+        if device.type != "cpu":
+            raise OptionsError(f"--backend openvino computes on the CPU, not on {device}: give --device cpu")
+        return OpenVinoBackend(model, precision)
+    if name == "winograd" or (name == "auto" and device.type == "cpu" and precision == "fp32" and not compiled):
+        backend = _winograd(model) if device.type == "cpu" and precision == "fp32" else None
+        if backend is not None:
+            return backend
+        if name == "winograd":
+            raise OptionsError(
+                "--backend winograd needs a CPU, --precision fp32, a C compiler (gcc or clang) and an RRDBNet or "
+                "SRVGGNetCompact; --backend torch always works"
+            )
+    return TorchBackend(model, device, precision, compiled=compiled)
+
+
+def _winograd(model: Model) -> Backend | None:
+    library = native_build.library()
+    form = None if library is None else winograd_cpu.fast_form(model.network, library)
+    return None if form is None else WinogradBackend(model, form)
+
+
+class WinogradBackend:
+    """The network in fp32 on the CPU by the kernels of winograd.c."""
+
+    name = "winograd"
+
+    def __init__(self, model: Model, form: winograd_cpu.FastRRDBNet | winograd_cpu.FastSRVGGNetCompact) -> None:
+        self._plain = model.network
+        self._form = form
+
+    def __call__(self, rgb: Tensor) -> Tensor:
+        """See :class:`~vidsr.inference.backend.Backend`."""
+        return self._form(rgb)
+
+    def exact(self, rgb: Tensor) -> Tensor:
+        """See :class:`~vidsr.inference.backend.Backend`."""
+        out: Tensor = self._plain(rgb)
+        return out
+
+    def bytes_per_pixel(self) -> float:
+        """See :class:`~vidsr.inference.backend.Backend`."""
+        return self._form.bytes_per_pixel()
+
+
+class OpenVinoBackend:
+    """The network in OpenVINO's CPU plugin, converted in memory; extra ``openvino``.
+
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+    """
+
+    name = "openvino"
+
+    def __init__(self, model: Model, precision: Precision) -> None:
+        openvino = load_openvino()
+        if precision == "fp16":
+            raise OptionsError("--backend openvino computes in fp32 or bf16 on a CPU, not in fp16")
+        self._plain = model.network
+        self._torch = TorchBackend(model, torch.device("cpu"), "fp32")
+        self._core = openvino.Core()
+        hint = {"fp32": "f32", "bf16": "bf16"}[precision]
+        self._settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+        self._convert = openvino.convert_model
+        self._requests: dict[tuple[int, ...], Any] = {}
+
+    def __call__(self, rgb: Tensor) -> Tensor:
+        """See :class:`~vidsr.inference.backend.Backend`. Picture by picture, as TorchBackend on a CPU."""
+        if len(rgb) > 1:
+            return torch.cat([self(one) for one in torch.split(rgb, 1)])
+        shape = tuple(rgb.shape)
+        if shape not in self._requests:
+            self._requests.clear()
+            with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # tracing, which OpenVINO relies on, is deprecated
+                converted = self._convert(self._plain, example_input=torch.zeros(shape), input=[list(shape)])
+            self._requests[shape] = self._core.compile_model(converted, "CPU", self._settings).create_infer_request()
+        result = self._requests[shape].infer([rgb.contiguous().numpy()])[0]
+        return torch.from_numpy(result.copy())
+
+    def exact(self, rgb: Tensor) -> Tensor:
+        """See :class:`~vidsr.inference.backend.Backend`."""
+        return self._torch.exact(rgb)
+
+    def bytes_per_pixel(self) -> float:
+        """See :class:`~vidsr.inference.backend.Backend`."""
+        return self._torch.bytes_per_pixel()

@@ -1,0 +1,209 @@
+"""Both networks on CUDA by one Triton kernel: a 3×3 convolution that reads and writes slices of NHWC buffers.
+
+What cuDNN under PyTorch leaves on the table: a dense block's results are written where the next convolution reads
+them (nothing is concatenated), bias, leaky ReLU and residuals are added while the sums are in registers, and
+"repeat 2×2, then convolve" reads the small picture with the four 2×2 phase kernels of ``fast_torch``.
+
+Importing this module imports Triton; with ``TRITON_INTERPRET=1`` it runs, slowly, on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidsr.inference.forms.folded_torch import phase_weights
+from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
+from vidsr.models.srvgg import SRVGGNetCompact, negative_slope
+
+_LEAST_CHANNELS = 16  # what a matrix instruction takes
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """Pixels and input channels per step of a program, its warps, and loads in flight."""
+
+    pixels: int = 128
+    channels: int = 32
+    warps: int = 4
+    stages: int = 4
+
+
+@triton.jit  # type: ignore[untyped-decorator, unused-ignore]
+def _convolve(  # type: ignore[no-untyped-def]
+    x, w, bias, slope, y, r1, r2, height, width, total, ld_x, ld_y, ld_r1, ld_r2, a1, a2,
+    CIN: tl.constexpr, COUT: tl.constexpr, STORED: tl.constexpr, TAPS: tl.constexpr,
+    R1: tl.constexpr, R2: tl.constexpr, BM: tl.constexpr, BK: tl.constexpr,
+):  # fmt: skip
+    """One block of BM pixels × COUT channels.
+
+    TAPS 3 is a 3×3 convolution; TAPS 2 is phase (a, b) = program_id(1) of an enlargement, whose result pixel
+    (i, j) goes to (2i + a, 2j + b). Sums are float32, pixel offsets int64.
+    """
+    p = tl.program_id(0) * BM + tl.arange(0, BM)
+    phase = tl.program_id(1)
+    a, b = phase // 2, phase % 2
+    row, column = (p // width) % height, p % width
+    n, kk = tl.arange(0, COUT), tl.arange(0, BK)
+    sums = tl.zeros((BM, COUT), dtype=tl.float32)
+    for tap in tl.static_range(TAPS * TAPS):
+        dy, dx = tap // TAPS - 1, tap % TAPS - 1
+        if TAPS == 2:
+            dy, dx = dy + a, dx + b
+        inside = (row + dy >= 0) & (row + dy < height) & (column + dx >= 0) & (column + dx < width) & (p < total)
+        source = (p + dy * width + dx).to(tl.int64) * ld_x
+        weights = (phase * TAPS * TAPS + tap) * CIN
+        for k in range(0, CIN, BK):
+            values = tl.load(x + source[:, None] + (k + kk)[None, :], mask=inside[:, None], other=0.0)
+            kernel = tl.load(w + (weights + k + kk)[:, None] * COUT + n[None, :])
+            sums = tl.dot(values, kernel, sums)
+    sums += tl.load(bias + n)[None, :]
+    sums = tl.where(sums > 0, sums, sums * tl.load(slope + n)[None, :])
+    keep = (p < total)[:, None] & (n < STORED)[None, :]
+    if R1:
+        sums += a1 * tl.load(r1 + p.to(tl.int64)[:, None] * ld_r1 + n[None, :], mask=keep, other=0.0).to(tl.float32)
+    if R2:
+        sums += a2 * tl.load(r2 + p.to(tl.int64)[:, None] * ld_r2 + n[None, :], mask=keep, other=0.0).to(tl.float32)
+    target = p.to(tl.int64)
+    if TAPS == 2:
+        target = ((p // width).to(tl.int64) * 2 + a) * (2 * width) + 2 * column + b
+    tl.store(y + target[:, None] * ld_y + n[None, :], sums.to(y.dtype.element_ty), mask=keep)
+
+
+class TritonConv:
+    """One packed convolution. Pictures are ``[N, H, W, C]`` tensors or channel slices of such.
+
+    ``slope`` is the factor of negative values, one for all channels or one for each (``[C]``, PReLU); 1 is none.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, *, slope: float | Tensor = 1.0, doubled: bool = False) -> None:
+        weight = phase_weights(weight.double()).to(weight.dtype) if doubled else weight
+        self._phases = 4 if doubled else 1
+        self._taps = 2 if doubled else 3
+        self._stored = len(weight) // self._phases
+        cout = max(_LEAST_CHANNELS, triton.next_power_of_2(self._stored))
+        taps = weight.reshape(self._phases, self._stored, *weight.shape[1:]).permute(
+            0, 3, 4, 2, 1
+        )  # phase, ky, kx, cin, cout
+        self._cin, self._cout = weight.shape[1], cout
+        self._weight = F.pad(taps, (0, cout - self._stored)).contiguous()
+        self._bias = F.pad(bias.float(), (0, cout - self._stored)).contiguous()
+        self._slope = torch.ones_like(self._bias)
+        self._slope[: self._stored] = slope
+
+    def __call__(self, x: Tensor, y: Tensor, tiling: Tiling, residuals: Sequence[tuple[Tensor, float]] = ()) -> Tensor:
+        """Convolve ``x`` into ``y`` (both dense in pixels), add the residuals times their factors, return ``y``."""
+        count, height, width, _ = x.shape
+        total = count * height * width
+        (r1, a1), (r2, a2) = (*residuals, (x, 0.0), (x, 0.0))[:2]
+        grid = (triton.cdiv(total, tiling.pixels), self._phases)
+        block: Any = _convolve[grid]
+        block(
+            x, self._weight, self._bias, self._slope, y, r1, r2, height, width, total,
+            x.stride(2), y.stride(2), r1.stride(2), r2.stride(2), a1, a2,
+            CIN=self._cin, COUT=self._cout, STORED=self._stored, TAPS=self._taps,
+            R1=len(residuals) > 0, R2=len(residuals) > 1,
+            BM=tiling.pixels, BK=min(tiling.channels, self._cin & -self._cin),
+            num_warps=tiling.warps, num_stages=tiling.stages,
+        )  # fmt: skip
+        return y
+
+
+class TritonRRDBNet:
+    """An RRDBNet in this form; its weights must be on the device, in the type to compute in.
+
+    ``num_feat`` and ``num_grow_ch`` must be multiples of 16.
+    """
+
+    def __init__(self, network: RRDBNet, tiling: Tiling | None = None) -> None:
+        self._config = c = network.config
+        if c.num_feat % _LEAST_CHANNELS or c.num_grow_ch % _LEAST_CHANNELS:
+            raise ValueError(f"{c.num_feat} and {c.num_grow_ch} channels: the kernel takes multiples of 16")
+        self.tiling = tiling or Tiling()
+        self._first = network.conv_first
+        self._dense: list[list[TritonConv]] = []
+        for rrdb in network.body:
+            for number in (1, 2, 3):
+                rdb = getattr(rrdb, f"rdb{number}")
+                scale = RESIDUAL_SCALE * (RESIDUAL_SCALE if number == 3 else 1.0)
+                convs = [_packed(getattr(rdb, f"conv{i}"), NEGATIVE_SLOPE) for i in range(1, 5)]
+                self._dense.append([*convs, TritonConv(rdb.conv5.weight * scale, rdb.conv5.bias * scale)])
+        self._body = _packed(network.conv_body)
+        ups = [getattr(network, f"conv_up{i}") for i in range(1, c.upsamplings + 1)]
+        self._ups = [TritonConv(up.weight, up.bias, slope=NEGATIVE_SLOPE, doubled=True) for up in ups]
+        self._hr = _packed(network.conv_hr, NEGATIVE_SLOPE)
+        self._last = _packed(network.conv_last)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``[N, 3, h, w]`` to ``[N, 3, h·scale, w·scale]`` in the network's type."""
+        c, feat, grow = self._config, self._config.num_feat, self._config.num_grow_ch
+        height, width = x.shape[-2:]
+        x = pad_to_multiple(x, c.unshuffle)
+        x = F.pixel_unshuffle(x, c.unshuffle) if c.unshuffle > 1 else x
+        first = self._first(x.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1)
+        pixels = first.shape[:3]
+        dense = [first.new_empty((*pixels, feat + 4 * grow)) for _ in range(4)]
+        dense[0][..., :feat] = first
+        start = dense[0]
+        for block in range(0, len(self._dense), 3):
+            a, b = [d for d in dense[1:] if d is not start][:2]
+            inputs, targets = (start, a, b), (a, b, a)
+            for number, (here, there) in enumerate(zip(inputs, targets, strict=True)):
+                residuals = [(here, 1.0)] if number < 2 else [(here, RESIDUAL_SCALE), (start, 1.0)]
+                *grown, last = self._dense[block + number]
+                for i, conv in enumerate(grown):
+                    conv(here, here[..., feat + i * grow :], self.tiling)
+                last(here, there, self.tiling, residuals)
+            start = a
+        out = self._body(start, first.new_empty((*pixels, feat)), self.tiling, [(dense[0], 1.0)])
+        del dense, start, first
+        for up in self._ups:
+            count, h, w, _ = out.shape
+            out = up(out, out.new_empty((count, 2 * h, 2 * w, feat)), self.tiling)
+        out = self._hr(out, torch.empty_like(out), self.tiling)
+        out = self._last(out, out.new_empty((*out.shape[:3], c.out_channels)), self.tiling)
+        return out.permute(0, 3, 1, 2)[..., : height * c.scale, : width * c.scale]
+
+
+class TritonSRVGGNetCompact:
+    """An SRVGGNetCompact in this form: each convolution and its activation are one kernel, over two buffers in turn.
+
+    Its weights must be on the device, in the type to compute in; ``num_feat`` must be a multiple of 16.
+    """
+
+    def __init__(self, network: SRVGGNetCompact, tiling: Tiling | None = None) -> None:
+        self._config = c = network.config
+        if c.num_feat % _LEAST_CHANNELS:
+            raise ValueError(f"{c.num_feat} channels: the kernel takes multiples of {_LEAST_CHANNELS}")
+        self.tiling = tiling or Tiling()
+        layers = list(network.body)
+        self._convs: list[TritonConv] = []
+        for i in range(0, len(layers), 2):
+            conv, slope = layers[i], negative_slope(layers[i + 1] if i + 1 < len(layers) else None)
+            assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+            weight = F.pad(conv.weight, (0, 0, 0, 0, 0, -conv.in_channels % _LEAST_CHANNELS))
+            self._convs.append(TritonConv(weight, conv.bias, slope=slope))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``[N, 3, h, w]`` to ``[N, 3, h·scale, w·scale]`` in the network's type."""
+        c = self._config
+        feat = F.pad(x.permute(0, 2, 3, 1), (0, -c.in_channels % _LEAST_CHANNELS)).contiguous()
+        buffers = [feat.new_empty((*feat.shape[:3], c.num_feat)) for _ in range(2)]
+        *hidden, last = self._convs
+        for i, conv in enumerate(hidden):
+            feat = conv(feat, buffers[i % 2], self.tiling)
+        detail = last(feat, feat.new_empty((*feat.shape[:3], c.out_channels * c.scale**2)), self.tiling)
+        base = F.interpolate(x, scale_factor=float(c.scale), mode="nearest")
+        return F.pixel_shuffle(detail.permute(0, 3, 1, 2), c.scale) + base
+
+
+def _packed(conv: nn.Conv2d, slope: float = 1.0) -> TritonConv:
+    assert conv.bias is not None
+    return TritonConv(conv.weight, conv.bias, slope=slope)

@@ -1,0 +1,344 @@
+"""RRDBNet and SRVGGNetCompact on a CPU in fp32 by Winograd convolutions: see winograd.c.
+
+A network becomes a list of layers over a few NHWC buffers. Residual scales are folded into weights, a dense block's
+convolutions share their transformed input (nothing is concatenated), bias, activation and residuals are part of
+the convolution, and enlarging by repetition is part of reading. The tail, which has 16 times the pixels, runs in
+strips so that it needs little memory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidsr.inference.forms.native_build import Layer, Picture
+from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
+from vidsr.models.srvgg import SRVGGNetCompact, negative_slope
+
+Floats = npt.NDArray[np.float32]
+
+#: Output pixels on a side of a tile.
+TILE_PX = 6
+#: Products per tile and pair of channels.
+TILE_FREQUENCIES = (TILE_PX + 2) ** 2
+#: Input channels that are transformed together, so that they, their products and the weights stay in a core's cache.
+CHUNK_CHANNELS = 64
+#: Source rows per strip of the tail, a multiple of half a tile; one at each inner border is computed twice.
+STRIP_ROWS = 24
+_STRIP_MARGIN = 1
+_LINE = 16  # floats of a cache line
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """One packed 3×3 convolution: Winograd-domain weights, bias and slope of negative values, channels padded."""
+
+    weights: Floats
+    bias: Floats
+    slope: Floats
+    cin: int
+    cout: int
+    chunk: int
+
+
+class Packer:
+    """Makes convolutions for winograd.c, their weights in a few large pieces of memory."""
+
+    _PIECE_FLOATS = 1 << 24
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library = library
+        self.wide = 2 * int(library.winograd_lanes())
+        self._piece: Floats = np.empty(0, np.float32)
+
+    def _room(self, floats: int) -> Floats:
+        if len(self._piece) < floats:
+            self._piece = aligned(max(floats, self._PIECE_FLOATS))
+        taken, self._piece = self._piece[:floats], self._piece[floats:]
+        return taken
+
+    def __call__(
+        self, conv: nn.Conv2d, groups: Sequence[int], slope: float | Tensor = 1.0, factor: float = 1.0
+    ) -> Convolution:
+        """A convolution, its result times ``factor``.
+
+        ``groups`` are the true widths of the groups of input channels; in memory each is padded to a multiple of
+        the kernels' width.
+        """
+        weight = conv.weight.detach().float().cpu() * factor
+        cout, cin = _round_up(len(weight), self.wide), sum(_round_up(width, self.wide) for width in groups)
+        taps = torch.zeros(9, cin, cout)
+        start = place = 0
+        for width in groups:
+            part = weight[:, start : start + width].permute(2, 3, 1, 0).flatten(0, 1)
+            taps[:, place : place + width, : len(weight)] = part
+            start, place = start + width, place + _round_up(width, self.wide)
+        chunk = min(CHUNK_CHANNELS, cin)
+        packed = self._room(TILE_FREQUENCIES * cin * cout)
+        source, target = ctypes.c_void_p(taps.data_ptr()), ctypes.c_void_p(packed.ctypes.data)
+        self._library.winograd_pack(source, target, cin, cout, chunk)
+        bias, slopes = np.zeros(cout, np.float32), np.ones(cout, np.float32)
+        if conv.bias is not None:
+            bias[: len(weight)] = conv.bias.detach().cpu().numpy() * factor
+        slopes[: len(weight)] = slope.cpu().numpy() if isinstance(slope, Tensor) else slope
+        return Convolution(packed, bias, slopes, cin, cout, chunk)
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
+
+
+def aligned(floats: int) -> Floats:
+    """Zeros that begin at a cache line, in huge pages where numpy and the system have them and it pays."""
+    room = np.zeros(floats + _LINE, np.float32)
+    start = -room.ctypes.data // room.itemsize % _LINE
+    return room[start : start + floats]
+
+
+class Buffer:
+    """A picture ``[channels, height, width]`` float32 laid out in tiles as winograd.c wants it, zeros around it."""
+
+    def __init__(self, height: int, width: int, channels: int, lanes: int) -> None:
+        self.height, self.width = height, width
+        self._shape = (-(-height // TILE_PX), -(-width // TILE_PX), channels // lanes, TILE_PX, TILE_PX, lanes)
+        tiles, tile = self._shape[0] * self._shape[1], channels * TILE_PX**2
+        self._all = aligned((tiles + 1) * tile)
+        self._tiles = torch.from_numpy(self._all[: tiles * tile]).view(self._shape)
+
+    def at(self, channel: int = 0) -> Picture:
+        """Where the kernels find it, from a channel on."""
+        group = TILE_PX**2 * self._shape[-1]
+        place = self._all.ctypes.data + 4 * (channel // self._shape[-1] * group)
+        return Picture(place, self._shape[2] * group, self.height, self.width)
+
+    def put(self, picture: Tensor) -> None:
+        """Set the first channels to ``[C, height, width]``."""
+        down, across, groups, _, _, lanes = self._shape
+        margins = (0, across * TILE_PX - self.width, 0, down * TILE_PX - self.height, 0, groups * lanes - len(picture))
+        tiles = F.pad(picture, margins).view(groups, lanes, down, TILE_PX, across, TILE_PX)
+        self._tiles.copy_(tiles.permute(2, 4, 0, 3, 5, 1))
+
+    def get(self, channels: int) -> Tensor:
+        """The first channels as ``[channels, height, width]``."""
+        down, across, _, _, _, lanes = self._shape
+        used = self._tiles[:, :, : -(-channels // lanes), :, :, : min(channels, lanes)]
+        picture = used.permute(2, 5, 0, 3, 1, 4).reshape(-1, down * TILE_PX, across * TILE_PX)
+        return picture[:channels, : self.height, : self.width]
+
+
+@dataclass(slots=True, kw_only=True)
+class Step:
+    """One convolution over given places; ``residuals`` are added after the activation, times their factor."""
+
+    conv: Convolution
+    source: Picture
+    target: Picture
+    residuals: Sequence[tuple[Picture, float]] = ()
+    doubled: bool = False
+    skipped: int = 0
+    stored: int | None = None
+
+    def layer(self) -> Layer:
+        """As the C code takes it."""
+        conv = self.conv
+        layer = Layer(source=self.source, target=self.target, doubled=int(self.doubled), skipped=self.skipped)
+        layer.weights, layer.bias, layer.slope = (a.ctypes.data for a in (conv.weights, conv.bias, conv.slope))
+        layer.cin, layer.cout, layer.stored = conv.cin, conv.cout, self.stored or conv.cout
+        layer.chunk = conv.chunk
+        for i, (picture, factor) in enumerate(self.residuals):
+            layer.residual[i], layer.scale[i] = picture, factor
+        return layer
+
+
+class Program:
+    """Layers that run one after the other in C, on PyTorch's number of threads, without the GIL."""
+
+    def __init__(self, library: ctypes.CDLL, steps: Sequence[Step]) -> None:
+        self._library = library
+        self._steps = steps  # keeps the arrays alive that the layers point into
+        self._layers = (Layer * len(steps))(*(step.layer() for step in steps))
+        library.winograd_scratch_floats.restype = ctypes.c_long
+        self._scratch_floats = int(library.winograd_scratch_floats(self._layers, len(steps)))
+        self._scratch = aligned(0)
+
+    def __call__(self) -> None:
+        """Run all layers.
+
+        Raises:
+            MemoryError: there is no room for the working memory of a block.
+        """
+        threads = torch.get_num_threads()
+        if len(self._scratch) < threads * self._scratch_floats:
+            self._scratch = aligned(threads * self._scratch_floats)
+        scratch = ctypes.c_void_p(self._scratch.ctypes.data)
+        if self._library.winograd_run(self._layers, len(self._layers), threads, scratch):
+            raise MemoryError("out of memory in the Winograd kernels")
+
+
+class FastRRDBNet:
+    """An RRDBNet in this form. ``[N, 3, h, w]`` float32 on the CPU to ``[N, 3, h·scale, w·scale]``."""
+
+    def __init__(self, network: RRDBNet, library: ctypes.CDLL) -> None:
+        self._config = c = network.config
+        self._library = library
+        pack = Packer(library)
+        self._feat, self._grow = _round_up(c.num_feat, pack.wide), _round_up(c.num_grow_ch, pack.wide)
+        self._dense: list[list[Convolution]] = []
+        for rrdb in network.body:
+            for number in (1, 2, 3):
+                rdb = getattr(rrdb, f"rdb{number}")
+                last = RESIDUAL_SCALE * (RESIDUAL_SCALE if number == 3 else 1.0)
+                convs = [
+                    pack(getattr(rdb, f"conv{i}"), [c.num_feat] + [c.num_grow_ch] * (i - 1), NEGATIVE_SLOPE)
+                    for i in range(1, 5)
+                ]
+                self._dense.append([*convs, pack(rdb.conv5, [c.num_feat] + [c.num_grow_ch] * 4, factor=last)])
+        feat = [c.num_feat]
+        self._first = pack(network.conv_first, [c.in_channels * c.unshuffle**2])
+        self._body = pack(network.conv_body, feat)
+        ups = [getattr(network, f"conv_up{i}") for i in range(1, c.upsamplings + 1)]
+        self._ups = [pack(up, feat, NEGATIVE_SLOPE) for up in ups]
+        self._hr = pack(network.conv_hr, feat, NEGATIVE_SLOPE)
+        self._last = pack(network.conv_last, feat)
+        self._lanes = pack.wide // 2
+        self._shape: tuple[int, int] | None = None
+
+    def __call__(self, rgb: Tensor) -> Tensor:
+        """Run the network, picture by picture."""
+        c = self._config
+        height, width = rgb.shape[-2:]
+        x = pad_to_multiple(rgb, c.unshuffle)
+        x = F.pixel_unshuffle(x, c.unshuffle) if c.unshuffle > 1 else x
+        self._prepare(x.shape[-2], x.shape[-1])
+        out = torch.empty(len(x), c.out_channels, *(s * 2**c.upsamplings for s in x.shape[-2:]))
+        for picture, result in zip(x, out, strict=True):
+            self._input.put(picture)
+            self._program()
+            for strip, (top, bottom), first in self._strips:
+                strip()
+                result[:, top:bottom] = self._output.get(c.out_channels)[:, top - first : bottom - first]
+        return out[..., : height * c.scale, : width * c.scale]
+
+    def bytes_per_pixel(self) -> float:
+        """Bytes per source pixel of a batch of one: four dense buffers, the features, and the result twice."""
+        c = self._config
+        per_step = 4 * (4 * (self._feat + 4 * self._grow) + self._feat) / c.unshuffle**2
+        return per_step + 2 * 4 * c.out_channels * c.scale**2
+
+    def _prepare(self, height: int, width: int) -> None:
+        """Buffers and programs for one size; kept until another size comes."""
+        if self._shape == (height, width):
+            return
+        self._shape = None
+        self._input = Buffer(height, width, self._first.cin, self._lanes)
+        # The layers hold addresses only: what they point into lives as long as this.
+        self._held = dense = [Buffer(height, width, self._feat + 4 * self._grow, self._lanes) for _ in range(4)]
+        self._features = Buffer(height, width, self._feat, self._lanes)
+        steps = [Step(conv=self._first, source=self._input.at(), target=dense[0].at())]
+        steps += self._body_steps(dense)
+        self._program = Program(self._library, steps)
+        self._prepare_tail(height, width)
+        self._shape = (height, width)
+
+    def _body_steps(self, dense: Sequence[Buffer]) -> list[Step]:
+        """The blocks, each dense block in the buffer that holds its input; ``dense[0]`` keeps the first features."""
+        steps: list[Step] = []
+        start = dense[0]
+        for block in range(0, len(self._dense), 3):
+            a, b = [d for d in dense[1:] if d is not start][:2]
+            inputs, targets = (start, a, b), (a, b, a)
+            for number, (here, there) in enumerate(zip(inputs, targets, strict=True)):
+                residuals = [(here.at(), 1.0)] if number < 2 else [(here.at(), RESIDUAL_SCALE), (start.at(), 1.0)]
+                *grown, last = self._dense[block + number]
+                for i, conv in enumerate(grown):
+                    place = here.at(channel=self._feat + i * self._grow)
+                    steps.append(Step(conv=conv, source=here.at(), target=place))
+                steps.append(Step(conv=last, source=here.at(), target=there.at(), residuals=residuals))
+            start = a
+        features, skip = self._features.at(), [(dense[0].at(), 1.0)]
+        steps.append(Step(conv=self._body, source=start.at(), target=features, residuals=skip))
+        return steps
+
+    def _prepare_tail(self, height: int, width: int) -> None:
+        """Strips of the tail: each reads the features where they lie, and keeps only rows that no border spoiled."""
+        rows = min(STRIP_ROWS, height)
+        ups = [Buffer(rows << i, width << i, self._feat, self._lanes) for i in range(1, len(self._ups) + 1)]
+        sharp = Buffer(ups[-1].height, ups[-1].width, self._feat, self._lanes)
+        self._output = Buffer(ups[-1].height, ups[-1].width, self._lanes, self._lanes)
+        self._held = [*self._held, *ups, sharp]
+        factor = 1 << len(ups)
+        self._strips = []
+        done = 0
+        while done < height:
+            first = max(0, min(done - _STRIP_MARGIN, height - rows))
+            end = height if first + rows >= height else first + rows - _STRIP_MARGIN
+            source, skipped = self._features.at(), first
+            steps = []
+            for conv, up in zip(self._ups, ups, strict=True):
+                steps.append(Step(conv=conv, source=source, target=up.at(), doubled=True, skipped=skipped))
+                source, skipped = up.at(), 0
+            steps.append(Step(conv=self._hr, source=source, target=sharp.at()))
+            steps.append(Step(conv=self._last, source=sharp.at(), target=self._output.at(), stored=self._lanes))
+            self._strips.append((Program(self._library, steps), (done * factor, end * factor), first * factor))
+            done = end
+
+
+class FastSRVGGNetCompact:
+    """An SRVGGNetCompact in this form. ``[N, 3, h, w]`` float32 on the CPU to ``[N, 3, h·scale, w·scale]``."""
+
+    def __init__(self, network: SRVGGNetCompact, library: ctypes.CDLL) -> None:
+        self._config = c = network.config
+        self._library = library
+        pack = Packer(library)
+        self._lanes = pack.wide // 2
+        layers = list(network.body)
+        self._convs = []
+        for i in range(0, len(layers), 2):
+            conv, slope = layers[i], negative_slope(layers[i + 1] if i + 1 < len(layers) else None)
+            assert isinstance(conv, nn.Conv2d)
+            self._convs.append(pack(conv, [c.in_channels if i == 0 else c.num_feat], slope))
+        self._shape: tuple[int, int] | None = None
+
+    def __call__(self, rgb: Tensor) -> Tensor:
+        """Run the network, picture by picture."""
+        c = self._config
+        self._prepare(rgb.shape[-2], rgb.shape[-1])
+        out = F.interpolate(rgb, scale_factor=float(c.scale), mode="nearest")
+        for picture, result in zip(rgb, out, strict=True):
+            self._input.put(picture)
+            self._program()
+            result.add_(F.pixel_shuffle(self._output.get(c.out_channels * c.scale**2), c.scale))
+        return out
+
+    def bytes_per_pixel(self) -> float:
+        """Bytes per source pixel of a batch of one: two buffers of the widest layer, and the result twice."""
+        return 4.0 * (2 * max(c.cout for c in self._convs) + 2 * self._config.out_channels * self._config.scale**2)
+
+    def _prepare(self, height: int, width: int) -> None:
+        if self._shape == (height, width):
+            return
+        self._shape = None
+        self._input = here = Buffer(height, width, self._convs[0].cin, self._lanes)
+        self._held = spare = [Buffer(height, width, max(c.cout for c in self._convs), self._lanes) for _ in range(2)]
+        steps = []
+        for i, conv in enumerate(self._convs):
+            there = spare[i % 2]
+            steps.append(Step(conv=conv, source=here.at(), target=there.at()))
+            here = there
+        self._output = here
+        self._program = Program(self._library, steps)
+        self._shape = (height, width)
+
+
+def fast_form(network: nn.Module, library: ctypes.CDLL) -> FastRRDBNet | FastSRVGGNetCompact | None:
+    """The network in this form, or None if it is of another architecture."""
+    if isinstance(network, RRDBNet):
+        return FastRRDBNet(network, library)
+    return FastSRVGGNetCompact(network, library) if isinstance(network, SRVGGNetCompact) else None

@@ -1,0 +1,1 @@
+"""Measuring videos against a reference."""

@@ -1,0 +1,107 @@
+"""How much disk a job will need, and whether it is there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidsr.errors import DiskFullError, OutputError
+from vidsr.jobs.state.manifest import Manifest
+from vidsr.media.encode.encoder import EncoderSettings
+from vidsr.storage import human_bytes, os_errors
+
+#: Bits per luma sample that each codec takes on live-action footage at vidsr's default quality, on the safe side
+#: of what was measured; ProRes 422 is fixed by its specification, FFV1 keeps about half of what goes in.
+BITS_PER_PIXEL = {"h264": 0.25, "hevc": 0.15, "av1": 0.12, "vp9": 0.15, "prores": 3.6, "ffv1": 8.0}
+
+#: The estimate may be this many times too large, so that work is refused only below that share of it.
+CERTAINTY = 4
+
+
+def estimate_bytes(settings: EncoderSettings, frames: int, manifest: Manifest | None = None) -> int:
+    """Bytes of ``frames`` encoded frames: by what the finished segments took, or by the table if there are none."""
+    done = manifest.frames_done() if manifest is not None else 0
+    if manifest is not None and done:
+        return round(frames * sum(f.size for f in manifest.finished.values()) / done)
+    depth = settings.format.frames.depth / 8 if settings.codec == "ffv1" else 1.0
+    bits = settings.width * settings.height * BITS_PER_PIXEL.get(settings.codec, 0.3) * depth
+    return round(frames * bits / 8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What a job will still need of its disk, and what is free, in bytes."""
+
+    folder: Path
+    need: int
+    result: int
+    free: int
+
+    @property
+    def worrying(self) -> bool:
+        """Whether the estimate does not fit."""
+        return self.need > self.free
+
+    def __str__(self) -> str:
+        return (
+            f"disk: about {human_bytes(self.need)} needed until the end, {human_bytes(self.result)} for the result; "
+            f"{human_bytes(self.free)} free"
+        )
+
+    def check(self) -> None:
+        """Refuse work that cannot fit.
+
+        Raises:
+            DiskFullError: not even a quarter of the estimate fits.
+        """
+        if self.need > self.free * CERTAINTY:
+            raise DiskFullError(
+                f"{self.folder.parent}: too little space. {self}. Free some, or choose another --output"
+            )
+
+
+def disk_outlook(folder: Path, settings: EncoderSettings, manifest: Manifest) -> Outlook:
+    """The outlook of a job.
+
+    Until the result has its name, segments and joined file lie side by side, so that what counts is the segments
+    still missing plus the whole result.
+
+    Raises:
+        JobError: the disk cannot be looked at.
+    """
+    missing = manifest.frames - manifest.frames_done()
+    result = estimate_bytes(settings, manifest.frames, manifest)
+    with os_errors("looking at the disk of", folder):
+        free = shutil.disk_usage(folder).free
+    need = result + estimate_bytes(settings, missing, manifest)
+    return Outlook(folder=folder, need=need, result=result, free=free)
+
+
+def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
+    """Refuse an output that cannot or must not be written.
+
+    Raises:
+        OutputError: the output is the source, is a folder, exists without ``overwrite``, or its folder does not
+            exist or cannot be written.
+    """
+    folder = output.parent
+    if output.is_dir():
+        raise OutputError(f"{output} is a folder; name a file in it with --output")
+    if not folder.is_dir():
+        raise OutputError(f"the folder {folder} does not exist; make it first, or choose another --output")
+    if output.exists():
+        if source.exists() and output.samefile(source):
+            raise OutputError(f"{output} is the source itself; choose another --output")
+        if not overwrite:
+            raise OutputError(f"{output} exists; give --overwrite to replace it, or choose another --output")
+    try:
+        # os.access says nothing on network shares and read-only mounts; a real file does.
+        with tempfile.TemporaryFile(dir=folder, prefix=".vidsr-"):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"cannot write into {folder}: {os.strerror(error.errno or 0)}; choose another place with --output"
+        ) from error

@@ -1,0 +1,1 @@
+"""Who makes the segments: this process, local processes, a Ray cluster."""

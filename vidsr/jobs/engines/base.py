@@ -1,0 +1,121 @@
+"""Workers: who makes the segments. Each engine takes orders and sends news; none of them knows the manifest.
+
+- :class:`Inline`: this process, one segment after the other; what one device needs.
+- :class:`vidsr.jobs.engines.local_processes.LocalEngine`: one process for each device or share of the CPU.
+- :class:`vidsr.jobs.engines.ray_cluster.RayEngine`: actors of a Ray cluster.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from vidsr.errors import Interrupted, OptionsError
+from vidsr.jobs.messages import Failed, Made, Order, Progressed, Remark, Report
+from vidsr.jobs.segment_worker import HOPELESS, SegmentWorker
+from vidsr.jobs.state.cancel import Stop
+from vidsr.jobs.state.manifest import Finished
+from vidsr.options import EnhanceOptions
+
+#: Names of errors that every other segment would meet, too.
+HOPELESS_KINDS = frozenset({"DiskFullError", *(kind.__name__ for kind in HOPELESS)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """Where one worker computes: a device name, and the CPU threads of its network (None: all)."""
+
+    device: str
+    threads: int | None = None
+
+
+class Engine(Protocol):
+    """Makes segments until every order is settled or a stop is wished for."""
+
+    def run(self, orders: Sequence[Order], stop: Stop, report: Report) -> None:
+        """Settle each order with one :class:`Made` or :class:`Failed`, sent to ``report`` in the caller's thread.
+
+        After ``stop.soft`` no further order is begun; what is in work is finished.
+
+        Raises:
+            Interrupted: ``stop.hard`` was set; what was in work is dropped.
+            JobError: no worker can be had.
+        """
+
+
+class Inline:
+    """The engine without processes. The worker is made on first use and kept."""
+
+    def __init__(self, worker: SegmentWorker) -> None:
+        self._worker = worker
+
+    def run(self, orders: Sequence[Order], stop: Stop, report: Report) -> None:
+        """See :meth:`Engine.run`."""
+        for order in orders:
+            if stop.soft.is_set():
+                return
+            report(make(self._worker, order, stop, report))
+
+
+def make(worker: SegmentWorker, order: Order, stop: Stop, report: Report) -> Made | Failed:
+    """Let a worker make one segment, its progress and its remarks going to ``report``.
+
+    Raises:
+        Interrupted: ``stop.hard`` was set.
+    """
+    number = order.segment.number
+    last = 0.0
+
+    def on_frames(frames: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= 0.1 or frames == order.segment.frames:
+            last = now
+            report(Progressed(number=number, frames=frames))
+
+    try:
+        finished: Finished = worker.make(order, on_frames, stop.hard, lambda text: report(Remark(text=text)))
+    except Interrupted:
+        raise
+    except Exception as error:
+        return Failed.of(number, error)
+    return Made(number=number, finished=finished)
+
+
+def check_devices(options: EnhanceOptions) -> None:
+    """Refuse devices that cannot be had, before any work.
+
+    Raises:
+        OptionsError: they contradict each other, are not here, or are Ray's to choose.
+    """
+    named = [slot.device for slot in choose_slots(options, gpus=0)]
+    if options.jobs.engine != "ray":
+        from vidsr.inference.device import choose_device
+
+        for name in dict.fromkeys(named):
+            choose_device(name)
+    elif options.jobs.devices is not None or named[0] not in ("auto", "cpu", "cuda"):
+        raise OptionsError("--engine ray: Ray chooses the devices; --device cpu keeps to CPUs, --workers says how many")
+
+
+def choose_slots(options: EnhanceOptions, gpus: int, cores: int | None = None) -> list[Slot]:
+    """One slot for each worker, from the options and the number of GPUs of this machine.
+
+    Raises:
+        OptionsError: a device is asked for twice over, by ``--device`` and ``--devices``.
+    """
+    jobs, device = options.jobs, options.model.device
+    devices = list(jobs.device_list())
+    if devices and device != "auto":
+        raise OptionsError("--device and --devices contradict each other: give one")
+    if not devices:
+        devices = [f"cuda:{n}" for n in range(gpus)] if device == "auto" and gpus > 1 else [device]
+    count = jobs.workers or len(devices)
+    chosen = [devices[n % len(devices)] for n in range(count)]
+    threads = jobs.threads
+    if threads is None and count > 1 and "OMP_NUM_THREADS" not in os.environ:
+        threads = max(1, (cores or os.cpu_count() or 1) // count)
+    return [Slot(device=name, threads=threads) for name in chosen]

@@ -1,0 +1,234 @@
+"""Worker processes on this machine: fed in the given order, a crashed worker's segment goes to another."""
+
+from __future__ import annotations
+
+import json
+import queue
+import signal
+import subprocess
+import threading
+from collections import Counter, deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vidsr.errors import Interrupted, JobError, VidsrError
+from vidsr.jobs.engines.base import HOPELESS_KINDS, Slot
+from vidsr.jobs.engines.subprocess_env import child_environment, python_module
+from vidsr.jobs.messages import Failed, Made, Order, Remark, Report, Task, news_from_json
+from vidsr.jobs.state.cancel import Stop
+from vidsr.jobs.state.job_folders import WORKERS_LOG_NAME
+
+#: So often may a segment end its worker before it counts as failed.
+CRASHES_PER_SEGMENT = 3
+#: So often may a worker end before it took an order; then the others go on without it.
+CRASHES_AT_START = 2
+
+_Inbox = queue.SimpleQueue[tuple["_Worker", dict[str, Any] | None]]
+
+
+class LocalEngine:
+    """One process for each slot, started anew for each run; see :class:`vidsr.jobs.engines.base.Engine`."""
+
+    def __init__(self, task: Task, slots: Sequence[Slot], command: Sequence[str] | None = None) -> None:
+        """``command`` starts one worker process; :mod:`vidsr.jobs.engines.process_main` if not given."""
+        self._task = task
+        self._slots = tuple(slots)
+        self._command = tuple(command or python_module("vidsr.jobs.engines.process_main"))
+
+    def run(self, orders: Sequence[Order], stop: Stop, report: Report) -> None:
+        """See :meth:`vidsr.jobs.engines.base.Engine.run`."""
+        crew = _Crew(self._task, self._command, orders, report)
+        try:
+            for number, slot in enumerate(self._slots[: len(orders)]):
+                crew.hire(number, slot)
+            while crew.busy() or (crew.waiting and not stop.soft.is_set()):
+                if stop.hard.is_set():
+                    raise Interrupted("stopped on request; the segments in work were dropped")
+                crew.handle(stop)
+        finally:
+            crew.dismiss()
+
+
+class _Crew:
+    """The workers of one run and the orders that wait for them."""
+
+    def __init__(self, task: Task, command: Sequence[str], orders: Sequence[Order], report: Report) -> None:
+        self.waiting = deque(orders)
+        self._command = command
+        self._task = task
+        self._report = report
+        self._inbox: _Inbox = queue.SimpleQueue()
+        self._workers: dict[int, _Worker] = {}
+        self._crashes: Counter[int] = Counter()
+        self._start_crashes: Counter[int] = Counter()
+
+    def hire(self, number: int, slot: Slot) -> None:
+        """Start one worker process."""
+        self._workers[number] = _Worker(number, slot, self._task, self._command, self._inbox)
+
+    def busy(self) -> bool:
+        """Whether any worker has an order in work."""
+        return any(worker.order is not None for worker in self._workers.values())
+
+    def handle(self, stop: Stop) -> None:
+        """Wait a moment for one message and act on it.
+
+        Raises:
+            VidsrError: a worker cannot be made to work at all.
+        """
+        try:
+            worker, message = self._inbox.get(timeout=0.1)
+        except queue.Empty:
+            return
+        if self._workers.get(worker.number) is not worker:
+            return
+        if message is None:
+            self._ended(worker, stop)
+            return
+        if message["news"] == "Broken":
+            self._go_on_without(worker, Failed(number=-1, kind=message["kind"], message=message["message"]).error())
+            return
+        if message["news"] == "Ready":
+            self._start_crashes[worker.number] = 0
+            worker.ready = True
+            if message["encoder"] != self._task.encoder:
+                raise JobError(f"worker {worker.name} has {message['encoder']}, the job needs {self._task.encoder}")
+        else:
+            news = news_from_json(message)
+            settled = isinstance(news, Made | Failed)
+            if settled:
+                worker.order = None
+            self._report(news)
+            if not settled:
+                return
+        self._feed(worker, stop)
+
+    def _feed(self, worker: _Worker, stop: Stop) -> None:
+        if self.waiting and not stop.soft.is_set():
+            worker.take(self.waiting.popleft())
+
+    def _ended(self, worker: _Worker, stop: Stop) -> None:
+        """A worker process is gone: hand its order on, and replace it."""
+        how = _describe_exit(worker.end(kill=False))
+        order, worker.order, worker.ready = worker.order, None, False
+        if order is None:
+            self._start_crashes[worker.number] += 1
+            if self._start_crashes[worker.number] >= CRASHES_AT_START:
+                message = f"worker {worker.name} {how} before it took any work; see {worker.log}"
+                self._go_on_without(worker, JobError(message))
+                return
+        else:
+            number = order.segment.number
+            self._crashes[number] += 1
+            if self._crashes[number] >= CRASHES_PER_SEGMENT:
+                message = f"its worker {how}, {self._crashes[number]} times; see {worker.log}"
+                self._report(Failed(number=number, kind="JobError", message=message))
+            else:
+                # The first time it may be chance, and the same way gives the same bytes; then with less memory.
+                rung = order.rung + (self._crashes[number] > 1)
+                self.waiting.appendleft(Order(segment=order.segment, rung=rung))
+                text = f"worker {worker.name} {how}; segment {number} goes to another"
+                self._report(Remark(text=text, warning=True))
+        for idle in self._workers.values():
+            if idle.ready and idle.order is None and idle is not worker:
+                self._feed(idle, stop)
+        if self.waiting and not stop.soft.is_set():
+            self.hire(worker.number, worker.slot)
+
+    def _go_on_without(self, worker: _Worker, error: VidsrError) -> None:
+        """Leave out a worker that cannot start: its device is broken, or taken by someone else.
+
+        Raises:
+            VidsrError: ``error``, if no other worker is left or none could work either.
+        """
+        worker.end()
+        del self._workers[worker.number]
+        if not self._workers or type(error).__name__ in HOPELESS_KINDS:
+            raise error
+        self._report(Remark(text=f"going on without worker {worker.name}: {error}", warning=True))
+
+    def dismiss(self) -> None:
+        """End every worker process, at once."""
+        for worker in self._workers.values():
+            worker.end()
+
+
+class _Worker:
+    """One worker process and the thread that listens to it."""
+
+    def __init__(self, number: int, slot: Slot, task: Task, command: Sequence[str], inbox: _Inbox) -> None:
+        self.number = number
+        self.slot = slot
+        self.name = f"{number} ({slot.device})"
+        self.order: Order | None = None
+        self.ready = False
+        self.log = Path(task.folder) / WORKERS_LOG_NAME
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                encoding="utf-8",
+                env=_environment(slot),
+            )
+        self._send({"task": task.to_json(), "device": slot.device, "threads": slot.threads, "name": str(number)})
+        self._listener = threading.Thread(target=self._listen, args=(inbox,), daemon=True, name="vidsr-worker")
+        self._listener.start()
+
+    def take(self, order: Order) -> None:
+        """Hand an order to the process; one that is gone is noticed by its listener."""
+        self.order = order
+        self._send(order.to_json())
+
+    def end(self, *, kill: bool = True) -> int:
+        """Kill the process unless it ends by itself, and wait for it; its exit code.
+
+        Segments appear only whole, so that nothing can be left half done.
+        """
+        if kill:
+            self.process.kill()
+        code = self.process.wait()
+        self._listener.join()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:
+                    continue
+        return code
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(message) + "\n")
+            self.process.stdin.flush()
+        except OSError:
+            return
+
+    def _listen(self, inbox: _Inbox) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            try:
+                inbox.put((self, json.loads(line)))
+            except ValueError:
+                self.process.kill()  # cut off in the middle of a line as it died, or out of its mind
+                break
+        inbox.put((self, None))
+
+
+def _environment(slot: Slot) -> dict[str, str]:
+    """:func:`child_environment` with the thread count, which must be set before any library loads."""
+    threads = {} if slot.threads is None else {"OMP_NUM_THREADS": str(slot.threads)}
+    return child_environment() | threads
+
+
+def _describe_exit(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"

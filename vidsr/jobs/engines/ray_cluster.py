@@ -1,0 +1,334 @@
+"""Segments farmed out to a Ray cluster: actors keep the model loaded; Ray places, restarts and retries them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import re
+import socket
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from vidsr.errors import Interrupted, JobError, MissingExtraError
+from vidsr.jobs.engines.ray_actor import SegmentActor, Shipment
+from vidsr.jobs.messages import Failed, Made, Order, Remark, Report, Task, news_from_json
+from vidsr.jobs.state.cancel import Stop
+from vidsr.jobs.state.manifest import INDEX_NAME, SEGMENTS_NAME
+from vidsr.media import image_sequence
+from vidsr.options import EnhanceOptions
+from vidsr.storage import digest, human_bytes, write_atomically
+
+#: Bytes of the source in one object of Ray's store.
+PIECE_BYTES = 64 << 20
+#: So often may a segment end its actor's process before it counts as failed.
+CRASHES_PER_SEGMENT = 3
+#: So often may it meet nodes that went away.
+OUTAGES_PER_SEGMENT = 10
+#: Cores for an actor on a cluster without GPUs, where the options do not say.
+CPUS_PER_ACTOR = 4
+KNOCK_SECONDS = 10.0
+#: After so long without a single actor the user is told what Ray is looking for.
+PATIENCE_SECONDS = 30.0
+
+
+def import_ray() -> Any:
+    """The ``ray`` module.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtraError("--engine ray needs Ray: pip install 'vidsr-esrgan[ray]'") from error
+    return ray
+
+
+class RayEngine:
+    """Actors of a Ray cluster; see :class:`vidsr.jobs.engines.base.Engine`."""
+
+    def __init__(self, task: Task, options: EnhanceOptions, model_files: Sequence[Path]) -> None:
+        self.task = task
+        self.options = options
+        self.model_files = model_files
+
+    def run(self, orders: Sequence[Order], stop: Stop, report: Report) -> None:
+        """See :meth:`vidsr.jobs.engines.base.Engine.run`."""
+        ray = import_ray()
+        with _connected(ray, self.options.jobs.address):
+            farm = _Farm(ray, self, report)
+            try:
+                farm.hire(len(orders))
+                farm.run(orders, stop)
+            except ray.exceptions.RayError as error:
+                raise JobError(f"the Ray cluster failed: {_first_line(error)}") from error
+            finally:
+                farm.dismiss()
+
+
+@contextlib.contextmanager
+def _connected(ray: Any, address: str | None) -> Iterator[None]:
+    """A connection to the cluster, or a Ray of our own on this machine where no address is given."""
+    if ray.is_initialized():
+        yield
+        return
+    if address is not None:
+        _knock(address)
+    local = {"include_dashboard": False} if address is None else {"address": address}
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=False, **local)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise JobError(f"cannot connect to the Ray cluster at {address or 'this machine'}: {reason}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """See whether anybody listens at HOST:PORT; Ray itself would try for minutes.
+
+    Raises:
+        JobError: nobody does.
+    """
+    match = re.fullmatch(r"(?:ray://)?\[?([^/\]]+?)\]?:(\d+)", address)
+    if match is None:
+        return  # "auto" and the like: Ray's own answer is quick
+    try:
+        socket.create_connection((match[1], int(match[2])), timeout=KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise JobError(
+            f"cannot connect to the Ray cluster at {address}: {error}; is it up? (ray status --address {address})"
+        ) from error
+
+
+class _Farm:
+    """The actors of one run and the orders that they have in work.
+
+    Ray places actors, and starts them again elsewhere when their process or node dies. The order that a dead actor
+    had in work goes to the next free one at once, which may be long before Ray has noticed the loss of a node.
+    """
+
+    def __init__(self, ray: Any, engine: RayEngine, report: Report) -> None:
+        from ray.util.queue import Queue
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        self._ray = ray
+        self._task = engine.task
+        self._options = engine.options
+        self._model_files = engine.model_files
+        self._report = report
+        self._shipment: Shipment | None = None
+        # Beside this process: the loss of any other node must not take it away.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        self._news: Any = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        self._arriving: dict[Any, Any] = {}  # reference of arrive() → actor
+        self._in_work: dict[Any, tuple[Any, Order]] = {}  # reference of make() → actor and its order
+        self._idle: list[Any] = []
+        self._waiting: deque[Order] = deque()
+        self._crashes: Counter[int] = Counter()
+        self._outages: Counter[int] = Counter()
+        self._settled: set[int] = set()
+        self._asked_for = {"num_gpus": 0, "num_cpus": 0}
+        self._hopeful_until = time.monotonic() + PATIENCE_SECONDS
+
+    def hire(self, wanted: int) -> None:
+        """Ask Ray for as many actors as the options or the cluster's resources say, at most ``wanted``.
+
+        Raises:
+            JobError: the options ask for GPUs, and the cluster has none.
+        """
+        jobs, device = self._options.jobs, self._options.model.device
+        resources = self._ray.cluster_resources()
+        gpus = 0 if device == "cpu" else int(resources.get("GPU", 0))
+        if device == "cuda" and not gpus:
+            raise JobError("the Ray cluster has no GPU; --device cpu computes without")
+        cores = max(1, int(resources.get("CPU", 1)))
+        shared_by = jobs.workers or gpus or -(-cores // CPUS_PER_ACTOR)
+        # An actor lives on one node: what no node has, none would ever be given.
+        largest = max((int(node["Resources"].get("CPU", 0)) for node in self._ray.nodes() if node["Alive"]), default=0)
+        room = max(1, min(cores // shared_by, largest))
+        threads = jobs.threads or room
+        self._asked_for = {"num_gpus": 1 if gpus else 0, "num_cpus": 0 if gpus else min(threads, max(1, largest))}
+        kind = self._ray.remote(SegmentActor).options(
+            **self._asked_for,
+            max_restarts=-1,
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads)}},
+        )
+        for _ in range(min(wanted, shared_by)):
+            self._welcome(kind.remote(self._task.to_json(), "cuda" if gpus else "cpu", threads, bool(jobs.ship)))
+
+    def run(self, orders: Sequence[Order], stop: Stop) -> None:
+        """Hand out orders until all are settled; actors join as Ray finds room for them.
+
+        Raises:
+            Interrupted: ``stop.hard`` was set.
+            VidsrError: no actor can work.
+        """
+        self._waiting.extend(orders)
+        while self._in_work or (self._waiting and not stop.soft.is_set()):
+            if stop.hard.is_set():
+                raise Interrupted("stopped on request; the segments in work were dropped")
+            while self._idle and self._waiting and not stop.soft.is_set():
+                actor, order = self._idle.pop(), self._waiting.popleft()
+                self._in_work[actor.make.remote(order.to_json(), self._shipment, self._news)] = actor, order
+            self._wait()
+            self._say_waiting()
+            self._hear()
+            if not self._waiting:
+                self._release_idle()
+
+    def _welcome(self, actor: Any) -> None:
+        self._arriving[actor.arrive.remote()] = actor
+
+    def _wait(self) -> None:
+        """Wait a moment for an actor to arrive or to settle its order."""
+        ready, _ = self._ray.wait([*self._arriving, *self._in_work], num_returns=1, timeout=0.1)
+        for reference in ready:
+            if reference in self._arriving:
+                self._arrived(reference)
+            else:
+                self._answered(reference)
+
+    def _say_waiting(self) -> None:
+        if self._in_work or self._idle:
+            self._hopeful_until = time.monotonic() + PATIENCE_SECONDS
+        elif time.monotonic() > self._hopeful_until:
+            self._hopeful_until = float("inf")
+            wish = ", ".join(f"{name}={count}" for name, count in self._asked_for.items() if count)
+            text = f"waiting for Ray to find room for a worker ({wish}); what the cluster has free: ray status"
+            self._report(Remark(text=text, warning=True))
+
+    def _arrived(self, reference: Any) -> None:
+        actor = self._arriving.pop(reference)
+        try:
+            said = self._ray.get(reference)
+        except self._ray.exceptions.ActorUnavailableError:
+            time.sleep(1.0)  # its node is gone, and Ray does not know it yet
+            self._welcome(actor)
+            return
+        except self._ray.exceptions.RayError as error:
+            raise JobError(f"a Ray worker cannot start: {_first_line(error)}") from error
+        if said["encoder"] != self._task.encoder:
+            raise JobError(
+                f"the Ray worker on {said['node']} has {said['encoder']}, the job needs {self._task.encoder}: "
+                "install the same vidsr and PyAV on every node"
+            )
+        self._idle.append(actor)
+
+    def _answered(self, reference: Any) -> None:
+        actor, order = self._in_work.pop(reference)
+        number = order.segment.number
+        try:
+            answer = self._ray.get(reference)
+        except self._ray.exceptions.RayActorError as error:
+            self._lost(actor, order, error)
+            return
+        except self._ray.exceptions.RayError as error:
+            self._idle.append(actor)
+            self._settle(Failed(number=number, kind="JobError", message=_first_line(error)))
+            return
+        self._idle.append(actor)
+        if "unseen" in answer:
+            self._ship()
+            self._waiting.appendleft(order)
+            return
+        data = answer.pop("data", None)
+        news = news_from_json(answer)
+        assert isinstance(news, Made | Failed)
+        if isinstance(news, Made) and data is not None:
+            path = Path(self._task.folder) / SEGMENTS_NAME / order.segment.file_name
+            write_atomically(path, data)
+            if digest(path) != news.finished.blake2:
+                path.unlink()
+                news = Failed(number=number, kind="JobError", message="it was damaged on its way through Ray")
+        self._settle(news)
+
+    def _lost(self, actor: Any, order: Order, error: Exception) -> None:
+        """An actor is gone with its order: the order goes to another, the actor is awaited again."""
+        number = order.segment.number
+        away = isinstance(error, self._ray.exceptions.ActorUnavailableError)  # its node, not the segment's fault
+        (self._outages if away else self._crashes)[number] += 1
+        self._welcome(actor)
+        if self._crashes[number] >= CRASHES_PER_SEGMENT or self._outages[number] >= OUTAGES_PER_SEGMENT:
+            times = self._crashes[number] + self._outages[number]
+            message = f"its Ray worker was lost {times} times: {_first_line(error)}"
+            self._settle(Failed(number=number, kind="JobError", message=message))
+            return
+        # The same way gives the same bytes; only who crashes twice gets less memory.
+        rung = order.rung + (not away and self._crashes[number] > 1)
+        self._waiting.appendleft(Order(segment=order.segment, rung=rung))
+        self._report(Remark(text=f"a Ray worker was lost; segment {number} goes to another", warning=True))
+
+    def _settle(self, news: Made | Failed) -> None:
+        self._settled.add(news.number)
+        self._report(news)
+
+    def _hear(self) -> None:
+        """Pass on what actors say while they work."""
+        with contextlib.suppress(queue.Empty, self._ray.exceptions.RayError):
+            while True:
+                news = news_from_json(self._news.get_nowait())
+                if getattr(news, "number", -1) not in self._settled:
+                    self._report(news)
+
+    def _ship(self) -> None:
+        """Put the source, the index and the model into Ray's object store, once.
+
+        Raises:
+            JobError: the options forbid it.
+        """
+        if self._shipment is not None:
+            return
+        if self._options.jobs.ship is False:
+            raise JobError(
+                f"a Ray worker cannot see {self._task.source} or {self._task.folder}: put both on storage that all "
+                "nodes share under one path, or leave out --no-ship"
+            )
+        if image_sequence.is_pattern(Path(self._task.source)):
+            raise JobError(
+                f"a Ray worker cannot see {self._task.source}, and numbered pictures are not sent: put them on storage "
+                "that all nodes share under one path"
+            )
+        source, index = Path(self._task.source), Path(self._task.folder) / INDEX_NAME
+
+        def put(path: Path) -> list[Any]:
+            return [self._ray.put(piece) for piece in _pieces(path)]
+
+        self._report(Remark(text=f"sending {source.name} ({human_bytes(source.stat().st_size)}) to the Ray workers"))
+        self._shipment = Shipment(
+            source_name=source.name,
+            source=put(source),
+            models=[(path.name, put(path)) for path in self._model_files],
+            index=put(index),
+        )
+
+    def _release_idle(self) -> None:
+        """Give the resources of actors without work back, so that one whose node died can start elsewhere."""
+        while self._idle:
+            actor = self._idle.pop()
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                self._ray.get(actor.leave.remote(), timeout=10)
+            self._ray.kill(actor)
+
+    def dismiss(self) -> None:
+        """End all actors."""
+        self._release_idle()
+        for actor in (*self._arriving.values(), *(actor for actor, _ in self._in_work.values())):
+            self._ray.kill(actor)
+        self._news.shutdown(force=True)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece

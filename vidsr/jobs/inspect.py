@@ -1,0 +1,101 @@
+"""Looking at a file before anything is done to it: samples from media, judged by filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vidsr.errors import InputError
+from vidsr.filters.detect.inspection import SMALLEST_PX, Inspection, Inspector
+from vidsr.filters.detect.interlace import FieldOrder
+from vidsr.frames import Frame
+from vidsr.media.probe import probe
+from vidsr.media.samples import expected_frames, stretches
+from vidsr.media.source import VideoInfo
+from vidsr.options import EnhanceOptions
+
+#: FFmpeg's AVFieldOrder: 2 and 4 are shown top field first, 3 and 5 bottom field first.
+_FLAGGED: dict[int, FieldOrder] = {2: "tff", 3: "bff", 4: "bff", 5: "tff"}
+SHEET_PICTURES, SHEET_WIDTH = 24, 240
+
+Thumbnail = npt.NDArray[np.uint8]
+
+
+def flagged_order(video: VideoInfo) -> FieldOrder | None:
+    """The field order that a file claims."""
+    return _FLAGGED.get(video.field_order)
+
+
+def inspect_file(
+    source: Path | str,
+    options: EnhanceOptions | None = None,
+    *,
+    on_share: Callable[[float], None] = lambda _: None,
+    places: int = 24,
+) -> tuple[Inspection, list[Thumbnail]]:
+    """Inspect a video; what was found, and some small RGB pictures from all over it.
+
+    ``on_share`` hears the share of the work that is done.
+
+    Raises:
+        InputError: the file is no video, its picture is too small, or no frame of it can be decoded.
+    """
+    wanted = options or EnhanceOptions()
+    info = probe(source, wanted.colour, wanted.source)
+    if min(info.video.width, info.video.height) < SMALLEST_PX:
+        raise InputError(f"{source}: {info.video.width}x{info.video.height} is too small to tell anything from")
+    inspector = Inspector(flagged_order(info.video), info.video.sar)
+    pictures: list[Thumbnail] = []
+    last, passed = -1, 0.0
+    for share, frames in stretches(info, places):
+        inspector.add(frames)
+        last = max(last, frames[-1].index)
+        count = min(len(frames), max(1, round(SHEET_PICTURES * (share - passed))))
+        pictures += [_small(frames[(2 * n + 1) * len(frames) // (2 * count)], info.video.sar) for n in range(count)]
+        passed = share
+        on_share(share)
+    if last < 0:
+        raise InputError(f"{source}: no frame can be decoded")
+    expected = expected_frames(info) or 0
+    whole = inspector.sampled >= last + 1  # read from end to end: then the count is known
+    return inspector.result(last + 1 if whole else max(last + 1, expected)), pictures
+
+
+def write_sheet(path: Path, pictures: list[Thumbnail]) -> None:
+    """Write a contact sheet of ``pictures``, evenly chosen, as PNG."""
+    from vidsr.media.pictures.files import write_picture
+    from vidsr.media.pictures.types import Picture
+
+    if not pictures:
+        raise InputError(f"{path}: there is no picture to put on the sheet")
+    count = min(len(pictures), SHEET_PICTURES)
+    chosen = [pictures[n * len(pictures) // count] for n in range(count)]
+    columns = min(6, count)
+    height, width = chosen[0].shape[:2]
+    rows = -(-count // columns)
+    sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
+    for n, picture in enumerate(chosen):
+        y, x = n // columns * height, n % columns * width
+        sheet[y : y + height, x : x + width] = picture
+    whole = Picture(path=path, format="PNG", mode="RGB", pixels=sheet, value_range=(0, 255))
+    write_picture(path, whole, iter([sheet]), size=(sheet.shape[1], sheet.shape[0]), quality=95)
+
+
+def _small(frame: Frame, sar: Fraction) -> Thumbnail:
+    """A small RGB picture of a frame as it is shown, with square pixels."""
+    import torch
+
+    from vidsr.filters.resample import area_down
+    from vidsr.inference.colour import rgb_from_planes
+
+    shape = float(sar) * frame.width / frame.height
+    width = min(SHEET_WIDTH, frame.width)
+    rows = min(frame.height, max(1, round(width / shape)))
+    planes = [torch.from_numpy(np.ascontiguousarray(p).astype(np.int32))[None] for p in frame.planes]
+    rgb = rgb_from_planes(planes, frame.format, frame.colour)[:, :3]
+    kept = area_down(rgb, (rows, max(1, round(rows * shape)) if rows == frame.height else width))[0]
+    return np.ascontiguousarray((kept.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())

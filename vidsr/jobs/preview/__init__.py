@@ -1,0 +1,1 @@
+"""A job tried on a few frames: previews and estimates."""

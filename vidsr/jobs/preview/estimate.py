@@ -1,0 +1,211 @@
+"""What a whole job will take: time, size and memory, from samples of it that were really done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vidsr.jobs.engines.base import choose_slots
+from vidsr.jobs.preview.sample import Sample, Trial
+from vidsr.jobs.restoration_plan import expected_frames, quick_warning, reshaping_notes
+from vidsr.jobs.state.events import Event, Progress, silent
+from vidsr.jobs.state.segments import Segment, plan_segments
+from vidsr.media.index import VideoIndex, index_video
+from vidsr.media.samples import other_bytes
+from vidsr.options import EnhanceOptions, SamplingOptions
+
+#: Frames that are done before the clock counts: more than any batch on a CPU.
+_WARM_FRAMES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """The estimate for one job. Sizes in bytes, times in seconds of the clock on the wall.
+
+    ``frames_per_second`` is that of the work itself; ``seconds`` counts start and end, too.
+
+    ``disk_bytes`` is the most the job needs besides the source while it runs: segments and joined file side by side.
+    ``memory_bytes`` was the peak of this process while sampling; ``gpu_bytes`` that of the device, 0 on a CPU.
+    """
+
+    source_size: tuple[int, int]
+    size: tuple[int, int]
+    frames: int
+    sampled_frames: int
+    frames_per_second: float
+    seconds: float
+    result_bytes: int
+    disk_bytes: int
+    memory_bytes: int
+    gpu_bytes: int
+    device: str
+    precision: str
+    codec: str
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def estimate(
+    source: Path,
+    options: EnhanceOptions,
+    sampling: SamplingOptions | None = None,
+    *,
+    progress: Progress = silent,
+    start_seconds: float = 0.0,
+) -> Estimate:
+    """Sample a job and scale up.
+
+    Args:
+        source: the video.
+        options: of the job.
+        sampling: how much to sample.
+        progress: hears of samples as frames.
+        start_seconds: what it takes to start the program, which belongs to the job as well.
+
+    Raises:
+        VidsrError: whatever would stop the job itself.
+    """
+    sampling = sampling or SamplingOptions()
+    trial = Trial(source, options)
+    begin = time.perf_counter()
+    warning = quick_warning(trial.info) if options.restore.restore == "off" else None
+    progress(Event(kind="stage", text="index"))
+    index = index_video(trial.info)
+    fixed = start_seconds + trial.setup_seconds + time.perf_counter() - begin
+    warm = trial.sample(index, 0, min(_WARM_FRAMES, len(index)))  # pays for allocations, caches and choices
+    done = _sampled(trial, index, sampling, progress)
+    progress(Event(kind="stage", text="size"))
+    rates = _Rates.of(done, trial, options)
+    fixed += max(0.0, warm.stats.wall_seconds - warm.computed * rates.compute_seconds)
+    frames = expected_frames(trial.info, index, trial.planned)
+    changes = reshaping_notes(trial.info, (len(index), frames), trial.planned)
+    segments = plan_segments(frames, options.jobs.segment_frames)
+    computed = sum(b - a for a, b in map(trial.chain.lookaround.computed, segments))
+    memory_bytes = _peak_bytes()
+    video = round(frames * bytes_per_frame(trial, index, done, options.jobs.segment_frames))
+    result = video + (other_bytes(trial.info) if options.streams.audio else 0)
+    seconds = fixed + computed * rates.compute_seconds + frames * rates.check_seconds
+    return Estimate(
+        source_size=(trial.info.video.width, trial.info.video.height),
+        size=trial.size,
+        frames=frames,
+        sampled_frames=sum(s.stats.frames for s in done),
+        frames_per_second=1 / rates.compute_seconds,
+        seconds=seconds,
+        result_bytes=result,
+        disk_bytes=video + result,
+        memory_bytes=memory_bytes,
+        gpu_bytes=_gpu_bytes(trial),
+        device=str(trial.upscaler.device),
+        precision=trial.upscaler.precision,
+        codec=trial.settings.codec,
+        notes=tuple(dict.fromkeys((*changes, *([warning] if warning else []), *trial.notes, *index.notes))),
+    )
+
+
+def _sampled(trial: Trial, index: VideoIndex, sampling: SamplingOptions, progress: Progress) -> list[Sample]:
+    """Samples from all over the video, until the budget is spent."""
+    done: list[Sample] = []
+    ranges = sample_ranges(len(index), sampling.samples, sampling.sample_frames)
+    began = time.perf_counter()
+    for start, stop in ranges:
+        done.append(trial.sample(index, start, stop))
+        counted = sum(s.stats.frames for s in done)
+        progress(Event(kind="frame", frames=counted, total_frames=sum(b - a for a, b in ranges)))
+        if time.perf_counter() - began > sampling.budget_seconds:
+            break
+    return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rates:
+    """Seconds for each frame that goes through the network, and for each frame of the result that is checked."""
+
+    compute_seconds: float
+    check_seconds: float
+
+    @staticmethod
+    def of(done: list[Sample], trial: Trial, options: EnhanceOptions) -> _Rates:
+        """On a CPU the stages share its cores, so that their sum counts, as the clock showed it; beside a GPU the
+        slowest stage decides once the pipeline is full, and several GPUs share the frames out."""
+        computed = sum(s.computed for s in done)
+        check = sum(s.decode_back_seconds for s in done) / sum(s.stats.frames for s in done)
+        if trial.upscaler.device.type == "cpu":
+            return _Rates(
+                compute_seconds=sum(s.stats.wall_seconds - s.seek_seconds for s in done) / computed,
+                check_seconds=check if options.output.verify else 0.0,
+            )
+        stages: tuple[Callable[[Sample], float], ...] = (
+            lambda s: s.stats.decode_seconds - s.seek_seconds,
+            lambda s: s.stats.infer_seconds,
+            lambda s: s.stats.encode_seconds,
+        )
+        slowest = max(sum(map(stage, done)) for stage in stages) / computed
+        return _Rates(
+            compute_seconds=slowest / _devices(trial, options), check_seconds=check if options.output.verify else 0.0
+        )
+
+
+def _devices(trial: Trial, options: EnhanceOptions) -> int:
+    """How many GPUs will share the frames out."""
+    if trial.upscaler.device.type != "cuda":
+        return 1
+    import torch
+
+    return len({slot.device for slot in choose_slots(options, torch.cuda.device_count())})
+
+
+def sample_ranges(total: int, samples: int, frames: int) -> list[tuple[int, int]]:
+    """Half-open frame ranges to sample: evenly spread, the whole video where the samples would cover it."""
+    if total <= samples * frames:
+        return [(segment.start, segment.stop) for segment in plan_segments(total, max(frames, 2))]
+    gap = total / samples
+    starts = [round(gap * (i + 0.5) - frames / 2) for i in range(samples)]
+    return [(s, s + frames) for s in starts]
+
+
+def _peak_bytes() -> int:
+    from vidsr.inference.device import peak_memory_bytes
+
+    return peak_memory_bytes()
+
+
+def _gpu_bytes(trial: Trial) -> int:
+    if trial.upscaler.device.type != "cuda":
+        return 0
+    import torch
+
+    return int(torch.cuda.max_memory_allocated(trial.upscaler.device))
+
+
+#: The stand-in may take as long as the samples did, and this long in any case.
+_LEAST_SECONDS = 10.0
+#: Successive multiples of the golden ratio, taken modulo 1, are spread evenly wherever one stops.
+_GOLDEN = 0.6180339887
+
+
+def bytes_per_frame(trial: Trial, index: VideoIndex, done: Sequence[Sample], segment_frames: int) -> float:
+    """Bytes of a frame of the encoded video, on average over the whole of it."""
+    began = time.perf_counter()
+    spent = sum(sample.stats.wall_seconds for sample in done)
+    deadline = began + max(_LEAST_SECONDS, spent)
+    sampled_plain = sum(trial.plain(index, sample.segment).total for sample in done)
+    plain, frames = 0, 0
+    for segment in spread(plan_segments(len(index), segment_frames)):
+        packets = trial.plain(index, segment, deadline)
+        plain, frames = plain + packets.total, frames + packets.count
+        if time.perf_counter() > deadline:
+            break
+    ratio = sum(sample.packets.total for sample in done) / sampled_plain
+    return ratio * plain / frames
+
+
+def spread(segments: Sequence[Segment]) -> Iterator[Segment]:
+    """The segments in an order whose beginnings are spread over the whole video."""
+    return iter(sorted(segments, key=lambda segment: segment.number * _GOLDEN % 1))

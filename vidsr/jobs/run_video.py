@@ -1,0 +1,236 @@
+"""``enhance``: from a source file to a finished result. The order of the work, top to bottom."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vidsr.errors import DiskFullError, Interrupted, MissingExtraError, ModelError, OptionsError, VidsrError
+from vidsr.jobs.disk_space import disk_outlook
+from vidsr.jobs.engines.base import Engine, Inline, Slot, check_devices, choose_slots
+from vidsr.jobs.engines.tracker import Tracker
+from vidsr.jobs.finish import can_publish, finish
+from vidsr.jobs.job import Job, Prepared, distrust_damaged, open_job, prepare
+from vidsr.jobs.messages import Order
+from vidsr.jobs.state import job_folders
+from vidsr.jobs.state.cancel import Stop
+from vidsr.jobs.state.events import Event, Progress, of_job, silent
+from vidsr.jobs.state.lock import JobLock
+from vidsr.jobs.state.manifest import MANIFEST_NAME, SEGMENTS_NAME
+from vidsr.jobs.state.result import EnhanceResult
+from vidsr.jobs.state.segments import longest_first
+from vidsr.options import EnhanceOptions
+from vidsr.pipeline.segment import SegmentStats
+
+#: So often segments are made again that were found damaged when all were made.
+ROUNDS = 3
+
+
+def enhance(
+    source: Path | str,
+    output: Path | str | None = None,
+    *,
+    options: EnhanceOptions | None = None,
+    progress: Progress = silent,
+    stop: Stop | threading.Event | None = None,
+    **flat: Any,
+) -> EnhanceResult:
+    """Enlarge a video, keeping its sound, timing and colour.
+
+    The work is kept in a folder beside the result, segment by segment: the same call after an interruption of
+    any kind goes on where it ended. The folder goes when the result is there.
+
+    Args:
+        source: the video file.
+        output: where the result goes; beside the source, with a telling name, if not given.
+        options: all options; or give them by name: ``enhance("clip.mp4", scale=2, codec="hevc")``.
+        progress: called with an :class:`~vidsr.jobs.state.events.Event` for all that happens, in the caller's thread.
+        stop: set it from another thread or a signal handler to end the work; ``Interrupted`` is raised then. A
+            :class:`~vidsr.jobs.state.cancel.Stop` can also wait for the segments in work.
+
+    Raises:
+        VidsrError: a subclass says what is wrong with the source, output, options, model or device. Nothing is
+            left under the output's name.
+    """
+    begin = time.perf_counter()
+    stop = Stop.of(stop)
+    chosen = (options or EnhanceOptions.from_flat(flat)).check()
+    check_devices(chosen)
+    order = prepare(Path(source), Path(output) if output else None, chosen)
+    progress = of_job(job_folders.job_id(order.folder), progress)
+    with JobLock(order.folder):
+        job = _open(order, progress)
+        try:
+            _run(job, progress, stop)
+        except Interrupted as error:
+            job.journal.log("stopped")
+            raise Interrupted(f"stopped; {_way_on(job)}") from error
+        except Exception as error:
+            _note_failure(job, error)
+            raise
+    result = _result(job, time.perf_counter() - begin)
+    progress(Event(kind="done", frames=result.frames, total_frames=result.frames))
+    return result
+
+
+def _open(order: Prepared, progress: Progress) -> Job:
+    """The job, begun or resumed; a folder in which nothing was begun is not left behind."""
+    try:
+        return open_job(order, progress)
+    except BaseException as error:
+        if not (order.folder / MANIFEST_NAME).exists():
+            job_folders.empty(order.folder)
+        elif isinstance(error, Interrupted):
+            raise Interrupted(f"stopped; to go on: {job_folders.resume_command(order.output)}") from error
+        raise
+
+
+def _run(job: Job, progress: Progress, stop: Stop) -> None:
+    for note in job.notes:
+        progress(Event(kind="note", text=note))
+    progress(Event(kind="job", text=str(job.order.output), total_frames=job.manifest.frames))
+    for _ in range(0 if can_publish(job) else ROUNDS):
+        if not job.manifest.missing():
+            break
+        _make_segments(job, progress, stop)
+        distrust_damaged(job, progress)
+    stop.check()
+    finish(job, progress)
+
+
+def _make_segments(job: Job, progress: Progress, stop: Stop) -> None:
+    """Have every missing segment made.
+
+    Raises:
+        Interrupted: a stop was wished for before all were made.
+        VidsrError: a segment failed.
+    """
+    missing = job.manifest.missing()
+    (job.folder / SEGMENTS_NAME).mkdir(exist_ok=True)
+    _check_disk(job, progress)
+    # Where every read starts at the beginning, order saves more than balance does.
+    orders = [Order(segment=s) for s in (missing if job.index.linear else longest_first(missing))]
+    slots = _slots(job)[: len(orders)]
+    tracker = Tracker(job, progress, stop, len(slots))
+    try:
+        engine = _engine(job, slots)
+        with stop.gently():
+            engine.run(orders, stop, tracker)
+    except (OptionsError, ModelError, MissingExtraError):
+        _leave_nothing(job)  # it is asked for in a way that cannot be: no reason to keep a job
+        raise
+    if tracker.failures:
+        job.save()
+        raise _failure(job, tracker)
+    if job.manifest.missing():
+        raise Interrupted("stopped on request")
+
+
+def _check_disk(job: Job, progress: Progress) -> None:
+    """Tell what the job will need of the disk.
+
+    Raises:
+        DiskFullError: it cannot fit; a job of which nothing is done leaves nothing behind.
+    """
+    outlook = disk_outlook(job.folder, job.settings, job.manifest)
+    progress(Event(kind="warning" if outlook.worrying else "note", text=str(outlook)))
+    try:
+        outlook.check()
+    except DiskFullError:
+        _leave_nothing(job)
+        raise
+
+
+def _leave_nothing(job: Job) -> None:
+    """Remove a job that could not begin; one of which segments are finished stays."""
+    if not job.manifest.finished:
+        job_folders.empty(job.folder)
+        job_folders.forget(job.folder)
+
+
+def _slots(job: Job) -> list[Slot]:
+    gpus = 0
+    if job.order.options.model.device == "auto" and job.order.options.jobs.devices is None:
+        import torch
+
+        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return choose_slots(job.order.options, gpus)
+
+
+def _engine(job: Job, slots: list[Slot]) -> Engine:
+    task = job.task()
+    if job.order.options.jobs.engine == "ray":
+        from vidsr.jobs.engines.ray_cluster import RayEngine
+
+        return RayEngine(task, job.order.options, job.order.model.files)
+    if len(slots) > 1:
+        from vidsr.jobs.engines.local_processes import LocalEngine
+
+        return LocalEngine(task, slots)
+    from vidsr.jobs.segment_worker import SegmentWorker
+
+    slot = slots[0]
+    return Inline(SegmentWorker(task, device=slot.device, threads=slot.threads, model=job.order.model))
+
+
+def _failure(job: Job, tracker: Tracker) -> VidsrError:
+    """One error for all failed segments: the class of the first, and the way on."""
+    first = tracker.failures[0]
+    segment = job.manifest.segments()[first.number]
+    more = f" (and {len(tracker.failures) - 1} more)" if len(tracker.failures) > 1 else ""
+    kind = type(first.error())
+    return kind(
+        f"segment {first.number}, frames {segment.start} to {segment.stop - 1}{more}: {first.message}. {_way_on(job)}"
+    )
+
+
+def _way_on(job: Job) -> str:
+    done, all_ = len(job.manifest.finished), len(job.manifest.segments())
+    return f"{done} of {all_} segments are done; to go on: {job_folders.resume_command(job.order.output)}"
+
+
+def _note_failure(job: Job, error: Exception) -> None:
+    """Keep the error with the job, where that is still possible: the disk may be the one that failed."""
+    text = str(error) if isinstance(error, VidsrError) else f"{type(error).__name__}: {error}"
+    job.journal.log(text)
+    if not job.folder.exists():
+        return
+    job.manifest.error = text
+    try:
+        job.save()
+    except VidsrError:
+        return
+
+
+def _result(job: Job, seconds: float) -> EnhanceResult:
+    finished = [job.manifest.finished[number] for number in sorted(job.manifest.finished)]
+    stats = sum((SegmentStats(**f.timing) for f in finished), SegmentStats())  # type: ignore[arg-type]
+    return EnhanceResult(
+        output=job.order.output,
+        frames=job.manifest.frames,
+        seconds=seconds,
+        model=job.order.options.model.model,
+        device=", ".join(sorted({f.device for f in finished})),
+        precision=", ".join(sorted({f.precision for f in finished})),
+        stats=stats,
+        reused_frames=sum(f.reused for f in finished),
+        reused_area=sum(f.unchanged for f in finished) / max(1, job.manifest.frames),
+        notes=(*job.notes, *_fallbacks(job)),
+    )
+
+
+def _fallbacks(job: Job) -> Iterator[str]:
+    """One note for each way other than asked for in which segments were made."""
+    ways: dict[str, list[int]] = {}
+    for number, finished in sorted(job.manifest.finished.items()):
+        if finished.fallback:
+            ways.setdefault(finished.fallback, []).append(number)
+    for way, numbers in ways.items():
+        if len(numbers) == 1:
+            yield f"segment {numbers[0]} was made {way}"
+        else:
+            total = len(job.manifest.segments())
+            yield f"{len(numbers)} of {total} segments were made {way}, the first is {numbers[0]}"

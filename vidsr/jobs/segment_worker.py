@@ -1,0 +1,234 @@
+"""Making one segment: decode, filter, enlarge, encode, hash; with less memory or more precision if that fails."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from vidsr.errors import (
+    DecodeError,
+    EncodeError,
+    InputError,
+    Interrupted,
+    MissingExtraError,
+    ModelError,
+    OptionsError,
+    OutputError,
+    VidsrError,
+)
+from vidsr.frames import Frame
+from vidsr.inference.upscaler import Upscaler
+from vidsr.jobs.filter_chain import compose
+from vidsr.jobs.messages import Order, Task
+from vidsr.jobs.recipe import open_source
+from vidsr.jobs.restoration_plan import as_decoded, reader, restored
+from vidsr.jobs.state.index_file import load_index, load_timeline
+from vidsr.jobs.state.lock import lock_mark
+from vidsr.jobs.state.manifest import SEGMENTS_NAME, Finished
+from vidsr.jobs.state.segments import Segment
+from vidsr.jobs.thumbnails import LivePicture
+from vidsr.media import image_sequence
+from vidsr.media.decode import SequentialReader, read_frames
+from vidsr.media.encode.encoder import SegmentEncoder
+from vidsr.media.encode.encoder_plan import encoder_build, prepare
+from vidsr.models.checkpoint import LoadedModel
+from vidsr.models.zoo import load_chosen
+from vidsr.options import EnhanceOptions, ModelOptions
+from vidsr.pipeline.segment import run_segment
+from vidsr.storage import digest, os_errors, sync_folder, working_folder
+
+#: Errors that another try cannot mend.
+HOPELESS = (OutputError, OptionsError, InputError, ModelError, MissingExtraError)
+
+#: Source pixels per side of a tile, when whole frames fail.
+FALLBACK_TILE_PX = 128
+
+#: What each rung of the ladder says; rung 0 is the work as asked for.
+RUNGS = ("", "one frame at a time", "in tiles", "in tiles, in fp32")
+
+
+def on_rung(options: ModelOptions, rung: int) -> ModelOptions:
+    """The model options of a rung of the ladder: fewer frames a batch, then tiles, then fp32."""
+    if rung >= 1:
+        options = dataclasses.replace(options, batch=1)
+    if rung >= 2:
+        options = dataclasses.replace(options, tile=min(options.tile or FALLBACK_TILE_PX, FALLBACK_TILE_PX))
+    if rung >= 3:
+        options = dataclasses.replace(options, precision="fp32", compile=False)
+    return options
+
+
+def describe_encoder(task: Task) -> str:
+    """The encoder build of this process for a task's codec."""
+    return encoder_build(task.options["encode"]["codec"])
+
+
+def is_visible(task: Task) -> bool:
+    """Whether this process sees the job's source and its folder: the very one, not another under the same path."""
+    if not task.lock_mark or lock_mark(Path(task.folder)) != task.lock_mark:
+        return False
+    try:
+        return all(file.exists() for file in image_sequence.files_of(Path(task.source)))
+    except InputError:
+        return False
+
+
+class SegmentWorker:
+    """Everything that the segments of a job share in one process: index, model, device.
+
+    Raises:
+        VidsrError: the source, the model or the device is not what the job began with.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        name: str = "",
+        model: LoadedModel | None = None,
+    ) -> None:
+        if threads is not None:
+            import torch
+
+            torch.set_num_threads(threads)
+        self.name = name
+        self._task = task
+        self._folder = Path(task.folder) / SEGMENTS_NAME
+        self._live = LivePicture(Path(task.folder))
+        options = EnhanceOptions.from_json(task.options)
+        self._options = dataclasses.replace(options, model=dataclasses.replace(options.model, device=device))
+        info = open_source(task.source, options)
+        self._index, self._timeline = load_index(Path(task.folder)), load_timeline(Path(task.folder))
+        self._frames = len(self._index if self._timeline is None else self._timeline.entries)
+        self._model = model or load_chosen(options.model)
+        if self._model.sha256 != task.model_sha256:
+            raise ModelError(
+                f"the weights {self._model.path} have the digest {self._model.sha256[:12]}…, "
+                f"the job began with {task.model_sha256[:12]}…"
+            )
+        settled = prepare(restored(info, options), options, self._model.scale)
+        self._info = as_decoded(settled.info, info)
+        self._settings = dataclasses.replace(settled.settings, threads=task.encoder_threads)
+        self._chain = compose(self._options, self._info)
+        self.upscaler = self._upscaler(0)
+        keep = self._chain.lookaround.frames * 2 + 4  # a table may reach a little further
+        self._sequential = SequentialReader(self._info, self._index, keep) if self._index.linear else None
+
+    def describe(self) -> dict[str, Any]:
+        """What the runner wants to know of a worker before it trusts it with work."""
+        return {
+            "encoder": describe_encoder(self._task),
+            "device": str(self.upscaler.device),
+            "precision": self.upscaler.precision,
+        }
+
+    def make(
+        self, order: Order, on_frames: Callable[[int], None], stop: threading.Event, remark: Callable[[str], None]
+    ) -> Finished:
+        """Make one segment; its file is whole, synced and under its name when this returns.
+
+        ``on_frames`` hears how many frames are encoded, ``remark`` why something was tried again or in parts.
+
+        Raises:
+            Interrupted: ``stop`` was set.
+            VidsrError: the segment could not be made, after every retry.
+        """
+        rung, plain_retry = order.rung, True
+        while True:
+            failure: Exception
+            try:
+                known = len(self.upscaler.stats.notes)
+                finished = self._once(order.segment, rung, on_frames, stop)
+                for note in self.upscaler.stats.notes[known:]:
+                    remark(f"segment {order.segment.number}: {note}")
+                return finished
+            except (Interrupted, *HOPELESS):
+                raise
+            except (DecodeError, EncodeError) as error:
+                if not plain_retry:
+                    raise
+                plain_retry, failure = False, error
+            except Exception as error:
+                rung = self._next_rung(rung)
+                if rung >= len(RUNGS):
+                    raise
+                failure = error
+            # Here, outside the except blocks, the memory of the failed attempt is free again.
+            how = f" {RUNGS[rung]}" if rung else ""
+            remark(f"segment {order.segment.number}: {_text(failure)}; trying again{how}")
+
+    def _next_rung(self, rung: int) -> int:
+        """The next rung that changes anything, or ``len(RUNGS)``."""
+        now = on_rung(self._options.model, rung)
+        rung += 1
+        while rung < len(RUNGS) and on_rung(self._options.model, rung) == now:
+            rung += 1
+        return rung
+
+    def _once(self, segment: Segment, rung: int, on_frames: Callable[[int], None], stop: threading.Event) -> Finished:
+        begin = time.perf_counter()
+        upscaler = self.upscaler if rung == 0 else self._upscaler(rung)
+        reused, unchanged = upscaler.stats.reused, upscaler.stats.unchanged_frames
+        with working_folder(self._folder) as place:
+            part = place / segment.file_name
+            with SegmentEncoder(part, self._settings) as encoder:
+                upscale = upscaler.stream(
+                    (self._settings.width, self._settings.height),
+                    self._settings.format.frames,
+                    self._settings.format.colour,
+                )
+                frames = self._chain.source(reader(self._timeline, self._read), segment, self._frames)
+                stats = run_segment(
+                    frames,
+                    self._chain.result(upscale, segment),
+                    encoder,
+                    on_frame=lambda frame: self._written(frame, encoder.frames, on_frames),
+                    stop=stop,
+                )
+            if stats.frames != segment.frames:
+                raise EncodeError(f"segment {segment.number} has {stats.frames} frames, planned {segment.frames}")
+            finished = Finished(
+                frames=stats.frames,
+                size=part.stat().st_size,
+                blake2=digest(part),
+                seconds=time.perf_counter() - begin,
+                worker=self.name,
+                device=str(upscaler.device),
+                precision=upscaler.precision,
+                fallback=RUNGS[rung] or self._shrunk(upscaler),
+                batch=upscaler.fitted.smallest_batch,
+                reused=upscaler.stats.reused - reused,
+                unchanged=upscaler.stats.unchanged_frames - unchanged,
+                timing=dataclasses.asdict(stats),
+            )
+            with os_errors("renaming", part):
+                part.replace(self._folder / segment.file_name)
+        sync_folder(self._folder)
+        return finished
+
+    def _shrunk(self, upscaler: Upscaler) -> str:
+        """How the upscaler itself got round a lack of memory, if that can change the picture."""
+        tile = upscaler.fitted.tile
+        return "" if tile == self._options.model.tile else f"in tiles of {tile} px"
+
+    def _written(self, frame: Frame, count: int, on_frames: Callable[[int], None]) -> None:
+        on_frames(count)
+        self._live(frame)
+
+    def _read(self, first: int, stop: int) -> Iterator[Frame]:
+        if self._sequential is not None:
+            return self._sequential.read(first, stop)
+        return read_frames(self._info, first, stop, self._index)
+
+    def _upscaler(self, rung: int) -> Upscaler:
+        return Upscaler(on_rung(self._options.model, rung), model=self._model, post=self._chain.after)
+
+
+def _text(error: Exception) -> str:
+    return str(error) if isinstance(error, VidsrError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,320 @@
+"""The part of verification about streams that were copied: their packets, chapters, attachments and tags."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from av.bitstream import BitStreamFilterContext
+
+from vidsr.media import libav
+from vidsr.media.check.report import Check, compare
+from vidsr.media.mux.audio import sound_of
+from vidsr.media.mux.containers import ContainerEntry, muxer_options
+from vidsr.media.mux.copied_streams import ADTS_CONTAINERS, is_broken
+from vidsr.media.mux.labels import Label, canonical, kept_label, kept_tags, plain_key, role_names
+from vidsr.media.mux.restoration_tag import content_tags, timecode_of
+from vidsr.media.mux.streams import StreamPlan, kind_of
+from vidsr.media.mux.subtitles import lines_of
+from vidsr.media.source import SourceInfo, StreamInfo
+
+NO_SHIFT = Fraction(0)
+
+
+@dataclass(slots=True)
+class _Payload:
+    """The packets of one stream: a digest over all bytes, and when the first and last one begin, in seconds.
+
+    ``unusable`` counts those of the source that are no packets of its codec: no muxer takes them.
+    """
+
+    digest: Any
+    size: int = 0
+    packets: int = 0
+    unusable: int = 0
+    first: Fraction | None = None
+    last: Fraction | None = None
+
+    def add(self, data: bytes, time: Fraction | None) -> None:
+        self.digest.update(data)
+        self.size += len(data)
+        self.packets += 1
+        if time is not None:
+            self.first = time if self.first is None else min(self.first, time)
+            self.last = time if self.last is None else max(self.last, time)
+
+
+def check_streams(
+    info: SourceInfo, made: SourceInfo, plans: tuple[StreamPlan, ...], entry: ContainerEntry, shift: Fraction
+) -> Iterator[Check]:
+    """Compare all streams but the enhanced one, then chapters and tags."""
+    carried = [plan for plan in plans if plan.action in ("copy", "convert", "cover")]
+    want = _payloads(info, [plan.source for plan in carried])
+    if entry.muxer in ("mp4", "mov"):
+        for plan in (p for p in carried if not want[p.source.index].packets):
+            yield Check(
+                name=_label(plan.source), state="announced", source="empty", result="left out",
+                why=f"{entry.name} holds no stream without packets",
+            )  # fmt: skip
+        carried = [plan for plan in carried if want[plan.source.index].packets]
+    pairs = _pairs(carried, made, entry)
+    have = _payloads(made, [stream for _, stream in pairs])
+    for plan, stream in pairs:
+        content: tuple[str, ...] = ()
+        if plan.action == "convert" and plan.source.kind == "audio":
+            before, after = sound_of(info, plan.source), sound_of(made, stream)
+            content = tuple(s.text(exact=before.digest is not None) for s in (before, after))
+            want[plan.source.index].first, have[stream.index].first = before.first, after.first
+        elif plan.action == "convert":
+            lines = lines_of(info, plan.source), lines_of(made, stream)
+            content = str(lines[0][0]), str(lines[1][0])
+            want[plan.source.index].first, have[stream.index].first = lines[0][1], lines[1][1]
+        yield from _stream(plan, stream, want[plan.source.index], have[stream.index], (entry, shift, content))
+    paired = [plan for plan, _ in pairs]
+    for plan in (p for p in carried if p not in paired):
+        yield Check(name=_label(plan.source), state="different", source="present", result="missing")
+    yield from _attachments(info, made, plans)
+    for plan in plans:
+        if plan.action == "drop" and plan.note:
+            yield Check(name=_label(plan.source), state="announced", source="present", result="left out", why=plan.note)
+    yield from _left_out(info, plans)
+    if (timecode := timecode_of(info)) is not None:
+        yield compare("timecode", timecode, timecode_of(made))
+    yield compare("chapters", _chapters(info, shift if entry.muxer in ("mp4", "mov") else Fraction(0)), _chapters(made))
+    yield from _tags(info, made, entry)
+
+
+def _label(stream: StreamInfo) -> str:
+    return f"{kind_of(stream)} stream {stream.index} ({stream.codec})"
+
+
+def _pairs(carried: list[StreamPlan], made: SourceInfo, entry: ContainerEntry) -> list[tuple[StreamPlan, StreamInfo]]:
+    """Which stream of the result stands for which plan: kind by kind, in order."""
+    pairs: list[tuple[StreamPlan, StreamInfo]] = []
+    for kind in ("video", "audio", "subtitle", "cover"):
+        plans = [plan for plan in carried if kind_of(plan.source) == kind]
+        streams = [s for s in made.streams if s.index != made.video.stream_index and kind_of(s) == kind]
+        # In Matroska, covers are attachments that come back as video streams.
+        if not (kind == "cover" and entry.attachments):
+            pairs += zip(plans, streams, strict=False)
+    return pairs
+
+
+def _left_out(info: SourceInfo, plans: tuple[StreamPlan, ...]) -> Iterator[Check]:
+    planned = {plan.source.index for plan in plans} | {info.video.stream_index}
+    for stream in info.streams:
+        if stream.index not in planned:
+            yield Check(
+                name=_label(stream), state="announced", source="present", result="left out", why="as the options say"
+            )
+
+
+def _payloads(info: SourceInfo, streams: list[StreamInfo]) -> dict[int, _Payload]:
+    found = {stream.index: _Payload(hashlib.blake2b(digest_size=16)) for stream in streams}
+    if not streams:
+        return found
+    with libav.open_input(info.path, whole=True) as container:
+        wanted = [container.streams[s.index] for s in streams]
+        plain = {s.index: _plainer(s, info) for s in wanted}
+        for packet in libav.packets(container, *wanted):
+            index = packet.stream.index
+            if not packet.size:
+                continue
+            time = packet.pts * packet.time_base if packet.pts is not None else None
+            data = b"" if is_broken(packet, info.container) else plain[index](packet)
+            found[index].unusable += not data
+            if not data or _is_empty_text(streams, index, data):
+                continue
+            found[index].add(data, time)
+    return found
+
+
+def _plainer(stream: Any, info: SourceInfo) -> Callable[[Any], bytes]:
+    """What gives the bytes of a packet without that which differs from container to container; b"" for a packet that
+    is damaged so much that muxers leave it out."""
+    if is_framed(stream):
+        length = length_bytes(stream)
+        return lambda packet: units(bytes(packet), length)
+    strip = _raw_aac(stream, info)
+    if strip is None:
+        return bytes
+
+    def without_header(packet: Any) -> bytes:
+        try:
+            return b"".join(bytes(p) for p in strip.filter(packet))
+        except libav.AvError:
+            return b""
+
+    return without_header
+
+
+def _is_empty_text(streams: list[StreamInfo], index: int, data: bytes) -> bool:
+    """MP4 fills the gaps between subtitles with empty ones."""
+    stream = next(s for s in streams if s.index == index)
+    return stream.codec == "mov_text" and data[:2] == b"\0\0"
+
+
+def _raw_aac(stream: Any, info: SourceInfo) -> BitStreamFilterContext | None:
+    """AAC in transport streams carries ADTS headers, which no other container does."""
+    if stream.type == "audio" and stream.codec_context.name == "aac" and info.container in ADTS_CONTAINERS:
+        return BitStreamFilterContext("aac_adtstoasc", stream)
+    return None
+
+
+def _stream(
+    plan: StreamPlan,
+    stream: StreamInfo,
+    want: _Payload,
+    have: _Payload,
+    place: tuple[ContainerEntry, Fraction, tuple[str, ...]],
+) -> Iterator[Check]:
+    entry, shift = place[:2]
+    label = _label(plan.source)
+    if plan.action == "convert" and plan.source.kind == "audio":
+        yield compare(f"{label}: sound", place[2][0], place[2][1])
+    elif plan.action == "convert":
+        yield compare(f"{label}: lines", place[2][0], place[2][1])
+    else:
+        yield compare(
+            f"{label}: bytes",
+            f"{want.size} {want.digest.hexdigest()[:12]}",
+            f"{have.size} {have.digest.hexdigest()[:12]}",
+        )
+    if want.unusable:
+        yield Check(
+            name=f"{label}: damage", state="announced", result="left out",
+            source=f"{want.unusable} packets that are no {plan.source.codec}",
+            why="the source is damaged, or its codec changes on the way",
+        )  # fmt: skip
+    if want.first is not None and have.first is not None and plan.action != "cover":
+        off = have.first - want.first - shift
+        slack = Fraction(2, 1000) if entry.name in ("mkv", "webm") else Fraction(1, 1000)
+        slack += plan.source.time_base or Fraction(0)
+        text = f"first at {float(have.first):.3f} s"
+        state = "same" if abs(off) <= slack else "different"
+        yield Check(
+            name=f"{label}: start",
+            state=state,  # type: ignore[arg-type]
+            source=f"first at {float(want.first + shift):.3f} s",
+            result=text,
+        )
+    if plan.action != "cover":
+        yield from check_label(plan.source, stream, entry)
+
+
+def check_label(source: StreamInfo, stream: StreamInfo, entry: ContainerEntry) -> Iterator[Check]:
+    """Compare language, title and role of a stream; "announced" is what the container has no place for."""
+    want, have = Label.of(source), Label.of(stream)
+    kept = kept_label(entry, want)
+    name, why = _label(source), f"{entry.name} has no place for it"
+    if want.title:
+        yield compare(f"{name}: title", want.title, have.title, announced="" if kept.title else why)
+    languages = [canonical(x.language) if x.language else None for x in (want, have)]
+    if languages[0] == languages[1]:
+        languages = [want.language, want.language]
+    yield compare(f"{name}: language", *languages, announced="" if kept.language else why)
+    lost = want.roles & ~have.roles
+    why = "" if lost & kept.roles else why
+    yield compare(f"{name}: disposition", role_names(want.roles), role_names(want.roles & have.roles), announced=why)
+
+
+def _attachments(info: SourceInfo, made: SourceInfo, plans: tuple[StreamPlan, ...]) -> Iterator[Check]:
+    wanted = [plan.source for plan in plans if plan.action == "attach"]
+    if not wanted:
+        return
+    yield compare("attachments", sorted(_attached(info, wanted)), sorted(_attached(made, _attached_streams(made))))
+
+
+def _attached_streams(made: SourceInfo) -> list[StreamInfo]:
+    return [s for s in made.streams if s.kind == "attachment" or s.is_cover]
+
+
+def _attached(info: SourceInfo, streams: list[StreamInfo]) -> list[str]:
+    """A digest of each attachment or cover."""
+    found = []
+    covers = [s for s in streams if s.kind != "attachment"]
+    with libav.open_input(info.path, whole=True) as container:
+        for stream in streams:
+            if stream.kind == "attachment":
+                attached: Any = container.streams[stream.index]
+                found.append(hashlib.blake2b(attached.data, digest_size=6).hexdigest())
+    found += [payload.digest.hexdigest()[:12] for payload in _payloads_short(info, covers)]
+    return found
+
+
+def _payloads_short(info: SourceInfo, streams: list[StreamInfo]) -> list[_Payload]:
+    found = []
+    for stream in streams:
+        payload = _Payload(hashlib.blake2b(digest_size=6))
+        with libav.open_input(info.path, whole=True) as container:
+            for packet in libav.packets(container, container.streams[stream.index]):
+                if packet.size:
+                    payload.add(bytes(packet), None)
+                    break
+        found.append(payload)
+    return found
+
+
+def _chapters(info: SourceInfo, shift: Fraction = NO_SHIFT) -> list[tuple[float, str]]:
+    """Start in seconds, to a millisecond, and title of each chapter; of several that begin together the first."""
+    found: dict[float, str] = {}
+    for chapter in info.chapters:
+        start = round(float(chapter.start * chapter.time_base + shift), 3)
+        found.setdefault(start, dict(chapter.metadata).get("title", ""))
+    return list(found.items())
+
+
+def _tags(info: SourceInfo, made: SourceInfo, entry: ContainerEntry) -> Iterator[Check]:
+    have = {plain_key(k): v for k, v in made.metadata}
+    want = {key: value for key, value in content_tags(info.metadata).items() if plain_key(key) != "timecode"}
+    kept = kept_tags(entry, want, muxer_options(entry, info))
+    for key, value in want.items():
+        why = "" if key in kept else f"{entry.name} has no place for it"
+        found = have.get(plain_key(key))
+        yield compare(f"tag {key.lower()}", _plain(key, value), _plain(key, found), announced=why)
+
+
+def _plain(key: str, value: str | None) -> str | None:
+    """A date without the differences between the ways containers write it."""
+    if key.lower() != "creation_time" or value is None:
+        return value
+    return value.replace(" ", "T").rstrip("Z").partition(".")[0]
+
+
+_START = re.compile(b"\0\0\1")
+
+
+def is_framed(stream: Any) -> bool:
+    """Whether the stream's packets consist of NAL units behind start codes or lengths."""
+    return stream.type == "video" and stream.codec_context is not None and stream.codec_context.name in ("h264", "hevc")
+
+
+def length_bytes(stream: Any) -> int:
+    """Bytes of the length in front of each NAL unit; 0 where they stand behind start codes (ITU-T H.264, annex B).
+
+    Told by the stream's header: the configuration of ISO/IEC 14496-15 begins with version 1, a start code with 0.
+    """
+    header = bytes(stream.codec_context.extradata or b"")
+    if not header or header[0] != 1:
+        return 0
+    at = 4 if stream.codec_context.name == "h264" else 21
+    return 1 + (header[at] & 3) if len(header) > at else 4
+
+
+def units(packet: bytes, length: int) -> bytes:
+    """The NAL units of a packet, one behind the other; ``length`` as :func:`length_bytes` gives it."""
+    if not length:
+        marks = [(m.start(), m.end()) for m in _START.finditer(packet)]
+        ends = [start for start, _ in marks[1:]] + [len(packet)]
+        # Zeros before a start code belong to it, or are padding; no unit ends in one.
+        return b"".join(packet[begin:end].rstrip(b"\0") for (_, begin), end in zip(marks, ends, strict=True))
+    found, at = [], 0
+    while at + length <= len(packet):
+        size = int.from_bytes(packet[at : at + length], "big")
+        found.append(packet[at + length : at + length + size])
+        at += length + size
+    return b"".join(unit.rstrip(b"\0") for unit in found)

@@ -1,0 +1,86 @@
+"""Settle, before any work, how a source becomes a result: codec, pixel format, size, alpha, what will be lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import av
+
+from vidsr.errors import EncodeError, InputError
+from vidsr.media.encode.alpha import flattened
+from vidsr.media.encode.codecs import EncoderFormat, check_options, encode_formats, entry, usable_codec
+from vidsr.media.encode.encoder import EncoderSettings
+from vidsr.media.encode.geometry import result_geometry
+from vidsr.media.frame_memory import check_memory
+from vidsr.media.source import SourceInfo, VideoInfo
+from vidsr.options import EnhanceOptions
+
+_WRITES_HDR = ("libx264", "libx265", "libsvtav1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A source with all decisions taken. ``info`` replaces the probed one: it may blend alpha away."""
+
+    info: SourceInfo
+    settings: EncoderSettings
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the result in pixels."""
+        return self.settings.width, self.settings.height
+
+
+def prepare(info: SourceInfo, options: EnhanceOptions, model_scale: int) -> Prepared:
+    """Take every decision about picture and encoder.
+
+    Raises:
+        InputError: Dolby Vision profile 5, or frames too large for the memory.
+        EncodeError: the codec cannot keep the source's alpha and ``--flatten`` was not given, has no such depth,
+            or is not in this build.
+        OptionsError: the codec has no such preset, or no constant quality.
+    """
+    if info.video.dolby_vision == 5:
+        raise InputError(
+            f"{info.path} is Dolby Vision profile 5: its colours exist only inside Dolby's own decoders "
+            "(IPTPQc2), so a re-encode would be green and purple; use a profile 8 or HDR10 version"
+        )
+    codec, note = usable_codec(options.encode.codec)
+    encode = replace(options.encode, codec=codec)
+    if info.video.format.alpha and encode.flatten is not None:
+        info = flattened(info, encode.flatten)
+    video = info.video
+    check_options(encode)
+    format = encode_formats(video, encode)
+    chosen_alpha = format.frames.alpha
+    if video.format.alpha and not chosen_alpha:
+        raise EncodeError(
+            f"{info.path} has an alpha channel, and {codec} has none: keep it with --codec prores, vp9 or ffv1, or "
+            "blend it over a colour with --flatten black"
+        )
+    shape = result_geometry(video, options.size, format, model_scale)
+    check_memory(video, (shape.width, shape.height))
+    settings = EncoderSettings.for_source(video, encode, (shape.width, shape.height))
+    settings = replace(settings, sar=shape.sar)
+    notes = [*video.guessed, *info.notes, *shape.notes, *_hdr_notes(video, format)]
+    return Prepared(info=info, settings=settings, notes=tuple(([note] if note else []) + notes))
+
+
+def _hdr_notes(video: VideoInfo, format: EncoderFormat) -> list[str]:
+    notes = []
+    if (video.hdr.mastering or video.hdr.light_level) and entry(format.codec).encoder not in _WRITES_HDR:
+        notes.append(f"{format.codec} does not store mastering display and light level data: they are left out")
+    if video.is_hdr and format.frames.depth < 10:
+        notes.append("HDR in 8 bits shows steps: use --bit-depth 10")
+    return notes
+
+
+def encoder_build(codec: str) -> str:
+    """The encoder behind a codec name and the build it is from, as one line.
+
+    Raises:
+        EncodeError: the codec name is unknown.
+    """
+    avcodec = ".".join(map(str, av.library_versions["libavcodec"]))
+    return f"{entry(codec).encoder} of PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}, libavcodec {avcodec}"

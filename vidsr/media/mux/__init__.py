@@ -1,0 +1,1 @@
+"""From segments and copied streams to the final file."""

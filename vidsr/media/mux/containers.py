@@ -1,0 +1,167 @@
+"""Containers of the result: which there are, what each can hold, and which to choose."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import av.container
+
+from vidsr.errors import OutputError
+from vidsr.media import libav
+from vidsr.media.encode.codecs import entry as codec_entry
+from vidsr.media.mux.packet_clock import end_duration
+from vidsr.media.source import SourceInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerEntry:
+    """A container: its muxer, and what is special about it. ``text`` is the codec for text subtitles, ``sound`` the
+    lossless ones for sound that it cannot hold as it is, the first of which that takes the channels is used."""
+
+    name: str
+    muxer: str
+    text: str | None
+    sound: tuple[str, ...] = ()
+    codecs: tuple[str, ...]
+    attachments: bool = False
+    cover: bool = False
+
+
+#: file suffix → container
+CONTAINERS: dict[str, ContainerEntry] = {
+    ".mkv": ContainerEntry(
+        name="mkv",
+        muxer="matroska",
+        text="ass",
+        sound=("flac", "pcm_s24le"),
+        codecs=("h264", "hevc", "av1", "vp9", "ffv1", "prores"),
+        attachments=True,
+        cover=True,
+    ),
+    ".mp4": ContainerEntry(
+        name="mp4", muxer="mp4", text="mov_text", sound=("flac",), codecs=("h264", "hevc", "av1", "vp9"), cover=True
+    ),
+    ".m4v": ContainerEntry(
+        name="m4v", muxer="mp4", text="mov_text", sound=("flac",), codecs=("h264", "hevc"), cover=True
+    ),
+    ".mov": ContainerEntry(
+        name="mov", muxer="mov", text="mov_text", sound=("alac", "pcm_s24le"), codecs=("h264", "hevc", "prores")
+    ),
+    ".webm": ContainerEntry(name="webm", muxer="webm", text="webvtt", codecs=("vp9", "av1")),
+    ".nut": ContainerEntry(
+        name="nut", muxer="nut", text=None, sound=("flac",), codecs=("h264", "hevc", "av1", "vp9", "ffv1")
+    ),
+}
+#: How many packets are looked through for the first one of each stream; subtitles may come much later.
+_EARLY_PACKETS = 2000
+# Tags of phones and cameras, which only QuickTime's own list of keys can hold.
+#: Ticks a second of a movie's clock that every reader can count with.
+_FINEST_CLOCK = 10_000_000
+_QUICKTIME_KEYS = ("com.apple.quicktime.", "com.android.")
+_SUFFIX_OF = {"mov,mp4,m4a,3gp,3g2,mj2": ".mp4", "matroska,webm": ".mkv", "nut": ".nut"}
+
+
+def container_of(output: Path, codec: str) -> ContainerEntry:
+    """The container that the suffix of ``output`` names.
+
+    Raises:
+        OutputError: the suffix is unknown, or its container cannot hold the codec.
+    """
+    entry = CONTAINERS.get(output.suffix.lower())
+    if entry is None:
+        raise OutputError(
+            f"{output}: the suffix {output.suffix or '(none)'} names no container that vidsr writes; "
+            f"use one of {', '.join(CONTAINERS)}"
+        )
+    base = codec_entry(codec).base
+    if base not in entry.codecs:
+        fits = [suffix for suffix, c in CONTAINERS.items() if base in c.codecs]
+        raise OutputError(f"{output}: {entry.name} cannot hold {codec}; use {' or '.join(fits)}, or another --codec")
+    return entry
+
+
+def muxer_options(entry: ContainerEntry, info: SourceInfo) -> dict[str, str]:
+    """Options of the muxer: for MP4 and MOV, a clock on which every pts of the source is a whole number."""
+    if entry.muxer not in ("mp4", "mov"):
+        return {}
+    clock = info.video.time_base.denominator
+    options = {"video_track_timescale": str(clock)}
+    if any(key.lower().startswith(_QUICKTIME_KEYS) for key, _ in info.metadata):
+        options["movflags"] = "use_metadata_tags"
+    # Start offsets are stored on the movie's clock: one on which those of the sounds are whole numbers, too.
+    sounds = [s.time_base.denominator for s in info.streams if s.kind == "audio" and s.time_base]
+    common = math.lcm(clock, *sounds)
+    movie = common if common <= _FINEST_CLOCK else clock
+    if movie >= 1000:
+        options["movie_timescale"] = str(movie)
+    return options
+
+
+def choose_suffix(info: SourceInfo, codec: str) -> str:
+    """The suffix of the result where the user names none: the source's own container if it can hold the codec
+    and every stream as it is, else ``.mkv``."""
+    suffix = Path(info.path).suffix.lower()
+    if suffix not in CONTAINERS:
+        suffix = _SUFFIX_OF.get(info.container, ".mkv")
+    entry = CONTAINERS[suffix]
+    if suffix == ".mkv" or codec_entry(codec).base not in entry.codecs:
+        return ".mkv"
+    with libav.open_input(info.path, whole=True) as source:
+        samples = first_packets(source, info.video.stream_index)
+        for stream in source.streams:
+            if stream.index == info.video.stream_index:
+                continue
+            if not _keeps(entry, stream, samples.get(stream.index, [])):
+                return ".mkv"
+    return suffix
+
+
+def _keeps(entry: ContainerEntry, stream: Any, packets: list[Any]) -> bool:
+    if stream.type == "attachment":
+        return entry.attachments
+    if stream.type == "data":
+        return True  # no container that we write would hold it better
+    if stream.type == "video" and int(stream.disposition) & 0xC00:
+        return entry.cover and holds(entry, stream)
+    return holds(entry, stream, packets)
+
+
+def first_packets(source: Any, video: int) -> dict[int, list[Any]]:
+    """The first packet of every stream but the video, by stream number, as far as they come early in the file."""
+    wanted = [s for s in source.streams if s.index != video and s.codec_context is not None]
+    found: dict[int, list[Any]] = {}
+    if not wanted:
+        return found
+    for count, packet in enumerate(libav.packets(source, *wanted)):
+        if packet.size:
+            found.setdefault(packet.stream.index, [packet])
+        if len(found) == len(wanted) or count >= _EARLY_PACKETS:
+            break
+    return found
+
+
+def holds(entry: ContainerEntry, stream: Any, packets: list[Any] | None = None) -> bool:
+    """Whether the container takes this stream as it is: tried out on a file in memory, with its first packets."""
+    if stream.codec_context is None:
+        return False
+    try:
+        trial = av.open(io.BytesIO(), "w", format=entry.muxer)
+        try:
+            made = trial.add_stream_from_template(stream, opaque=True)
+            trial.start_encoding()
+            for packet in packets or ():
+                packet.stream = made
+                end_duration(packet)
+                if packet.dts is None:
+                    packet.dts = packet.pts = packet.pts or 0
+                trial.mux_one(packet)
+        finally:
+            trial.close()
+    except (libav.AvError, ValueError, OSError, RuntimeError):
+        return False
+    return True

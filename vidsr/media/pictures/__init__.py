@@ -1,0 +1,1 @@
+"""Still picture files: reading, writing, metadata."""

@@ -1,0 +1,145 @@
+"""Writing the small files of a job so that a reader never sees half of one, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vidsr.errors import DiskFullError, JobError
+
+WORK_PREFIX = ".work-"
+
+
+@contextmanager
+def os_errors(what: str, path: Path) -> Iterator[None]:
+    """Map an operating system's error inside the block to one of ours, naming ``what`` failed on ``path``.
+
+    Raises:
+        DiskFullError: no space, or no quota, is left.
+        JobError: anything else.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(
+                f"no space left while {what} {path}; free some space and run the same command again: it resumes"
+            ) from error
+        raise JobError(f"{what} {path} failed: {error.strerror or error}") from error
+
+
+def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Put ``data`` under ``path`` in one step: readers see the old content or the new, never a mixture.
+
+    With ``durable``, the content survives a power loss once this returns.
+
+    Raises:
+        DiskFullError, JobError: it cannot be written; the old content is still there.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with os_errors("writing", path):
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+            part.replace(path)
+            if durable:
+                sync_folder(path.parent)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def working_folder(parent: Path) -> Iterator[Path]:
+    """A folder of this process's own inside ``parent``, removed at the end with all that is still in it.
+
+    Two processes that work at the same file, since one took the other for dead, never write into one another's.
+    """
+    with os_errors("making a folder in", parent):
+        folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def digest(path: Path) -> str:
+    """BLAKE2b of a whole file, 32 bytes, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
+
+
+def sampled_digest(path: Path, *, pieces: int = 32, piece_bytes: int = 1 << 16) -> str:
+    """BLAKE2b of a file's size and of evenly spread pieces, its beginning and its end among them.
+
+    A file of up to ``pieces × piece_bytes`` (2 MiB) is read whole. It takes the same few milliseconds for a
+    recording of a terabyte, and tells files apart that differ anywhere near their start, their end, or in
+    length; not one flipped byte in the middle.
+    """
+    size = path.stat().st_size
+    result = hashlib.blake2b(str(size).encode(), digest_size=32)
+    with path.open("rb") as file:
+        if size <= pieces * piece_bytes:
+            result.update(file.read())
+        else:
+            for piece in range(pieces):
+                file.seek(piece * (size - piece_bytes) // (pieces - 1))
+                result.update(file.read(piece_bytes))
+    return result.hexdigest()
+
+
+def human_bytes(count: float) -> str:
+    """A number of bytes for people: ``1.4 GB``, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 999.5:
+            return f"{count:.0f} {unit}" if unit in ("B", "kB") else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def human_seconds(seconds: float) -> str:
+    """A duration for people: ``45 s``, ``12:34``, ``3:04:05`` or ``2 d 03:04``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days} d {hour:02d}:{minute:02d}"
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+def publish(part: Path, final: Path) -> None:
+    """Give the finished file ``part`` its final name, durably: sync it, rename it, sync its folder."""
+    descriptor = os.open(part, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    part.replace(final)
+    sync_folder(final.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside ``folder`` survive a power cut, where the system can."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        # Some file systems cannot sync a folder; the rename itself was done.
+        pass
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Datasets: made from footage, stored, loaded, shown."""

@@ -1,0 +1,194 @@
+"""Making a dataset: pictures and videos in, patches out, with a report of what was taken and what was not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vidsr.errors import DecodeError, InputError, TrainingError
+from vidsr.media.pictures.files import is_picture
+from vidsr.option_schema import opt
+from vidsr.training.dataset.dataset_page import Tally, write_report
+from vidsr.training.dataset.image_files import pictures_in, read_rgb
+from vidsr.training.dataset.patch_store import PatchWriter, Pixels
+from vidsr.training.dataset.selection import survey_video
+from vidsr.training.tables import Table, faults_of
+
+_VIDEO = ("mkv mp4 m4v mov avi webm mpg mpeg m2v ts m2ts mts vob ps", "wmv flv ogv 3gp dv mxf y4m nut")
+VIDEO_SUFFIXES = frozenset(f".{name}" for names in _VIDEO for name in names.split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeOptions(Table):
+    """How a dataset is cut."""
+
+    patch: int = opt(256, "Side of the stored patches, px; training cuts smaller ones from them.", between=(32, 1024))
+    frames: int = opt(40, "Most frames taken of one video.", between=(1, 100_000))
+    detail: float = opt(
+        2.0, "Leave out patches whose detail (mean step to the next pixel, of 255) is less.", between=(0, 255)
+    )
+    scale: int = opt(4, "Scale of the pairs in paired mode.", between=(1, 8))
+    strict: bool = opt(False, "Stop at the first source that cannot be used.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A picture to cut: its name for the report, its pixels, and its low-resolution twin in paired mode."""
+
+    name: str
+    high: Pixels
+    low: Pixels | None = None
+
+
+def make_dataset(
+    sources: list[Path],
+    out: Path,
+    options: MakeOptions,
+    *,
+    low: Path | None = None,
+    on_source: Callable[[Path], None] = lambda path: None,
+) -> Tally:
+    """Make a dataset of pictures, folders of pictures and videos; what was taken and what was left out, and why.
+
+    With ``low``, a folder of low-resolution pictures with the same names, it is a paired dataset of pictures.
+
+    Raises:
+        TrainingError: nothing usable was found, a pair does not fit, or ``out`` holds a dataset already.
+        InputError: a source does not exist; with ``strict``, any source that cannot be used.
+        DiskFullError: no space is left; no dataset appears.
+    """
+    faults = list(faults_of(options))
+    if faults:
+        raise TrainingError("; ".join(faults))
+    twins = Twins(low, options.scale) if low else None
+    files = [path for path in _files(sources) if not (twins and twins.has(path))]
+    if not files:
+        raise TrainingError(f"{', '.join(map(str, sources))}: no pictures and no videos are in there")
+    tally = Tally()
+    with PatchWriter(out, options.patch, options.scale if low else 0) as writer:
+        for path in files:
+            on_source(path)
+            try:
+                for piece in _pieces(path, options, twins, tally):
+                    _cut(piece, options, writer, tally)
+            except (InputError, DecodeError) as error:
+                if options.strict:
+                    raise
+                tally.refuse(path, str(error))
+        if not tally.patches:
+            reasons = "".join(f"\n  {reason}" for _, reason in tally.refused[:5])
+            raise TrainingError(f"{out}: not one patch of {options.patch} px could be cut from the sources{reasons}")
+        writer.index.sources = tally.sources()
+        write_report(out, tally, options.patch)
+    return tally
+
+
+def _files(sources: list[Path]) -> Iterator[Path]:
+    for source in sources:
+        if source.is_dir():
+            yield from (
+                p
+                for p in sorted(source.rglob("*"))
+                if p.is_file() and (is_picture(p) or p.suffix.lower() in VIDEO_SUFFIXES)
+            )
+        elif source.is_file():
+            yield source
+        else:
+            raise InputError(f"{source}: no such file or folder")
+
+
+def _pieces(path: Path, options: MakeOptions, twins: Twins | None, tally: Tally) -> Iterator[Piece]:
+    if twins is not None:
+        if not is_picture(path):
+            raise InputError(f"{path}: is no picture; pairs are made of pictures only")
+        yield twins.pair(path)
+        return
+    if is_picture(path):
+        yield Piece(name=str(path), high=read_rgb(path))
+        return
+    survey = survey_video(path, options.frames)
+    tally.video(path, survey)
+    for number, pixels in survey.pictures():
+        yield Piece(name=f"{path} frame {number}", high=pixels)
+
+
+class Twins:
+    """The low-resolution pictures in a folder and below it, found by the names of their originals.
+
+    A twin has its original's name, or ``_LR`` for ``_HR``, or the scale behind it (``0001x4.png``). Of several, that
+    in the folder of the same name is meant.
+    """
+
+    def __init__(self, folder: Path, scale: int) -> None:
+        self._folder, self._scale = folder.resolve(), scale
+        self._named: dict[str, list[Path]] = {}
+        for path in pictures_in(self._folder):
+            self._named.setdefault(path.stem, []).append(path)
+
+    def has(self, path: Path) -> bool:
+        """Whether ``path`` is itself a low-resolution picture, lying beside its original."""
+        return path.stem.endswith("LR") and path.resolve() in self._named.get(path.stem, [])
+
+    def pair(self, path: Path) -> Piece:
+        """A picture and its twin.
+
+        Raises:
+            TrainingError: there is no twin or no telling which, or its size does not fit.
+        """
+        stem = re.sub(r"_?HR$", "", path.stem)
+        names = {path.stem, stem, f"{stem}_LR", f"{stem}LR", f"{path.stem}x{self._scale}"}
+        found = [p for name in sorted(names) for p in self._named.get(name, []) if p != path.resolve()]
+        if len(found) > 1:
+            below = [p.relative_to(self._folder).parent.parts for p in found]
+            near = [
+                p for p, parts in zip(found, below, strict=True) if parts and path.parts[-1 - len(parts) : -1] == parts
+            ]
+            found = near or found
+        if len(found) != 1:
+            has = "several twins" if found else "no twin"
+            raise TrainingError(f"{path}: has {has} in {self._folder}; the one twin would be called {path.name}")
+        high, low = read_rgb(path), read_rgb(found[0])
+        if (low.shape[0] * self._scale, low.shape[1] * self._scale) != high.shape[:2]:
+            raise TrainingError(
+                f"{found[0]}: {low.shape[1]}x{low.shape[0]} times {self._scale} is not the "
+                f"{high.shape[1]}x{high.shape[0]} of {path}"
+            )
+        return Piece(name=str(path), high=high, low=low)
+
+
+def _cut(piece: Piece, options: MakeOptions, writer: PatchWriter, tally: Tally) -> None:
+    """Cut a picture into patches that cover it whole, overlapping evenly where its size is no multiple."""
+    side, scale = options.patch, options.scale if piece.low is not None else 1
+    height, width = piece.high.shape[:2]
+    if min(height, width) < side:
+        raise InputError(f"{piece.name}: {width}x{height} is smaller than a patch of {side} px; lower --patch")
+    if side % scale:
+        raise TrainingError(f"--patch {side} is no multiple of --scale {scale}")
+    for top in _starts(height, side, scale):
+        for left in _starts(width, side, scale):
+            high = piece.high[top : top + side, left : left + side]
+            if detail_of(high) < options.detail:
+                tally.flat += 1
+                continue
+            low = None
+            if piece.low is not None:
+                y, x, small = top // scale, left // scale, side // scale
+                low = piece.low[y : y + small, x : x + small]
+            writer.add(high, low)
+            tally.add(piece.name, high)
+
+
+def _starts(length: int, side: int, grid: int) -> list[int]:
+    count = -(-length // side)
+    last = (length - side) // grid * grid
+    return sorted({round(last * i / max(1, count - 1)) // grid * grid for i in range(count)})
+
+
+def detail_of(patch: Pixels) -> float:
+    """Mean step of the luma to the next pixel, of 255, both ways."""
+    luma = patch.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    return float((np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean()) / 2)

@@ -1,0 +1,192 @@
+"""Which frames of a video are worth learning from: sharp, distinct from each other, balanced over the scenes.
+
+Frames woven of two fields of different moments are left out: their combs would pass for sharpness. Black bars are
+cut off.
+
+Two passes, so that memory stays small: the first keeps of every frame only a thumbnail and a sharpness, the second
+decodes the chosen frames alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vidsr.filters.detect import interlace, statistics
+from vidsr.frames import Frame
+from vidsr.inference.colour import rgb_from_planes
+from vidsr.media.decode import read_frames
+from vidsr.media.index import VideoIndex, index_video
+from vidsr.media.probe import probe
+from vidsr.media.source import SourceInfo
+from vidsr.training.dataset.patch_store import Pixels
+
+Thumb = npt.NDArray[np.float32]
+
+THUMB = (18, 32)
+"""Rows and columns of a thumbnail."""
+CUT = 0.12
+"""Mean difference of two neighbouring thumbnails (of a range of 1) from which a new scene begins."""
+DISTINCT = 0.03
+"""Least mean difference between two chosen frames of one scene."""
+BARS_EVERY = 12
+"""Frames from one look for bars to the next."""
+FLAT = 0.02
+"""Frames whose thumbnail varies less (standard deviation, of 1) are black, white or fog: not used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the first pass keeps of a frame: its number, scene, sharpness, thumbnail of luma in 0..1, and its bars.
+
+    ``bars`` is None where they were not looked for or cannot be told.
+    """
+
+    number: int
+    scene: int
+    sharpness: float
+    thumb: Thumb
+    combed: bool = False
+    bars: statistics.Bars | None = None
+
+
+def sharpness_of(luma: npt.NDArray[Any]) -> float:
+    """Energy of fine detail over that of coarse detail in ``[H, W]`` luma: falls with blur, not with contrast.
+
+    Variance of the 4-neighbour Laplacian over the variance of the luma.
+    """
+    y = luma.astype(np.float32)
+    laplacian = 4 * y[1:-1, 1:-1] - y[:-2, 1:-1] - y[2:, 1:-1] - y[1:-1, :-2] - y[1:-1, 2:]
+    return float(laplacian.var() / (y.var() + 1.0))
+
+
+def thumbnail(luma: npt.NDArray[Any], largest: int) -> Thumb:
+    """Mean luma over the fields of a grid of :data:`THUMB`, 0 to 1."""
+    rows = np.linspace(0, luma.shape[0], THUMB[0] + 1).astype(int)
+    columns = np.linspace(0, luma.shape[1], THUMB[1] + 1).astype(int)
+    sums = np.add.reduceat(np.add.reduceat(luma.astype(np.float32), rows[:-1], 0), columns[:-1], 1)
+    area = np.diff(rows)[:, None] * np.diff(columns)[None, :]
+    means: Thumb = (sums / area / largest).astype(np.float32)
+    return means
+
+
+def survey(frames: Iterator[Frame]) -> list[Seen]:
+    """The first pass over a video's frames."""
+    seen: list[Seen] = []
+    scene = 0
+    for frame in frames:
+        luma = frame.planes[1] if frame.format.family == "rgb" else frame.planes[0]
+        thumb = thumbnail(luma, frame.format.max_code)
+        if seen and float(np.abs(thumb - seen[-1].thumb).mean()) > CUT:
+            scene += 1
+        codes = statistics.codes8(luma, frame.format.max_code)
+        seen.append(
+            Seen(
+                number=frame.index,
+                scene=scene,
+                sharpness=sharpness_of(codes),
+                thumb=thumb,
+                combed=is_combed(luma, frame.format.max_code),
+                bars=statistics.find_bars(codes) if len(seen) % BARS_EVERY == 0 else None,
+            )
+        )
+    return seen
+
+
+def is_combed(luma: npt.NDArray[Any], max_code: int) -> bool:
+    """Whether lines stick out of their neighbours by far more than columns do: two moments in one frame."""
+    lines = interlace.prepare(luma, max_code)
+    across = interlace.comb(lines[:, 0::2].T, lines[:, 1::2].T)
+    return interlace.comb(lines[0::2], lines[1::2]) > 1.8 * across + 0.01
+
+
+def common_bars(seen: list[Seen]) -> statistics.Bars | None:
+    """The bars that all frames share which tell any."""
+    told = [one.bars for one in seen if one.bars is not None]
+    return reduce(statistics.Bars.common, told) if told else None
+
+
+def choose(seen: list[Seen], most: int) -> list[Seen]:
+    """At most ``most`` frames, in the order of the video.
+
+    Of every scene the sharpest come first, each distinct from those taken before; the scenes take turns, so that
+    a long scene has no more than its share while short ones have any left.
+    """
+    queues: dict[int, list[Seen]] = {}
+    for one in sorted(seen, key=lambda s: -s.sharpness):
+        if float(one.thumb.std()) >= FLAT and not one.combed:
+            queues.setdefault(one.scene, []).append(one)
+    chosen: dict[int, list[Seen]] = {scene: [] for scene in queues}
+    count = 0
+    while count < most and any(queues.values()):
+        for scene in sorted(queues):
+            taken = _next_distinct(queues[scene], chosen[scene])
+            if taken is not None and count < most:
+                chosen[scene].append(taken)
+                count += 1
+    return sorted((one for scene in chosen.values() for one in scene), key=lambda s: s.number)
+
+
+def _next_distinct(queue: list[Seen], taken: list[Seen]) -> Seen | None:
+    while queue:
+        one = queue.pop(0)
+        if all(float(np.abs(one.thumb - other.thumb).mean()) >= DISTINCT for other in taken):
+            return one
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """A video, how many scenes it has, how many of its frames are combed, and the frames chosen of it.
+
+    ``crop`` is (left, top, width, height) of the picture inside its bars.
+    """
+
+    info: SourceInfo
+    index: VideoIndex
+    scenes: int
+    combed: int
+    crop: tuple[int, int, int, int]
+    chosen: list[Seen]
+
+    def pictures(self) -> Iterator[tuple[int, Pixels]]:
+        """(number, ``[H, W, 3]`` uint8 RGB) of each chosen frame, in order, without bars."""
+        left, top, width, height = self.crop
+        for one in self.chosen:
+            for frame in read_frames(self.info, one.number, one.number + 1, self.index):
+                yield one.number, rgb_of(frame)[top : top + height, left : left + width]
+
+
+def survey_video(path: Path, most: int) -> Survey:
+    """Look through a video and choose at most ``most`` frames.
+
+    Raises:
+        InputError: it is no video.
+        DecodeError: a frame cannot be decoded.
+    """
+    info = probe(path)
+    index = index_video(info)
+    seen = survey(read_frames(info, index=index))
+    return Survey(
+        info=info,
+        index=index,
+        scenes=seen[-1].scene + 1 if seen else 0,
+        combed=sum(one.combed for one in seen),
+        crop=statistics.settle_crop(common_bars(seen), info.video.width, info.video.height),
+        chosen=choose(seen, most),
+    )
+
+
+def rgb_of(frame: Frame) -> Pixels:
+    """``[H, W, 3]`` uint8 RGB of a frame, by its own matrix and range."""
+    planes = [torch.from_numpy(plane.astype(np.int32))[None] for plane in frame.planes]
+    rgb = rgb_from_planes(planes, frame.format, frame.colour)[0]
+    pixels: Pixels = (rgb.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return pixels

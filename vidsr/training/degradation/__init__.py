@@ -1,0 +1,1 @@
+"""Making low-resolution, damaged pictures from good ones."""

@@ -1,0 +1,21 @@
+"""How low-resolution pictures are made: one entry for every recipe.
+
+``bicubic`` is MATLAB's antialiased filter, the classic of the field. Everything is drawn from the generator that
+is handed in, so a patch is degraded the same way whenever its seed is the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from vidsr.quality.bicubic import resize_bicubic_uint8
+from vidsr.training.degradation.options import DegradationOptions
+from vidsr.training.degradation.second_order import second_order
+
+
+def degrade(high: Tensor, scale: int, options: DegradationOptions, rng: np.random.Generator) -> Tensor:
+    """The low-resolution picture ``[3, H/scale, W/scale]`` of ``[3, H, W]``, both uint8 RGB, on the CPU."""
+    if options.recipe == "bicubic":
+        return resize_bicubic_uint8(high, 1 / scale)
+    return second_order(high.float() / 255, scale, options, rng)

@@ -1,0 +1,71 @@
+"""What age leaves on film: grain, dust and scratches."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidsr.training.degradation.kernels import Shape, blur, gaussian
+from vidsr.training.degradation.options import FilmOptions
+
+
+def age(x: Tensor, options: FilmOptions, rng: np.random.Generator) -> Tensor:
+    """``[3, H, W]`` in 0..1 as from an old print; each trace with its own chance."""
+    if rng.random() < options.grain_chance:
+        x = grainy(x, float(rng.uniform(*options.grain)) / 255, rng)
+    if rng.random() < options.dust_chance:
+        specks = rng.poisson(rng.uniform(*options.dust) * x.shape[1] * x.shape[2] / 128**2)
+        x = dusty(x, int(specks), rng)
+    if rng.random() < options.scratch_chance:
+        x = scratched(x, int(rng.integers(options.scratches[0], options.scratches[1] + 1)), rng)
+    return x
+
+
+def grainy(x: Tensor, sigma: float, rng: np.random.Generator) -> Tensor:
+    """Noise of about 1.5 px, the same in all colours, strongest in the mid-tones: ``sigma``·√(4 y (1 − y))."""
+    noise = torch.from_numpy(rng.standard_normal((1, *x.shape[1:]), dtype=np.float32))
+    noise = blur(noise, gaussian(7, Shape(sigma_x=0.8, sigma_y=0.8)))
+    noise = noise / noise.std().clamp_min(1e-6)
+    luma = x.mean(0, keepdim=True).clamp(0, 1)
+    return (x + noise * sigma * (4 * luma * (1 - luma)).sqrt()).clamp(0, 1)
+
+
+def dusty(x: Tensor, specks: int, rng: np.random.Generator) -> Tensor:
+    """``specks`` ragged spots of 0.5 to 3 px, bright (dust on a negative) or dark (on a print)."""
+    height, width = x.shape[1:]
+    cover, tone = torch.zeros(height, width), torch.zeros(height, width)
+    rows, columns = torch.arange(height, dtype=torch.float32), torch.arange(width, dtype=torch.float32)
+    for _ in range(specks):
+        top, left = rng.uniform(0, height), rng.uniform(0, width)
+        long, flat, angle = rng.uniform(0.5, 3), rng.uniform(0.3, 1), rng.uniform(0, math.pi)
+        lobes, phase = int(rng.integers(2, 6)), rng.uniform(0, 2 * math.pi)
+        y, x_ = rows[:, None] - top, columns[None, :] - left
+        along = x_ * math.cos(angle) + y * math.sin(angle)
+        across = (y * math.cos(angle) - x_ * math.sin(angle)) / flat
+        edge = long * (1 + 0.35 * torch.sin(lobes * torch.atan2(across, along) + phase))
+        spot = (edge - torch.hypot(along, across) + 0.5).clamp(0, 1) * float(rng.uniform(0.5, 1))
+        value = float(rng.uniform(0.8, 1) if rng.random() < 0.5 else rng.uniform(0, 0.2))
+        tone = torch.where(spot > cover, value, tone)
+        cover = torch.maximum(cover, spot)
+    return x + (tone - x) * cover
+
+
+def scratched(x: Tensor, scratches: int, rng: np.random.Generator) -> Tensor:
+    """``scratches`` thin, slightly slanting and wavering lines along the film, bright or dark."""
+    height, width = x.shape[1:]
+    rows, columns = torch.arange(height, dtype=torch.float32), torch.arange(width, dtype=torch.float32)
+    for _ in range(scratches):
+        start, slant = rng.uniform(0, width), rng.uniform(-0.03, 0.03)
+        waver, period = rng.uniform(0, 0.7), rng.uniform(20, 120)
+        path = start + slant * rows + waver * torch.sin(2 * math.pi * rows / period + rng.uniform(0, 2 * math.pi))
+        half = float(rng.uniform(0.2, 1.0))
+        depth = float(rng.uniform(0.3, 0.9))
+        first, last = sorted(rng.uniform(-0.3, 1.3, size=2) * height)
+        there = ((rows >= first) & (rows <= last)).float() * depth
+        cover = (half + 0.5 - (columns[None, :] - path[:, None]).abs()).clamp(0, 1) * there[:, None]
+        value = float(rng.uniform(0.85, 1) if rng.random() < 0.6 else rng.uniform(0, 0.15))
+        x = x + (value - x) * cover
+    return x

@@ -1,0 +1,124 @@
+"""Real-ESRGAN's second-order degradation, and where codecs, tape and film come in.
+
+Order of events: film (grain, dust, scratches) → blur, resize, noise, JPEG → tape → blur, resize, noise → and then,
+in an order drawn by chance, [resize to the end size with a sinc filter], JPEG, and a video codec → 8 bit.
+Source: Real-ESRGAN, arXiv 2107.10833, figure 2 and its published training code. The published code degrades a
+whole batch with one resize scale and needs a pool of pictures against that; here every patch has its own.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidsr.training.degradation import compression, film, kernels, tape
+from vidsr.training.degradation.options import DegradationOptions, OrderOptions
+
+Step = Callable[[Tensor], Tensor]
+_LUMA = torch.tensor([0.299, 0.587, 0.114])
+
+
+def second_order(high: Tensor, scale: int, options: DegradationOptions, rng: np.random.Generator) -> Tensor:
+    """``[3, H/scale, W/scale]`` uint8 of ``[3, H, W]`` float in 0..1."""
+    end = (high.shape[1] // scale, high.shape[2] // scale)
+    x = film.age(high, options.film, rng)
+    x = _blurred(x, options.first, rng)
+    x = resized(x, _random_size(x, (high.shape[1], high.shape[2]), options.first, rng), rng)
+    x = jpeg(noisy(x, options.first, rng), int(rng.integers(options.first.jpeg[0], options.first.jpeg[1] + 1)))
+    x = tape.play(x, options.tape, rng)
+    x = _blurred(x, options.second, rng)
+    x = resized(x, _random_size(x, end, options.second, rng), rng)
+    x = noisy(x, options.second, rng)
+    for step in _final_steps(end, options, rng):
+        x = step(x)
+    return (x.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _final_steps(end: tuple[int, int], options: DegradationOptions, rng: np.random.Generator) -> list[Step]:
+    """Resize with sinc, JPEG, and codec, in an order drawn by chance."""
+    quality = int(rng.integers(options.second.jpeg[0], options.second.jpeg[1] + 1))
+    ringing = None
+    if rng.random() < options.final_sinc_chance:
+        ringing = kernels.random_sinc(kernels.random_size(options.second.kernel_size, rng), rng)
+
+    def back(x: Tensor) -> Tensor:
+        x = resized(x, end, rng)
+        return x if ringing is None else kernels.blur(x, ringing).clamp(0, 1)
+
+    steps: list[Step] = [back, lambda x: jpeg(x, quality)]
+    if rng.random() < options.codec.chance:
+        steps.append(lambda x: compression.compressed(x, options.codec, rng))
+    return [steps[i] for i in rng.permutation(len(steps))]
+
+
+def _blurred(x: Tensor, options: OrderOptions, rng: np.random.Generator) -> Tensor:
+    if rng.random() >= options.blur_chance:
+        return x
+    return kernels.blur(x, kernels.random_kernel(options, rng)).clamp(0, 1)
+
+
+def _random_size(x: Tensor, full: tuple[int, int], options: OrderOptions, rng: np.random.Generator) -> tuple[int, int]:
+    """``full`` times a scale drawn up, down or 1; at least 8 px. The second order counts from the end size."""
+    weights = np.array(options.resize_weights)
+    way = rng.choice(3, p=weights / weights.sum())
+    low, high = options.resize
+    scale = (rng.uniform(max(1, low), max(1, high)), rng.uniform(min(1, low), min(1, high)), 1.0)[way]
+    return max(8, round(full[0] * scale)), max(8, round(full[1] * scale))
+
+
+def resized(x: Tensor, size: tuple[int, int], rng: np.random.Generator) -> Tensor:
+    """Resize ``[3, H, W]`` by area means, bilinear or bicubic, drawn by chance; clipped to 0..1."""
+    way = ("area", "bilinear", "bicubic")[int(rng.integers(3))]
+    if tuple(x.shape[1:]) == size:
+        return x
+    if way == "bicubic":
+        # Without a filter against aliasing, as published: jagged edges are part of what is to be learnt.
+        return F.interpolate(x[None], size, mode="bicubic", align_corners=False)[0].clamp(0, 1)
+    if way == "area":
+        return F.interpolate(x[None], size, mode="area")[0]
+    return F.interpolate(x[None], size, mode="bilinear", align_corners=False)[0]
+
+
+def noisy(x: Tensor, options: OrderOptions, rng: np.random.Generator) -> Tensor:
+    """Gaussian or Poisson noise, in colour or grey, drawn by chance; clipped to 0..1."""
+    gauss = rng.random() < options.gaussian_chance
+    grey = rng.random() < options.gray_noise_chance
+    if gauss:
+        return gaussian_noise(x, float(rng.uniform(*options.gaussian)) / 255, grey, rng)
+    return poisson_noise(x, float(rng.uniform(*options.poisson)), grey, rng)
+
+
+def gaussian_noise(x: Tensor, sigma: float, grey: bool, rng: np.random.Generator) -> Tensor:
+    """Add normal noise of standard deviation ``sigma`` (of 1)."""
+    shape = (1 if grey else 3, *x.shape[1:])
+    noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+    return (x + noise * sigma).clamp(0, 1)
+
+
+def poisson_noise(x: Tensor, strength: float, grey: bool, rng: np.random.Generator) -> Tensor:
+    """Add ``strength`` times the noise of counting photons, whose variance grows with the brightness.
+
+    As many photons make white as the next power of two above the picture's number of distinct values.
+    """
+    source = torch.tensordot(_LUMA, x, 1)[None] if grey else x
+    levels = (source.clamp(0, 1) * 255).round()
+    photons = 2.0 ** np.ceil(np.log2(max(2, len(np.unique(levels.numpy())))))
+    expected = (levels / 255).double().numpy() * photons
+    noise = torch.from_numpy(((rng.poisson(expected) - expected) / photons).astype(np.float32))
+    return (x + noise * strength).clamp(0, 1)
+
+
+def jpeg(x: Tensor, quality: int) -> Tensor:
+    """A round trip through JPEG of this quality, 4:2:0."""
+    pixels = (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="JPEG", quality=quality, subsampling=2)
+    with Image.open(file) as read:
+        back = np.array(read)
+    return torch.from_numpy(back).permute(2, 0, 1).float() / 255

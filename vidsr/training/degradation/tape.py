@@ -1,0 +1,75 @@
+"""What analogue tape and broadcast leave behind: combing, chroma bleed, streaky noise, lines that shake."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidsr.training.degradation.options import TapeOptions
+
+# ITU-R BT.601, luma and colour differences scaled to ±0.5.
+_TO_YUV = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+_TO_RGB = torch.tensor([[1.0, 0.0, 1.402], [1.0, -0.344136, -0.714136], [1.0, 1.772, 0.0]])
+
+
+def play(x: Tensor, options: TapeOptions, rng: np.random.Generator) -> Tensor:
+    """``[3, H, W]`` in 0..1 as it comes back from a tape; each trace with its own chance."""
+    if rng.random() < options.interlace_chance:
+        x = combed(x, float(rng.uniform(*options.interlace_shift)) * float(rng.choice([-1, 1])))
+    if rng.random() < options.bleed_chance:
+        x = bled(x, float(rng.uniform(*options.bleed)))
+    if rng.random() < options.noise_chance:
+        x = streaked(x, float(rng.uniform(*options.noise)) / 255, rng)
+    if rng.random() < options.jitter_chance:
+        x = shaken(x, float(rng.uniform(*options.jitter)), rng)
+    return x
+
+
+def combed(x: Tensor, shift: float) -> Tensor:
+    """Every second line moved by ``shift`` px: two fields of a moving picture woven into one frame."""
+    shifts = torch.zeros(x.shape[1])
+    shifts[1::2] = shift
+    return _lines_moved(x, shifts)
+
+
+def bled(x: Tensor, length: float) -> Tensor:
+    """Colour smeared to the right over about ``length`` px, by a decaying tail; brightness keeps its edges."""
+    taps = int(np.ceil(length * 3)) + 1
+    tail = torch.exp(-torch.arange(taps, dtype=torch.float32) / length)
+    tail = (tail / tail.sum()).flip(0)
+    yuv = torch.einsum("ij,jhw->ihw", _TO_YUV, x)
+    colour = F.pad(yuv[1:, None], (taps - 1, 0, 0, 0), mode="replicate")
+    colour = F.conv2d(colour, tail.view(1, 1, 1, -1))[:, 0]
+    return torch.einsum("ij,jhw->ihw", _TO_RGB, torch.cat([yuv[:1], colour])).clamp(0, 1)
+
+
+def streaked(x: Tensor, sigma: float, rng: np.random.Generator) -> Tensor:
+    """Noise that runs along the lines: about 4 px long in brightness, 12 px and stronger in colour."""
+    noise = torch.from_numpy(rng.standard_normal((3, *x.shape[1:]), dtype=np.float32))
+    luma, colour = _along(noise[:1], 4), _along(noise[1:], 12)
+    yuv = torch.einsum("ij,jhw->ihw", _TO_YUV, x) + torch.cat([luma * sigma, colour * sigma * 1.5])
+    return torch.einsum("ij,jhw->ihw", _TO_RGB, yuv).clamp(0, 1)
+
+
+def _along(noise: Tensor, length: int) -> Tensor:
+    """A running mean along the lines, of unit variance again."""
+    padded = F.pad(noise[:, None], (length - 1, 0, 0, 0), mode="circular" if noise.shape[2] >= length else "replicate")
+    return F.conv2d(padded, torch.full((1, 1, 1, length), length**-0.5))[:, 0]
+
+
+def shaken(x: Tensor, sigma: float, rng: np.random.Generator) -> Tensor:
+    """Every line moved by a random distance of standard deviation ``sigma`` px: time-base error."""
+    return _lines_moved(x, torch.from_numpy(rng.standard_normal(x.shape[1]).astype(np.float32)) * sigma)
+
+
+def _lines_moved(x: Tensor, shifts: Tensor) -> Tensor:
+    """Line y of ``[3, H, W]`` moved right by ``shifts[y]`` px, linearly interpolated, the edge repeated."""
+    width = x.shape[2]
+    source = (torch.arange(width, dtype=torch.float32)[None] - shifts[:, None]).clamp(0, width - 1)
+    left = source.floor().long()
+    part = source - left
+    right = (left + 1).clamp(max=width - 1)
+    index_left, index_right = (i.expand(3, *i.shape) for i in (left, right))
+    return torch.lerp(x.gather(2, index_left), x.gather(2, index_right), part.expand(3, *part.shape))

@@ -1,0 +1,87 @@
+"""API routes about trials of a job: one moment before and after, and what the whole job would take."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import FileResponse
+
+from vidsr.errors import InputError
+from vidsr.web.option_fields import checked_options
+from vidsr.web.routes_files import settings_of
+from vidsr.web.routes_jobs import Id, run_of, runs_of, source_inside, without_roots
+from vidsr.web.runs import Order, Run
+from vidsr.web.schemas import Estimate, NewEstimate, NewPreview, Preview, Problem
+
+router = APIRouter(
+    prefix="/api/v1",
+    tags=["trials"],
+    responses={code: {"model": Problem} for code in (400, 401, 403, 404, 422)},
+)
+PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
+
+
+@router.post("/previews", status_code=201)
+def new_preview(request: Request, wanted: NewPreview) -> Preview:
+    """Enhance one moment of a video, or a picture (of a large one its middle), with some options."""
+    return _preview(_submit(request, wanted, "preview", wanted.at_seconds), request)
+
+
+@router.get("/previews/{run_id}")
+def preview(request: Request, run_id: Id) -> Preview:
+    """Whether a preview is ready."""
+    return _preview(run_of(request, run_id, "preview"), request)
+
+
+@router.get("/previews/{run_id}/{side}.png", response_class=Response, responses=PNG)
+def preview_picture(request: Request, run_id: Id, side: Annotated[str, Path(pattern="^(before|after)$")]) -> Response:
+    """One of the two pictures of a preview."""
+    picture = run_of(request, run_id, "preview").folder / f"{side}.png"
+    if not picture.is_file():
+        raise InputError("this preview is not ready")
+    return FileResponse(picture, media_type="image/png")
+
+
+@router.post("/estimates", status_code=201)
+def new_estimate(request: Request, wanted: NewEstimate) -> Estimate:
+    """Estimate time, size and memory of a whole video job with some options, from samples of it."""
+    return _estimate(_submit(request, wanted, "estimate"), request)
+
+
+@router.get("/estimates/{run_id}")
+def estimate(request: Request, run_id: Id) -> Estimate:
+    """Whether an estimate is ready, and its figures."""
+    return _estimate(run_of(request, run_id, "estimate"), request)
+
+
+def _submit(
+    request: Request, wanted: NewEstimate, kind: Literal["preview", "estimate"], at_seconds: float = 0.0
+) -> Run:
+    roots = settings_of(request).roots
+    source = source_inside(wanted.source, roots)
+    options = checked_options(wanted.options, roots)
+    order = Order(source=str(source), output=None, options=options.to_json(), kind=kind, at_seconds=at_seconds)
+    return runs_of(request).submit(order)
+
+
+def _ended(run: Run, request: Request) -> dict[str, Any]:
+    """State and error of a run, and what it came to under "told"."""
+    state = run.state()
+    outcome = (run.outcome or {}) if state in ("done", "failed") else {}
+    error = without_roots(outcome.get("error"), settings_of(request).roots)
+    return {"id": run.id, "state": state, "error": error, "told": outcome.get("result") or {}}
+
+
+def _preview(run: Run, request: Request) -> Preview:
+    ended = _ended(run, request)
+    told = ended.pop("told")
+    return Preview(**ended, **{name: told.get(name) for name in ("at_seconds", "width", "height", "place")})
+
+
+def _estimate(run: Run, request: Request) -> Estimate:
+    ended = _ended(run, request)
+    told = ended.pop("told")
+    names = ("frames", "seconds", "result_bytes", "disk_bytes", "memory_bytes")
+    size = told.get("size") or (None, None)
+    return Estimate(**ended, width=size[0], height=size[1], **{name: told.get(name) for name in names})

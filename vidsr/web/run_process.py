@@ -1,0 +1,120 @@
+"""What the web app starts as a process for each run: ``python -m vidsr.web.run_process FOLDER``.
+
+Files are opened here and never in the server: a decoder that crashes or hangs on one takes down this process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from vidsr.errors import Interrupted, VidsrError
+from vidsr.jobs.state.events import Event
+from vidsr.options import EnhanceOptions, SamplingOptions
+from vidsr.storage import write_atomically
+
+_FRAME_EVENT_SECONDS = 0.5
+_ESTIMATE_SECONDS = 30.0
+#: What the report of a job measures, and of how many frames at most: it should be there within a minute or two.
+_MEASURES = ("psnr", "ssim")
+_COMPARED_FRAMES = 500
+REPORT_NAME = "report.html"
+
+
+def run(folder: Path) -> int:
+    """Do the run in this folder, telling its events and its outcome in files there."""
+    with (folder / "lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        order = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        with (folder / "events.jsonl").open("a", encoding="utf-8") as events:
+            outcome = _outcome(folder, order, events)
+        write_atomically(folder / "outcome.json", json.dumps(outcome).encode())
+    return 0 if outcome["state"] == "done" else 1
+
+
+def _outcome(folder: Path, order: dict[str, Any], events: IO[str]) -> dict[str, Any]:
+    try:
+        work: dict[str, Callable[[Path, dict[str, Any], Teller], dict[str, Any]]]
+        work = {"preview": _preview, "estimate": _estimate, "comparison": _comparison, "job": _job}
+        return {"state": "done", "result": work[order["kind"]](folder, order, Teller(events))}
+    except Interrupted as stop:
+        wish = folder / "wish"
+        return {"state": wish.read_text() if wish.exists() else "paused", "error": str(stop)}
+    except VidsrError as error:
+        return {"state": "failed", "error": str(error)}
+    except BaseException as error:  # whatever it was, the page has to say that it ended
+        return {"state": "failed", "error": f"unexpected: {type(error).__name__}: {error}"}
+
+
+def _job(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
+    from vidsr.jobs.enhance import enhance
+    from vidsr.jobs.state.cancel import stop_on_signals
+
+    options = EnhanceOptions.from_json(order["options"])
+    output = Path(order["output"]) if order["output"] else None
+    with stop_on_signals() as stop:
+        result = enhance(Path(order["source"]), output, options=options, progress=tell, stop=stop)
+    return result.to_json()
+
+
+def _preview(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
+    from vidsr.jobs.preview.preview import enhance_moment, save_moment
+
+    options = EnhanceOptions.from_json(order["options"])
+    moment = enhance_moment(Path(order["source"]), order["at_seconds"], options)
+    return save_moment(moment, folder)
+
+
+def _estimate(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
+    """What the whole job would take, from a few samples: somebody waits for it."""
+    from vidsr.jobs.preview.estimate import estimate
+
+    options = EnhanceOptions.from_json(order["options"])
+    start_seconds = time.process_time()
+    sampling = SamplingOptions(budget_seconds=_ESTIMATE_SECONDS)
+    return estimate(Path(order["source"]), options, sampling, progress=tell, start_seconds=start_seconds).to_json()
+
+
+def _comparison(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
+    """How true a result is to its source, at the source's size; the page goes into the folder."""
+    from vidsr.jobs.compare.compare import CompareSettings, compare
+    from vidsr.quality.comparison_page import page
+
+    settings = CompareSettings(measures=_MEASURES, fit="reference", limit=_COMPARED_FRAMES)
+    result = compare(Path(order["source"]), [Path(order["output"])], settings, tell)
+    told = result.to_json()
+    for party in (told["reference"], *told["results"]):
+        party["path"] = Path(party["path"]).name  # where the folders served lie is nobody's business
+    text = page(told, [other.measured.worst for other in result.others])
+    write_atomically(folder / REPORT_NAME, text.encode())
+    return {}
+
+
+class Teller:
+    """Writes events as JSON lines; of the many frame events, about two a second."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._next = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+        if event.kind == "frame" and event.frames < event.total_frames and time.monotonic() < self._next:
+            return
+        if event.kind == "frame":
+            self._next = time.monotonic() + _FRAME_EVENT_SECONDS
+        self._file.write(json.dumps(event.to_json() | {"time": round(time.time(), 3)}) + "\n")
+        self._file.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(run(Path(sys.argv[1])))
