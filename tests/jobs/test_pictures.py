@@ -14,9 +14,9 @@ from PIL import Image
 
 from vidsr.errors import InputError, JobError, OptionsError, OutputError
 from vidsr.filters import textures
+from vidsr.jobs.stills import folder as folders
+from vidsr.jobs.stills import picture as jobs
 from vidsr.jobs.stills.picture import enhance_picture
-from vidsr.jobs.stills.restoration import folder as folders
-from vidsr.jobs.stills.restoration import picture as jobs
 from vidsr.options import EnhanceOptions
 
 RNG = np.random.default_rng(3)

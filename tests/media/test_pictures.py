@@ -14,7 +14,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from vidsr.errors import InputError, OutputError
-from vidsr.media.pictures.files import png, read_picture, write_picture
+from vidsr.media.pictures import png
+from vidsr.media.pictures.files import read_picture, write_picture
 from vidsr.media.pictures.metadata import exif_for_size, scaled_geotiff
 from vidsr.media.pictures.tiff import SegmentedPixels
 from vidsr.media.pictures.types import Picture, PictureMeta

@@ -1,7 +1,7 @@
 """Training, top to bottom: build, go on from a checkpoint, stage ``psnr``, stage ``gan``.
 
-What a step sees is drawn from (seed, stage, step) alone (:mod:`vidsr.training.dataset.loader`), and the learning rate is
-a function of the step; so a checkpoint needs only tensors and a few numbers, and a resumed run equals the
+What a step sees is drawn from (seed, stage, step) alone (:mod:`vidsr.training.dataset.loader`), and the learning rate
+is a function of the step; so a checkpoint needs only tensors and a few numbers, and a resumed run equals the
 uninterrupted one.
 """
 
