@@ -123,7 +123,7 @@ RESTORED = {
 def make_model(path: Path) -> None:
     """A real network, tiny and random; in a process of its own, since this one must not compute before it forks."""
     code = (
-        "import sys, torch; from safetensors.torch import save_file; from vidsr.models.rrdbnet import *; "
+        "import sys, torch; from safetensors.torch import save_file; from vidsr.models.architectures.rrdbnet import *; "
         "torch.manual_seed(7); n = RRDBNet(RRDBNetConfig(num_feat=8, num_block=1, num_grow_ch=4)); "
         "save_file(n.state_dict(), sys.argv[1])"
     )

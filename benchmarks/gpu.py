@@ -37,8 +37,8 @@ from torch.nn import functional as F  # noqa: E402
 
 from vidsr.inference.forms.cuda_graphs import Graphed  # noqa: E402
 from vidsr.inference.forms.folded_torch import FastDenseBlock, FastRRDBNet  # noqa: E402
-from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig  # noqa: E402
-from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig  # noqa: E402
+from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig  # noqa: E402
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig  # noqa: E402
 
 Form = Callable[[Tensor], Tensor]
 

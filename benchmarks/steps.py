@@ -26,8 +26,8 @@ from vidsr.inference.bench import operations_per_pixel
 from vidsr.inference.forms import native_build
 from vidsr.inference.forms.folded_torch import FastRRDBNet, FusedConv
 from vidsr.inference.forms.winograd_cpu import FastRRDBNet as Winograd
+from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig
 from vidsr.models.openvino import load_openvino
-from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig
 
 Form = Callable[[Tensor], Tensor]
 

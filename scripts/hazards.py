@@ -87,7 +87,7 @@ def identity_model(folder: Path) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+    from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 
     torch.set_num_threads(1)
     network = SRVGGNetCompact(SRVGGNetCompactConfig(num_feat=4, num_conv=1, scale=1))

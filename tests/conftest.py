@@ -84,7 +84,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+    from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 
     torch.manual_seed(7)
     network = RRDBNet(RRDBNetConfig(num_feat=8, num_block=1, num_grow_ch=4))

@@ -16,7 +16,7 @@ import torch
 from tests.models.test_fetch import DATA, SHA, Server, server  # noqa: F401 - a fixture
 from vidsr.cli import main
 from vidsr.models import checkpoint
-from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 
 
 @dataclass

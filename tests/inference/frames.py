@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidsr.frames import Colour, Frame, PixelFormat
-from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 
 
 def pixel_format(name: str) -> PixelFormat:

@@ -11,8 +11,8 @@ import torch
 
 from vidsr.cli.main import run
 from vidsr.inference.bench import operations_per_pixel
-from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
-from vidsr.models.srvgg import SRVGGNetCompact
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.srvgg import SRVGGNetCompact
 
 
 def test_operations_are_those_counted_by_hand() -> None:

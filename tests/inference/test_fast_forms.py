@@ -20,8 +20,8 @@ from vidsr.inference import backend_choice
 from vidsr.inference.backend import TorchBackend
 from vidsr.inference.forms import native_build, winograd_cpu
 from vidsr.inference.forms.folded_torch import FastRRDBNet, PhaseUp, fast_form
-from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig
-from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.models.zoo import load_model
 
 SHIPPED = ("realesr-animevideov3", "realesrgan-x4plus-anime-6B", "realesrgan-x4plus")

@@ -16,8 +16,8 @@ from vidsr.frames import Frame
 from vidsr.inference.batches import InferenceStats
 from vidsr.inference.regions import Box, ChangedRegions, apart, islands, reach_px
 from vidsr.inference.upscaler import Upscaler
-from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
-from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.options import ModelOptions
 
 

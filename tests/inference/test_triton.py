@@ -18,8 +18,8 @@ PROGRAM = """
 import torch
 from torch.nn import functional as F
 from vidsr.inference.forms.triton_convolution import Tiling, TritonConv, TritonRRDBNet, TritonSRVGGNetCompact
-from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
-from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 
 torch.manual_seed(0)
 torch.set_grad_enabled(False)

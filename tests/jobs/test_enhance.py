@@ -14,7 +14,7 @@ from tests.clips import ClipFactory, picture, tone
 from vidsr import enhance
 from vidsr.errors import InputError, ModelError, OptionsError, OutputError, VidsrError
 from vidsr.models import saving
-from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 
 
 def seconds(path: Path) -> list[Fraction]:

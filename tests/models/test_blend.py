@@ -9,9 +9,9 @@ import torch
 
 from vidsr.errors import ModelError, OptionsError
 from vidsr.models import blend, checkpoint, saving, zoo
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.models.checkpoint import LoadedModel
-from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
-from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.options import ModelOptions
 
 State = dict[str, torch.Tensor]

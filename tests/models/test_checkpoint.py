@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 
 from vidsr.errors import CheckpointError, DiskFullError, OutputError
 from vidsr.models import checkpoint, saving
-from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
-from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from PIL import Image
 
 from vidsr.errors import MissingExtraError, OutputError
 from vidsr.models import checkpoint, saving, zoo
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.export import FORMATS, export
-from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
-from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 
 ROOT = Path(__file__).parents[2]
 NETWORKS: dict[str, Any] = {

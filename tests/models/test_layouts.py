@@ -14,8 +14,8 @@ from torch import Tensor
 
 from vidsr.errors import CheckpointError
 from vidsr.models import checkpoint, layouts
-from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
-from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 
 State = dict[str, Tensor]
 

@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from vidsr.errors import CheckpointError, ModelError
 from vidsr.models import saving, zoo
-from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
 SHIPPED = [entry for entry in zoo.ZOO.values() if entry.shipped]

@@ -16,7 +16,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from vidsr.cli import main
 from vidsr.errors import InputError
 from vidsr.models import checkpoint, saving
-from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.options import ModelOptions
 from vidsr.training.evaluation import EvaluateSettings, evaluate, find_cases
 

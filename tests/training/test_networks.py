@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from vidsr.errors import TrainingError
-from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.training.discriminators import UNet, Vgg128
 from vidsr.training.networks import Average, initialise
 

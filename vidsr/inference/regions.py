@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from vidsr.inference.backend import Model
 from vidsr.inference.batches import InferenceStats
 from vidsr.inference.tiles import overlap_px
-from vidsr.models.srvgg import SRVGGNetCompact
+from vidsr.models.architectures.srvgg import SRVGGNetCompact
 
 #: Source pixels on a side of the blocks that are held against each other.
 BLOCK_PX = 16

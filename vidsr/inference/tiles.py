@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from vidsr.models.rrdbnet import RRDBNet
+from vidsr.models.architectures.rrdbnet import RRDBNet
 
 MIN_TILE_PX = 32
 

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from vidsr.errors import CheckpointError, ModelError
 from vidsr.models import layouts, ncnn_format
-from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
-from vidsr.models.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 
 FORMATS = ".safetensors, .pth, and ncnn's .param with its .bin"
 

@@ -15,8 +15,8 @@ from typing import Any
 from torch import Tensor
 
 from vidsr.errors import CheckpointError
-from vidsr.models.rrdbnet import RRDBNetConfig
-from vidsr.models.srvgg import SRVGGNetCompactConfig
+from vidsr.models.architectures.rrdbnet import RRDBNetConfig
+from vidsr.models.architectures.srvgg import SRVGGNetCompactConfig
 
 State = dict[str, Tensor]
 SUPPORTED = "RRDBNet (ESRGAN, BSRGAN, RealSR, Real-ESRGAN) and SRVGGNetCompact"

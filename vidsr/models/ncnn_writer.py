@@ -9,9 +9,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from vidsr.errors import ModelError
+from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet
+from vidsr.models.architectures.srvgg import SRVGGNetCompact
 from vidsr.models.ncnn_format import MAGIC
-from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet
-from vidsr.models.srvgg import SRVGGNetCompact
 
 _FP16_FLAG = 0x01306B47
 _LEAKY = f" 9=2 -23310=1,{NEGATIVE_SLOPE:e}"

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.errors import MissingExtraError, ModelError
-from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet
-from vidsr.models.srvgg import SRVGGNetCompact
+from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet
+from vidsr.models.architectures.srvgg import SRVGGNetCompact
 
 OPSET, IR_VERSION = 18, 9
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from vidsr.models.rrdbnet import ResidualDenseBlock
+from vidsr.models.architectures.rrdbnet import ResidualDenseBlock
 
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from vidsr.errors import Interrupted, TrainingError
 from vidsr.inference.device import DTYPES, choose_device
-from vidsr.models.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.zoo import load_model, resolve
 from vidsr.training import checkpoints, distributed
 from vidsr.training.dataset.loader import Draw, Part, Patches, batches

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
+from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
 
 #: Source pixels per strip of the tail: enough to keep a large GPU busy.
 STRIP_PIXELS = 1 << 18
@@ -124,7 +124,7 @@ class FastDenseBlock(nn.Module):
 
 
 class FastRRDBNet(nn.Module):
-    """The whole network in this form; takes and gives what :class:`~vidsr.models.rrdbnet.RRDBNet` does."""
+    """The whole network in this form; takes and gives what :class:`~vidsr.models.architectures.rrdbnet.RRDBNet` does."""
 
     def __init__(self, network: RRDBNet) -> None:
         super().__init__()

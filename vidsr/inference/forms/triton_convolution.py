@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidsr.inference.forms.folded_torch import phase_weights
-from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
-from vidsr.models.srvgg import SRVGGNetCompact, negative_slope
+from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, negative_slope
 
 _LEAST_CHANNELS = 16  # what a matrix instruction takes
 

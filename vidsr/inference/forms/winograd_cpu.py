@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidsr.inference.forms.native_build import Layer, Picture
-from vidsr.models.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
-from vidsr.models.srvgg import SRVGGNetCompact, negative_slope
+from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, negative_slope
 
 Floats = npt.NDArray[np.float32]
 
