@@ -100,14 +100,15 @@ def test_network_sees_the_wrapped_texture(tmp_path: Path) -> None:
 
 
 def test_blocks_of_a_large_tiff_meet_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vidsr.jobs.stills import picture as stills
 
     y, x = np.mgrid[0:96, 0:128]
     pixels = (128 + 60 * np.sin(x / 3) * np.cos(y / 4) + 40 * ((x // 9 + y // 7) % 2)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "in.tif", np.dstack([pixels, pixels.T.reshape(96, 128), pixels]), photometric="rgb")
     enhance(tmp_path / "in.tif", tmp_path / "whole.tif", **SMALL)
-    monkeypatch.setattr(picture, "WHOLE_PX", 100)
-    monkeypatch.setattr(picture, "_BLOCK_ROWS", 32)
-    monkeypatch.setattr(picture, "_BLOCK_COLUMNS", 64)
+    monkeypatch.setattr(stills, "WHOLE_PX", 100)
+    monkeypatch.setattr(stills, "_BLOCK_ROWS", 32)
+    monkeypatch.setattr(stills, "_BLOCK_COLUMNS", 64)
     enhance(tmp_path / "in.tif", tmp_path / "blocks.tif", **SMALL)
     difference = np.abs(tifffile.imread(tmp_path / "whole.tif").astype(int) - tifffile.imread(tmp_path / "blocks.tif"))
     assert difference.max() <= 2

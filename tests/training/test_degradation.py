@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from vidsr.quality.bicubic import resize_bicubic_uint8
-from vidsr.training.degradation import compression, film, kernels, tape
-from vidsr.training.degradation.degrade import degrade, second_order
+from vidsr.training.degradation import compression, film, kernels, second_order, tape
+from vidsr.training.degradation.degrade import degrade
 from vidsr.training.degradation.options import (
     KERNELS,
     CodecOptions,
