@@ -11,8 +11,8 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test_chaos_in_short() -> None:
-    """At least 12 kills over four kinds of source; the long run is `python benchmarks/chaos.py`."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "chaos.py"), "--kills", "12"]
+    """At least 12 kills over four kinds of source; the long run is `python -m benchmarks.robustness.chaos`."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "robustness" / "chaos.py"), "--kills", "12"]
     done = subprocess.run(
         [*command, "--clips", "cfr", "vfr", "open-gop", "avi", "--seed", "5"],
         capture_output=True,

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.fuzz import SEEDS, mutate, run
+from benchmarks.robustness.fuzz import SEEDS, mutate, run
 
 
 @pytest.mark.timeout(600)

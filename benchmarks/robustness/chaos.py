@@ -1,0 +1,263 @@
+"""Kill `vidsr enhance` with SIGKILL at random moments, resume it each time, and compare with a run left in peace.
+
+    python -m benchmarks.robustness.chaos --kills 120
+    python -m benchmarks.robustness.chaos --kills 120 --restore
+
+Every clip is first enhanced without interruption. Then the same job is run over and over in a process of its own
+that is killed at a random moment of its life, until it ends by itself; its result must be the same file, byte for
+byte, and have as many frames as ffprobe finds in the source. The processes are forked from this one, which has
+imported everything and computed nothing, so that a kill costs no start-up time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import imageio_ffmpeg
+
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=24:d=2")
+TONE = ("-f", "lavfi", "-i", "sine=d=2:r=48000", "-c:a", "aac")
+X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A source, by file name and ffmpeg arguments, and what is to become of it."""
+
+    file: str
+    recipe: tuple[str, ...]
+    codec: str
+    suffix: str = ".mkv"
+    options: tuple[str, ...] = ()
+    workers: int = 1
+    frames: Fraction = Fraction(1)  # of the result for one of the source
+
+
+CASES = {
+    "cfr": Case("cfr.mp4", (*PICTURE, *TONE, *X264), "h264", ".mp4"),
+    "vfr": Case(
+        "vfr.mp4",
+        (
+            *PICTURE,
+            *("-vf", "select='not(eq(mod(n,5),2))',setpts='PTS+if(eq(mod(N,7),3),1700,0)+if(gt(N,20),90000,0)'"),
+            *("-fps_mode", "passthrough", "-enc_time_base", "1/90000", "-video_track_timescale", "90000", *X264),
+        ),
+        "h264",
+        ".mp4",
+    ),
+    "open-gop": Case(
+        "open.mp4",
+        (*PICTURE, "-c:v", "libx265", "-x265-params", "open-gop=1:keyint=12:min-keyint=12:bframes=4:log-level=none"),
+        "hevc",
+        ".mp4",
+    ),
+    "ts": Case("a.ts", (*PICTURE, *TONE, *X264, "-g", "12", "-bf", "3"), "h264"),
+    "mpeg2-ts": Case("b.ts", (*PICTURE, "-c:v", "mpeg2video", "-g", "12", "-bf", "2"), "hevc"),
+    "avi": Case("a.avi", (*PICTURE, "-c:v", "mpeg4", "-bf", "2", "-g", "12"), "h264"),
+    "avi-h264": Case("b.avi", (*PICTURE, *X264, "-bf", "2", "-g", "12"), "ffv1"),
+    "intra-refresh": Case("i.mkv", (*PICTURE, *X264, "-x264-params", "intra-refresh=1:keyint=24"), "av1"),
+    "program-stream": Case("a.mpg", (*PICTURE, "-c:v", "mpeg2video", "-g", "12", "-bf", "2"), "h264"),
+    "negative-pts": Case(
+        "n.mkv", (*PICTURE, *X264, "-output_ts_offset", "-0.5", "-avoid_negative_ts", "disabled"), "hevc"
+    ),
+    "ten-bit": Case("t.mkv", (*PICTURE, "-c:v", "ffv1", "-pix_fmt", "yuv420p10le"), "av1", ".mp4"),
+    "vp9": Case("v.webm", (*PICTURE, "-c:v", "libvpx-vp9", "-deadline", "realtime", "-g", "12"), "prores", ".mov"),
+    "workers": Case("w.mp4", (*PICTURE, *TONE, *X264), "h264", ".mkv", workers=2),
+}
+
+_STILL = Path(__file__).resolve().parents[2] / "samples" / "bigbuckbunny-320x180.png"
+
+
+def moving(rate: str, frames: int, then: str, *encoder: str) -> tuple[str, ...]:
+    """A detail of a still picture that moves by two pixels a frame, then filtered and encoded."""
+    chain = f"scale=320:180,crop=64:48:x='20+2*n':y='30+n',{then}"
+    command = ("-loop", "1", "-r", rate, "-i", str(_STILL), "-vf", chain, "-frames:v", str(frames))
+    return (*command, *encoder, "-pix_fmt", "yuv420p")
+
+
+FIELDS = ("-c:v", "mpeg2video", "-q:v", "2", "-flags", "+ildct+ilme")
+INTERLACED = moving("50", 32, "tinterlace=interleave_top,setfield=tff", *FIELDS)
+TELECINED = moving("24000/1001", 40, "telecine=first_field=top,setfield=tff", *FIELDS)
+FILM = moving(
+    "18", 32, "noise=alls=14:allf=t,eq=brightness='0.05*sin(n*2)':eval=frame", "-c:v", "libx264", "-crf", "12"
+)
+PHONE = moving("30", 32, "noise=alls=6:allf=t", "-c:v", "libx264", "-crf", "32")
+
+#: The same for restoration: what looks at neighbours, carries state along, or changes frames and times.
+RESTORED = {
+    "deinterlace": Case("i.ts", INTERLACED, "h264", options=("--restore", "deinterlace=tff")),
+    "each field": Case(
+        "d.ts", INTERLACED, "h264", options=("--restore", "deinterlace", "--fields", "double"), frames=Fraction(2)
+    ),
+    "ivtc": Case("t.ts", TELECINED, "hevc", options=("--restore", "ivtc"), frames=Fraction(4, 5)),
+    "dedupe": Case("r.mp4", moving("12", 32, "fps=24", *X264[:2]), "h264", options=("--restore", "dedupe")),
+    "crop, deblock": Case("c.mp4", PHONE, "av1", options=("--restore", "crop=8:4:48:40,deblock")),
+    "dust, denoise": Case("n.mp4", FILM, "h264", options=("--restore", "dust,denoise")),
+    "deflicker": Case("f.mp4", FILM, "hevc", options=("--restore", "deflicker,grey")),
+    "stabilize": Case("s.mp4", FILM, "ffv1", options=("--stabilize", "0.8")),
+    "grain": Case("g.mp4", FILM, "h264", options=("--grain", "1", "--strength", "0.5", "--fidelity", "0.7")),
+    "vhs": Case("v.ts", INTERLACED, "h264", options=("--preset", "vhs")),
+    "dv": Case("w.ts", INTERLACED, "h264", options=("--preset", "dv")),
+    "dvd": Case("x.ts", TELECINED, "h264", options=("--preset", "dvd"), frames=Fraction(4, 5)),
+    "film-8mm": Case("8.mp4", FILM, "h264", options=("--preset", "film-8mm"), workers=2),
+    "film-bw": Case("b.mp4", FILM, "h264", options=("--preset", "film-bw")),
+    "broadcast": Case("y.ts", TELECINED, "h264", options=("--preset", "broadcast"), frames=Fraction(4, 5)),
+    "animation": Case("a.mp4", moving("24", 32, "null", *X264[:2]), "h264", options=("--preset", "animation")),
+    "phone": Case("p.mp4", PHONE, "h264", options=("--preset", "phone")),
+}
+
+
+def make_model(path: Path) -> None:
+    """A real network, tiny and random; in a process of its own, since this one must not compute before it forks."""
+    code = (
+        "import sys, torch; from safetensors.torch import save_file; from vidsr.models.architectures.rrdbnet import *; "
+        "torch.manual_seed(7); n = RRDBNet(RRDBNetConfig(num_feat=8, num_block=1, num_grow_ch=4)); "
+        "save_file(n.state_dict(), sys.argv[1])"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+
+
+def count_frames(path: Path) -> int:
+    """Frames that ffprobe decodes from the first video stream."""
+    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-count_frames", "-print_format", "json"]
+    answer = subprocess.run([*command, "-show_streams", str(path)], capture_output=True, check=True)
+    return int(json.loads(answer.stdout)["streams"][0]["nb_read_frames"])
+
+
+def start(arguments: list[str], log: Path) -> int:
+    """Fork a process that runs the command line; its process id."""
+    child = os.fork()
+    if child:
+        return child
+    code = 70
+    try:
+        from vidsr.cli.main import run
+
+        with log.open("ab") as out:
+            os.dup2(out.fileno(), 1)
+            os.dup2(out.fileno(), 2)
+        code = run(arguments)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def run_to_end(arguments: list[str], log: Path) -> float:
+    """Run the command in peace; seconds it took."""
+    begin = time.perf_counter()
+    _, status = os.waitpid(start(arguments, log), 0)
+    if status != 0:
+        raise SystemExit(f"{' '.join(arguments)} failed: {log.read_text()}")
+    return time.perf_counter() - begin
+
+
+def run_until_killed(arguments: list[str], log: Path, seconds: float) -> bool:
+    """Run the command and SIGKILL it after ``seconds``; False if it ended by itself before."""
+    child = start(arguments, log)
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            if status != 0:
+                raise SystemExit(f"{' '.join(arguments)} failed: {log.read_text()}")
+            return False
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
+
+
+def chaos(name: str, kills: int, folder: Path, model: Path, chance: random.Random) -> dict[str, object]:
+    """One clip: at least ``kills`` kills, and as many finished jobs as that takes."""
+    case = {**CASES, **RESTORED}[name]
+    source, log = folder / case.file, folder / "log.txt"
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *case.recipe, "-y", str(source)], check=True)
+    options = ["--model", str(model), "--scale", "2", "--codec", case.codec, "--segment-frames", "8", "--quiet"]
+    options += case.options
+    reference, victim = folder / f"reference{case.suffix}", folder / f"victim{case.suffix}"
+    peace = run_to_end(["enhance", str(source), "-o", str(reference), *options], log)
+    wanted = hashlib.sha256(reference.read_bytes()).hexdigest()
+    frames, found = count_frames(source), count_frames(reference)
+    if name != "dedupe" and found != frames * case.frames:
+        raise SystemExit(f"{name}: the source has {frames} frames, the result {found}")
+    command = ["enhance", str(source), "-o", str(victim), *options]
+    if case.workers > 1:
+        command += ["--workers", str(case.workers)]
+        peace = run_to_end(command, log)
+        victim.unlink()
+    killed = jobs = identical = 0
+    while killed < kills:
+        # Somewhere in the life of an uninterrupted job: start, segments, assembly, rename, tidying up.
+        killed += run_until_killed(command, log, chance.uniform(0.02, peace))
+        if killed >= kills or (victim.exists() and folder.joinpath(victim.name + ".vidsr-job").exists()):
+            run_to_end(command, log)
+        if victim.exists():
+            jobs += 1
+            identical += hashlib.sha256(victim.read_bytes()).hexdigest() == wanted
+            victim.unlink()
+    left = sorted(p.name for p in folder.iterdir() if ".part" in p.name or p.name.endswith(".vidsr-job"))
+    return {
+        "clip": name,
+        "codec": case.codec,
+        "frames": frames,
+        "kills": killed,
+        "jobs": jobs,
+        "identical": identical,
+        "left": left,
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the cases and print one line for each; 0 if every result was identical."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=120, help="at least so many, shared out evenly")
+    parser.add_argument("--restore", action="store_true", help="the clips with filters, in place of those without")
+    parser.add_argument("--clips", nargs="+", choices=[*CASES, *RESTORED])
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args(argv)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import vidsr.cli.enhance
+    import vidsr.jobs.enhance
+    import vidsr.jobs.run_video  # noqa: F401 - imported before the forks, for their sake
+
+    print(f"{'clip':15} {'codec':7} {'frames':>6} {'kills':>5} {'jobs':>4} {'identical':>9}  left behind", flush=True)
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="vidsr-chaos-") as name:
+        os.environ["VIDSR_STATE"] = str(Path(name) / "state")
+        model = Path(name) / "tiny.safetensors"
+        make_model(model)
+        clips = chosen.clips or list(RESTORED if chosen.restore else CASES)
+        for number, clip in enumerate(clips):
+            folder = Path(name) / clip
+            folder.mkdir()
+            share = -(-chosen.kills // len(clips))
+            row = chaos(clip, share, folder, model, random.Random(chosen.seed * 1000 + number))
+            rows.append(row)
+            left = ", ".join(row["left"]) or "nothing"  # type: ignore[arg-type]
+            print(
+                f"{row['clip']:15} {row['codec']:7} {row['frames']:6} {row['kills']:5} {row['jobs']:4} "
+                f"{row['identical']:9}  {left}",
+                flush=True,
+            )
+    kills, jobs, same = (sum(int(row[k]) for row in rows) for k in ("kills", "jobs", "identical"))  # type: ignore[call-overload]
+    clean = not any(row["left"] for row in rows)
+    print(f"{kills} kills over {len(rows)} clips: {same} of {jobs} results byte-identical")
+    return 0 if same == jobs and jobs and clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
