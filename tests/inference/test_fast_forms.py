@@ -19,7 +19,8 @@ from vidsr.errors import MissingExtraError, OptionsError
 from vidsr.inference import backend_choice
 from vidsr.inference.backend import TorchBackend
 from vidsr.inference.forms import native_build, winograd_cpu
-from vidsr.inference.forms.folded_torch import FastRRDBNet, PhaseUp, fast_form
+from vidsr.inference.forms.folded_torch import FastRRDBNet, PhaseUp
+from vidsr.inference.forms.form_table import folded_form, winograd_form
 from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.models.zoo import load_model
@@ -127,7 +128,7 @@ def test_winograd_passes_infinity_on(library: Any) -> None:
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
 def test_torch_form(scale: int, size: tuple[int, int]) -> None:
     network = small_rrdbnet(scale)
-    form = fast_form(small_rrdbnet(scale))
+    form = folded_form(small_rrdbnet(scale))
     assert isinstance(form, FastRRDBNet)
     x = torch.rand(2, 3, *size)
     assert decibels(form(x), network(x)) > 110
@@ -202,7 +203,7 @@ def test_shipped_models_fp32(library: Any, shared: Path, name: str) -> None:
     model = load_model(name)
     x = crop(shared, (27, 38))
     expected = model.network(x)
-    form = winograd_cpu.fast_form(model.network, library)
+    form = winograd_form(model.network, library)
     assert form is not None
     assert decibels(form(x), expected) > 100
     assert decibels(TorchBackend(model, CPU, "fp32")(x), expected) > 100
@@ -213,7 +214,7 @@ def test_shipped_models_fp32(library: Any, shared: Path, name: str) -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_models_every_form_and_precision(library: Any, shared: Path, name: str) -> None:
     model = load_model(name)
-    form = winograd_cpu.fast_form(model.network, library)
+    form = winograd_form(model.network, library)
     assert form is not None
     for size, batch in (((48, 48), 1), ((27, 38), 2)):
         x = torch.cat([crop(shared, size).roll(i, 2) for i in range(batch)])

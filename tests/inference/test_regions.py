@@ -14,10 +14,10 @@ from torch import Tensor
 from tests.inference.frames import TinyModel, noise_frame
 from vidsr.frames import Frame
 from vidsr.inference.batches import InferenceStats
-from vidsr.inference.regions import Box, ChangedRegions, apart, islands, reach_px
+from vidsr.inference.regions import Box, ChangedRegions, apart, islands
 from vidsr.inference.upscaler import Upscaler
-from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
-from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+from vidsr.models.architectures.rrdbnet import RRDBNET, RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.srvgg import SRVGGNET_COMPACT, SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.options import ModelOptions
 
 
@@ -114,8 +114,8 @@ def test_the_reach_of_a_compact_model_is_all_that_it_depends_on() -> None:
     network(x)[..., 16, 16].sum().backward()
     assert x.grad is not None
     rows = x.grad.abs().sum((0, 1, 3)).nonzero().flatten()
-    assert 16 - int(rows.min()) == int(rows.max()) - 16 == reach_px(network) == 5
-    assert reach_px(RRDBNet(RRDBNetConfig(num_block=23))) == 64
+    assert 16 - int(rows.min()) == int(rows.max()) - 16 == SRVGGNET_COMPACT.reach_px(network) == 5
+    assert RRDBNET.reach_px(RRDBNet(RRDBNetConfig(num_block=23))) == 64
 
 
 def test_a_stream_with_a_shipped_model_shows_the_same() -> None:

@@ -14,7 +14,8 @@ from PIL import Image
 from torch.nn import functional as F
 
 from vidsr.inference.backend_choice import choose_backend
-from vidsr.inference.tiles import overlap_px, run_tiled, tile_starts
+from vidsr.inference.tiles import run_tiled, tile_starts
+from vidsr.models.known_architectures import architecture_of
 from vidsr.models.zoo import load_model
 
 
@@ -47,7 +48,7 @@ def test_a_local_operation_shows_no_seam(height: int, width: int, tile: int) -> 
 @pytest.mark.parametrize("name", ["realesr-animevideov3", "realesrgan-x4plus-anime-6B", "realesrgan-x4plus"])
 def test_tiles_of_shipped_models_show_no_seam(shared: Path, name: str, picture: str) -> None:
     model = load_model(name)
-    overlap = overlap_px(model.network)
+    overlap = architecture_of(model.network).overlap_px(model.network)
     tile = overlap + 64
     with Image.open(shared / f"data/bsd100/{picture}.png") as photo:
         pixels = np.asarray(photo.convert("RGB"))[:72, : tile + 48].copy()

@@ -1,4 +1,4 @@
-"""What runs a network: the protocol that every engine follows, and the PyTorch one."""
+"""What runs a network: the protocol that every backend follows, and the PyTorch one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from vidsr.inference.device import DTYPES, Precision
 from vidsr.inference.forms.cuda_graphs import Graphed
-from vidsr.inference.forms.folded_torch import fast_form
+from vidsr.inference.forms.form_table import folded_form
+from vidsr.models.known_architectures import architecture_of
 
 # Root mean square by which a compiled network may differ from an uncompiled one (50 dB): half precision's own.
 _COMPILE_TOLERANCE = 10 ** (-50 / 20)
@@ -35,7 +36,7 @@ class Model(Protocol):
 
 
 class Backend(Protocol):
-    """An engine with a network in it."""
+    """A network ready to run on a device."""
 
     @property
     def name(self) -> str:
@@ -59,7 +60,7 @@ class TorchBackend:
 
     On CUDA its kernels are recorded as a graph for each shape. On a CPU pictures are computed one by one, so that the
     result does not depend on the batch; batches are no faster there. With ``compiled`` the plain network goes through
-    ``torch.compile`` instead, and its first result is held against the plain one's: where they differ, the
+    ``torch.compile`` instead; its first result is compared with the plain one's, and where they differ, the
     uncompiled form is used.
     """
 
@@ -71,7 +72,7 @@ class TorchBackend:
         self._device = device
         self._dtype = DTYPES[precision]
         self._graph: Graphed | None = None
-        network = self._placed(fast_form(deepcopy(model.network).eval().requires_grad_(False)))
+        network = self._placed(folded_form(deepcopy(model.network).eval().requires_grad_(False)))
         self._run: Callable[[Tensor], Tensor] = network
         self._compiled: Callable[[Tensor], Tensor] | None = None
         self._trusted = False
@@ -79,7 +80,7 @@ class TorchBackend:
             self._compiled = torch.compile(self._placed(deepcopy(model.network).eval().requires_grad_(False)))
         elif device.type == "cuda":
             self._run = self._graph = Graphed(network)
-        self._features = _widest_features(model.network)
+        self._architecture = architecture_of(model.network)
 
     def _placed(self, network: nn.Module) -> nn.Module:
         placed: nn.Module = network.to(device=self._device, dtype=self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -119,11 +120,5 @@ class TorchBackend:
         return out
 
     def bytes_per_pixel(self) -> float:
-        """See :class:`Backend`. Dense blocks hold their input, their growing concatenation and its copy, and the tail
-        of small frames three tensors of all features at the output's size; of large ones, strips of those."""
-        return float(self._dtype.itemsize) * max(6.0 * self._features, 3.0 * self._features * self._scale**2 / 4)
-
-
-def _widest_features(network: nn.Module) -> int:
-    """Output channels of the widest convolution."""
-    return max((m.out_channels for m in network.modules() if isinstance(m, nn.Conv2d)), default=64)
+        """See :class:`Backend`."""
+        return self._architecture.bytes_per_pixel(self._plain, self._scale, self._dtype.itemsize)

@@ -11,7 +11,8 @@ from torch import Tensor
 from vidsr.errors import OptionsError
 from vidsr.inference.backend import Backend, Model, TorchBackend
 from vidsr.inference.device import Precision
-from vidsr.inference.forms import native_build, winograd_cpu
+from vidsr.inference.forms import native_build
+from vidsr.inference.forms.form_table import FORMS, CpuForm, winograd_form
 from vidsr.models.openvino import load_openvino
 
 
@@ -34,15 +35,16 @@ def choose_backend(
             return backend
         if name == "winograd":
             raise OptionsError(
-                "--backend winograd needs a CPU, --precision fp32, a C compiler (gcc or clang) and an RRDBNet or "
-                "SRVGGNetCompact; --backend torch always works"
+                "--backend winograd needs a CPU, --precision fp32, a C compiler (gcc or clang) and a model of the "
+                f"architecture {' or '.join(name for name, forms in FORMS.items() if forms.winograd)}; "
+                "--backend torch always works"
             )
     return TorchBackend(model, device, precision, compiled=compiled)
 
 
 def _winograd(model: Model) -> Backend | None:
     library = native_build.library()
-    form = None if library is None else winograd_cpu.fast_form(model.network, library)
+    form = None if library is None else winograd_form(model.network, library)
     return None if form is None else WinogradBackend(model, form)
 
 
@@ -51,7 +53,7 @@ class WinogradBackend:
 
     name = "winograd"
 
-    def __init__(self, model: Model, form: winograd_cpu.FastRRDBNet | winograd_cpu.FastSRVGGNetCompact) -> None:
+    def __init__(self, model: Model, form: CpuForm) -> None:
         self._plain = model.network
         self._form = form
 

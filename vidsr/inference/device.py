@@ -37,11 +37,17 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(name: str, device: torch.device) -> Precision:
-    """The precision for ``--precision``: auto is fp16 on CUDA and MPS, bf16 on CPUs that compute it, else fp32."""
+def choose_precision(name: str, device: torch.device, *, half: bool = True) -> Precision:
+    """The precision for ``--precision``: auto is fp16 on CUDA and MPS, bf16 on CPUs that compute it, else fp32.
+
+    Where ``half`` is false (values of the network leave fp16's range), auto never is fp16.
+
+    Raises:
+        OptionsError: there is no such precision.
+    """
     if name == "auto":
         if device.type in ("cuda", "mps"):
-            return "fp16"
+            return "fp16" if half else "fp32"
         return "bf16" if cpu_computes_bf16() else "fp32"
     if name not in DTYPES:
         raise OptionsError(f"--precision {name}: choose one of auto, {', '.join(DTYPES)}")

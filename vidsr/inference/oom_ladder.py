@@ -10,7 +10,8 @@ from torch import Tensor
 from vidsr.errors import InferenceError
 from vidsr.inference.backend import Backend, Model
 from vidsr.inference.device import free_bytes, is_out_of_memory
-from vidsr.inference.tiles import MIN_TILE_PX, overlap_px, run_tiled
+from vidsr.inference.tiles import MIN_TILE_PX, run_tiled
+from vidsr.models.known_architectures import architecture_of
 
 _LARGEST_BATCH = 16
 # Source pixels per step from which a device is busy; more frames per step than that only cost memory.
@@ -33,7 +34,7 @@ class Fitted:
         self.notes: list[str] = []
         self.tile = tile
         self._scale = model.scale
-        self._overlap = overlap_px(model.network)
+        self._overlap = architecture_of(model.network).overlap_px(model.network)
         self._device = device
         self._asked = batch
         self._batches: dict[tuple[int, int], int] = {}

@@ -1,8 +1,8 @@
 """Computing only what changed: a network over a stream of pictures, most of which equal the one before in most places.
 
-A result depends on the source only within the network's reach. So where no pixel within that reach changed, the last
-result still holds. Exact, up to the order of sums, for a network whose whole reach is kept (SRVGGNetCompact, 18 px with
-16 convolutions); for an RRDBNet, which depends on pixels hundreds of px away, near enough to be offered on request.
+A result depends on the source only within the network's reach (``Architecture.reach_px``): where no pixel within it
+changed, the last result still holds. This is exact, up to the order of sums, where the reach is the whole receptive
+field, and an approximation that users may ask for where the field is larger, as an RRDBNet's.
 """
 
 from __future__ import annotations
@@ -13,25 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from vidsr.inference.backend import Model
 from vidsr.inference.batches import InferenceStats
-from vidsr.inference.tiles import overlap_px
-from vidsr.models.architectures.srvgg import SRVGGNetCompact
+from vidsr.models.known_architectures import architecture_of
 
-#: Source pixels on a side of the blocks that are held against each other.
+#: Side in source pixels of the blocks that are compared.
 BLOCK_PX = 16
 #: The share of a frame, margins included, from which it is computed whole.
 _WORTH_IT = 0.8
-
-
-def reach_px(network: nn.Module) -> int:
-    """How far away a source pixel can change a result by more than is tolerated: see the module."""
-    if isinstance(network, SRVGGNetCompact):
-        return network.config.num_conv + 2
-    return overlap_px(network) // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +70,7 @@ class ChangedRegions:
     """``run`` over ``[N, 3, h, w]``, picture by picture, where they differ from the last result's source.
 
     ``threshold`` is the mean absolute difference, in 8-bit code values, up to which a block counts as unchanged. A
-    block is held against what its result was computed from, so that small changes do not add up unseen. ``tile`` cuts
+    block is compared with what its result was computed from, so that small changes do not add up unseen. ``tile`` cuts
     what is computed to pieces of one size, for devices that prepare for each size.
     """
 
@@ -88,7 +80,7 @@ class ChangedRegions:
         self._run = run
         self._stats = stats
         self._scale = model.scale
-        self._reach = reach_px(model.network)
+        self._reach = architecture_of(model.network).reach_px(model.network)
         self._threshold = threshold
         self._tile = None if tile is None else max(tile, 4 * self._reach)
         self._source: Tensor | None = None

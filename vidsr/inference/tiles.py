@@ -1,26 +1,17 @@
-"""Cutting frames that do not fit into overlapping tiles, and joining the results without seams."""
+"""Cutting frames that do not fit into overlapping tiles, and joining the results without seams.
+
+How much neighbours overlap is the architecture's to say: ``Architecture.overlap_px``, three quarters of which are
+context that is thrown away, one quarter is blended.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
-
-from vidsr.models.architectures.rrdbnet import RRDBNet
+from torch import Tensor
 
 MIN_TILE_PX = 32
-
-
-def overlap_px(network: nn.Module) -> int:
-    """Source pixels that neighbouring tiles should share: three quarters context that is thrown away, one blended.
-
-    Measured on photographs: 48 px give SRVGGNetCompact, whose result depends on 18 px around a pixel, whole frames' own
-    result; an RRDBNet of 6 blocks needs 96 for 65 dB, one of 23 blocks has 77 with 128 (see docs/performance.md).
-    """
-    if not isinstance(network, RRDBNet):
-        return 48
-    return 96 if network.config.num_block <= 8 else 128
 
 
 def tile_starts(length: int, tile: int, overlap: int) -> list[int]:

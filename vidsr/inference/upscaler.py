@@ -26,6 +26,7 @@ from vidsr.inference.regions import ChangedRegions
 from vidsr.inference.resize import resize
 from vidsr.inference.stream import PostStep, Stream, Target
 from vidsr.models.checkpoint import require_rgb
+from vidsr.models.known_architectures import architecture_of
 from vidsr.options import ModelOptions
 
 # Changed regions on CUDA: one size for all, because a graph is captured for each.
@@ -58,9 +59,10 @@ class Upscaler:
         if options is None or isinstance(options, str):
             options = ModelOptions(model=options) if options else ModelOptions()
         self.device = choose_device(options.device)
-        self.precision = choose_precision(options.precision, self.device)
         self.model = model or _load(options)
         require_rgb(self.model.network, self.model.architecture)
+        half = architecture_of(self.model.network).half
+        self.precision = choose_precision(options.precision, self.device, half=half)
         self.scale = self.model.scale
         self.post = tuple(post)
         self.stats = InferenceStats()

@@ -1,7 +1,7 @@
 """Network interpolation: one model between two of a family.
 
 Source: Wang et al., "ESRGAN", section 3.4 (θ = (1 − α) θ_A + α θ_B), and "Deep Network Interpolation", CVPR 2019:
-it works between networks that one was trained from the other, and gives nonsense between strangers.
+it works where one network was trained from the other, and gives noise between unrelated ones.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from dataclasses import replace
 import torch
 
 from vidsr.errors import ModelError, OptionsError
-from vidsr.models.checkpoint import LoadedModel, build
-from vidsr.models.layouts import State
+from vidsr.models.architecture import State
+from vidsr.models.checkpoint import LoadedModel
+from vidsr.models.known_architectures import ARCHITECTURES
 
-#: Cosine of the convolution weights below which two networks are taken for strangers. Pairs that blend well were
+#: Cosine of the convolution weights below which two networks are taken as unrelated. Pairs that blend well were
 #: measured at 0.99; networks of one shape with nothing in common but their data lie at 0.4 and below.
 RELATED = 0.8
 
@@ -43,7 +44,7 @@ def blend(a: LoadedModel, b: LoadedModel, alpha: float) -> tuple[State, dict[str
     """
     if not 0 <= alpha <= 1:
         raise OptionsError(f"--alpha {alpha:g}: must be between 0 (all {a.path.name}) and 1 (all {b.path.name})")
-    if a.config != b.config:
+    if (a.architecture, a.config) != (b.architecture, b.config):
         raise ModelError(
             f"{a.path.name} and {b.path.name} cannot be blended: {a.architecture} {_shape(a)} is not "
             f"{b.architecture} {_shape(b)}"
@@ -75,7 +76,7 @@ def between(a: LoadedModel, b: LoadedModel, alpha: float) -> LoadedModel:
     state, card = blend(a, b, alpha)
     if alpha in (0, 1):
         return b if alpha else a
-    network = build(b.config)
+    network = ARCHITECTURES[b.architecture].build(b.config)
     network.load_state_dict(state)
     return replace(
         b,

@@ -1,7 +1,8 @@
 """From a weights file to a network that is ready to run, or to one clear reason why not.
 
 Reads .safetensors, PyTorch's .pth (with ``weights_only=True`` and nothing looser, so no code in it ever runs) and
-ncnn's .param + .bin. The kind of file is told from its first bytes, the architecture from names and shapes.
+ncnn's .param + .bin. The first bytes show the kind of file, names and shapes of the tensors the
+architecture.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from vidsr.errors import CheckpointError, ModelError
-from vidsr.models import layouts, ncnn_format
-from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
-from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+from vidsr.models import ncnn_format, recognition
+from vidsr.models.architecture import Config, Recognised
+from vidsr.models.known_architectures import ARCHITECTURES, architecture_of
 
 FORMATS = ".safetensors, .pth, and ncnn's .param with its .bin"
 
@@ -43,7 +44,7 @@ class LoadedModel:
 
     network: nn.Module
     architecture: str
-    config: RRDBNetConfig | SRVGGNetCompactConfig
+    config: Any
     scale: int
     sha256: str
     path: Path
@@ -71,7 +72,7 @@ def load(path: Path) -> LoadedModel:
         CheckpointError: the file is missing, no model, truncated, of an unknown architecture, or carries code.
     """
     found, card = read(path)
-    network = build(found.config)
+    network = ARCHITECTURES[found.architecture].build(found.config)
     try:
         network.load_state_dict({k: v.to(torch.float32) for k, v in found.state.items()}, strict=True)
     except RuntimeError as error:
@@ -89,13 +90,15 @@ def load(path: Path) -> LoadedModel:
 
 
 def require_rgb(network: nn.Module, name: str) -> None:
-    """Refuse a network that does not go from RGB to RGB, since it cannot enlarge video.
+    """Refuse a network that does not map one RGB picture to one, since it cannot enlarge video frame by frame.
 
     Raises:
-        ModelError: it takes or gives another number of channels than three.
+        ModelError: it has another number of channels than three, or works on sequences.
     """
-    config = getattr(network, "config", None)
-    channels = (getattr(config, "in_channels", 3), getattr(config, "out_channels", 3))
+    if architecture_of(network).recurrent:
+        raise ModelError(f"{name}: this network works on sequences of frames and cannot enlarge single ones")
+    config: Config | None = getattr(network, "config", None)
+    channels = (3, 3) if config is None else (config.in_channels, config.out_channels)
     if channels != (3, 3):
         raise ModelError(
             f"{name}: this network takes {channels[0]} channels and gives {channels[1]}; "
@@ -103,12 +106,7 @@ def require_rgb(network: nn.Module, name: str) -> None:
         )
 
 
-def build(config: RRDBNetConfig | SRVGGNetCompactConfig) -> nn.Module:
-    """A network of this shape with fresh weights."""
-    return RRDBNet(config) if isinstance(config, RRDBNetConfig) else SRVGGNetCompact(config)
-
-
-def read(path: Path) -> tuple[layouts.Recognised, dict[str, str]]:
+def read(path: Path) -> tuple[Recognised, dict[str, str]]:
     """The recognised weights of a file, dtypes as stored, and its metadata.
 
     Raises:
@@ -116,7 +114,7 @@ def read(path: Path) -> tuple[layouts.Recognised, dict[str, str]]:
     """
     try:
         tensors, card = read_tensors(path)
-        found = layouts.recognise(tensors, card)
+        found = recognition.recognise(tensors, card)
         bad = next((k for k, v in found.state.items() if v.is_floating_point() and not v.isfinite().all()), None)
         if bad is not None:
             raise CheckpointError(f"the tensor {bad} holds values that are not finite: the weights are spoiled")
@@ -138,9 +136,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     with path.open("rb") as file:
         head = file.read(64)
     if head.startswith(b"PK") or head[:1] == b"\x80":
-        return layouts.unwrap(_read_pth(path)), {}
+        return recognition.unwrap(_read_pth(path)), {}
     if head.startswith(ncnn_format.MAGIC.encode()) or (path.suffix == ".bin" and path.with_suffix(".param").is_file()):
-        return ncnn_format.read(path)
+        ncnn = ncnn_format.read(path)
+        return recognition.ncnn_state(ncnn.layers, ncnn.weights), {"note": ncnn.note} if ncnn.note else {}
     if head[8:9] == b"{" or (path.suffix == ".safetensors" and len(head) < 9):
         return _read_safetensors(path)
     raise CheckpointError(f"it is not a weights file ({_looks_like(head)}); supported are {FORMATS}")
@@ -157,7 +156,7 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def card_of(found: layouts.Recognised | LoadedModel) -> dict[str, str]:
+def card_of(found: Recognised | LoadedModel) -> dict[str, str]:
     """Architecture and hyper-parameters as the flat strings that a safetensors file carries."""
     values = {f.name: getattr(found.config, f.name) for f in fields(found.config)}
     return {"architecture": found.architecture} | {k: str(v) for k, v in values.items() if v is not None}

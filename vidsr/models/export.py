@@ -13,14 +13,15 @@ import tempfile
 from dataclasses import fields
 from pathlib import Path
 
-from vidsr.errors import OutputError
+from vidsr.errors import ModelError, OutputError
 from vidsr.models.checkpoint import LoadedModel
+from vidsr.models.known_architectures import architecture_of
 from vidsr.models.ncnn_writer import to_ncnn
 from vidsr.models.onnx_writer import to_onnx
 from vidsr.models.openvino import load_openvino
 from vidsr.models.saving import AtomicFile
 
-#: format → suffix of the file that is named, and of those beside it.
+#: format → suffixes of the files written, that of the one given by name first.
 FORMATS: dict[str, tuple[str, ...]] = {
     "onnx": (".onnx",),
     "openvino": (".xml", ".bin"),
@@ -33,19 +34,23 @@ def export(model: LoadedModel, target: Path, to: str, *, half: bool = False) -> 
 
     Raises:
         MissingExtraError: the format's own library is not installed.
+        ModelError: the architecture cannot be exported.
         OutputError: the folder cannot be written.
     """
     paths = [target.with_suffix(suffix) for suffix in FORMATS[to]]
     if not target.parent.is_dir():
         raise OutputError(f"{target}: the folder {target.parent} does not exist")
-    card = model_card(model, half)
+    describe = architecture_of(model.network).graph
+    if describe is None:
+        raise ModelError(f"{model.path}: models of the architecture {model.architecture} cannot be exported")
+    graph, card = describe(model.network), model_card(model, half)
     if to == "ncnn":
-        param, binary = to_ncnn(model.network, half)
+        param, binary = to_ncnn(graph, half)
         contents = [param.encode(), binary, json.dumps(card, indent=2).encode()]
     elif to == "onnx":
-        contents = [to_onnx(model.network, card, half)]
+        contents = [to_onnx(graph, card, half)]
     else:
-        contents = list(_openvino_bytes(to_onnx(model.network, card, half=False), card, half))
+        contents = list(_openvino_bytes(to_onnx(graph, card, half=False), card, half))
     # The file that names the model comes last: a reader that sees it finds the others.
     for path, content in reversed(list(zip(paths, contents, strict=True))):
         with AtomicFile(path) as file:
@@ -54,7 +59,7 @@ def export(model: LoadedModel, target: Path, to: str, *, half: bool = False) -> 
 
 
 def model_card(model: LoadedModel, half: bool) -> dict[str, str]:
-    """What an exported file says about itself."""
+    """The metadata of an exported file."""
     values = {f.name: getattr(model.config, f.name) for f in fields(model.config)}
     return (
         model.card
@@ -65,7 +70,7 @@ def model_card(model: LoadedModel, half: bool) -> dict[str, str]:
             "source_sha256": model.sha256,
             "weights": "fp16" if half else "fp32",
             "input": "RGB in 0..1, NCHW, fp32",
-            "multiple_of": str(getattr(model.config, "unshuffle", 1)),
+            "multiple_of": str(architecture_of(model.network).multiple(model.network)),
         }
     )
 

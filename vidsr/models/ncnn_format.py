@@ -1,4 +1,4 @@
-"""Reads the weights of ESRGAN networks out of ncnn's ``.param`` + ``.bin`` files, under BasicSR's names.
+"""Reads the layers and weights of ncnn's ``.param`` + ``.bin`` files.
 
 A ``.param`` is text: a magic number, the counts of layers and blobs, then one layer per line with ``key=value``
 parameters. The ``.bin`` holds the layers' weights in that order. A convolution's weights start with a 32-bit flag:
@@ -66,22 +66,35 @@ def parse_param(text: str) -> list[Layer]:
     return layers
 
 
-def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """(tensors under BasicSR's names with dtypes as stored, notes) of a network given by its ``.param`` or ``.bin``.
+@dataclass(frozen=True, slots=True)
+class NcnnFile:
+    """Layers in order, and (weight, bias) of each convolution and (slopes, None) of each PReLU, dtypes as stored."""
+
+    layers: list[Layer]
+    weights: list[tuple[Tensor, Tensor | None]]
+
+    @property
+    def note(self) -> str | None:
+        """What the file does to the network's output, where it does."""
+        shrinks = any(layer.kind == "Interp" and float(layer.params.get(1, "1")) < 1 for layer in self.layers)
+        return "the ncnn file shrinks the network's output afterwards; only the network is read" if shrinks else None
+
+
+def read(path: Path) -> NcnnFile:
+    """An ncnn network, given by its ``.param`` or its ``.bin``.
 
     Raises:
-        CheckpointError: one of the two files is missing or damaged, or the network is of another kind.
+        CheckpointError: one of the two files is missing or damaged, or has layers that vidsr cannot read.
     """
     param, binary = path.with_suffix(".param"), path.with_suffix(".bin")
     for file in (param, binary):
         if not file.is_file():
             raise CheckpointError(f"an ncnn model is a .param and a .bin file side by side, and {file.name} is missing")
     layers = parse_param(param.read_text(encoding="utf-8", errors="replace"))
-    strange = sorted({layer.kind for layer in layers} - _KNOWN)
-    if strange:
-        raise CheckpointError(f"the ncnn network has layers that ESRGAN networks do not have: {', '.join(strange)}")
-    tensors = _read_weights(layers, binary.read_bytes())
-    return _name(layers, tensors)
+    unreadable = sorted({layer.kind for layer in layers} - _KNOWN)
+    if unreadable:
+        raise CheckpointError(f"the ncnn network has layers that ESRGAN networks do not have: {', '.join(unreadable)}")
+    return NcnnFile(layers, _read_weights(layers, binary.read_bytes()))
 
 
 def _read_weights(layers: list[Layer], data: bytes) -> list[tuple[Tensor, Tensor | None]]:
@@ -117,27 +130,3 @@ def _read_weights(layers: list[Layer], data: bytes) -> list[tuple[Tensor, Tensor
     if place != len(data):
         raise CheckpointError(f"the ncnn .bin file has {len(data) - place} bytes more than its .param describes")
     return found
-
-
-def _name(layers: list[Layer], tensors: list[tuple[Tensor, Tensor | None]]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    resizes = [layer for layer in layers if layer.kind == "Interp"]
-    shrinking = [layer for layer in resizes if float(layer.params.get(1, "1")) < 1]
-    notes = {}
-    if shrinking:
-        notes["note"] = "the ncnn file shrinks the network's output afterwards; only the network is read"
-    if any(layer.kind == "PixelShuffle" for layer in layers):
-        names = [f"body.{i}" for i in range(len(tensors))]
-    else:
-        ups = len(resizes) - len(shrinking)
-        blocks, rest = divmod(len(tensors) - 4 - ups, 15)
-        if rest or blocks < 1:
-            raise CheckpointError(f"an ncnn network with {len(tensors)} convolutions, which is no RRDBNet")
-        names = ["conv_first"]
-        names += [f"body.{b}.rdb{r}.conv{c}" for b in range(blocks) for r in (1, 2, 3) for c in range(1, 6)]
-        names += ["conv_body", *(f"conv_up{i}" for i in range(1, ups + 1)), "conv_hr", "conv_last"]
-    state = {}
-    for name, (weight, bias) in zip(names, tensors, strict=True):
-        state[f"{name}.weight"] = weight
-        if bias is not None:
-            state[f"{name}.bias"] = bias
-    return state, notes

@@ -1,42 +1,32 @@
 """Writes a network as ncnn's ``.param`` and ``.bin``, for phones and for GPUs without CUDA.
 
-The graph is written from the papers' figures, layer by layer; no converter is needed. ncnn lets a blob have one
-reader only, so every blob with more of them goes through a Split layer.
+Each operation of the network's graph becomes one layer. ncnn lets a blob have one reader only, so every blob with
+several readers goes through a Split layer.
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vidsr.errors import ModelError
-from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet
-from vidsr.models.architectures.srvgg import SRVGGNetCompact
+from vidsr.models import graph
 from vidsr.models.ncnn_format import MAGIC
 
 _FP16_FLAG = 0x01306B47
-_LEAKY = f" 9=2 -23310=1,{NEGATIVE_SLOPE:e}"
-_SCALED_SUM = f"0=1 -23301=2,{RESIDUAL_SCALE:e},1.000000e+00"
 
 
-def to_ncnn(network: nn.Module, half: bool) -> tuple[str, bytes]:
+def to_ncnn(network: graph.Graph, half: bool) -> tuple[str, bytes]:
     """(text of the ``.param``, content of the ``.bin``); the input blob is "data", the output blob "output".
 
     ``half`` stores convolution weights in fp16; biases and slopes are always fp32.
-
-    Raises:
-        ModelError: the network is of a kind that ncnn files of this program do not cover.
     """
-    graph = _Graph(half)
-    if isinstance(network, RRDBNet):
-        _rrdb(graph, network)
-    elif isinstance(network, SRVGGNetCompact):
-        _srvgg(graph, network)
-    else:
-        raise ModelError(f"{type(network).__name__} cannot be written for ncnn")
-    return graph.param(), bytes(graph.data)
+    out, blobs = _Layers(half), ["data"]
+    for number, node in enumerate(network.nodes, 1):
+        name = "output" if number == len(network.nodes) else None
+        blobs.append(_add(out, node.operation, [blobs[i] for i in node.inputs], name))
+    return out.param(), bytes(out.data)
 
 
-class _Graph:
+class _Layers:
     """Layers as lists of words, and the weights in their order."""
 
     def __init__(self, half: bool) -> None:
@@ -49,18 +39,27 @@ class _Graph:
         self._layers.append((kind, list(inputs), name, params))
         return name
 
-    def conv(self, layer: nn.Conv2d, source: str, *, leaky: bool = False, out: str | None = None) -> str:
-        assert layer.bias is not None
+    def conv(self, layer: nn.Conv2d, source: str, slope: float | None, out: str | None) -> str:
         weight = layer.weight.detach().cpu()
         raw = _bytes(weight.half() if self._half else weight.float())
         flag = _FP16_FLAG if self._half else 0
-        self.data += flag.to_bytes(4, "little") + raw + bytes(-len(raw) % 4) + _bytes(layer.bias.detach().float())
-        params = f"0={layer.out_channels} 1=3 4=1 5=1 6={weight.numel()}" + (_LEAKY if leaky else "")
-        return self.add("Convolution", [source], params, out)
+        self.data += flag.to_bytes(4, "little") + raw + bytes(-len(raw) % 4)
+        if layer.bias is not None:
+            self.data += _bytes(layer.bias.detach().float())
+        kernel, stride, padding = layer.kernel_size[0], layer.stride[0], layer.padding[0]
+        params = [f"0={layer.out_channels} 1={kernel}"]
+        params += [f"3={stride}"] if stride != 1 else []
+        params += [f"4={padding}"] if padding else []
+        params += ["5=1"] if layer.bias is not None else []
+        params += [f"6={weight.numel()}"]
+        params += [f"7={layer.groups}"] if layer.groups != 1 else []
+        params += [f"9=2 -23310=1,{slope:e}"] if slope is not None else []
+        kind = "Convolution" if layer.groups == 1 else "ConvolutionDepthWise"
+        return self.add(kind, [source], " ".join(params), out)
 
-    def prelu(self, layer: nn.PReLU, source: str) -> str:
+    def prelu(self, layer: nn.PReLU, source: str, out: str | None) -> str:
         self.data += _bytes(layer.weight.detach().float())
-        return self.add("PReLU", [source], f"0={layer.num_parameters}")
+        return self.add("PReLU", [source], f"0={layer.num_parameters}", out)
 
     def param(self) -> str:
         """The text; Split layers are put in behind every blob that several layers read."""
@@ -90,48 +89,39 @@ class _Graph:
         return count
 
 
-def _rrdb(graph: _Graph, network: RRDBNet) -> None:
-    config, layers = network.config, dict(network.named_modules())
-
-    def conv(name: str, source: str, *, leaky: bool = False, out: str | None = None) -> str:
-        layer = layers[name]
-        assert isinstance(layer, nn.Conv2d)
-        return graph.conv(layer, source, leaky=leaky, out=out)
-
-    source = "data"
-    if config.unshuffle > 1:
-        source = graph.add("Reorg", [source], f"0={config.unshuffle}")
-    first = trunk = conv("conv_first", source)
-    for block in range(config.num_block):
-        before = trunk
-        for dense in (1, 2, 3):
-            prefix, features = f"body.{block}.rdb{dense}.conv", [trunk]
-            for i in range(1, 5):
-                joined = graph.add("Concat", features, "0=0") if i > 1 else trunk
-                features.append(conv(f"{prefix}{i}", joined, leaky=True))
-            last = conv(f"{prefix}5", graph.add("Concat", features, "0=0"))
-            trunk = graph.add("Eltwise", [last, trunk], _SCALED_SUM)
-        trunk = graph.add("Eltwise", [trunk, before], _SCALED_SUM)
-    x = graph.add("BinaryOp", [first, conv("conv_body", trunk)], "0=0")
-    for i in range(1, config.upsamplings + 1):
-        x = conv(f"conv_up{i}", graph.add("Interp", [x], "0=1 1=2.0 2=2.0"), leaky=True)
-    conv("conv_last", conv("conv_hr", x, leaky=True), out="output")
-
-
-def _srvgg(graph: _Graph, network: SRVGGNetCompact) -> None:
-    x = "data"
-    for layer in network.body:
-        if isinstance(layer, nn.Conv2d):
-            x = graph.conv(layer, x)
-        elif isinstance(layer, nn.PReLU):
-            x = graph.prelu(layer, x)
-        elif isinstance(layer, nn.LeakyReLU):
-            x = graph.add("ReLU", [x], f"0={layer.negative_slope:e}")
-        else:
-            x = graph.add("ReLU", [x], "0=0.0")
-    x = graph.add("PixelShuffle", [x], f"0={network.scale}")
-    base = graph.add("Interp", ["data"], f"0=1 1={network.scale}.0 2={network.scale}.0")
-    graph.add("BinaryOp", [x, base], "0=0", "output")
+def _add(out: _Layers, operation: graph.Operation, inputs: list[str], name: str | None) -> str:
+    """Translate one operation; the name of its blob."""
+    match operation:
+        case graph.Convolution(layer=layer, slope=slope):
+            return out.conv(layer, inputs[0], slope, name)
+        case graph.PReLU(layer=layer):
+            return out.prelu(layer, inputs[0], name)
+        case graph.LeakyReLU(slope=slope):
+            return out.add("ReLU", inputs, f"0={slope:e}" if slope else "0=0.0", name)
+        case graph.GELU():
+            return out.add("GELU", inputs, "0=0", name)
+        case graph.Sigmoid():
+            return out.add("Sigmoid", inputs, "", name)
+        case graph.Concat():
+            return out.add("Concat", inputs, "0=0", name)
+        case graph.Channels(start=start, stop=stop):
+            return out.add("Crop", inputs, f"-23309=1,{start} -23310=1,{stop} -23311=1,0", name)
+        case graph.Sum(factors=(1.0, 1.0)):
+            return out.add("BinaryOp", inputs, "0=0", name)
+        case graph.Sum(factors=factors):
+            return out.add("Eltwise", inputs, "0=1 -23301=2," + ",".join(f"{f:e}" for f in factors), name)
+        case graph.Multiply():
+            return out.add("BinaryOp", inputs, "0=2", name)
+        case graph.Enlarge(factor=factor):
+            return out.add("Interp", inputs, f"0=1 1={factor}.0 2={factor}.0", name)
+        case graph.Shuffle(factor=factor):
+            return out.add("PixelShuffle", inputs, f"0={factor}", name)
+        case graph.Unshuffle(factor=factor):
+            return out.add("Reorg", inputs, f"0={factor}", name)
+        case graph.MaxPool(kernel=kernel, stride=stride):
+            return out.add("Pooling", inputs, f"0=0 1={kernel} 2={stride} 5=1", name)
+        case graph.ResizeLike():
+            return out.add("Interp", inputs, "0=2 5=1", name)
 
 
 def _bytes(tensor: Tensor) -> bytes:

@@ -12,45 +12,40 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vidsr.errors import MissingExtraError, ModelError
-from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet
-from vidsr.models.architectures.srvgg import SRVGGNetCompact
+from vidsr.errors import MissingExtraError
+from vidsr.models import graph
 
 OPSET, IR_VERSION = 18, 9
 
 
-def to_onnx(network: nn.Module, card: dict[str, str], half: bool) -> bytes:
+def to_onnx(network: graph.Graph, card: dict[str, str], half: bool) -> bytes:
     """The model's bytes: input "rgb", output "enlarged", both fp32 whatever is inside; the card as metadata.
 
     Raises:
         MissingExtraError: onnx is not installed.
-        ModelError: the network is of a kind that is not covered.
     """
     try:
         onnx: Any = importlib.import_module("onnx")
     except ImportError as error:
         raise MissingExtraError("this export needs onnx: pip install 'vidsr-esrgan[export]'") from error
-    graph = _Graph(onnx, half)
-    source = graph.cast("rgb", onnx.TensorProto.FLOAT16) if half else "rgb"
-    if isinstance(network, RRDBNet):
-        channels = network.config.in_channels
-        last = _rrdb(graph, network, source)
-    elif isinstance(network, SRVGGNetCompact):
-        channels = network.config.in_channels
-        last = _srvgg(graph, network, source)
-    else:
-        raise ModelError(f"{type(network).__name__} cannot be written as ONNX")
-    graph.add("Cast" if half else "Identity", [last], "enlarged", **({"to": onnx.TensorProto.FLOAT} if half else {}))
-    return graph.finish(card, channels, network.config.out_channels)
+    out = _Nodes(onnx, half, network.in_channels)
+    values = [out.add("Cast", ["rgb"], to=onnx.TensorProto.FLOAT16) if half else "rgb"]
+    for node in network.nodes:
+        values.append(_add(out, node.operation, [values[i] for i in node.inputs]))
+    cast = {"to": onnx.TensorProto.FLOAT} if half else {}
+    out.add("Cast" if half else "Identity", [values[-1]], "enlarged", **cast)
+    return out.finish(card, network)
 
 
-class _Graph:
+class _Nodes:
     """Nodes and weights of one ONNX graph."""
 
-    def __init__(self, onnx: Any, half: bool) -> None:
-        self._onnx, self._half = onnx, half
+    def __init__(self, onnx: Any, half: bool, in_channels: int) -> None:
+        self._onnx, self._half, self._channels = onnx, half, in_channels
         self._nodes: list[Any] = []
-        self._weights: list[Any] = []
+        self._weights: dict[str, Any] = {}
+        # Values whose channels are not in PyTorch's order → that order, for the weights of their readers.
+        self._orders: dict[str, Tensor] = {}
 
     def add(self, kind: str, inputs: list[str], out: str | None = None, **attributes: Any) -> str:
         name = out or f"{kind.lower()}_{len(self._nodes)}"
@@ -60,20 +55,30 @@ class _Graph:
     def weight(self, name: str, tensor: Tensor, *, as_stored: bool = False) -> str:
         value = tensor.detach().cpu()
         value = value if as_stored else value.half() if self._half else value.float()
-        self._weights.append(self._onnx.numpy_helper.from_array(value.contiguous().numpy(), name))
+        self._weights[name] = self._onnx.numpy_helper.from_array(value.contiguous().numpy(), name)
         return name
 
-    def cast(self, source: str, to: int) -> str:
-        return self.add("Cast", [source], to=to)
+    def constant(self, value: float) -> str:
+        return self.weight(f"constant_{value:g}", torch.tensor(value))
 
-    def conv(self, name: str, layer: nn.Conv2d, source: str, *, order: Tensor | None = None) -> str:
-        assert layer.bias is not None
+    def indices(self, values: list[int]) -> str:
+        return self.weight("indices_" + "_".join(map(str, values)), torch.tensor(values), as_stored=True)
+
+    def conv(self, name: str, layer: nn.Conv2d, source: str) -> str:
+        order = self._orders.get(source)
         weight = layer.weight if order is None else layer.weight[:, order]
-        names = [self.weight(f"{name}.weight", weight), self.weight(f"{name}.bias", layer.bias)]
-        return self.add("Conv", [source, *names], kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+        names = [self.weight(f"{name}.weight", weight)]
+        names += [self.weight(f"{name}.bias", layer.bias)] if layer.bias is not None else []
+        shape: dict[str, Any] = {"kernel_shape": list(layer.kernel_size), "pads": [*layer.padding, *layer.padding]}
+        shape |= {"strides": list(layer.stride)} if layer.stride != (1, 1) else {}
+        shape |= {"group": layer.groups} if layer.groups != 1 else {}
+        return self.add("Conv", [source, *names], **shape)
 
-    def leaky(self, source: str, slope: float = NEGATIVE_SLOPE) -> str:
-        return self.add("LeakyRelu", [source], alpha=slope)
+    def unshuffle(self, source: str, factor: int) -> str:
+        value = self.add("SpaceToDepth", [source], blocksize=factor)
+        # ONNX puts the place in the block before the channel, PyTorch after it: the weights are put in ONNX's order.
+        self._orders[value] = torch.arange(self._channels * factor**2).view(self._channels, -1).T.flatten()
+        return value
 
     def enlarge(self, source: str, factor: int) -> str:
         scales = self.weight(f"scales_{len(self._nodes)}", torch.tensor([1.0, 1.0, factor, factor]), as_stored=True)
@@ -85,64 +90,64 @@ class _Graph:
             nearest_mode="floor",
         )
 
-    def finish(self, card: dict[str, str], inputs: int, outputs: int) -> bytes:
+    def finish(self, card: dict[str, str], network: graph.Graph) -> bytes:
         helper, float32 = self._onnx.helper, self._onnx.TensorProto.FLOAT
-        graph = helper.make_graph(
+        value = helper.make_tensor_value_info
+        made = helper.make_graph(
             self._nodes,
             "vidsr",
-            [helper.make_tensor_value_info("rgb", float32, ["batch", inputs, "height", "width"])],
-            [helper.make_tensor_value_info("enlarged", float32, ["batch", outputs, "out_height", "out_width"])],
-            self._weights,
+            [value("rgb", float32, ["batch", network.in_channels, "height", "width"])],
+            [value("enlarged", float32, ["batch", network.out_channels, "out_height", "out_width"])],
+            list(self._weights.values()),
         )
         opset = helper.make_opsetid("", OPSET)
-        model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="vidsr")
+        model = helper.make_model(made, opset_imports=[opset], ir_version=IR_VERSION, producer_name="vidsr")
         helper.set_model_props(model, dict(sorted(card.items())))
         self._onnx.checker.check_model(model)
         data: bytes = model.SerializeToString(deterministic=True)
         return data
 
 
-def _rrdb(graph: _Graph, network: RRDBNet, source: str) -> str:
-    config, layers = network.config, dict(network.named_modules())
-
-    def conv(name: str, source: str, order: Tensor | None = None) -> str:
-        layer = layers[name]
-        assert isinstance(layer, nn.Conv2d)
-        return graph.conv(name, layer, source, order=order)
-
-    shrink = graph.weight("residual_scale", torch.tensor(RESIDUAL_SCALE))
-    order = None
-    if (fold := config.unshuffle) > 1:
-        source = graph.add("SpaceToDepth", [source], blocksize=fold)
-        # ONNX puts the place in the block before the channel, PyTorch after it: the weights are put in its order.
-        order = torch.arange(config.in_channels * fold**2).view(config.in_channels, -1).T.flatten()
-    first = trunk = conv("conv_first", source, order)
-    for block in range(config.num_block):
-        before = trunk
-        for dense in (1, 2, 3):
-            prefix, features = f"body.{block}.rdb{dense}.conv", [trunk]
-            for i in range(1, 5):
-                joined = graph.add("Concat", features, axis=1) if i > 1 else trunk
-                features.append(graph.leaky(conv(f"{prefix}{i}", joined)))
-            last = conv(f"{prefix}5", graph.add("Concat", features, axis=1))
-            trunk = graph.add("Add", [graph.add("Mul", [last, shrink]), trunk])
-        trunk = graph.add("Add", [graph.add("Mul", [trunk, shrink]), before])
-    x = graph.add("Add", [first, conv("conv_body", trunk)])
-    for i in range(1, config.upsamplings + 1):
-        x = graph.leaky(conv(f"conv_up{i}", graph.enlarge(x, 2)))
-    return conv("conv_last", graph.leaky(conv("conv_hr", x)))
-
-
-def _srvgg(graph: _Graph, network: SRVGGNetCompact, source: str) -> str:
-    x = source
-    for number, layer in enumerate(network.body):
-        if isinstance(layer, nn.Conv2d):
-            x = graph.conv(f"body.{number}", layer, x)
-        elif isinstance(layer, nn.PReLU):
-            x = graph.add("PRelu", [x, graph.weight(f"body.{number}.weight", layer.weight.view(-1, 1, 1))])
-        elif isinstance(layer, nn.LeakyReLU):
-            x = graph.leaky(x, layer.negative_slope)
-        else:
-            x = graph.add("Relu", [x])
-    shuffled = graph.add("DepthToSpace", [x], blocksize=network.scale, mode="CRD")
-    return graph.add("Add", [shuffled, graph.enlarge(source, network.scale)])
+def _add(out: _Nodes, operation: graph.Operation, inputs: list[str]) -> str:
+    """Translate one operation; the name of its value."""
+    match operation:
+        case graph.Convolution(name=name, layer=layer, slope=slope):
+            value = out.conv(name, layer, inputs[0])
+            return value if slope is None else out.add("LeakyRelu", [value], alpha=slope)
+        case graph.PReLU(name=name, layer=layer):
+            return out.add("PRelu", [*inputs, out.weight(f"{name}.weight", layer.weight.view(-1, 1, 1))])
+        case graph.LeakyReLU(slope=0.0):
+            return out.add("Relu", inputs)
+        case graph.LeakyReLU(slope=slope):
+            return out.add("LeakyRelu", inputs, alpha=slope)
+        case graph.GELU():
+            scaled = out.add("Mul", [*inputs, out.constant(0.5**0.5)])
+            halved = out.add("Mul", [*inputs, out.constant(0.5)])
+            return out.add("Mul", [halved, out.add("Add", [out.add("Erf", [scaled]), out.constant(1.0)])])
+        case graph.Sigmoid():
+            return out.add("Sigmoid", inputs)
+        case graph.Concat():
+            return out.add("Concat", inputs, axis=1)
+        case graph.Channels(start=start, stop=stop):
+            bounds = [out.indices([value]) for value in (start, stop, 1)]
+            return out.add("Slice", [*inputs, *bounds])
+        case graph.Sum(factors=factors):
+            pairs = zip(inputs, factors, strict=True)
+            return out.add("Add", [x if f == 1.0 else out.add("Mul", [x, out.constant(f)]) for x, f in pairs])
+        case graph.Multiply():
+            return out.add("Mul", inputs)
+        case graph.Enlarge(factor=factor):
+            return out.enlarge(inputs[0], factor)
+        case graph.Shuffle(factor=factor):
+            return out.add("DepthToSpace", inputs, blocksize=factor, mode="CRD")
+        case graph.Unshuffle(factor=factor):
+            return out.unshuffle(inputs[0], factor)
+        case graph.MaxPool(kernel=kernel, stride=stride):
+            return out.add("MaxPool", inputs, kernel_shape=[kernel] * 2, strides=[stride] * 2)
+        case graph.ResizeLike():
+            sides = out.add("Slice", [out.add("Shape", [inputs[1]]), out.indices([2]), out.indices([4])])
+            front = out.add("Slice", [out.add("Shape", [inputs[0]]), out.indices([0]), out.indices([2])])
+            size = out.add("Concat", [front, sides], axis=0)
+            return out.add(
+                "Resize", [inputs[0], "", "", size], mode="linear", coordinate_transformation_mode="half_pixel"
+            )

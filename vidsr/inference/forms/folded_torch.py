@@ -1,8 +1,8 @@
-"""RRDBNet as PyTorch runs it fastest: what is left of it after folding, fusing and splitting into phases.
+"""RRDBNet as PyTorch runs it fastest: folded, fused and split into phases.
 
-The plain network stays as it is; this form is built from it. Residual scales are folded into weights, activation
+The form is built from the plain network, which stays as it is. Residual scales are folded into weights, activation
 and residual are part of the convolution (oneDNN, on a CPU), enlarging by repetition with its 3×3 convolution is
-four 2×2 ones, and everything is channels last. docs/performance.md says what each step brought.
+four 2×2 ones, and everything is channels last. docs/performance.md has what each step gains.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
+from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, DenseBlock, RRDBNet, pad_to_multiple
 
 #: Source pixels per strip of the tail: enough to keep a large GPU busy.
 STRIP_PIXELS = 1 << 18
@@ -103,16 +103,15 @@ class PhaseUp(nn.Module):
 
 
 class FastDenseBlock(nn.Module):
-    """A residual dense block with its scale folded in; ``scale`` multiplies what it adds to ``plus``, whose type (the
-    input's or a wider one) the result has."""
+    """A residual dense block with its scale folded in; the result has the type of ``plus``, to which it is added: the
+    input's or a wider one."""
 
-    def __init__(self, block: nn.Module, scale: float) -> None:
+    def __init__(self, block: DenseBlock) -> None:
         super().__init__()
-        convs = [getattr(block, f"conv{i}") for i in range(1, 6)]
-        self._grown = nn.ModuleList(
-            FusedConv(c.weight.detach(), c.bias.detach(), slope=NEGATIVE_SLOPE) for c in convs[:4]
-        )
-        self._last = FusedConv(convs[4].weight.detach() * scale, convs[4].bias.detach() * scale)
+        *grown, last = block.convs
+        assert last.bias is not None
+        self._grown = nn.ModuleList(_plain(conv, NEGATIVE_SLOPE) for conv in grown)
+        self._last = FusedConv(last.weight.detach() * block.scale, last.bias.detach() * block.scale)
 
     def forward(self, x: Tensor, plus: Tensor) -> Tensor:
         features = x
@@ -124,19 +123,15 @@ class FastDenseBlock(nn.Module):
 
 
 class FastRRDBNet(nn.Module):
-    """The whole network in this form; takes and gives what :class:`~vidsr.models.architectures.rrdbnet.RRDBNet` does."""
+    """The whole network in this form, with the interface of the plain one."""
 
     def __init__(self, network: RRDBNet) -> None:
         super().__init__()
-        self._config = c = network.config
+        self._config = network.config
         self._first = _plain(network.conv_first)
-        self._blocks = nn.ModuleList()
-        for rrdb in network.body:
-            for number in (1, 2, 3):
-                scale = RESIDUAL_SCALE * (RESIDUAL_SCALE if number == 3 else 1.0)
-                self._blocks.append(FastDenseBlock(getattr(rrdb, f"rdb{number}"), scale))
+        self._blocks = nn.ModuleList(FastDenseBlock(block) for block in network.dense_blocks())
         self._body = _plain(network.conv_body)
-        self._ups = nn.ModuleList(PhaseUp(getattr(network, f"conv_up{i}")) for i in range(1, c.upsamplings + 1))
+        self._ups = nn.ModuleList(PhaseUp(conv) for conv in network.ups)
         self._hr = _plain(network.conv_hr, NEGATIVE_SLOPE)
         self._last = _plain(network.conv_last)
 
@@ -158,7 +153,7 @@ class FastRRDBNet(nn.Module):
 
     def _tail_in_strips(self, feat: Tensor) -> Tensor:
         """The tail, which has 16 times the pixels, strip by strip where the frame is large: a fraction of the memory,
-        and the same result, because each strip reads the rows beside it that it depends on."""
+        and the same result, because each strip also reads the neighbouring rows that it depends on."""
         height, width = feat.shape[-2:]
         rows = max(_STRIP_MARGIN, STRIP_PIXELS // width)
         if height <= rows:
@@ -183,9 +178,3 @@ class FastRRDBNet(nn.Module):
 def _plain(conv: nn.Conv2d, slope: float | None = None) -> FusedConv:
     assert conv.bias is not None
     return FusedConv(conv.weight.detach(), conv.bias.detach(), slope=slope)
-
-
-def fast_form(network: nn.Module) -> nn.Module:
-    """The fast form of a network, or the network itself where there is none better (SRVGGNetCompact has nothing to
-    fold or join)."""
-    return FastRRDBNet(network) if isinstance(network, RRDBNet) else network

@@ -2,7 +2,7 @@
 
 What cuDNN under PyTorch leaves on the table: a dense block's results are written where the next convolution reads
 them (nothing is concatenated), bias, leaky ReLU and residuals are added while the sums are in registers, and
-"repeat 2×2, then convolve" reads the small picture with the four 2×2 phase kernels of ``fast_torch``.
+"repeat 2×2, then convolve" reads the small picture with the four 2×2 phase kernels of ``folded_torch``.
 
 Importing this module imports Triton; with ``TRITON_INTERPRET=1`` it runs, slowly, on a CPU.
 """
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from vidsr.inference.forms.folded_torch import phase_weights
 from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
-from vidsr.models.architectures.srvgg import SRVGGNetCompact, negative_slope
+from vidsr.models.architectures.srvgg import SRVGGNetCompact
 
 _LEAST_CHANNELS = 16  # what a matrix instruction takes
 
@@ -129,15 +129,13 @@ class TritonRRDBNet:
         self.tiling = tiling or Tiling()
         self._first = network.conv_first
         self._dense: list[list[TritonConv]] = []
-        for rrdb in network.body:
-            for number in (1, 2, 3):
-                rdb = getattr(rrdb, f"rdb{number}")
-                scale = RESIDUAL_SCALE * (RESIDUAL_SCALE if number == 3 else 1.0)
-                convs = [_packed(getattr(rdb, f"conv{i}"), NEGATIVE_SLOPE) for i in range(1, 5)]
-                self._dense.append([*convs, TritonConv(rdb.conv5.weight * scale, rdb.conv5.bias * scale)])
+        for block in network.dense_blocks():
+            *grown, last = block.convs
+            assert last.bias is not None
+            convs = [_packed(conv, NEGATIVE_SLOPE) for conv in grown]
+            self._dense.append([*convs, TritonConv(last.weight * block.scale, last.bias * block.scale)])
         self._body = _packed(network.conv_body)
-        ups = [getattr(network, f"conv_up{i}") for i in range(1, c.upsamplings + 1)]
-        self._ups = [TritonConv(up.weight, up.bias, slope=NEGATIVE_SLOPE, doubled=True) for up in ups]
+        self._ups = [_packed(up, NEGATIVE_SLOPE, doubled=True) for up in network.ups]
         self._hr = _packed(network.conv_hr, NEGATIVE_SLOPE)
         self._last = _packed(network.conv_last)
 
@@ -183,11 +181,9 @@ class TritonSRVGGNetCompact:
         if c.num_feat % _LEAST_CHANNELS:
             raise ValueError(f"{c.num_feat} channels: the kernel takes multiples of {_LEAST_CHANNELS}")
         self.tiling = tiling or Tiling()
-        layers = list(network.body)
         self._convs: list[TritonConv] = []
-        for i in range(0, len(layers), 2):
-            conv, slope = layers[i], negative_slope(layers[i + 1] if i + 1 < len(layers) else None)
-            assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+        for conv, slope in network.convolutions():
+            assert conv.bias is not None
             weight = F.pad(conv.weight, (0, 0, 0, 0, 0, -conv.in_channels % _LEAST_CHANNELS))
             self._convs.append(TritonConv(weight, conv.bias, slope=slope))
 
@@ -204,6 +200,6 @@ class TritonSRVGGNetCompact:
         return F.pixel_shuffle(detail.permute(0, 3, 1, 2), c.scale) + base
 
 
-def _packed(conv: nn.Conv2d, slope: float = 1.0) -> TritonConv:
+def _packed(conv: nn.Conv2d, slope: float = 1.0, *, doubled: bool = False) -> TritonConv:
     assert conv.bias is not None
-    return TritonConv(conv.weight, conv.bias, slope=slope)
+    return TritonConv(conv.weight, conv.bias, slope=slope, doubled=doubled)

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from vidsr.inference.forms.native_build import Layer, Picture
 from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
-from vidsr.models.architectures.srvgg import SRVGGNetCompact, negative_slope
+from vidsr.models.architectures.srvgg import SRVGGNetCompact
 
 Floats = npt.NDArray[np.float32]
 
@@ -191,20 +191,15 @@ class FastRRDBNet:
         pack = Packer(library)
         self._feat, self._grow = _round_up(c.num_feat, pack.wide), _round_up(c.num_grow_ch, pack.wide)
         self._dense: list[list[Convolution]] = []
-        for rrdb in network.body:
-            for number in (1, 2, 3):
-                rdb = getattr(rrdb, f"rdb{number}")
-                last = RESIDUAL_SCALE * (RESIDUAL_SCALE if number == 3 else 1.0)
-                convs = [
-                    pack(getattr(rdb, f"conv{i}"), [c.num_feat] + [c.num_grow_ch] * (i - 1), NEGATIVE_SLOPE)
-                    for i in range(1, 5)
-                ]
-                self._dense.append([*convs, pack(rdb.conv5, [c.num_feat] + [c.num_grow_ch] * 4, factor=last)])
+        for block in network.dense_blocks():
+            *grown, last = block.convs
+            widths = [c.num_feat] + [c.num_grow_ch] * 4
+            convs = [pack(conv, widths[:i], NEGATIVE_SLOPE) for i, conv in enumerate(grown, 1)]
+            self._dense.append([*convs, pack(last, widths, factor=block.scale)])
         feat = [c.num_feat]
         self._first = pack(network.conv_first, [c.in_channels * c.unshuffle**2])
         self._body = pack(network.conv_body, feat)
-        ups = [getattr(network, f"conv_up{i}") for i in range(1, c.upsamplings + 1)]
-        self._ups = [pack(up, feat, NEGATIVE_SLOPE) for up in ups]
+        self._ups = [pack(up, feat, NEGATIVE_SLOPE) for up in network.ups]
         self._hr = pack(network.conv_hr, feat, NEGATIVE_SLOPE)
         self._last = pack(network.conv_last, feat)
         self._lanes = pack.wide // 2
@@ -294,16 +289,11 @@ class FastSRVGGNetCompact:
     """An SRVGGNetCompact in this form. ``[N, 3, h, w]`` float32 on the CPU to ``[N, 3, h·scale, w·scale]``."""
 
     def __init__(self, network: SRVGGNetCompact, library: ctypes.CDLL) -> None:
-        self._config = c = network.config
+        self._config = network.config
         self._library = library
         pack = Packer(library)
         self._lanes = pack.wide // 2
-        layers = list(network.body)
-        self._convs = []
-        for i in range(0, len(layers), 2):
-            conv, slope = layers[i], negative_slope(layers[i + 1] if i + 1 < len(layers) else None)
-            assert isinstance(conv, nn.Conv2d)
-            self._convs.append(pack(conv, [c.in_channels if i == 0 else c.num_feat], slope))
+        self._convs = [pack(conv, [conv.in_channels], slope) for conv, slope in network.convolutions()]
         self._shape: tuple[int, int] | None = None
 
     def __call__(self, rgb: Tensor) -> Tensor:
@@ -335,10 +325,3 @@ class FastSRVGGNetCompact:
         self._output = here
         self._program = Program(self._library, steps)
         self._shape = (height, width)
-
-
-def fast_form(network: nn.Module, library: ctypes.CDLL) -> FastRRDBNet | FastSRVGGNetCompact | None:
-    """The network in this form, or None if it is of another architecture."""
-    if isinstance(network, RRDBNet):
-        return FastRRDBNet(network, library)
-    return FastSRVGGNetCompact(network, library) if isinstance(network, SRVGGNetCompact) else None

@@ -5,11 +5,18 @@ Source: Wang et al., "ESRGAN", arXiv 1809.00219, figures 3 and 4; key names as i
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from vidsr.errors import CheckpointError
+from vidsr.models import graph
+from vidsr.models.architecture import Architecture, NcnnLayer, Recognised, State, required
+from vidsr.models.graph import Graph
 
 NEGATIVE_SLOPE = 0.2
 RESIDUAL_SCALE = 0.2
@@ -79,6 +86,21 @@ class RRDB(nn.Module):
         return out
 
 
+@dataclass(frozen=True, slots=True)
+class DenseBlock:
+    """A residual dense block as fast forms take it.
+
+    ``convs`` are its five convolutions and ``name`` their prefix. Its result times ``scale`` is added to its input,
+    or, for the last block of an RRDB (``closes``), to 0.2 of its input and all of the RRDB's: both residual scales
+    are folded into one.
+    """
+
+    name: str
+    convs: tuple[nn.Conv2d, ...]
+    scale: float
+    closes: bool
+
+
 class RRDBNet(nn.Module):
     """The ESRGAN generator.
 
@@ -104,14 +126,30 @@ class RRDBNet(nn.Module):
         """Enlargement factor of both sides."""
         return self.config.scale
 
+    @property
+    def ups(self) -> list[nn.Conv2d]:
+        """The convolutions of the tail that follow a nearest ×2."""
+        return [getattr(self, f"conv_up{i}") for i in range(1, self.config.upsamplings + 1)]
+
+    def dense_blocks(self) -> Iterator[DenseBlock]:
+        """All dense blocks in order, three to an RRDB."""
+        for index, rrdb in enumerate(self.body):
+            for number in (1, 2, 3):
+                block = getattr(rrdb, f"rdb{number}")
+                yield DenseBlock(
+                    name=f"body.{index}.rdb{number}",
+                    convs=tuple(getattr(block, f"conv{i}") for i in range(1, 6)),
+                    scale=RESIDUAL_SCALE * (RESIDUAL_SCALE if number == 3 else 1.0),
+                    closes=number == 3,
+                )
+
     def forward(self, x: Tensor) -> Tensor:
         c = self.config
         height, width = x.shape[-2:]
         x = pad_to_multiple(x, c.unshuffle)
         feat = self.conv_first(F.pixel_unshuffle(x, c.unshuffle) if c.unshuffle > 1 else x)
         feat = feat + self.conv_body(self.body(feat))
-        for i in range(1, c.upsamplings + 1):
-            conv = getattr(self, f"conv_up{i}")
+        for conv in self.ups:
             feat = F.leaky_relu(conv(F.interpolate(feat, scale_factor=2.0, mode="nearest")), NEGATIVE_SLOPE)
         out: Tensor = self.conv_last(F.leaky_relu(self.conv_hr(feat), NEGATIVE_SLOPE))
         return out[..., : height * c.scale, : width * c.scale]
@@ -128,3 +166,133 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
         return x
     mode = "reflect" if bottom < height and right < width else "replicate"
     return F.pad(x, (0, right, 0, bottom), mode=mode)
+
+
+_DENSE_CONVOLUTION = re.compile(r"\.[Rr][Dd][Bb]([123])\.conv([1-5])(?:\.0)?\.(weight|bias)$")
+
+
+def _recognise(tensors: State, card: Mapping[str, str]) -> Recognised | None:
+    """Three key layouts: BasicSR's, which the network has, and two that are renamed to it: the numbered
+    ``model.N`` of the first ESRGAN code, and the ``RRDB_trunk`` names of the later one, of BSRGAN and RealSR."""
+    if "conv_first.weight" in tensors and any(key.startswith("body.0.rdb1.") for key in tensors):
+        return _recognised(dict(tensors), "BasicSR")
+    if "conv_first.weight" in tensors and any(key.startswith("RRDB_trunk.0.") for key in tensors):
+        return _recognised({_from_new(key): value for key, value in tensors.items()}, "new ESRGAN")
+    if "model.0.weight" in tensors and any(key.startswith("model.1.sub.0.RDB1.") for key in tensors):
+        rename = _from_old(tensors)
+        return _recognised({rename(key): value for key, value in tensors.items()}, "old ESRGAN")
+    return None
+
+
+def _from_new(key: str) -> str:
+    key = _DENSE_CONVOLUTION.sub(r".rdb\1.conv\2.\3", key.replace("RRDB_trunk.", "body.", 1))
+    key = re.sub(r"^upconv(\d)\.", r"conv_up\1.", key)
+    return key.replace("trunk_conv.", "conv_body.", 1).replace("HRconv.", "conv_hr.", 1)
+
+
+def _from_old(tensors: State) -> Callable[[str], str]:
+    """A renaming for the numbered layout: up convolutions at 3k, HR at the last up + 2, last at + 4."""
+    numbers = sorted({int(m[1]) for key in tensors if (m := re.fullmatch(r"model\.(\d+)\.weight", key))})
+    tops = {f"model.{number}": "conv_first" for number in numbers[:1]}
+    ups = [n for n in numbers[1:-2] if n % 3 == 0]
+    if len(numbers) < 3 or ups != [3 * k for k in range(1, len(numbers) - 2)]:
+        raise CheckpointError(
+            f"an old ESRGAN layout with convolutions at model.{numbers}, which is not one of its forms"
+        )
+    tops |= {f"model.{n}": f"conv_up{k}" for k, n in enumerate(ups, 1)}
+    tops |= {f"model.{numbers[-2]}": "conv_hr", f"model.{numbers[-1]}": "conv_last"}
+
+    def rename(key: str) -> str:
+        inner = re.match(r"model\.1\.sub\.(\d+)\.(.*)$", key)
+        if inner and _DENSE_CONVOLUTION.search(key):
+            return _DENSE_CONVOLUTION.sub(r".rdb\1.conv\2.\3", f"body.{inner[1]}.{inner[2]}")
+        if inner:
+            return f"conv_body.{inner[2]}"
+        top, _, rest = key.rpartition(".")
+        return f"{tops.get(top, top)}.{rest}"
+
+    return rename
+
+
+def _recognised(state: State, layout: str) -> Recognised:
+    blocks = {int(m[1]) for key in state if (m := re.match(r"body\.(\d+)\.rdb", key))}
+    ups = {int(m[1]) for key in state if (m := re.match(r"conv_up(\d+)\.weight", key))}
+    first, last = state["conv_first.weight"], required(state, "conv_last.weight")
+    dense = required(state, f"body.{min(blocks, default=0)}.rdb1.conv1.weight")
+    if {first.ndim, last.ndim, dense.ndim} != {4} or ups != set(range(1, len(ups) + 1)):
+        raise CheckpointError("an RRDBNet whose convolutions are not 3x3 two-dimensional ones, or are not all there")
+    out = last.shape[0]
+    folding = {4: 2, 16: 4}.get(first.shape[1] // out, 1) if first.shape[1] % out == 0 else 1
+    scale = 2 ** len(ups) // folding
+    if scale not in (1, 2, 4, 8):
+        raise CheckpointError(
+            f"an RRDBNet with {len(ups)} upsampling steps after folding by {folding}, which is none of x1, x2, x4, x8"
+        )
+    config = RRDBNetConfig(
+        in_channels=first.shape[1] // folding**2,
+        out_channels=out,
+        num_feat=first.shape[0],
+        num_block=len(blocks),
+        num_grow_ch=dense.shape[0],
+        scale=scale,
+        folding=None if folding == RRDBNetConfig(scale=scale).unshuffle else folding,
+    )
+    return Recognised("RRDBNet", config, layout, state)
+
+
+def _ncnn_names(layers: Sequence[NcnnLayer], count: int) -> list[str] | None:
+    """By their order: ncnn files have no names of tensors. An Interp that shrinks follows the network's own layers
+    and is not part of it."""
+    ups = sum(layer.kind == "Interp" and float(layer.params.get(1, "1")) >= 1 for layer in layers)
+    blocks, rest = divmod(count - 4 - ups, 15)
+    if rest or blocks < 1 or any(layer.kind == "PixelShuffle" for layer in layers):
+        return None
+    names = ["conv_first"]
+    names += [f"body.{b}.rdb{r}.conv{c}" for b in range(blocks) for r in (1, 2, 3) for c in range(1, 6)]
+    return [*names, "conv_body", *(f"conv_up{i}" for i in range(1, ups + 1)), "conv_hr", "conv_last"]
+
+
+def _graph(network: RRDBNet) -> Graph:
+    c = network.config
+    made = Graph(c.in_channels, c.out_channels)
+
+    def conv(name: str, layer: nn.Conv2d, x: int, *, leaky: bool = False) -> int:
+        return made.add(graph.Convolution(name, layer, NEGATIVE_SLOPE if leaky else None), x)
+
+    x = made.add(graph.Unshuffle(c.unshuffle), 0) if c.unshuffle > 1 else 0
+    first = before = trunk = conv("conv_first", network.conv_first, x)
+    for block in network.dense_blocks():
+        features = [trunk]
+        for i, layer in enumerate(block.convs, 1):
+            joined = made.add(graph.Concat(), *features) if i > 1 else trunk
+            features.append(conv(f"{block.name}.conv{i}", layer, joined, leaky=i < 5))
+        trunk = made.add(graph.Sum((RESIDUAL_SCALE, 1.0)), features[-1], trunk)
+        if block.closes:
+            before = trunk = made.add(graph.Sum((RESIDUAL_SCALE, 1.0)), trunk, before)
+    x = made.add(graph.Sum(), first, conv("conv_body", network.conv_body, trunk))
+    for i, layer in enumerate(network.ups, 1):
+        x = conv(f"conv_up{i}", layer, made.add(graph.Enlarge(2), x), leaky=True)
+    conv("conv_last", network.conv_last, conv("conv_hr", network.conv_hr, x, leaky=True))
+    return made
+
+
+def _overlap_px(network: RRDBNet) -> int:
+    """Measured on photographs: 6 blocks need 96 px for 65 dB against whole frames, 23 blocks reach 77 dB with 128."""
+    return 96 if network.config.num_block <= 8 else 128
+
+
+RRDBNET = Architecture(
+    name="RRDBNet",
+    known_as="RRDBNet (ESRGAN, BSRGAN, RealSR, Real-ESRGAN)",
+    network=RRDBNet,
+    build=RRDBNet,
+    recognise=_recognise,
+    overlap_px=_overlap_px,
+    # Results depend on pixels hundreds of px away; what lies beyond this changes them too little to be seen.
+    reach_px=lambda network: _overlap_px(network) // 2,
+    multiple=lambda network: network.config.unshuffle,
+    # Dense blocks hold their input, their growing concatenation and its copy; the tail of small frames three tensors
+    # of all features at the output's size, that of large ones strips of those: what the default counts.
+    graph=_graph,
+    ncnn_names=_ncnn_names,
+)

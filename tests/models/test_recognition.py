@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vidsr.errors import CheckpointError
-from vidsr.models import checkpoint, layouts
+from vidsr.models import checkpoint, recognition
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 
@@ -110,7 +110,7 @@ def test_hyper_parameters_come_from_shapes_alone(
         in_channels=channels, out_channels=channels, num_feat=feat, num_block=blocks, num_grow_ch=grow, scale=scale
     )
     state = RRDBNet(config).state_dict()
-    found = layouts.recognise(LAYOUTS[layout](state))
+    found = recognition.recognise(LAYOUTS[layout](state))
     assert found.config == config
     assert found.state.keys() == state.keys()
 
@@ -119,21 +119,21 @@ def test_hyper_parameters_come_from_shapes_alone(
 @given(feat=st.integers(1, 12), convs=st.integers(0, 9), scale=st.sampled_from([1, 2, 3, 4, 8]))
 def test_srvgg_from_shapes_alone(feat: int, convs: int, scale: int) -> None:
     config = SRVGGNetCompactConfig(num_feat=feat, num_conv=convs, scale=scale)
-    assert layouts.recognise(SRVGGNetCompact(config).state_dict()).config == config
+    assert recognition.recognise(SRVGGNetCompact(config).state_dict()).config == config
 
 
 def test_srvgg_without_slopes_needs_its_card() -> None:
     config = SRVGGNetCompactConfig(num_feat=4, num_conv=2, activation="leakyrelu")
     state = SRVGGNetCompact(config).state_dict()
-    with pytest.raises(CheckpointError, match="ReLU or leaky ReLU cannot be told"):
-        layouts.recognise(state)
-    assert layouts.recognise(state, {"activation": "leakyrelu"}).config == config
+    with pytest.raises(CheckpointError, match="do not show whether it uses ReLU"):
+        recognition.recognise(state)
+    assert recognition.recognise(state, {"activation": "leakyrelu"}).config == config
 
 
 def test_esrgan_plus_is_refused_by_name() -> None:
     state = to_new(tiny().state_dict()) | {"RRDB_trunk.0.RDB1.conv1x1.weight": torch.zeros(4, 8, 1, 1)}
     with pytest.raises(CheckpointError, match=r"ESRGAN\+.*not supported.*RRDBNet"):
-        layouts.recognise(state)
+        recognition.recognise(state)
 
 
 @pytest.mark.parametrize(
@@ -147,5 +147,5 @@ def test_esrgan_plus_is_refused_by_name() -> None:
 )
 def test_other_networks_are_named(keys: list[str], said: str) -> None:
     with pytest.raises(CheckpointError, match="unknown architecture") as error:
-        layouts.recognise({key: torch.zeros(3, 3, 3, 3) for key in keys})
+        recognition.recognise({key: torch.zeros(3, 3, 3, 3) for key in keys})
     assert said in str(error.value) and "vidsr runs" in str(error.value)

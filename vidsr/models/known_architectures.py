@@ -1,0 +1,30 @@
+"""The architectures that vidsr runs. To add one: its file in ``architectures/`` and its line here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from vidsr.models.architecture import Architecture
+from vidsr.models.architectures.rrdbnet import RRDBNET
+from vidsr.models.architectures.srvgg import SRVGGNET_COMPACT
+
+#: Name → descriptor; recognition tries them in this order.
+ARCHITECTURES: dict[str, Architecture[Any]] = {a.name: a for a in (RRDBNET, SRVGGNET_COMPACT)}
+
+#: What is assumed of a network that no file of ``architectures/`` describes, such as one handed in by a program.
+UNKNOWN: Architecture[Any] = Architecture(
+    name="unknown",
+    known_as="unknown",
+    network=nn.Module,
+    build=lambda config: nn.Identity(),
+    recognise=lambda state, card: None,
+    overlap_px=lambda network: 48,
+    reach_px=lambda network: 24,
+)
+
+
+def architecture_of(network: nn.Module) -> Architecture[Any]:
+    """The descriptor of a network, or :data:`UNKNOWN`."""
+    return next((a for a in ARCHITECTURES.values() if type(network) is a.network), UNKNOWN)
