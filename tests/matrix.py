@@ -25,7 +25,7 @@ import numpy.typing as npt
 from tests.clips import ClipFactory
 from tests.hazards import Hazard
 from vidsr.errors import VidsrError
-from vidsr.jobs.run_video import enhance
+from vidsr.jobs.enhance import enhance
 from vidsr.media.mux.labels import canonical
 from vidsr.options import EnhanceOptions
 

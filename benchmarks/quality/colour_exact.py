@@ -20,7 +20,7 @@ from pathlib import Path
 from scripts.hazards import identity_model
 from tests.clips import ClipFactory, picture
 from tests.oracle import colour_error
-from vidsr.jobs.run_video import enhance
+from vidsr.jobs.enhance import enhance
 from vidsr.media.probe import probe
 
 #: matrix, primaries, transfer

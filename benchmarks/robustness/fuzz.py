@@ -154,7 +154,7 @@ def child(model: str) -> None:
     import torch
 
     from vidsr.errors import VidsrError
-    from vidsr.jobs.run_video import enhance
+    from vidsr.jobs.enhance import enhance
 
     torch.set_num_threads(1)
     answers = os.fdopen(os.dup(1), "w")

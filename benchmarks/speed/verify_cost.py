@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from vidsr.jobs.run_video import enhance
+from vidsr.jobs.enhance import enhance
 from vidsr.jobs.state.events import Event
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "bigbuckbunny-160x90.mp4"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from vidsr.errors import InputError, OutputError
 from vidsr.jobs.enhance import enhance, kind_of
-from vidsr.jobs.stills.picture import PictureResult
+from vidsr.jobs.state.result import EnhanceResult
 
 SMALL = {"model": "realesr-animevideov3", "device": "cpu"}
 RNG = np.random.default_rng(9)
@@ -72,7 +72,9 @@ def test_api_and_errors(tmp_path: Path) -> None:
     source = picture(tmp_path / "a.png")
     (tmp_path / "folder").mkdir()
     result = enhance(source, tmp_path / "folder", **SMALL)
-    assert isinstance(result, PictureResult) and result.output == tmp_path / "folder" / "a.png"
+    assert isinstance(result, EnhanceResult)
+    assert (result.kind, result.output) == ("picture", tmp_path / "folder" / "a.png")
+    assert (result.frames, result.size, result.device) == (1, (64, 48), "cpu")
     with pytest.raises(InputError, match="does not exist"):
         enhance(tmp_path / "absent.png", **SMALL)
     with pytest.raises(OutputError, match="is the source"):

@@ -16,9 +16,8 @@ import pytest
 from tests.clips import run_ffmpeg
 from vidsr.cli.main import run as vidsr
 from vidsr.errors import InputError, Interrupted
-from vidsr.jobs.enhance import enhance as enhance_any
+from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate
-from vidsr.jobs.run_video import enhance
 from vidsr.jobs.state.events import Event
 from vidsr.options import EnhanceOptions, SamplingOptions
 from vidsr.restore_options import MATERIALS
@@ -133,7 +132,7 @@ def test_a_lone_verification_knows_other_frames_and_times(
 ) -> None:
     source = request.getfixturevalue(clip)
     chosen = {"codec": "ffv1", "model": str(tiny_model), "scale": 1, **options}
-    result = enhance_any(source, tmp_path / name, **chosen).output
+    result = enhance(source, tmp_path / name, **chosen).output
     given = ["--restore", str(options["restore"]), "--fields", options.get("fields", "same")]
     silent = result.suffix == ".mov" and not options.get("provenance")
 

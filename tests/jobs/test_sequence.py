@@ -179,7 +179,7 @@ def test_pictures_to_pictures_go_on_after_a_stop(tmp_path: Path) -> None:
     assert 3 <= len(there) < 8 and not list(out.parent.glob("*.part"))
     before = {n: (out.parent / n).stat().st_mtime_ns for n in there}
     result = enhance(pattern, out, fps="24", **SMALL)
-    assert result.resumed == len(there)
+    assert result.resumed_frames == len(there)
     assert {n: (out.parent / n).stat().st_mtime_ns for n in there} == before
     whole = tmp_path / "whole" / "%06d.png"
     enhance(pattern, whole, fps="24", **SMALL)

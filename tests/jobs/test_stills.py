@@ -13,8 +13,9 @@ from PIL import Image
 from vidsr.errors import OptionsError
 from vidsr.filters.detect import statistics
 from vidsr.jobs.enhance import enhance
+from vidsr.jobs.state.result import PictureResult
 from vidsr.jobs.stills import picture as jobs
-from vidsr.jobs.stills.picture import PictureResult, enhance_picture
+from vidsr.jobs.stills.picture import enhance_picture
 from vidsr.options import EnhanceOptions
 
 

@@ -18,7 +18,7 @@ from tests.clips import ClipFactory, picture
 from tests.hazards import by_name, tagged
 from tests.oracle import colour_error, decoded
 from vidsr.errors import OutputError
-from vidsr.jobs.run_video import enhance
+from vidsr.jobs.enhance import enhance
 from vidsr.media.probe import probe
 
 NEAR_LOSSLESS = {"h264": ("x264-params=qp=1",), "hevc": ("x265-params=lossless=1",), "ffv1": ()}

@@ -20,7 +20,7 @@ from tests import oracle
 from tests.clips import ClipFactory, picture
 from vidsr.errors import DecodeError, DiskFullError, EncodeError, OutputError, VidsrError
 from vidsr.frames import Frame
-from vidsr.jobs.run_video import enhance
+from vidsr.jobs.enhance import enhance
 from vidsr.jobs.state.events import Event
 from vidsr.media import libav
 from vidsr.media.decode import read_frames

@@ -10,7 +10,7 @@ import pytest
 from scripts.hazards import identity_model
 from tests.clips import run_ffmpeg
 from tests.matrix import decode_problem, frame_times, sounds
-from vidsr.jobs.run_video import enhance
+from vidsr.jobs.enhance import enhance
 
 #: path → (codec, suffix, seconds of it that are used; 0 for the file as it is)
 CLIPS: dict[str, tuple[str, str, float]] = {

@@ -19,7 +19,7 @@ from tests import oracle
 from tests.clips import ClipFactory, run_ffmpeg
 from tests.hazards import by_name
 from vidsr.errors import InputError, OptionsError, OutputError
-from vidsr.jobs.run_video import enhance
+from vidsr.jobs.enhance import enhance
 from vidsr.media.mux.containers import choose_suffix
 from vidsr.media.mux.matroska import display_size
 from vidsr.media.probe import probe

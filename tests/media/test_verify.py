@@ -13,7 +13,7 @@ import pytest
 from scripts.hazards import identity_model
 from tests.clips import ClipFactory, run_ffmpeg
 from tests.hazards import by_name
-from vidsr.jobs.run_video import enhance
+from vidsr.jobs.enhance import enhance
 from vidsr.media.check.verify import Expectation, _turns, verify
 from vidsr.options import EnhanceOptions
 

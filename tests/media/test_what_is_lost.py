@@ -11,7 +11,7 @@ from scripts.hazards import identity_model
 from tests.clips import ClipFactory, picture
 from tests.hazards import by_name
 from vidsr.errors import InputError
-from vidsr.jobs.run_video import enhance
+from vidsr.jobs.enhance import enhance
 from vidsr.media.check.verify import verify
 from vidsr.media.probe import probe
 

@@ -1,36 +1,22 @@
-"""``enhance`` for whatever is given: a video, a picture, a folder of pictures, numbered pictures."""
+"""``enhance``: the one entrance for every kind of source, which chooses the job by what it is given."""
 
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Unpack
 
 from vidsr.errors import InputError, Interrupted, OutputError
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event, Progress, silent
+from vidsr.jobs.state.result import EnhanceResult
 from vidsr.media import image_sequence
 from vidsr.media.pictures.files import FORMATS, is_picture
+from vidsr.option_keywords import EnhanceKeywords, chosen_options
 from vidsr.options import EnhanceOptions, default_output
 
-if TYPE_CHECKING:
-    from vidsr.inference.upscaler import Upscaler
-
 _MANY_FRAMES = (".gif", ".apng")
-
-
-class Result(Protocol):
-    """What every kind of job returns."""
-
-    @property
-    def output(self) -> Path:
-        """Where the result is."""
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it as plain JSON values."""
-
-    def timing_line(self) -> str:
-        """One line about speed."""
 
 
 def enhance(
@@ -40,24 +26,35 @@ def enhance(
     options: EnhanceOptions | None = None,
     progress: Progress = silent,
     stop: Stop | threading.Event | None = None,
-    **flat: Any,
-) -> Result:
-    """Enlarge a video, a picture, a folder of pictures, or numbered pictures such as ``frames/%06d.png``.
+    **keywords: Unpack[EnhanceKeywords],
+) -> EnhanceResult:
+    """Enhance a video, a picture, a folder of pictures, or numbered pictures such as ``frames/%06d.png``.
+
+    >>> result = enhance("clip.mp4", "large.mkv", scale=2, codec="hevc")  # doctest: +SKIP
+
+    Work on a video, a folder or numbered pictures can be resumed: the same call after an interruption of any kind
+    continues with the first unfinished part.
 
     Args:
-        source: what to enlarge.
-        output: where the result goes; beside the source, with a telling name, if not given. For numbered pictures
-            a pattern, or a video's name.
-        options: all options; or give them by name: ``enhance("clip.mp4", scale=2, codec="hevc")``.
-        progress: called with an :class:`~vidsr.jobs.state.events.Event` for all that happens, in the caller's thread.
-        stop: set it from another thread or a signal handler to end the work; ``Interrupted`` is raised then. A
-            :class:`~vidsr.jobs.state.cancel.Stop` can also wait for what is in work.
+        source: the file, folder or pattern to enhance.
+        output: the file, folder or pattern to write. By default a name next to the source that tells the size, such
+            as ``clip.x4.mkv``. A pattern writes a video as numbered pictures.
+        options: all options in one object. Give either this or keywords.
+        progress: called with an :class:`~vidsr.Event` for everything that happens, in the calling thread.
+        stop: set this event from another thread or a signal handler to cancel the work, which then raises
+            ``Interrupted``. :func:`vidsr.start_job` returns a handle that does this for you.
+        keywords: single options by name, as ``vidsr enhance --help`` lists them with ``_`` for ``-``.
 
     Raises:
-        VidsrError: a subclass says what is wrong with the source, output, options, model or device. Nothing
-            half-written is left under the output's name.
+        OptionsError: an option is out of range, options contradict each other, or both ``options`` and keywords were
+            given.
+        InputError: the source is missing, damaged, or not a video or picture.
+        OutputError: the result exists already, is the source, or cannot be written.
+        ModelError: the model is unknown or cannot be used.
+        Interrupted: ``stop`` was set.
+        VidsrError: any other failure, see :mod:`vidsr.errors`. No partial file is ever left under the output's name.
     """
-    chosen = (options or EnhanceOptions.from_flat(flat)).check()
+    chosen = chosen_options(options, keywords)
     result = _enhance(source, output, chosen, progress, Stop.of(stop))
     if chosen.output.provenance:
         from vidsr.jobs import provenance
@@ -69,29 +66,40 @@ def enhance(
 
 def _enhance(
     source: Path | str, output: Path | str | None, chosen: EnhanceOptions, progress: Progress, stop: Stop
-) -> Result:
-    """The kind of job that the source asks for."""
+) -> EnhanceResult:
+    """Run the kind of job that source and output ask for."""
     path = Path(source)
     target = None if output is None else Path(output)
     kind = kind_of(path, target)
     if kind == "video":
-        from vidsr.jobs.run_video import enhance as enhance_video
+        from vidsr.jobs.run_video import enhance_video
 
-        return enhance_video(source, output, options=chosen, progress=progress, stop=stop)
-    heard = _stopping(progress, stop.soft)
+        return enhance_video(path, target, chosen, progress=progress, stop=stop)
     if kind == "numbered":
         from vidsr.jobs.sequence import enhance_sequence
 
-        return enhance_sequence(path, target, chosen, progress=progress, stop=stop.soft)
+        written = enhance_sequence(path, target, chosen, progress=progress, stop=stop.soft)
+        return EnhanceResult(
+            kind="sequence",
+            output=written.output,
+            frames=written.frames,
+            resumed_frames=written.resumed,
+            seconds=written.seconds,
+            model=written.model,
+            device=written.device,
+            precision=written.precision,
+            notes=written.notes,
+        )
+    stoppable = _stopping(progress, stop.soft)
     if kind == "folder":
-        return _folder(path, target, chosen, heard)
-    return _picture(path, target, chosen, heard)
+        return _folder(path, target, chosen, stoppable)
+    return _picture(path, target, chosen, stoppable)
 
 
 def kind_of(source: Path, output: Path | None) -> str:
-    """What kind of job this is by its result: "video", "picture", "folder" or "numbered" pictures.
+    """The kind of job, by its result: "video", "picture", "folder" (of pictures) or "numbered" (pictures).
 
-    Numbered pictures as the source of a video are a video like any other.
+    Numbered pictures that become a video are a video like any other.
     """
     if output is not None and image_sequence.is_pattern(output):
         return "numbered"
@@ -105,57 +113,81 @@ def kind_of(source: Path, output: Path | None) -> str:
     return "video" if to_video and source.suffix.lower() in _MANY_FRAMES else "picture"
 
 
-def _upscaler(options: EnhanceOptions) -> Upscaler:
-    from vidsr.inference.upscaler import Upscaler
-
-    return Upscaler(options.model)
-
-
 def _stopping(progress: Progress, stop: threading.Event) -> Progress:
     """``progress`` that ends the work between two pictures once ``stop`` is set."""
 
-    def heard(event: Event) -> None:
+    def checked(event: Event) -> None:
         progress(event)
         if stop.is_set() and event.kind == "frame":
-            raise Interrupted("stopped; the pictures that are done are kept, the same command does the others")
+            raise Interrupted("stopped; finished pictures are kept, run the same command again to continue")
 
-    return heard
+    return checked
 
 
-def _picture(source: Path, output: Path | None, options: EnhanceOptions, progress: Progress) -> Result:
+def _picture(source: Path, output: Path | None, options: EnhanceOptions, progress: Progress) -> EnhanceResult:
+    from vidsr.inference.upscaler import Upscaler
     from vidsr.jobs.stills.picture import check_output, enhance_picture
 
     if not source.exists():
         raise InputError(f"{source} does not exist")
-    upscaler = _upscaler(options)
+    upscaler = Upscaler(options.model)
     target = output or default_output(source, options.size, upscaler.scale, source.suffix)
     if target.is_dir():
         target = target / source.name
     check_output(source, target, overwrite=options.output.overwrite)
-    result = enhance_picture(source, target, options, upscaler)
-    for note in result.notes:
+    made = enhance_picture(source, target, options, upscaler)
+    for note in made.notes:
         progress(Event(kind="note", text=note))
-    return result
+    return EnhanceResult(
+        kind="picture",
+        output=made.output,
+        size=made.size,
+        frames=made.frames,
+        seconds=made.seconds,
+        model=options.model.model,
+        device=str(upscaler.device),
+        precision=upscaler.precision,
+        notes=made.notes,
+    )
 
 
-def _folder(source: Path, output: Path | None, options: EnhanceOptions, progress: Progress) -> Result:
+def _folder(source: Path, output: Path | None, options: EnhanceOptions, progress: Progress) -> EnhanceResult:
+    from vidsr.inference.device import choose_device, choose_precision
+    from vidsr.inference.upscaler import Upscaler
     from vidsr.jobs.stills.folder import enhance_folder
     from vidsr.jobs.stills.restoration import left_out_note, needs_time
     from vidsr.models.zoo import load_chosen
 
+    began = time.perf_counter()
     model = load_chosen(options.model)
+    device = choose_device(options.model.device)
     here = source.absolute()
     target = output or default_output(here.with_name(here.name + ".d"), options.size, model.scale, "")
     if target.resolve() == source.resolve():
-        raise OutputError(f"{target}: is the source folder itself; give another with --output")
-
+        raise OutputError(f"{target} is the source folder itself: name another folder with --output")
+    notes: tuple[str, ...] = ()
     left_out = needs_time(options.restore)
     if left_out:
-        progress(Event(kind="note", text=left_out_note(left_out)))
-
-    def network() -> Upscaler:
-        from vidsr.inference.upscaler import Upscaler
-
-        return Upscaler(options.model, model=model)
-
-    return enhance_folder(source, target, options, network, progress=progress, model_digest=model.sha256)
+        notes = (left_out_note(left_out),)
+        progress(Event(kind="note", text=notes[0]))
+    done = enhance_folder(
+        source,
+        target,
+        options,
+        lambda: Upscaler(options.model, model=model),
+        progress=progress,
+        model_digest=model.sha256,
+    )
+    return EnhanceResult(
+        kind="folder",
+        output=done.output,
+        frames=len(done.done) + done.resumed,
+        resumed_frames=done.resumed,
+        seconds=time.perf_counter() - began,
+        model=options.model.model,
+        device=str(device),
+        precision=choose_precision(options.model.precision, device),
+        pictures=done.done,
+        skipped=done.skipped,
+        notes=notes,
+    )

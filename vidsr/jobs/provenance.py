@@ -54,7 +54,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
         "source": _described(source, _members(Path(source), facts, "source")),
         "result": _described(result, _members(result, facts, "output")),
         "not_kept": list(facts.get("notes", ())),
-        "facts": {k: v for k, v in facts.items() if k not in ("notes", "results")},
+        "facts": {k: v for k, v in facts.items() if k not in ("notes", "pictures", "skipped")},
         "options": options.to_json(),
         "model": {
             "name": options.model.model,
@@ -83,7 +83,7 @@ def _members(path: Path, facts: dict[str, Any], side: str) -> list[Path]:
         files = image_sequence.find(path)
         return [image_sequence.name_of(path, n) for n in range(files.first, files.first + files.count)]
     if path.is_dir():
-        return [Path(r[side]) for r in facts.get("results", ())]
+        return [Path(r[side]) for r in facts.get("pictures", ())]
     return [path] if path.is_file() else []
 
 

@@ -1,12 +1,10 @@
-"""``enhance``: from a source file to a finished result. The order of the work, top to bottom."""
+"""The job on a video: from a source file to a finished result. The order of the work, top to bottom."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from vidsr.errors import DiskFullError, Interrupted, MissingExtraError, ModelError, OptionsError, VidsrError
 from vidsr.jobs.disk_space import disk_outlook
@@ -29,37 +27,21 @@ from vidsr.pipeline.segment import SegmentStats
 ROUNDS = 3
 
 
-def enhance(
-    source: Path | str,
-    output: Path | str | None = None,
-    *,
-    options: EnhanceOptions | None = None,
-    progress: Progress = silent,
-    stop: Stop | threading.Event | None = None,
-    **flat: Any,
+def enhance_video(
+    source: Path, output: Path | None, options: EnhanceOptions, *, progress: Progress = silent, stop: Stop | None = None
 ) -> EnhanceResult:
-    """Enlarge a video, keeping its sound, timing and colour.
+    """Enhance a video segment by segment; :func:`vidsr.jobs.enhance.enhance` calls this for whatever is a video.
 
-    The work is kept in a folder beside the result, segment by segment: the same call after an interruption of
-    any kind goes on where it ended. The folder goes when the result is there.
-
-    Args:
-        source: the video file.
-        output: where the result goes; beside the source, with a telling name, if not given.
-        options: all options; or give them by name: ``enhance("clip.mp4", scale=2, codec="hevc")``.
-        progress: called with an :class:`~vidsr.jobs.state.events.Event` for all that happens, in the caller's thread.
-        stop: set it from another thread or a signal handler to end the work; ``Interrupted`` is raised then. A
-            :class:`~vidsr.jobs.state.cancel.Stop` can also wait for the segments in work.
+    Finished segments are kept in a folder next to the result until the result is complete, so the same call after an
+    interruption of any kind continues with the first unfinished one.
 
     Raises:
-        VidsrError: a subclass says what is wrong with the source, output, options, model or device. Nothing is
-            left under the output's name.
+        VidsrError: as for :func:`vidsr.jobs.enhance.enhance`.
     """
     begin = time.perf_counter()
-    stop = Stop.of(stop)
-    chosen = (options or EnhanceOptions.from_flat(flat)).check()
-    check_devices(chosen)
-    order = prepare(Path(source), Path(output) if output else None, chosen)
+    stop = stop or Stop()
+    check_devices(options)
+    order = prepare(source, output, options)
     progress = of_job(job_folders.job_id(order.folder), progress)
     with JobLock(order.folder):
         job = _open(order, progress)
@@ -210,7 +192,9 @@ def _result(job: Job, seconds: float) -> EnhanceResult:
     stats = sum((SegmentStats(**f.timing) for f in finished), SegmentStats())  # type: ignore[arg-type]
     return EnhanceResult(
         output=job.order.output,
+        size=(job.settings.width, job.settings.height),
         frames=job.manifest.frames,
+        resumed_frames=job.resumed_frames,
         seconds=seconds,
         model=job.order.options.model.model,
         device=", ".join(sorted({f.device for f in finished})),

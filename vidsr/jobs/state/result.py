@@ -1,19 +1,64 @@
-"""What `enhance` returns."""
+"""What ``enhance`` returns: one type for videos, pictures, folders and numbered pictures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vidsr.pipeline.segment import SegmentStats
+
+ResultKind = Literal["video", "picture", "folder", "sequence"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureResult:
+    """One enhanced picture file. Sizes are (width, height) in pixels; ``frames`` is above 1 for an animation.
+
+    ``notes`` list what could not be kept.
+    """
+
+    source: Path
+    output: Path
+    source_size: tuple[int, int]
+    size: tuple[int, int]
+    seconds: float
+    frames: int = 1
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, paths as text."""
+        return {
+            "source": str(self.source),
+            "output": str(self.output),
+            "source_size": list(self.source_size),
+            "size": list(self.size),
+            "frames": self.frames,
+            "seconds": round(self.seconds, 3),
+            "notes": list(self.notes),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnhanceResult:
-    """The finished job: where the result is, how it was computed, and where the time went.
+    """A finished job: where the result is, how it was computed, and where the time went.
 
-    ``reused_frames`` repeated their predecessor; ``reused_area`` is the share of pixels that ``--reuse-regions`` kept.
+    Attributes:
+        kind: "video", "picture", "folder" (of pictures) or "sequence" (numbered pictures).
+        output: the file or folder written; for a sequence, its pattern (``frames/%06d.png``).
+        frames: frames in the result; for a folder, pictures. Those made by earlier runs of the job are included.
+        seconds: wall-clock time of this run.
+        notes: what could not be kept, and every fallback that was needed.
+        model: name or file of the model.
+        device: where it ran, such as "cpu" or "cuda:0"; several are separated by ", ".
+        precision: "fp32", "fp16" or "bf16".
+        size: (width, height) of the result in pixels; None for a folder.
+        resumed_frames: how many of ``frames`` were made by earlier runs.
+        reused_frames: frames that repeated their predecessor and were not computed again.
+        reused_area: share of all pixels that ``--reuse-regions`` kept, 0 to 1.
+        stats: seconds that each stage of the pipeline worked and waited; zeros for pictures and folders.
+        pictures: for a folder, one entry for each picture made by this run.
+        skipped: for a folder, (path relative to the source folder, reason) of each file left out.
     """
 
     output: Path
@@ -22,28 +67,48 @@ class EnhanceResult:
     model: str
     device: str
     precision: str
-    stats: SegmentStats
+    kind: ResultKind = "video"
+    size: tuple[int, int] | None = None
+    stats: SegmentStats = field(default_factory=SegmentStats)
+    resumed_frames: int = 0
     reused_frames: int = 0
     reused_area: float = 0.0
-    notes: tuple[str, ...] = field(default=())
+    pictures: tuple[PictureResult, ...] = ()
+    skipped: tuple[tuple[Path, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values, times in seconds."""
-        return {
+        """Plain JSON values, times in seconds. Keys that do not apply to the kind are left out."""
+        data: dict[str, Any] = {
+            "kind": self.kind,
             "output": str(self.output),
             "frames": self.frames,
+            "resumed_frames": self.resumed_frames,
             "seconds": round(self.seconds, 3),
             "model": self.model,
             "device": self.device,
             "precision": self.precision,
-            "reused_frames": self.reused_frames,
-            "reused_area": round(self.reused_area, 4),
-            "timing": {name: round(value, 3) for name, value in self._timing().items()},
             "notes": list(self.notes),
         }
+        if self.size is not None:
+            data["size"] = list(self.size)
+        if self.kind in ("video", "sequence"):
+            data["reused_frames"] = self.reused_frames
+            data["reused_area"] = round(self.reused_area, 4)
+            data["timing"] = {name: round(value, 3) for name, value in self._timing().items()}
+        if self.kind == "folder":
+            data["pictures"] = [picture.to_json() for picture in self.pictures]
+            data["skipped"] = [{"path": str(path), "reason": reason} for path, reason in self.skipped]
+        return data
 
     def timing_line(self) -> str:
-        """One line that shows which stage was the slow one."""
+        """One line: how much was done in what time; for video also the seconds of each stage."""
+        if self.kind == "folder":
+            before = f", {self.resumed_frames} done before" if self.resumed_frames else ""
+            skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
+            return f"{len(self.pictures)} pictures in {self.seconds:.1f} s{before}{skipped}"
+        if self.kind == "picture" and self.size is not None:
+            return f"{self.size[0]}x{self.size[1]} in {self.seconds:.1f} s"
         s = self.stats
         rate = s.frames / s.wall_seconds if s.wall_seconds else 0.0
         reused = f", {self.reused_frames} reused" if self.reused_frames else ""

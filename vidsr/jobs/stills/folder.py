@@ -13,7 +13,8 @@ from typing import Any
 
 from vidsr.errors import DiskFullError, InputError, JobError, OutputError, VidsrError
 from vidsr.jobs.state.events import Event, Progress, silent
-from vidsr.jobs.stills.picture import Network, PictureResult, enhance_picture
+from vidsr.jobs.state.result import PictureResult
+from vidsr.jobs.stills.picture import Network, enhance_picture
 from vidsr.media.pictures.files import is_picture
 from vidsr.options import EnhanceOptions
 from vidsr.storage import os_errors, write_atomically
@@ -24,20 +25,17 @@ REPORT = "vidsr-report.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderResult:
-    """What became of a folder: results made now, results an earlier run had made, and (path, reason) of the rest."""
+    """The outcome of one run over a folder.
+
+    ``done`` are the pictures made now, ``resumed`` counts those that an earlier run had made, ``skipped`` holds
+    (path, reason) of the others.
+    """
 
     source: Path
     output: Path
     done: tuple[PictureResult, ...]
     resumed: int
     skipped: tuple[tuple[Path, str], ...]
-
-    def timing_line(self) -> str:
-        """One line: how many were enhanced, were done before, and were skipped."""
-        before = f", {self.resumed} done before" if self.resumed else ""
-        seconds = sum(r.seconds for r in self.done)
-        skipped = f", {len(self.skipped)} skipped (see {self.output / REPORT})" if self.skipped else ""
-        return f"{len(self.done)} pictures in {seconds:.1f} s{before}{skipped}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, paths as text relative to the source folder."""

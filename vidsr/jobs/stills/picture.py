@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from vidsr.errors import OptionsError, OutputError
 from vidsr.filters import textures
+from vidsr.jobs.state.result import PictureResult
 from vidsr.jobs.stills.restoration import Restoring, settle
 from vidsr.media.pictures.animation import ANIMATED, Animation, animation_frames, read_animation, write_animation
 from vidsr.media.pictures.files import FORMATS, read_picture, write_picture
@@ -39,34 +40,6 @@ class Network(Protocol):
 
     def picture(self, picture: Array, size: tuple[int, int] | None = None) -> Array:
         """The picture at ``size``, neither rounded nor clamped."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureResult:
-    """What became of one picture: files, (width, height) before and after, seconds, what could not be kept."""
-
-    source: Path
-    output: Path
-    source_size: tuple[int, int]
-    size: tuple[int, int]
-    seconds: float
-    notes: tuple[str, ...] = ()
-
-    def timing_line(self) -> str:
-        """One line about sizes and time."""
-        (w, h), (new_w, new_h) = self.source_size, self.size
-        return f"{w}x{h} → {new_w}x{new_h} in {self.seconds:.1f} s"
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, paths as text."""
-        return {
-            "source": str(self.source),
-            "output": str(self.output),
-            "source_size": list(self.source_size),
-            "size": list(self.size),
-            "seconds": round(self.seconds, 3),
-            "notes": list(self.notes),
-        }
 
 
 def enhance_picture(source: Path, output: Path, options: EnhanceOptions, network: Network) -> PictureResult:
@@ -119,8 +92,10 @@ def _enhance_animation(animation: Animation, output: Path, options: EnhanceOptio
     began = time.monotonic()
     target = target_size(animation.size, options, network.scale)
     notes: list[str] = []
+    frames = 0
 
     def enhanced() -> Iterator[Array]:
+        nonlocal frames
         before: tuple[Array, Array] | None = None
         restoring: Restoring | None = None
         for frame in animation_frames(animation):
@@ -137,6 +112,7 @@ def _enhance_animation(animation: Animation, output: Path, options: EnhanceOptio
                 restoring = restoring or _restoring(picture, options, network)
                 enlarge = _Enlarger(picture, options.pictures, network, restoring)
                 before = frame, np.concatenate(list(_bands(picture, plan, enlarge)))
+            frames += 1
             yield before[1]
 
     quality = options.pictures.picture_quality
@@ -146,6 +122,7 @@ def _enhance_animation(animation: Animation, output: Path, options: EnhanceOptio
         output=output,
         source_size=animation.size,
         size=target,
+        frames=frames,
         seconds=time.monotonic() - began,
         notes=tuple(notes),
     )

@@ -1,0 +1,109 @@
+"""The options of :mod:`vidsr.options` as typed keyword arguments, for functions that take them by name.
+
+A type checker and an editor know every keyword and its type from these; ``tests/test_option_keywords.py`` holds them
+to the dataclasses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from vidsr.errors import OptionsError
+from vidsr.options import EnhanceOptions
+
+
+class SourceKeywords(TypedDict, total=False):
+    """How a source is read: :class:`~vidsr.options.ColourOptions`, :class:`~vidsr.options.SourceOptions`."""
+
+    # ColourOptions
+    input_matrix: str | None
+    input_range: str | None
+    # SourceOptions
+    hwaccel: str
+    allow_network: bool
+    strict: bool
+
+
+class FrameKeywords(TypedDict, total=False):
+    """What is done to single frames: :class:`~vidsr.options.ModelOptions`, :class:`~vidsr.options.SizeOptions`,
+    :class:`~vidsr.options.RestoreOptions`."""
+
+    # ModelOptions
+    model: str
+    device: str
+    precision: str
+    compile: bool
+    batch: int | None
+    tile: int | None
+    backend: str
+    denoise_strength: float | None
+    reuse_threshold: float
+    reuse_regions: bool
+    # SizeOptions
+    scale: float | None
+    height: int | None
+    size: str | None
+    square_pixels: bool
+    # RestoreOptions
+    restore: str
+    fields: str
+    fidelity: str
+    stabilize: float
+    strength: float
+    colour_lock: bool
+    grain: float
+
+
+class EnhanceKeywords(SourceKeywords, FrameKeywords, total=False):
+    """Every option of :class:`~vidsr.options.EnhanceOptions`."""
+
+    # EncodeOptions
+    codec: str
+    crf: float | None
+    preset: str | None
+    bit_depth: int | None
+    encoder_options: tuple[str, ...]
+    flatten: str | None
+    # StreamOptions
+    audio: bool
+    subtitles: bool
+    map: tuple[str, ...]
+    # OutputOptions
+    overwrite: bool
+    verify: bool
+    provenance: bool
+    # PictureOptions
+    tileable: bool
+    normal_map: bool
+    power_of_two: bool
+    under_alpha: str
+    picture_format: str | None
+    picture_quality: int
+    fps: str | None
+    # JobOptions
+    segment_frames: int
+    restart: bool
+    keep_segments: bool
+    keep_going: bool
+    workers: int | None
+    devices: str | None
+    threads: int | None
+    engine: str
+    address: str | None
+    ship: bool | None
+    progress_format: str
+
+
+def chosen_options(options: EnhanceOptions | None, keywords: Mapping[str, Any]) -> EnhanceOptions:
+    """The checked options of a call that takes either ``options=`` or keywords.
+
+    Raises:
+        OptionsError: both were given, a keyword is unknown, or a value is out of range.
+    """
+    if options is None:
+        return EnhanceOptions.from_flat(keywords)
+    if keywords:
+        names = ", ".join(sorted(keywords))
+        raise OptionsError(f"options= and {names} were both given: set {names} in the options, or drop options=")
+    return options.check()
