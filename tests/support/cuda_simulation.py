@@ -10,7 +10,7 @@ simulation keeps a vector clock for the host, each stream and each event (Lampor
 - **graphs**: a captured graph is replayed into the *same* memory, so that a result kept across a replay really is
   overwritten. A blocking call during a capture, or a kernel on another device than the capture's, invalidates it, and
   after an invalidated capture ``empty_cache`` fails as PyTorch's does;
-- **the current device** belongs to the thread and is 0 in a new one; ``torch.cuda.graph`` takes its capture stream there;
+- **the current device** belongs to the thread and is 0 in a new one; ``torch.cuda.graph`` takes its stream there;
 - **memory**: live bytes per device, their peak, ``torch.OutOfMemoryError`` above a limit or at chosen allocations.
 
 It knows nothing of cuDNN, of fragmentation and of time.
@@ -26,6 +26,7 @@ import ctypes
 import functools
 import itertools
 import subprocess
+import sys
 import tempfile
 import threading
 import traceback
@@ -134,7 +135,7 @@ class SimulatedEvent:
 
 
 class _Operation(SimpleNamespace):
-    """One captured kernel: ``function``, ``args``, ``kwargs``, its result tensors ``outs``, ``reads`` and ``writes``."""
+    """A captured kernel: ``function``, its ``args`` and ``kwargs``, results ``outs``, ``reads`` and ``writes``."""
 
 
 class SimulatedGraph:
@@ -332,6 +333,7 @@ class CudaSimulation(TorchDispatchMode):
         for owner, name, value in self._saved:
             setattr(owner, name, value)
         torch.__future__.set_overwrite_module_params_on_conversion(self._overwrite)
+        _forget_cached_tensors()
         CudaSimulation._active = None
 
     @contextmanager
@@ -449,7 +451,7 @@ class CudaSimulation(TorchDispatchMode):
     def _allocate(self, tensor: Tensor, device: torch.device) -> None:
         storage = tensor.untyped_storage()
         size = storage.nbytes()
-        if size == 0 or storage._cdata in self._sizes and not self._sizes[storage._cdata][0].expired():
+        if size == 0 or (storage._cdata in self._sizes and not self._sizes[storage._cdata][0].expired()):
             return
         self._sweep()
         self.allocations += 1
@@ -679,6 +681,15 @@ class _Join(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return self._simulation.dispatch(function, args, kwargs or {})
+
+
+def _forget_cached_tensors() -> None:
+    """Empty the caches of vidsr's functions: constants on a simulated device must not outlive it."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("vidsr."):
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
 
 
 def _inner(value: Any) -> Any:

@@ -32,7 +32,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(cls=Command, epilog=EXAMPLES)
-def bench(  # noqa: PLR0913, PLR0917 - these are the command's options
+def bench(
     clip: Annotated[
         Path | None,
         typer.Argument(

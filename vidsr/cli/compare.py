@@ -30,7 +30,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(cls=Command, epilog=EXAMPLES)
-def compare(  # noqa: PLR0913, PLR0917 - Typer reads the flags from the signature
+def compare(
     reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="What the others are measured against.")],
     others: Annotated[list[Path], typer.Argument(metavar="OTHER...", help="One or more videos.")],
     measures: Annotated[

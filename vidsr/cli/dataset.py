@@ -49,7 +49,7 @@ Examples:
 
 
 @app.command(short_help="Cut pictures and videos into patches.", cls=Command, epilog=_MAKE_EXAMPLES)
-def make(  # noqa: PLR0913, PLR0917 - one parameter for each flag
+def make(
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="SOURCE... OUT", help="Pictures, videos, folders of them; then the new folder."),

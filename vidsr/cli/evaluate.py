@@ -30,7 +30,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(cls=Command, epilog=EXAMPLES)
-def evaluate(  # noqa: PLR0913, PLR0917 - Typer reads the flags from the signature
+def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A name from `vidsr models list`, or a weights file.")],
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of pictures.")],
     scale: Annotated[

@@ -157,7 +157,7 @@ def convert(
 
 
 @app.command(short_help="Make a model between two of one family.", cls=Command, epilog=_BLEND_EXAMPLES)
-def blend(  # noqa: PLR0913, PLR0917 - one parameter for each flag
+def blend(
     first: Annotated[str, typer.Argument(metavar="A", help="The model at alpha 0: a name or a file.")],
     second: Annotated[str, typer.Argument(metavar="B", help="The model at alpha 1.")],
     target: Annotated[

@@ -21,6 +21,16 @@ class Batch:
     distinct: list[Frame] = field(default_factory=list)
     entries: list[tuple[Frame, int]] = field(default_factory=list)
 
+    def singles(self) -> Iterator[Batch]:
+        """The same frames as batches of one entry each."""
+        shown = CARRIED
+        for frame, slot in self.entries:
+            if slot == shown:
+                yield Batch([], [(frame, CARRIED)])
+            else:
+                yield Batch([self.distinct[slot]], [(frame, 0)])
+                shown = slot
+
 
 @dataclass(slots=True, kw_only=True)
 class InferenceStats:

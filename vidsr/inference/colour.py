@@ -43,7 +43,7 @@ def rgb_from_planes(planes: Sequence[Tensor], pixel_format: PixelFormat, colour:
         chroma.upsample(_units(p, pixel_format, colour, is_chroma=not gbr), size, colour.chroma_location)
         for p in planes[1:3]
     ]
-    matrix = rgb_matrix(colour.matrix).to(luma)
+    matrix = _matrix_on(colour.matrix, str(luma.device))
     return torch.einsum("ij,njhw->nihw", matrix, torch.stack((luma, *others), 1))
 
 
@@ -61,9 +61,9 @@ def planes_from_rgb(rgb: Tensor, pixel_format: PixelFormat, colour: Colour, *, e
     if family == "rgb":
         return [_codes(rgb[:, c], pixel_format, colour, plane=i) for i, c in enumerate((1, 2, 0))]
     gbr = colour.matrix == "gbr"
-    forward = torch.linalg.inv(rgb_matrix(colour.matrix).double()).to(rgb)
+    forward = _matrix_on(colour.matrix, str(rgb.device), inverse=True)
     if family == "gray":
-        weights = forward[0] if not gbr else torch.tensor([0.2126, 0.7152, 0.0722]).to(rgb)
+        weights = forward[0] if not gbr else _rec709_luma(str(rgb.device))
         return [_codes(torch.einsum("j,njhw->nhw", weights, rgb), pixel_format, colour, plane=0)]
     yuv = torch.einsum("ij,njhw->nihw", forward, rgb)
     log2 = (pixel_format.log2_chroma_h, pixel_format.log2_chroma_w)
@@ -113,6 +113,18 @@ def rgb_matrix(name: str) -> Tensor:
             [1.0, 2 * (1 - kb), 0.0],
         ]
     )
+
+
+@lru_cache(maxsize=64)
+def _matrix_on(name: str, device: str, *, inverse: bool = False) -> Tensor:
+    """:func:`rgb_matrix`, or its inverse, kept on a device: copying it there anew would wait for the device."""
+    matrix = rgb_matrix(name)
+    return (torch.linalg.inv(matrix.double()).float() if inverse else matrix).to(device)
+
+
+@lru_cache(maxsize=16)
+def _rec709_luma(device: str) -> Tensor:
+    return torch.tensor([0.2126, 0.7152, 0.0722]).to(device)
 
 
 def _code_scale(pixel_format: PixelFormat, colour: Colour, is_chroma: bool) -> tuple[float, float]:

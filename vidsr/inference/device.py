@@ -91,11 +91,28 @@ def peak_memory_bytes() -> int:
     return int(found.group(1)) * 1024 if found else 0
 
 
+#: What libraries say when they lack memory. cuDNN reports a workspace that cannot be had as a missing engine.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+    "unable to find an engine to execute this computation",
+)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on any device."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text or "CUDNN_STATUS_ALLOC_FAILED" in text
-    )
+    """Whether an error, or one that it was raised from or during, says that memory ran out, on any device."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        if isinstance(link, (torch.OutOfMemoryError, MemoryError)):
+            return True
+        text = str(link).lower()
+        if isinstance(link, RuntimeError) and any(words.lower() in text for words in _OUT_OF_MEMORY):
+            return True
+        link = link.__cause__ or link.__context__
+    return False

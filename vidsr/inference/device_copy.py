@@ -67,7 +67,8 @@ class Transfer:
                 host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
                 landed.append(host.copy_(tensor, non_blocking=True))
                 tensor.record_stream(self._down)
-            done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            # Blocking: a spinning wait would take a core from the encoder.
+            done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
             done.record(self._down)
         return landed, done.synchronize
 

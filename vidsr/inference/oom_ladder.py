@@ -110,6 +110,19 @@ class Fitted:
         self.tile = smaller
         self.notes.append(f"out of memory: tiles of {smaller} px from here on")
 
+    def relieve(self, tried: int) -> None:
+        """Memory ran out beside the network while ``tried`` pictures were under way: give back all that is cached
+        here, and take half as many per step from now on."""
+        release = getattr(self.backend, "release", None)
+        if release is not None:
+            release()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        for size, batch in self._batches.items():
+            if tried > 1 and batch > tried // 2:
+                self._batches[size] = tried // 2
+                self.notes.append(f"out of memory: {tried // 2} frames per step from here on")
+
     def _tile_that_fits(self) -> int:
         pixels = _MEMORY_SHARE * free_bytes(self._device) / self.backend.bytes_per_pixel()
         return max(MIN_TILE_PX, int(pixels**0.5) // 16 * 16)

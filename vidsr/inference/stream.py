@@ -1,17 +1,23 @@
 """One stream of frames through the network: planes to the device, colour, network, colour, planes back.
 
-On CUDA the copies run beside the computation: while batch n is computed, batch n + 1 is staged and queued, and
-results are waited for one batch later. On a CPU each batch is finished before the next one starts, and each picture
-is computed by itself, so that no bit of a result depends on the batch.
+Each batch goes through three stages: **compute** (upload, colour, network), **finish** (repair, post steps, quantise,
+start of the download) and **collect** (frames of host planes). On CUDA a stage runs one batch behind the one before it,
+so that the host never waits for a kernel that it has just queued: copies run beside the computation, and whether a
+result is finite is known by the time the host asks. On a CPU each batch is finished before the next one starts, and
+each picture is computed by itself, so that no bit of a result depends on the batch.
+
+Out of memory in any stage costs time and no frame: what is under way is handed out, then the batch is done again
+picture by picture.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,16 +26,22 @@ from vidsr.errors import InferenceError
 from vidsr.frames import Colour, Frame, PixelFormat, Plane
 from vidsr.inference import colour as colours
 from vidsr.inference.batches import CARRIED, Batch, InferenceStats, batches
+from vidsr.inference.device import is_out_of_memory
 from vidsr.inference.device_copy import Transfer, array_from_codes
 from vidsr.inference.oom_ladder import Fitted
 from vidsr.inference.resize import resize
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 
 
 class PostStep(Protocol):
     """Something done to results on the device, after the network and the resize, before quantising.
 
     Called with the source RGB ``[N, 3, h, w]``, the result RGB ``[N, 3, H, W]`` (float32, not clamped) and the N
-    frames in order; returns the new result RGB. ``reset`` forgets what it remembers of earlier frames.
+    frames in order; returns the new result RGB. ``reset`` forgets what it remembers of earlier frames. Its memory
+    lies in its attributes, and tensors among them are replaced, never written into: a call that ran out of memory is
+    repeated on a copy of the step from before.
     """
 
     def __call__(self, source_rgb: Tensor, out_rgb: Tensor, frames: Sequence[Frame], /) -> Tensor:
@@ -59,9 +71,11 @@ class _Pictures:
     alpha: Tensor | None
 
     def take(self, index: Sequence[int]) -> _Pictures:
-        where = torch.tensor(index, device=self.source.device)
-        alpha = None if self.alpha is None else self.alpha[where]
-        return _Pictures(self.source[where], self.out[where], alpha)
+        """The pictures of these numbers. No index goes to the device: that copy would wait for it."""
+        if list(index) == list(range(len(self.out))):
+            return self
+        alpha = None if self.alpha is None else _taken(self.alpha, index)
+        return _Pictures(_taken(self.source, index), _taken(self.out, index), alpha)
 
     def after(self, other: _Pictures) -> _Pictures:
         """The other's pictures, then these."""
@@ -72,13 +86,21 @@ class _Pictures:
 
 
 @dataclass(slots=True)
-class _Launched:
-    """A batch whose results are being computed and copied on the device's own time."""
+class _Computed:
+    """A batch whose network is queued; ``finite`` ``[N]`` on the host is valid after ``wait``."""
 
     batch: Batch
     pictures: _Pictures | None = None
-    planes: Sequence[Tensor] = ()
     finite: Tensor | None = None
+    wait: Callable[[], Any] = lambda: None
+
+
+@dataclass(slots=True)
+class _Finished:
+    """A batch whose result planes are on their way to the host; they are valid after ``wait``."""
+
+    batch: Batch
+    planes: Sequence[Tensor] = ()
     wait: Callable[[], Any] = lambda: None
 
 
@@ -96,7 +118,7 @@ class Stream:
     ) -> None:
         self._network = network
         self._fitted = fitted
-        self._post = post
+        self._post = list(post)
         self._stats = stats
         self._target = target
         self._transfer = transfer
@@ -109,46 +131,115 @@ class Stream:
         Raises:
             InferenceError: a frame could not be computed after every fallback; the message names it.
         """
-        pending: deque[_Launched] = deque()
+        computed: deque[_Computed] = deque()
+        finished: deque[_Finished] = deque()
+        behind = int(self._transfer.is_async)
         for batch in batches(frames, self._batch_size, self._stats, self._target.reuse_threshold):
-            pending.append(self._timed(self._launch, batch))
-            while len(pending) > self._transfer.is_async:
-                yield from self._hand_out(self._timed(self._collect, pending.popleft()))
-        while pending:
-            yield from self._hand_out(self._timed(self._collect, pending.popleft()))
+            made = self._attempt(self._compute, batch)
+            if made is None:
+                yield from self._recover(computed, finished, batch)
+                continue
+            computed.append(made)
+            if len(computed) > behind and not self._finish_next(computed, finished):
+                yield from self._recover(computed, finished)
+            while len(finished) > behind:
+                yield from self._hand_out(finished.popleft())
+        while computed:
+            if not self._finish_next(computed, finished):
+                yield from self._recover(computed, finished)
+        while finished:
+            yield from self._hand_out(finished.popleft())
+
+    def _finish_next(self, computed: deque[_Computed], finished: deque[_Finished]) -> bool:
+        """Move the oldest computed batch on; False if memory ran out, and then it stays where it was."""
+        made = self._attempt(self._finish, computed[0])
+        if made is None:
+            return False
+        computed.popleft()
+        finished.append(made)
+        return True
+
+    def _recover(
+        self, computed: deque[_Computed], finished: deque[_Finished], batch: Batch | None = None
+    ) -> Iterator[Frame]:
+        """Memory ran out: give back all that is held, then do what was under way again, one picture at a time.
+
+        Raises:
+            InferenceError: one picture alone does not fit either.
+        """
+        while finished:
+            yield from self._hand_out(finished.popleft())
+        again = [c.batch for c in computed] + ([] if batch is None else [batch])
+        computed.clear()
+        self._fitted.relieve(max(len(b.distinct) for b in again))
+        for single in (one for whole in again for one in whole.singles()):
+            frame = single.entries[0][0]
+            made = self._retried(self._finish, self._retried(self._compute, single, frame), frame)
+            yield from self._hand_out(made)
+
+    def _retried(self, step: Callable[[_Given], _Made], argument: _Given, frame: Frame) -> _Made:
+        for _ in range(2):
+            made = self._attempt(step, argument)
+            if made is not None:
+                return made
+            self._fitted.relieve(1)
+        raise InferenceError(
+            f"{_name(frame)}: out of memory outside the network, for a single frame of {frame.width}x{frame.height}; "
+            "close other programs, or use a smaller --scale or --device cpu"
+        )
 
     def _batch_size(self, frame: Frame) -> int:
         return self._fitted.batch_for(frame.height, frame.width)
 
-    def _timed(self, step: Callable[[Any], Any], argument: Any) -> Any:
+    def _attempt(self, step: Callable[[_Given], _Made], argument: _Given) -> _Made | None:
+        """The result of a stage; None if memory ran out, and then no state has changed."""
+        before = (self._carried, [copy.copy(step) for step in self._post])
         started = time.perf_counter()
         try:
             # Not around the yields: inference mode belongs to the thread, and the thread to whoever takes frames.
             with torch.inference_mode():
                 return step(argument)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
         finally:
             self._stats.infer_seconds += time.perf_counter() - started
+        # Here, outside the except block, the failed attempt's tensors are free again.
+        self._carried, self._post = before
+        return None
 
-    def _hand_out(self, frames: list[Frame]) -> Iterator[Frame]:
+    def _hand_out(self, finished: _Finished) -> Iterator[Frame]:
+        started = time.perf_counter()
+        frames = self._collect(finished)
+        self._stats.infer_seconds += time.perf_counter() - started
         for frame in frames:
             started = time.perf_counter()
             yield frame
             self._stats.wait_out_seconds += time.perf_counter() - started
 
-    def _launch(self, batch: Batch) -> _Launched:
-        """Queue all work for a batch; nothing is waited for where the device computes on its own time."""
-        pictures, finite = self._compute(batch.distinct) if batch.distinct else (None, None)
-        if self._post:
-            return self._launch_post(batch, pictures, finite)
-        if pictures is None:
-            return _Launched(batch)
-        planes, wait = self._transfer.download(self._quantise(pictures, batch.distinct[0]))
-        return _Launched(batch, pictures, planes, finite, wait)
+    def _compute(self, batch: Batch) -> _Computed:
+        """Queue the network over the distinct frames of a batch; nothing is waited for on CUDA."""
+        if not batch.distinct:
+            return _Computed(batch)
+        pictures, finite = self._enlarged(batch.distinct)
+        (landed,), wait = self._transfer.download([finite])
+        return _Computed(batch, pictures, landed, wait)
 
-    def _launch_post(self, batch: Batch, pictures: _Pictures | None, finite: Tensor | None) -> _Launched:
-        """As :meth:`_launch` with post steps, which run for every frame, repeated ones too."""
-        if pictures is not None and finite is not None:
-            pictures = self._repaired(pictures, finite, batch.distinct)
+    def _finish(self, computed: _Computed) -> _Finished:
+        """Queue all that comes after the network. Post steps run for every frame, repeated ones too."""
+        batch, pictures = computed.batch, computed.pictures
+        if pictures is not None and computed.finite is not None:
+            computed.wait()
+            pictures = self._repaired(pictures, computed.finite, batch.distinct)
+        if self._post:
+            pictures = self._stepped(batch, pictures)
+        if pictures is None:
+            return _Finished(batch)
+        planes, wait = self._transfer.download(self._quantise(pictures, batch.entries[0][0]))
+        return _Finished(batch, planes, wait)
+
+    def _stepped(self, batch: Batch, pictures: _Pictures | None) -> _Pictures:
+        """One picture for each entry of the batch, as the post steps leave it."""
         slots = [slot for _, slot in batch.entries]
         if CARRIED in slots:
             assert self._carried is not None
@@ -156,10 +247,7 @@ class Stream:
             slots = [slot + 1 for slot in slots]
         assert pictures is not None
         self._carried = pictures.take([len(pictures.out) - 1])
-        shown = pictures.take(slots)
-        frames = [frame for frame, _ in batch.entries]
-        planes, wait = self._transfer.download(self._quantise(self._after(shown, frames), frames[0]))
-        return _Launched(batch, None, planes, None, wait)
+        return self._after(pictures.take(slots), [frame for frame, _ in batch.entries])
 
     def _after(self, shown: _Pictures, frames: Sequence[Frame]) -> _Pictures:
         """The pictures as the post steps leave them."""
@@ -174,7 +262,7 @@ class Stream:
         singles = zip(torch.split(shown.source, 1), torch.split(shown.out, 1), frames, strict=True)
         return replace(shown, out=torch.cat([steps(source, out, [frame]) for source, out, frame in singles]))
 
-    def _compute(self, frames: Sequence[Frame]) -> tuple[_Pictures, Tensor]:
+    def _enlarged(self, frames: Sequence[Frame]) -> tuple[_Pictures, Tensor]:
         """Network and resize over distinct frames of one shape; and which of the results are finite ``[N]``."""
         first = frames[0]
         codes = self._transfer.upload([f.planes for f in frames])
@@ -220,7 +308,7 @@ class Stream:
 
     def _repaired(self, pictures: _Pictures, finite: Tensor, frames: Sequence[Frame]) -> _Pictures:
         """The pictures, with those that are not finite computed again in fp32."""
-        bad = (~finite).nonzero().flatten().tolist()
+        bad = [number for number, fine in enumerate(finite.tolist()) if not fine]
         if not bad:
             return pictures
         if not self._stats.fp32_reruns:
@@ -234,14 +322,10 @@ class Stream:
             out[i : i + 1] = self._sized(again, frames[i])
         return replace(pictures, out=out)
 
-    def _collect(self, launched: _Launched) -> list[Frame]:
+    def _collect(self, finished: _Finished) -> list[Frame]:
         """Wait for a batch's results and make frames of them."""
-        launched.wait()
-        batch, planes = launched.batch, launched.planes
-        if launched.pictures is not None and launched.finite is not None and not bool(launched.finite.all()):
-            pictures = self._repaired(launched.pictures, launched.finite, batch.distinct)
-            planes, wait = self._transfer.download(self._quantise(pictures, batch.distinct[0]))
-            wait()
+        finished.wait()
+        batch, planes = finished.batch, finished.planes
         arrays = [array_from_codes(p) for p in planes]
         pictures_made = [tuple(a[i] for a in arrays) for i in range(len(arrays[0]) if arrays else 0)]
         frames = []
@@ -268,6 +352,10 @@ def _each(step: Callable[..., Tensor], *batches: Tensor) -> Tensor:
     if not _alone(batches[0]):
         return step(*batches)
     return torch.cat([step(*one) for one in zip(*(torch.split(b, 1) for b in batches), strict=True)])
+
+
+def _taken(pictures: Tensor, index: Sequence[int]) -> Tensor:
+    return torch.cat([pictures[i : i + 1] for i in index])
 
 
 def _name(frame: Frame) -> str:

@@ -25,26 +25,32 @@ class Graphed:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Replay the graph for this shape, capturing it first where it is new."""
-        if x.shape not in self._graphs:
-            self._capture(x)
-        self._graphs.move_to_end(x.shape)
-        graph, given, result = self._graphs[x.shape]
-        given.copy_(x)
-        graph.replay()
+        # The current device belongs to the thread and is the first GPU in a new one; torch.cuda.graph asks for it.
+        with torch.cuda.device(x.device):
+            if x.shape not in self._graphs:
+                self._capture(x)
+            self._graphs.move_to_end(x.shape)
+            graph, given, result = self._graphs[x.shape]
+            given.copy_(x)
+            graph.replay()
         return result
 
     def _capture(self, x: Tensor) -> None:
         while len(self._graphs) >= _MOST_GRAPHS:
             self._graphs.popitem(last=False)
         given = x.clone(memory_format=torch.preserve_format)
+        compute = torch.cuda.current_stream(x.device)
         side = torch.cuda.Stream(x.device)  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream(x.device))
-        with torch.cuda.stream(side):
-            for _ in range(_WARM_UPS):  # cuDNN chooses its algorithms here, not while capturing
-                self._run(given)
-        torch.cuda.current_stream(x.device).wait_stream(side)
+        side.wait_stream(compute)
+        try:
+            with torch.cuda.stream(side):
+                for _ in range(_WARM_UPS):  # cuDNN chooses its algorithms here, not while capturing
+                    self._run(given)
+        finally:
+            compute.wait_stream(side)  # "given" may be freed after this, on failure too
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # "thread_local": what other threads do meanwhile (NVDEC, NVENC) neither fails nor spoils the capture.
+        with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
             result = self._run(given)
         self._graphs[x.shape] = (graph, given, result)
 
