@@ -10,10 +10,11 @@ import pytest
 
 from tests.clips import ClipFactory, run_ffmpeg
 from vidsr.errors import InputError, OutputError
+from vidsr.media.check.preflight import preflight
 from vidsr.media.decode import read_frames
 from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.index import index_video
-from vidsr.media.mux.assemble import assemble, preflight
+from vidsr.media.mux.assemble import assemble
 from vidsr.media.probe import probe
 from vidsr.options import EncodeOptions, EnhanceOptions
 

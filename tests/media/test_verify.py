@@ -14,7 +14,7 @@ from scripts.hazards import identity_model
 from tests.clips import ClipFactory, run_ffmpeg
 from tests.hazards import by_name
 from vidsr.jobs.enhance import enhance
-from vidsr.media.check.verify import Expectation, _turns, verify
+from vidsr.media.check.verify import Expectation, verify
 from vidsr.options import EnhanceOptions
 
 
@@ -117,12 +117,3 @@ def test_the_command_prints_json_and_exits_with_1_on_a_difference(clips: ClipFac
     done = subprocess.run([*command[:-1], "--no-audio"], capture_output=True, check=False, text=True)
     assert done.returncode == 0
     assert "left out" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "c", "d", "turns"),
-    [(0, 1, -1, 0, True), (-1, 0, 0, -1, True), (-1, 0, 0, 1, True), (3, 0, 0, 1, False), (1, 0, -9, 1, False)],
-)
-def test_a_display_matrix_turns_or_is_damage(a: int, b: int, c: int, d: int, turns: bool) -> None:
-    one = 65536
-    assert _turns((a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)) is turns

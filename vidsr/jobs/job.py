@@ -21,11 +21,11 @@ from vidsr.jobs.state.events import Event, Progress
 from vidsr.jobs.state.index_file import load_index, load_timeline, save_index
 from vidsr.jobs.state.lock import LOCK_NAME, lock_mark
 from vidsr.jobs.state.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity, stamp
+from vidsr.media.check.preflight import preflight
 from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.media.encode.encoder_plan import encoder_build
 from vidsr.media.encode.encoder_plan import prepare as settle
 from vidsr.media.index import VideoIndex, check_strict, index_video
-from vidsr.media.mux.assemble import preflight
 from vidsr.media.mux.containers import choose_suffix
 from vidsr.media.source import SourceInfo
 from vidsr.models.checkpoint import LoadedModel

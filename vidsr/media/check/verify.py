@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
+from vidsr.media.check.picture import check_picture
+from vidsr.media.check.preflight import expected_losses
 from vidsr.media.check.report import Check, VerifyReport, compare
-from vidsr.media.check.verify_streams import check_label, check_streams
-from vidsr.media.colour_tags import MATRICES, PRIMARIES, TRANSFERS, ColourTags
-from vidsr.media.encode.codecs import CODECS, keeps_location
+from vidsr.media.check.streams import check_contents, check_label, check_streams
+from vidsr.media.encode.codecs import CODECS
 from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.media.index import VideoIndex, index_video
-from vidsr.media.mux.assemble import enhanced_stream, start_offset
+from vidsr.media.mux.assemble import ResultPlan, enhanced_stream, start_offset
 from vidsr.media.mux.containers import ContainerEntry, container_of
 from vidsr.media.mux.streams import StreamPlan, plan_streams
 from vidsr.media.probe import probe
 from vidsr.media.reader import VideoReader
-from vidsr.media.source import HdrInfo, SourceInfo, VideoInfo
+from vidsr.media.source import SourceInfo
 from vidsr.options import EnhanceOptions
 
-#: Containers that round every timestamp to a millisecond, and move all of them up where some are negative.
+#: Containers that round every timestamp to a millisecond.
 MILLISECOND = ("mkv", "webm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What the maker of a result knows and a stranger does not: the settings it was made with."""
+    """What only the maker of a result knows: the encoder settings it was made with."""
 
     settings: EncoderSettings | None = None
     options: EnhanceOptions = EnhanceOptions()  # noqa: RUF009 - frozen all through
@@ -69,13 +69,33 @@ def verify(
     shift = _shift(index, decoded, entry, plans)
     checks = [
         *_frames(index, decoded, shift, entry),
-        *_picture(info.video, made.video, known.settings),
-        *_colour(info.video, made.video, known.settings),
-        *_hdr(info.video, made.video),
+        *check_picture(info.video, made.video, known.settings),
         *check_label(enhanced_stream(info), enhanced_stream(made), entry),
         *check_streams(info, made, plans, entry, shift),
+        *check_contents(info, made, entry, shift),
     ]
+    if any(check.state == "different" for check in checks):
+        settings = known.settings or _likely_settings(info, made, known.options)
+        if settings is not None:
+            plan = ResultPlan(info=info, settings=settings, container=entry, streams=plans)
+            checks = list(_excused(checks, expected_losses(plan), entry))
     return VerifyReport(source=str(info.path), result=str(result), checks=tuple(checks))
+
+
+def _excused(checks: list[Check], losses: dict[str, Check], entry: ContainerEntry) -> Iterator[Check]:
+    """The checks, those "announced" that fail in the same way in every result of this codec and container."""
+    for check in checks:
+        loss = losses.get(check.name)
+        foreseen = check.state == "different" and loss is not None and loss.result == check.result
+        yield replace(check, state="announced", why=f"{entry.name} cannot keep it") if foreseen else check
+
+
+def _likely_settings(info: SourceInfo, made: SourceInfo, options: EnhanceOptions) -> EncoderSettings | None:
+    """Settings like those that a result was made with; None for a codec that vidsr does not write."""
+    if made.video.codec not in CODECS:
+        return None
+    encode = replace(options.encode, codec=made.video.codec, bit_depth=None, preset=None, encoder_options=())
+    return EncoderSettings.for_source(info.video, encode, (made.video.width, made.video.height))
 
 
 def _decode(made: SourceInfo, on_frame: Callable[[int], None] | None) -> _Decoded:
@@ -95,10 +115,9 @@ def _shift(index: VideoIndex, decoded: _Decoded, entry: ContainerEntry, plans: t
         return Fraction(0)
     if entry.muxer in ("mp4", "mov"):
         return start_offset(entry, index, plans)
-    if entry.name not in MILLISECOND:
-        return Fraction(0)
     difference = decoded.times[0] - index.pts[0] * index.time_base
-    return difference if difference > Fraction(1, 1000) else Fraction(0)
+    slack = Fraction(1, 1000) if entry.name in MILLISECOND else Fraction(0)
+    return difference if difference > slack else Fraction(0)
 
 
 def _frames(index: VideoIndex, decoded: _Decoded, shift: Fraction, entry: ContainerEntry) -> list[Check]:
@@ -118,119 +137,3 @@ def _frames(index: VideoIndex, decoded: _Decoded, shift: Fraction, entry: Contai
         Check(name="timestamps", state=state, source=f"{len(want)} stamps", result=text, why=why)  # type: ignore[arg-type]
     )
     return checks
-
-
-def _picture(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | None) -> list[Check]:
-    checks = []
-    size = f"{made.width}x{made.height}"
-    if settings is not None:
-        checks.append(compare("size", f"{settings.width}x{settings.height}", size))
-        checks.append(compare("pixel shape", _ratio(settings.sar), _ratio(made.sar)))
-    else:
-        checks.append(Check(name="size", state="same", source=f"{video.width}x{video.height}", result=size))
-        want = Fraction(video.width, video.height) * video.sar
-        have = Fraction(made.width, made.height) * made.sar
-        # One pixel more or less, from rounding to whole or even sizes, is no change of shape.
-        slack = Fraction(2, min(made.width, made.height)) * want
-        state = "same" if abs(want - have) <= slack else "different"
-        text = f"{float(have):.4f}"
-        checks.append(
-            Check(name="display shape", state=state, source=f"{float(want):.4f}", result=text)  # type: ignore[arg-type]
-        )
-    why = "" if _turns(video.display_matrix) else "it neither turns nor mirrors, which is all that containers share"
-    checks.append(compare("orientation", video.display_matrix, made.display_matrix, announced=why))
-    return checks
-
-
-def _turns(matrix: tuple[int, ...] | None) -> bool:
-    """Whether a display matrix turns or mirrors; scaling alone and shearing come from damage only."""
-    if matrix is None:
-        return True
-    a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
-    return abs(a) == abs(d) and abs(b) == abs(c) and not (b == c == 0 and a == d > 0)
-
-
-def _ratio(value: Fraction) -> str:
-    return f"{value.numerator}:{value.denominator}"
-
-
-def _colour(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | None) -> list[Check]:
-    want = settings.format.tags if settings is not None else video.tags
-    have = made.tags
-    changed = ""
-    if settings is None and video.format.family == "rgb" and made.format.family != "rgb":
-        changed = "RGB is stored as YUV"
-    elif made.format.family == "rgb":
-        want = have if settings is not None else want
-    codes = CODECS[made.codec].matrices if made.codec in CODECS else None
-    if settings is None and codes is not None and want.matrix not in codes:
-        changed = f"{made.codec} has no code for it"
-    limited = "ProRes knows limited range only" if made.codec == "prores" and want.full_range else ""
-    checks = []
-    # H.264 and HEVC define the code for 4:2:0 only.
-    if want.chroma_location not in (None, "left") and video.format.family == "yuv" and made.format.log2_chroma_h:
-        lost = "" if keeps_location(made.codec, want.chroma_location) else f"{made.codec} has no code for it"
-        checks = [compare("chroma location", want.chroma_location, have.chroma_location, announced=lost)]
-    return [
-        *checks,
-        compare("matrix", _name(MATRICES, want.matrix), _name(MATRICES, have.matrix), announced=changed),
-        compare("primaries", _name(PRIMARIES, want.primaries), _name(PRIMARIES, have.primaries)),
-        compare("transfer", _name(TRANSFERS, want.transfer), _name(TRANSFERS, have.transfer)),
-        compare("range", _range(want), _range(have), announced=changed or limited),
-        *_alpha(video, made, settings),
-    ]
-
-
-def _alpha(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | None) -> list[Check]:
-    if not video.format.alpha and not made.format.alpha and video.flatten is None:
-        return []
-    kept = made.format.alpha or (settings is not None and settings.format.frames.alpha)
-    blended = "" if kept else "blended over a colour: enhance does that only with --flatten"
-    had = "present" if video.format.alpha or video.flatten is not None else "none"
-    return [compare("alpha", had, "present" if made.format.alpha else "none", announced=blended)]
-
-
-def _name(table: dict[int, str], code: int) -> str:
-    return table.get(code, "untagged")
-
-
-def _range(tags: ColourTags) -> str:
-    return "full" if tags.full_range else "limited"
-
-
-def _hdr(video: VideoInfo, made: VideoInfo) -> list[Check]:
-    checks = []
-    why = ""
-    if made.codec not in ("h264", "hevc", "av1"):
-        why = f"{made.codec} does not store it"
-    if video.hdr.mastering:
-        # AV1 stores the greatest luminance in 1/256 cd/m², chromaticities in 1/65536.
-        found = compare("mastering display", _mastering(video), _mastering(made), announced=why)
-        rounded = made.codec == "av1" and _alike(video.hdr, made.hdr)
-        checks.append(replace(found, state="same") if rounded else found)
-    if video.hdr.light_level:
-        checks.append(
-            compare("content light level", video.hdr.light_level, made.hdr.light_level, announced=why),
-        )
-    checks += [
-        Check(name=lost, state="announced", source="present", result="left out", why="no encoder here writes it")
-        for lost in video.lost
-    ]
-    return checks
-
-
-def _alike(a: HdrInfo, b: HdrInfo) -> bool:
-    """Whether two mastering displays are the same in the units of AV1 (its specification, 6.7.4)."""
-    if a.mastering is None or b.mastering is None:
-        return False
-    units = (*[1 << 16] * 8, 1 << 14, 1 << 8)
-    return all(abs(x - y) * unit <= 1 for x, y, unit in zip(a.mastering, b.mastering, units, strict=True))
-
-
-def _mastering(video: VideoInfo) -> str:
-    """Chromaticities to 5 decimals (the unit is 0.00002), luminances in cd/m² (the unit is 0.0001)."""
-    if video.hdr.mastering is None:
-        return "none"
-    values: list[Any] = [f"{float(round(v * 50000) / 50000):.5f}" for v in video.hdr.mastering[:8]]
-    values += [f"{float(v):.4f}" for v in video.hdr.mastering[8:]]
-    return " ".join(values)

@@ -1,12 +1,11 @@
-"""Assemble the result: the packets of all segments on the source's true timeline, and every other stream of the
-source beside them, copied."""
+"""Assemble the result: the packets of all segments on the source's own timeline, and every other stream copied."""
 
 from __future__ import annotations
 
 import contextlib
 import heapq
-import io
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,63 +14,110 @@ import av
 import av.container
 import av.error
 
-from vidsr.errors import JobError, OutputError
+from vidsr.errors import JobError
 from vidsr.media import libav
-from vidsr.media.encode.encoder import EncoderSettings, add_video, start_video, tag_colour
+from vidsr.media.encode.encoder import EncoderSettings, tag_colour
+from vidsr.media.encode.geometry import result_matrix
 from vidsr.media.index import VideoIndex
 from vidsr.media.mux.containers import ContainerEntry, container_of, muxer_options
-from vidsr.media.mux.copied_streams import NO_OFFSET, Others
-from vidsr.media.mux.labels import kept_tags, lost_labels, written_tags
+from vidsr.media.mux.copied_streams import NO_OFFSET, CopiedStreams, TimedPacket
+from vidsr.media.mux.labels import written_tags
 from vidsr.media.mux.matroska import SPARE, display_size, set_display_size
 from vidsr.media.mux.restoration_tag import RESTORED, content_tags, timecode_of
 from vidsr.media.mux.segment_timing import PacketTime, retime
-from vidsr.media.mux.streams import StreamPlan, notes_of, plan_streams
+from vidsr.media.mux.streams import StreamPlan, plan_streams
 from vidsr.media.source import SourceInfo, StreamInfo
 from vidsr.options import EnhanceOptions
 from vidsr.storage import publish
 
 _BITEXACT_CONTAINER = 0x0400
 _PRIMING_SECONDS = Fraction(1, 5)
-Timed = tuple[float, int, Any]
+_MATROSKA = ("matroska", "webm")
 
 
-def preflight(info: SourceInfo, settings: EncoderSettings, output: Path, options: EnhanceOptions) -> tuple[str, ...]:
-    """Build the real header of the result in memory: encoder, container and every other stream.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultPlan:
+    """What a result file will hold: the source, the encoder's settings, the container, and a plan for each of the
+    source's other streams. ``restored`` names the filters that changed frames or times, "" if none did."""
 
-    Returns what the user should know: streams converted or left out, and what the codec cannot keep.
+    info: SourceInfo
+    settings: EncoderSettings
+    container: ContainerEntry
+    streams: tuple[StreamPlan, ...]
+    restored: str = ""
 
-    Raises:
-        OutputError: the container cannot hold the codec or a stream.
-        EncodeError: the encoder refuses its settings.
-    """
-    entry = container_of(output, settings.codec)
-    if _beside(settings) and entry.muxer not in ("matroska", "webm"):
-        raise OutputError(f"{output}: {entry.name} cannot hold the transparency of vp9; write to .mkv or .webm")
-    plans = plan_streams(info, entry, options.streams)
-    with libav.open_input(info.path, whole=True) as source:
-        trial = av.open(io.BytesIO(), "w", format=entry.muxer, options=muxer_options(entry, info))
-        try:
-            stream = add_video(trial, settings)
-            dress_video(stream, info, entry)
-            Others(source, info, plans).add_to(trial, entry)
-            describe(trial, info)
-            start_video(trial, stream, settings)
-        except ValueError as error:
-            raise OutputError(f"{entry.name} cannot hold what {info.path} has: {error}") from error
-        finally:
-            with contextlib.suppress(libav.AvError, OSError, ValueError):
-                trial.close()
-    return (*settings.format.notes, *notes_of(plans), *_lost(info, entry, plans))
+    @classmethod
+    def of(cls, info: SourceInfo, settings: EncoderSettings, output: Path, options: EnhanceOptions) -> ResultPlan:
+        """The plan for ``output``.
+
+        Raises:
+            OutputError: the container cannot hold the codec or a stream.
+            OptionsError: ``--map`` names a stream that is not there.
+        """
+        container = container_of(output, settings.codec)
+        return cls(
+            info=info,
+            settings=settings,
+            container=container,
+            streams=plan_streams(info, container, options.streams),
+            restored=options.restore.reshaping(),
+        )
+
+    def open(self, target: Any) -> av.container.OutputContainer:
+        """Open ``target``, an address or a file object, for this plan's muxer."""
+        options = muxer_options(self.container, self.info)
+        return av.open(target, "w", format=self.container.muxer, options=options)
 
 
-def _lost(info: SourceInfo, entry: ContainerEntry, plans: Sequence[StreamPlan]) -> list[str]:
-    """One note on the languages, titles, roles and tags that the container has no place for."""
-    streams = [enhanced_stream(info), *(plan.source for plan in plans if plan.action in ("copy", "convert"))]
-    tags = content_tags(info.metadata)
-    tags.pop("timecode", None)
-    kept = kept_tags(entry, tags, muxer_options(entry, info))
-    missing = [*lost_labels(entry, streams), *(f"the tag {key}" for key in tags if key not in kept)]
-    return [f"{entry.name} has no place for {', '.join(missing)}"] if missing else []
+@dataclass(frozen=True, slots=True)
+class EncodedVideo:
+    """Finished segments, with the time in the result of each of their packets."""
+
+    segments: tuple[Path, ...]
+    index: VideoIndex
+    times: tuple[PacketTime, ...]
+
+    @classmethod
+    def read(cls, segments: Sequence[Path], index: VideoIndex) -> EncodedVideo:
+        """Read the packets' order from the segments and place them on the timeline of ``index``.
+
+        Raises:
+            JobError: the segments were encoded differently, or do not hold as many frames as the index.
+        """
+        orders = []
+        header: bytes | None = None
+        for number, path in enumerate(segments):
+            with libav.open_input(path) as container:
+                stream = container.streams.video[0]
+                packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None]
+                found = bytes(stream.codec_context.extradata or b"")
+            header = found if header is None else header
+            if found != header or not packets or not packets[0][1]:
+                raise JobError(
+                    f"segment {number} does not fit the first one: it was encoded by another encoder or with other "
+                    "settings; give --restart to encode all of them alike"
+                )
+            orders.append([pts for pts, _ in packets])
+        count = sum(map(len, orders))
+        if count != len(index):
+            raise JobError(f"the segments hold {count} frames, the source {len(index)}: run the command again")
+        return cls(tuple(segments), index, tuple(retime(orders, index)))
+
+    def packets(self, stream: Any, offset: Fraction) -> Iterator[TimedPacket]:
+        """Every packet, ``offset`` seconds later, for ``stream`` of the result."""
+        index, moved = self.index, round(offset / self.index.time_base)
+        clock = float(index.time_base)
+        times = iter(self.times)
+        for path in self.segments:
+            with libav.open_input(path) as container:
+                for packet in container.demux(container.streams.video[0]):
+                    if not packet.size or packet.pts is None:
+                        continue
+                    time = next(times)
+                    packet.time_base = index.time_base
+                    packet.pts, packet.dts, packet.duration = time.pts + moved, time.dts + moved, time.duration
+                    packet.stream = stream
+                    yield TimedPacket(packet.dts * clock, 0, packet)
 
 
 def assemble(
@@ -92,44 +138,51 @@ def assemble(
         OutputError: the result cannot be written.
         DiskFullError: no space is left.
     """
-    entry = container_of(output, settings.codec)
-    plans = plan_streams(info, entry, options.streams)
-    times = _read_times(segments, index)
+    plan = ResultPlan.of(info, settings, output, options)
+    video = EncodedVideo.read(segments, index)
     part = output.with_name(output.name + ".part")
     try:
-        with contextlib.ExitStack() as stack:
-            source = stack.enter_context(libav.open_input(info.path, whole=True))
-            with libav.writing(output):
-                target = av.open(f"file:{part.absolute()}", "w", format=entry.muxer, options=muxer_options(entry, info))
-                stack.callback(_close_quietly, target)
-                first = stack.enter_context(libav.open_input(segments[0]))
-                video = _add_video(target, first, settings, (info, entry))
-                offset = start_offset(entry, index, plans)
-                others = Others(source, info, plans, shifts=index.shifts, offset=offset)
-                others.add_to(target, entry)
-                describe(target, info, offset)
-                if entry.muxer in ("matroska", "webm") and options.restore.reshaping():
-                    target.metadata[RESTORED] = options.restore.reshaping()
-                shaped = settings.sar != 1 and entry.muxer in ("matroska", "webm")
-                if shaped:
-                    video.metadata["title"] = video.metadata.get("title", "") + SPARE
-                target.start_encoding()
-                moved = round(offset / index.time_base)
-                streams = [_video_packets(segments, times, (index, moved), video), others.packets()]
-                for _, which, packet in heapq.merge(*streams, key=lambda timed: timed[:2]):
-                    _mux(target, packet, copied=which == 1)
-                target.close()
-                if shaped:
-                    set_display_size(part, display_size(settings.width, settings.height, settings.sar))
         with libav.writing(output):
+            write_result(plan, video, part)
             publish(part, output)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
 
 
+def write_result(plan: ResultPlan, video: EncodedVideo, path: Path, *, packets_per_stream: int | None = None) -> None:
+    """Write the file of a plan to ``path``; of the copied streams only their first packets where a number is given.
+
+    Raises:
+        VidsrError, AvError, OSError, ValueError: it cannot be written; what is there of it is of no use.
+    """
+    info, settings, entry = plan.info, plan.settings, plan.container
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(libav.open_input(info.path, whole=True))
+        target = plan.open(f"file:{path.absolute()}")
+        stack.callback(_close_quietly, target)
+        first = stack.enter_context(libav.open_input(video.segments[0]))
+        stream = _add_video(target, first.streams.video[0], plan)
+        offset = start_offset(entry, video.index, plan.streams)
+        copied = CopiedStreams(source, info, plan.streams, shifts=video.index.shifts, offset=offset)
+        copied.add_to(target, entry)
+        describe(target, info, offset)
+        if entry.muxer in _MATROSKA and plan.restored:
+            target.metadata[RESTORED] = plan.restored
+        shaped = settings.sar != 1 and entry.muxer in _MATROSKA
+        if shaped:
+            stream.metadata["title"] = stream.metadata.get("title", "") + SPARE
+        target.start_encoding()
+        both = [video.packets(stream, offset), copied.packets(most=packets_per_stream)]
+        for timed in heapq.merge(*both, key=lambda timed: timed[:2]):
+            _mux(target, timed.packet, copied=timed.rank == 1)
+        target.close()
+        if shaped:
+            set_display_size(path, display_size(settings.width, settings.height, settings.sar))
+
+
 def start_offset(entry: ContainerEntry, index: VideoIndex, plans: Sequence[StreamPlan]) -> Fraction:
-    """Seconds that all streams move up in MP4 and MOV, whose players cut off what lies before 0."""
+    """Seconds by which all streams move later in MP4 and MOV, whose players cut off what lies before 0."""
     if entry.muxer not in ("mp4", "mov"):
         return Fraction(0)
     starts = [(plan.source.start or 0) * (plan.source.time_base or 0) for plan in plans if plan.action != "drop"]
@@ -165,93 +218,49 @@ def enhanced_stream(info: SourceInfo) -> StreamInfo:
     return next(s for s in info.streams if s.index == info.video.stream_index)
 
 
-def dress_video(stream: Any, info: SourceInfo, entry: ContainerEntry) -> None:
+def dress_video(stream: Any, plan: ResultPlan) -> None:
     """Give the enhanced stream the tags, disposition, orientation and clock of the source's."""
-    video = info.video
-    mine = enhanced_stream(info)
-    stream.metadata.update(written_tags(entry, mine))
-    stream.disposition = mine.disposition
+    video, settings = plan.info.video, plan.settings
+    original = enhanced_stream(plan.info)
+    stream.metadata.update(written_tags(plan.container, original))
+    stream.disposition = original.disposition
     stream.time_base = video.time_base
-    timecode = timecode_of(info)
+    timecode = timecode_of(plan.info)
     if timecode is not None:
         # MP4 and MOV make their timecode track from this tag; Matroska keeps the tag.
         stream.metadata["timecode"] = timecode
-    if video.display_matrix is not None:
-        stream.set_display_matrix(video.display_matrix)
+    matrix = result_matrix(video, settings.width, settings.height, settings.sar)
+    if matrix is not None:
+        stream.set_display_matrix(matrix)
 
 
-def _add_video(
-    target: av.container.OutputContainer,
-    first: Any,
-    settings: EncoderSettings,
-    place: tuple[SourceInfo, ContainerEntry],
-) -> Any:
-    template = first.streams.video[0]
+def has_separate_alpha(settings: EncoderSettings) -> bool:
+    """Whether alpha is a second picture in each packet's BlockAdditions, as for VP9, which only Matroska can hold."""
+    return settings.codec == "vp9" and settings.format.frames.alpha
+
+
+def _add_video(target: av.container.OutputContainer, template: Any, plan: ResultPlan) -> Any:
+    settings = plan.settings
     stream = target.add_stream_from_template(template, opaque=True)
     context: Any = stream.codec_context
     context.width, context.height = settings.width, settings.height
     context.framerate = settings.rate
     context.sample_aspect_ratio = settings.sar
     tag_colour(context, settings)
-    dress_video(stream, *place)
-    if _beside(settings):
+    dress_video(stream, plan)
+    if has_separate_alpha(settings):
         # Without it players show the picture as if it had no alpha.
         stream.metadata["alpha_mode"] = "1"
     return stream
-
-
-def _beside(settings: EncoderSettings) -> bool:
-    """Whether alpha is a second picture beside each packet, as for VP9, which only Matroska can hold."""
-    return settings.codec == "vp9" and settings.format.frames.alpha
-
-
-def _read_times(segments: Sequence[Path], index: VideoIndex) -> list[PacketTime]:
-    orders = []
-    header: bytes | None = None
-    for number, path in enumerate(segments):
-        with libav.open_input(path) as container:
-            stream = container.streams.video[0]
-            packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None]
-            found = bytes(stream.codec_context.extradata or b"")
-        header = found if header is None else header
-        if found != header or not packets or not packets[0][1]:
-            raise JobError(
-                f"segment {number} does not fit the first one: its encoder was another or set otherwise; "
-                "give --restart to encode all of them alike"
-            )
-        orders.append([pts for pts, _ in packets])
-    count = sum(map(len, orders))
-    if count != len(index):
-        raise JobError(f"the segments hold {count} frames, the source {len(index)}: run the command again")
-    return list(retime(orders, index))
 
 
 def _mux(target: av.container.OutputContainer, packet: Any, *, copied: bool) -> None:
     try:
         target.mux_one(packet)
     except av.error.FFmpegError as error:
-        # A damaged packet of the source that the muxer must understand and cannot; the verification tells.
+        # A damaged packet of the source that the muxer must parse and cannot; the verification reports it.
         if not copied or isinstance(error, OSError):
             raise
-
-
-def _video_packets(
-    segments: Sequence[Path], times: Sequence[PacketTime], place: tuple[VideoIndex, int], stream: Any
-) -> Iterator[Timed]:
-    index, moved = place
-    clock = float(index.time_base)
-    number = 0
-    for path in segments:
-        with libav.open_input(path) as container:
-            for packet in container.demux(container.streams.video[0]):
-                if not packet.size or packet.pts is None:
-                    continue
-                time = times[number]
-                number += 1
-                packet.time_base = index.time_base
-                packet.pts, packet.dts, packet.duration = time.pts + moved, time.dts + moved, time.duration
-                packet.stream = stream
-                yield packet.dts * clock, 0, packet
 
 
 def _close_quietly(target: av.container.OutputContainer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,11 +21,13 @@ from vidsr.media.source import SourceInfo, StreamInfo
 _FORMATS = {"flac": ("s16", "s32"), "alac": ("s16p", "s32p"), "pcm_s24le": ("s32", "s32")}
 
 
-def takes(codec: str, source: Any) -> bool:
-    """Whether an encoder takes the channels and the rate of a sound stream: tried out on a file in memory."""
+def takes(codec: str, source: Any, packets: Sequence[Any]) -> bool:
+    """Whether a sound stream can be converted to ``codec``: tried out on a file in memory with its first packets."""
     with suppress(OutputError, ValueError, libav.AvError):
-        SoundConverter(source, av.open(io.BytesIO(), "w", format="matroska"), codec)
-        return True
+        converter = SoundConverter(source, av.open(io.BytesIO(), "w", format="matroska"), codec)
+        for packet in packets:
+            converter.convert(packet)
+        return converter.skipped < len(packets) or not packets
     return False
 
 

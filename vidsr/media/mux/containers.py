@@ -58,10 +58,10 @@ CONTAINERS: dict[str, ContainerEntry] = {
     ),
 }
 #: How many packets are looked through for the first one of each stream; subtitles may come much later.
-_EARLY_PACKETS = 2000
-# Tags of phones and cameras, which only QuickTime's own list of keys can hold.
+EARLY_PACKETS = 2000
 #: Ticks a second of a movie's clock that every reader can count with.
 _FINEST_CLOCK = 10_000_000
+# Tags of phones and cameras, which only QuickTime's own list of keys can hold.
 _QUICKTIME_KEYS = ("com.apple.quicktime.", "com.android.")
 _SUFFIX_OF = {"mov,mp4,m4a,3gp,3g2,mj2": ".mp4", "matroska,webm": ".mkv", "nut": ".nut"}
 
@@ -140,17 +140,19 @@ def first_packets(source: Any, video: int) -> dict[int, list[Any]]:
     for count, packet in enumerate(libav.packets(source, *wanted)):
         if packet.size:
             found.setdefault(packet.stream.index, [packet])
-        if len(found) == len(wanted) or count >= _EARLY_PACKETS:
+        if len(found) == len(wanted) or count >= EARLY_PACKETS:
             break
     return found
 
 
 def holds(entry: ContainerEntry, stream: Any, packets: list[Any] | None = None) -> bool:
-    """Whether the container takes this stream as it is: tried out on a file in memory, with its first packets."""
+    """Whether the container takes this stream as it is, and gives it back as a stream of its kind: tried out on a
+    file in memory, with its first packets."""
     if stream.codec_context is None:
         return False
+    memory = io.BytesIO()
     try:
-        trial = av.open(io.BytesIO(), "w", format=entry.muxer)
+        trial = av.open(memory, "w", format=entry.muxer)
         try:
             made = trial.add_stream_from_template(stream, opaque=True)
             trial.start_encoding()
@@ -162,6 +164,13 @@ def holds(entry: ContainerEntry, stream: Any, packets: list[Any] | None = None) 
                 trial.mux_one(packet)
         finally:
             trial.close()
+        return not packets or _gives_back(memory, stream.type)
     except (libav.AvError, ValueError, OSError, RuntimeError):
         return False
-    return True
+
+
+def _gives_back(memory: io.BytesIO, kind: str) -> bool:
+    """Whether the one stream in a file can be read again. MP4 takes some codecs that no reader finds there."""
+    memory.seek(0)
+    with av.open(memory, metadata_errors="replace") as made:
+        return [stream.type for stream in made.streams if stream.codec_context is not None] == [kind]

@@ -1,17 +1,17 @@
-"""The streams that are not enhanced: declared in the result like in the source, their packets copied."""
+"""The streams that are not enhanced: declared in the result as in the source, their packets copied or converted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import av.container
 
 from vidsr.media import libav
 from vidsr.media.mux.audio import SoundConverter
-from vidsr.media.mux.containers import ContainerEntry
+from vidsr.media.mux.containers import EARLY_PACKETS, ContainerEntry
 from vidsr.media.mux.labels import written_tags
 from vidsr.media.mux.packet_clock import StreamClock
 from vidsr.media.mux.restoration_tag import content_tags
@@ -24,8 +24,17 @@ _COVER_NAMES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "imag
 _OTHER_COVERS = {"gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp", "tiff": "image/tiff"}
 
 NO_OFFSET = Fraction(0)
-#: Containers whose AAC packets begin with ADTS headers.
-ADTS_CONTAINERS = ("mpegts", "aac", "mpeg")
+_ADTS_CONTAINERS = ("mpegts", "aac", "mpeg")
+
+
+def carries_adts(stream: Any, container: str) -> bool:
+    """Whether the packets of an AAC stream begin with ADTS headers (ISO/IEC 13818-7, 6.2) in this container.
+
+    NUT holds AAC in either form; packets without headers need the stream's own header.
+    """
+    if stream.type != "audio" or stream.codec_context is None or stream.codec_context.name != "aac":
+        return False
+    return container in _ADTS_CONTAINERS or (container == "nut" and not stream.codec_context.extradata)
 
 
 def is_broken(packet: Any, container: str) -> bool:
@@ -33,11 +42,13 @@ def is_broken(packet: Any, container: str) -> bool:
 
     No whole AAC frame begins so (its first element would be the end); a muxer would take it for ADTS and fail.
     """
-    if packet.stream.type != "audio" or container in ADTS_CONTAINERS or packet.size < 2:
+    stream = packet.stream
+    if stream.type != "audio" or packet.size < 2 or carries_adts(stream, container):
+        return False
+    if stream.codec_context is None or stream.codec_context.name != "aac":
         return False
     head = bytes(memoryview(packet)[:2])
-    aac: bool = packet.stream.codec_context is not None and packet.stream.codec_context.name == "aac"
-    return aac and head[0] == 0xFF and head[1] & 0xF0 == 0xF0
+    return head[0] == 0xFF and head[1] & 0xF0 == 0xF0
 
 
 def _without_new_header(packet: Any) -> Any:
@@ -52,8 +63,16 @@ def _without_new_header(packet: Any) -> Any:
     return plain
 
 
-class Others:
-    """The other streams of an open source on their way into one result."""
+class TimedPacket(NamedTuple):
+    """A packet and its place among those of a file: dts in seconds, then the enhanced video (0) before others (1)."""
+
+    seconds: float
+    rank: int
+    packet: Any
+
+
+class CopiedStreams:
+    """The streams of an open source that go into one result as they are, or in another lossless codec."""
 
     def __init__(
         self,
@@ -116,8 +135,11 @@ class Others:
                     return bytes(packet)
         return b""
 
-    def packets(self) -> Iterator[tuple[float, int, Any]]:
-        """(dts in seconds, 1, packet) of every copied stream, in the source's order; never running backwards."""
+    def packets(self, *, most: int | None = None) -> Iterator[TimedPacket]:
+        """The packets of every copied stream in the source's order, their dts never running backwards.
+
+        With ``most``, only until each stream gave that many, or none early in the file.
+        """
         if not self._targets:
             return
         latest = float("-inf")
@@ -125,24 +147,29 @@ class Others:
             index: StreamClock(self._shifts, self._offset, Fraction(0) if self._equal_dts else stream.time_base)
             for index, stream in self._targets.items()
         }
-        for number, packet in self._made():
+        for number, packet in self._made(most):
             clocks[number].place(packet)
             packet.stream = self._targets[number]
             latest = max(latest, float(packet.dts * packet.time_base))
-            yield latest, 1, packet
+            yield TimedPacket(latest, 1, packet)
 
-    def _made(self) -> Iterator[tuple[int, Any]]:
+    def _made(self, most: int | None) -> Iterator[tuple[int, Any]]:
         """(source stream, packet) as the result will hold them: copied, or converted."""
         wanted = [self._source.streams[i] for i in self._targets]
-        for read in libav.packets(self._source, *wanted):
+        seen = dict.fromkeys(self._targets, 0)
+        for count, read in enumerate(libav.packets(self._source, *wanted)):
             packet: Any = read
             if packet.size and not is_broken(packet, self._info.container):
                 number = packet.stream.index
                 converter = self._converters.get(number)
                 if packet.has_sidedata("new_extradata"):
                     packet = _without_new_header(packet)
-                for made in [packet] if converter is None else converter.convert(packet):
-                    yield number, made
+                seen[number] += 1
+                if most is None or seen[number] <= most:
+                    for made in [packet] if converter is None else converter.convert(packet):
+                        yield number, made
+            if most is not None and (min(seen.values()) >= most or count >= EARLY_PACKETS):
+                break
         for number, converter in self._converters.items():
             for made in converter.flush():
                 yield number, made

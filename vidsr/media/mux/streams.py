@@ -96,7 +96,9 @@ def _plan(info: StreamInfo, stream: Any, container: ContainerEntry, packets: lis
         target = _text_target(info.codec, container)
         note = f"subtitle stream {info.index}: {info.codec} is converted to {target}, as {container.name} needs"
         return StreamPlan(source=info, action="convert", codec=target, note=note)
-    lossless = next((codec for codec in container.sound if info.kind == "audio" and takes(codec, stream)), None)
+    lossless = next(
+        (codec for codec in container.sound if info.kind == "audio" and takes(codec, stream, packets)), None
+    )
     if lossless is not None:
         note = f"audio stream {info.index}: {info.codec} is converted to {lossless}, as {container.name} needs"
         return StreamPlan(source=info, action="convert", codec=lossless, note=note)

@@ -1,10 +1,10 @@
-"""The part of verification about streams that were copied: their packets, chapters, attachments and tags."""
+"""The checks of everything but the picture: copied streams, attachments, labels, timecode, chapters and tags."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -15,7 +15,7 @@ from vidsr.media import libav
 from vidsr.media.check.report import Check, compare
 from vidsr.media.mux.audio import sound_of
 from vidsr.media.mux.containers import ContainerEntry, muxer_options
-from vidsr.media.mux.copied_streams import ADTS_CONTAINERS, is_broken
+from vidsr.media.mux.copied_streams import carries_adts, is_broken
 from vidsr.media.mux.labels import Label, canonical, kept_label, kept_tags, plain_key, role_names
 from vidsr.media.mux.restoration_tag import content_tags, timecode_of
 from vidsr.media.mux.streams import StreamPlan, kind_of
@@ -23,6 +23,16 @@ from vidsr.media.mux.subtitles import lines_of
 from vidsr.media.source import SourceInfo, StreamInfo
 
 NO_SHIFT = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decoded:
+    """What a converted stream comes to, in words: its samples or its lines of text; and when it begins, in seconds."""
+
+    name: str
+    source: str
+    result: str
+    begins: tuple[Fraction | None, Fraction | None]
 
 
 @dataclass(slots=True)
@@ -39,6 +49,11 @@ class _Payload:
     first: Fraction | None = None
     last: Fraction | None = None
 
+    @property
+    def text(self) -> str:
+        """Size and digest in words."""
+        return f"{self.size} {self.digest.hexdigest()[:12]}"
+
     def add(self, data: bytes, time: Fraction | None) -> None:
         self.digest.update(data)
         self.size += len(data)
@@ -51,7 +66,7 @@ class _Payload:
 def check_streams(
     info: SourceInfo, made: SourceInfo, plans: tuple[StreamPlan, ...], entry: ContainerEntry, shift: Fraction
 ) -> Iterator[Check]:
-    """Compare all streams but the enhanced one, then chapters and tags."""
+    """Compare all streams but the enhanced one; ``shift`` are the seconds by which the whole result is later."""
     carried = [plan for plan in plans if plan.action in ("copy", "convert", "cover")]
     want = _payloads(info, [plan.source for plan in carried])
     if entry.muxer in ("mp4", "mov"):
@@ -61,19 +76,20 @@ def check_streams(
                 why=f"{entry.name} holds no stream without packets",
             )  # fmt: skip
         carried = [plan for plan in carried if want[plan.source.index].packets]
-    pairs = _pairs(carried, made, entry)
+    pairs = pairs_by_kind(carried, made, entry)
     have = _payloads(made, [stream for _, stream in pairs])
     for plan, stream in pairs:
-        content: tuple[str, ...] = ()
-        if plan.action == "convert" and plan.source.kind == "audio":
-            before, after = sound_of(info, plan.source), sound_of(made, stream)
-            content = tuple(s.text(exact=before.digest is not None) for s in (before, after))
-            want[plan.source.index].first, have[stream.index].first = before.first, after.first
-        elif plan.action == "convert":
-            lines = lines_of(info, plan.source), lines_of(made, stream)
-            content = str(lines[0][0]), str(lines[1][0])
-            want[plan.source.index].first, have[stream.index].first = lines[0][1], lines[1][1]
-        yield from _stream(plan, stream, want[plan.source.index], have[stream.index], (entry, shift, content))
+        before, after = want[plan.source.index], have[stream.index]
+        if plan.action == "convert":
+            decoded = _decoded(info, plan.source, made, stream)
+            before.first, after.first = decoded.begins
+            yield compare(f"{_label(plan.source)}: {decoded.name}", decoded.source, decoded.result)
+        else:
+            yield compare(f"{_label(plan.source)}: bytes", before.text, after.text)
+        yield from _damage(plan, before)
+        if plan.action != "cover":
+            yield from _start(plan, before, after, entry, shift)
+            yield from check_label(plan.source, stream, entry)
     paired = [plan for plan, _ in pairs]
     for plan in (p for p in carried if p not in paired):
         yield Check(name=_label(plan.source), state="different", source="present", result="missing")
@@ -82,9 +98,15 @@ def check_streams(
         if plan.action == "drop" and plan.note:
             yield Check(name=_label(plan.source), state="announced", source="present", result="left out", why=plan.note)
     yield from _left_out(info, plans)
+
+
+def check_contents(
+    info: SourceInfo, made: SourceInfo, entry: ContainerEntry, shift: Fraction = NO_SHIFT
+) -> Iterator[Check]:
+    """Compare what belongs to the whole file: timecode, chapters and tags. ``shift`` as for the streams."""
     if (timecode := timecode_of(info)) is not None:
         yield compare("timecode", timecode, timecode_of(made))
-    yield compare("chapters", _chapters(info, shift if entry.muxer in ("mp4", "mov") else Fraction(0)), _chapters(made))
+    yield from _check_chapters(info, made, entry, shift)
     yield from _tags(info, made, entry)
 
 
@@ -92,14 +114,17 @@ def _label(stream: StreamInfo) -> str:
     return f"{kind_of(stream)} stream {stream.index} ({stream.codec})"
 
 
-def _pairs(carried: list[StreamPlan], made: SourceInfo, entry: ContainerEntry) -> list[tuple[StreamPlan, StreamInfo]]:
-    """Which stream of the result stands for which plan: kind by kind, in order."""
+def pairs_by_kind(
+    carried: Iterable[StreamPlan], made: SourceInfo, entry: ContainerEntry, *, complete: bool = False
+) -> list[tuple[StreamPlan, StreamInfo]]:
+    """Which stream of the result stands for which plan: kind by kind, in order. With ``complete``, only of kinds of
+    which no stream is missing."""
     pairs: list[tuple[StreamPlan, StreamInfo]] = []
     for kind in ("video", "audio", "subtitle", "cover"):
-        plans = [plan for plan in carried if kind_of(plan.source) == kind]
+        plans = [p for p in carried if p.action in ("copy", "convert", "cover") and kind_of(p.source) == kind]
         streams = [s for s in made.streams if s.index != made.video.stream_index and kind_of(s) == kind]
         # In Matroska, covers are attachments that come back as video streams.
-        if not (kind == "cover" and entry.attachments):
+        if not (kind == "cover" and entry.attachments) and (not complete or len(plans) == len(streams)):
             pairs += zip(plans, streams, strict=False)
     return pairs
 
@@ -159,51 +184,43 @@ def _is_empty_text(streams: list[StreamInfo], index: int, data: bytes) -> bool:
 
 
 def _raw_aac(stream: Any, info: SourceInfo) -> BitStreamFilterContext | None:
-    """AAC in transport streams carries ADTS headers, which no other container does."""
-    if stream.type == "audio" and stream.codec_context.name == "aac" and info.container in ADTS_CONTAINERS:
+    """The filter that takes away ADTS headers, which most containers do not carry; None where there are none."""
+    if carries_adts(stream, info.container):
         return BitStreamFilterContext("aac_adtstoasc", stream)
     return None
 
 
-def _stream(
-    plan: StreamPlan,
-    stream: StreamInfo,
-    want: _Payload,
-    have: _Payload,
-    place: tuple[ContainerEntry, Fraction, tuple[str, ...]],
-) -> Iterator[Check]:
-    entry, shift = place[:2]
-    label = _label(plan.source)
-    if plan.action == "convert" and plan.source.kind == "audio":
-        yield compare(f"{label}: sound", place[2][0], place[2][1])
-    elif plan.action == "convert":
-        yield compare(f"{label}: lines", place[2][0], place[2][1])
-    else:
-        yield compare(
-            f"{label}: bytes",
-            f"{want.size} {want.digest.hexdigest()[:12]}",
-            f"{have.size} {have.digest.hexdigest()[:12]}",
-        )
+def _decoded(info: SourceInfo, source: StreamInfo, made: SourceInfo, stream: StreamInfo) -> _Decoded:
+    """A converted stream, decoded before and after."""
+    if source.kind == "audio":
+        before, after = sound_of(info, source), sound_of(made, stream)
+        exact = before.digest is not None
+        texts = before.text(exact=exact), after.text(exact=exact)
+        return _Decoded(name="sound", source=texts[0], result=texts[1], begins=(before.first, after.first))
+    lines = lines_of(info, source), lines_of(made, stream)
+    return _Decoded(name="lines", source=str(lines[0][0]), result=str(lines[1][0]), begins=(lines[0][1], lines[1][1]))
+
+
+def _damage(plan: StreamPlan, want: _Payload) -> Iterator[Check]:
     if want.unusable:
         yield Check(
-            name=f"{label}: damage", state="announced", result="left out",
-            source=f"{want.unusable} packets that are no {plan.source.codec}",
+            name=f"{_label(plan.source)}: damage", state="announced", result="left out",
+            source=f"{want.unusable} packets that are not {plan.source.codec}",
             why="the source is damaged, or its codec changes on the way",
         )  # fmt: skip
-    if want.first is not None and have.first is not None and plan.action != "cover":
-        off = have.first - want.first - shift
-        slack = Fraction(2, 1000) if entry.name in ("mkv", "webm") else Fraction(1, 1000)
-        slack += plan.source.time_base or Fraction(0)
-        text = f"first at {float(have.first):.3f} s"
-        state = "same" if abs(off) <= slack else "different"
-        yield Check(
-            name=f"{label}: start",
-            state=state,  # type: ignore[arg-type]
-            source=f"first at {float(want.first + shift):.3f} s",
-            result=text,
-        )
-    if plan.action != "cover":
-        yield from check_label(plan.source, stream, entry)
+
+
+def _start(plan: StreamPlan, want: _Payload, have: _Payload, entry: ContainerEntry, shift: Fraction) -> Iterator[Check]:
+    if want.first is None or have.first is None:
+        return
+    slack = Fraction(2, 1000) if entry.name in ("mkv", "webm") else Fraction(1, 1000)
+    slack += plan.source.time_base or Fraction(0)
+    yield Check(
+        name=f"{_label(plan.source)}: start",
+        state="same" if abs(have.first - want.first - shift) <= slack else "different",
+        source=f"first at {float(want.first + shift):.3f} s",
+        result=f"first at {float(have.first):.3f} s",
+    )
 
 
 def check_label(source: StreamInfo, stream: StreamInfo, entry: ContainerEntry) -> Iterator[Check]:
@@ -259,6 +276,19 @@ def _payloads_short(info: SourceInfo, streams: list[StreamInfo]) -> list[_Payloa
     return found
 
 
+def _check_chapters(info: SourceInfo, made: SourceInfo, entry: ContainerEntry, shift: Fraction) -> Iterator[Check]:
+    if entry.muxer not in ("mp4", "mov"):
+        yield compare("chapters", _chapters(info), _chapters(made))
+        return
+    want, have = _chapters(info, shift), _chapters(made)
+    if want and have:
+        # The first chapter of MP4 begins with the file, as one does that begins with its source.
+        start = 0.0 if _chapters(info)[0][0] <= 0 else want[0][0]
+        yield compare("start of the first chapter", f"{start:.3f} s", f"{have[0][0]:.3f} s")
+        want[0], have[0] = (0.0, want[0][1]), (0.0, have[0][1])
+    yield compare("chapters", want, have)
+
+
 def _chapters(info: SourceInfo, shift: Fraction = NO_SHIFT) -> list[tuple[float, str]]:
     """Start in seconds, to a millisecond, and title of each chapter; of several that begin together the first."""
     found: dict[float, str] = {}
@@ -296,7 +326,7 @@ def is_framed(stream: Any) -> bool:
 def length_bytes(stream: Any) -> int:
     """Bytes of the length in front of each NAL unit; 0 where they stand behind start codes (ITU-T H.264, annex B).
 
-    Told by the stream's header: the configuration of ISO/IEC 14496-15 begins with version 1, a start code with 0.
+    The stream's header says which: the configuration of ISO/IEC 14496-15 begins with version 1, a start code with 0.
     """
     header = bytes(stream.codec_context.extradata or b"")
     if not header or header[0] != 1:
@@ -306,7 +336,7 @@ def length_bytes(stream: Any) -> int:
 
 
 def units(packet: bytes, length: int) -> bytes:
-    """The NAL units of a packet, one behind the other; ``length`` as :func:`length_bytes` gives it."""
+    """The NAL units of a packet, concatenated; ``length`` as :func:`length_bytes` gives it."""
     if not length:
         marks = [(m.start(), m.end()) for m in _START.finditer(packet)]
         ends = [start for start, _ in marks[1:]] + [len(packet)]
