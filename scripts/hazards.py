@@ -14,37 +14,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.clips import ClipFactory
-from tests.hazards import HAZARDS, by_name
-from tests.matrix import CELLS, QUICK_CELLS, expected_cell, run_cell
+import torch
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "hazards.md"
-HEAD = """# Files that go wrong elsewhere
-
-Every row is a small clip that carries one hazard of real video files; `tests/hazards.py` says how each is made. Every
-cell was enhanced for each codec that fits the container ({cells}), with a network that
-leaves pictures as they are. "ok" means that the result passed `vidsr verify` **and** that ffprobe and ffmpeg, which
-share no code with vidsr, found the same number of frames, the same timestamps (exact in MP4 and MOV, to a millisecond
-in Matroska), the same bytes of sound (or samples, where it was converted), identical pixels for FFV1, the same colour
-tags, pixel shape, rotation, languages and chapters, and nothing to complain of while decoding all of it.
-"refused" means one clear line before any work, with these words, and nothing left behind.
-
-This page is written by `python -m scripts.hazards`, which fails when a cell does anything else. The test suite runs a
-part of the matrix and checks that this page is up to date.
-
-| clip | what it is | mkv | mp4 | mov |
-|---|---|---|---|---|
-"""
-
-
-def document() -> str:
-    """The page, from what each cell must do."""
-    cells = "; ".join(f"{container}: {', '.join(codecs)}" for container, codecs in CELLS.items())
-    rows = []
-    for hazard in HAZARDS:
-        states = " | ".join(expected_cell(hazard, container) for container in CELLS)
-        rows.append(f"| {hazard.name} | {hazard.what} | {states} |\n")
-    return HEAD.format(cells=cells) + "".join(rows)
+from tests.support.clips import ClipFactory
+from tests.support.hazards.catalogue import HAZARDS, by_name
+from tests.support.hazards.matrix import CELLS, QUICK_CELLS, run_cell
+from tests.support.hazards.page import DOCUMENT, document
+from tests.support.networks import identity_model
 
 
 def main() -> int:
@@ -55,6 +31,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     asked = parser.parse_args()
     hazards = [by_name(name) for name in asked.names] or list(HAZARDS)
+    torch.set_num_threads(1)
     begin, counts = time.perf_counter(), Counter[str]()
     slowest = (0.0, "")
     with tempfile.TemporaryDirectory() as folder:
@@ -80,20 +57,6 @@ def main() -> int:
         return 0 if current else 1
     DOCUMENT.write_text(document())
     return 0
-
-
-def identity_model(folder: Path) -> Path:
-    """A real model file whose network, all zeros, gives back its input: nearest-neighbour at scale 1."""
-    import torch
-    from safetensors.torch import save_file
-
-    from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
-
-    torch.set_num_threads(1)
-    network = SRVGGNetCompact(SRVGGNetCompactConfig(num_feat=4, num_conv=1, scale=1))
-    path = folder / "identity.safetensors"
-    save_file({name: torch.zeros_like(t) for name, t in network.state_dict().items()}, str(path))
-    return path
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from tests.web.conftest import SAMPLE, server
+from tests.support.places import ROOT, SAMPLE
+from tests.support.web import server
 
-ROOT = Path(__file__).parent.parent
 PATIENCE_MS = 600_000
 
 

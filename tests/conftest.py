@@ -6,15 +6,15 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clips import ClipFactory
-
-ROOT = Path(__file__).parent.parent
+from tests.support.clips import ClipFactory
+from tests.support.networks import identity_model, tiny_model_file
+from tests.support.places import ROOT
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,7 +27,7 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> ClipFactory:
-    """``clips("basic")`` is the path of a named clip of tests/clips.py. Treat clips as read-only."""
+    """``clips("basic")`` is the path of a named clip of tests/support/clips.py. Treat clips as read-only."""
     return ClipFactory(tmp_path_factory.mktemp("clips"))
 
 
@@ -80,14 +80,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real RRDBNet file, ×4, with few channels and random weights: quick to run, told apart from nothing."""
-    import torch
-    from safetensors.torch import save_file
+    """A real RRDBNet file, ×4, with few channels and random weights: quick to run, and unlike any resampler."""
+    return tiny_model_file(tmp_path_factory.mktemp("model"))
 
-    from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 
-    torch.manual_seed(7)
-    network = RRDBNet(RRDBNetConfig(num_feat=8, num_block=1, num_grow_ch=4))
-    path = tmp_path_factory.mktemp("model") / "tiny-x4.safetensors"
-    save_file(network.state_dict(), str(path))
-    return path
+@pytest.fixture(scope="session")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real model file, x1, whose network gives back its input."""
+    return identity_model(tmp_path_factory.mktemp("identity"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium through Playwright; skipped with a reason where either is missing."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = os.environ.get("VIDSR_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None and os.environ.get("VIDSR_REQUIRE_BROWSER") == "1":
+        pytest.fail("VIDSR_REQUIRE_BROWSER is set, but there is no chromium")
+    if program is None:
+        pytest.skip("no chromium on this machine (scripts/install.sh installs it where it can)")
+    with sync_api.sync_playwright() as playwright:
+        # No sandbox: it needs rights that containers seldom have; the only page opened is our own.
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """Where screenshots are kept for people to look at: ``VIDSR_ARTEFACTS``, else ``build/screenshots``."""
+    folder = Path(os.environ.get("VIDSR_ARTEFACTS") or ROOT / "build" / "screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

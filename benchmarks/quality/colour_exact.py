@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.hazards import identity_model
-from tests.clips import ClipFactory, picture
-from tests.oracle import colour_error
+from tests.support.clips import ClipFactory, picture
+from tests.support.networks import identity_model
+from tests.support.oracle import colour_error
 from vidsr.jobs.enhance import enhance
 from vidsr.media.probe import probe
 

@@ -64,7 +64,7 @@ FRAMELIFT_WEIGHTS = {
 }
 
 
-class Bench:
+class SmallJob:
     """The environments, the clip and the settings of one run."""
 
     def __init__(self, args: argparse.Namespace) -> None:
@@ -153,7 +153,7 @@ class Bench:
         return time.perf_counter() - begin, cpu
 
 
-def compare(bench: Bench, name: str) -> dict[str, Any]:
+def compare(bench: SmallJob, name: str) -> dict[str, Any]:
     """Rounds of vidsr and one peer in turn."""
     ours: list[float] = []
     theirs: list[float] = []
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="timed steps of an engine per round")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--share-torch", action="store_true")
-    bench = Bench(parser.parse_args())
+    bench = SmallJob(parser.parse_args())
     table = [compare(bench, name) for name in bench.args.only]
     for row in table:
         cpu = f" ({row['times_as_fast_by_cpu_time']:.2f}x by CPU time)"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.places import SAMPLE
 from vidsr.cli import main
 
-SAMPLE = str(Path(__file__).parents[2] / "samples" / "bigbuckbunny-160x90.mp4")
 QUICK = ("--limit", "3", "--measures", "psnr,ssim", "--device", "cpu")
 
 

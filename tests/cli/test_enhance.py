@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import oracle
-from tests.clips import ClipFactory, picture
+from tests.support import oracle
+from tests.support.clips import ClipFactory, picture
+from tests.support.places import child_environment
 from vidsr.cli.main import run
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 def vidsr(*args: object) -> subprocess.CompletedProcess[str]:
@@ -24,7 +22,7 @@ def vidsr(*args: object) -> subprocess.CompletedProcess[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "OMP_NUM_THREADS": "1"}
+    return child_environment(COLUMNS="100")
 
 
 def test_json_on_stdout_and_everything_else_on_stderr(clips: ClipFactory, tiny_model: Path, tmp_path: Path) -> None:

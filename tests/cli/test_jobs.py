@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -13,16 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests import oracle
-from tests.clips import ClipFactory, picture
+from tests.support import oracle
+from tests.support.clips import ClipFactory, picture
+from tests.support.places import child_environment
 from vidsr import enhance
 from vidsr.cli.main import run
 from vidsr.errors import Interrupted
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -151,7 +149,7 @@ def test_watch_show_and_refusals_beside_a_running_job(
     monkeypatch.setenv("VIDSR_STATE", str(tmp_path / "state"))
     source = clips.make("long.mkv", *picture(size="64x48", seconds=4), "-c:v", "ffv1", "-pix_fmt", "yuv420p")
     out = tmp_path / "out.mkv"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = child_environment()
     command = [sys.executable, "-m", "vidsr", "enhance", str(source), "-o", str(out), "-m", str(tiny_model)]
     with subprocess.Popen([*command, "--segment-frames", "16", "--quiet"], env=environment) as work:
         deadline = time.monotonic() + 100
@@ -190,12 +188,7 @@ def test_the_first_signal_lets_the_segment_end_and_the_second_stops_at_once(
 ) -> None:
     source = clips.make("long.mkv", *picture(size="96x64", seconds=20), "-c:v", "ffv1", "-pix_fmt", "yuv420p")
     out = tmp_path / "out.mkv"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "OMP_NUM_THREADS": "1",
-        "VIDSR_STATE": str(tmp_path / "state"),
-    }
+    environment = child_environment(VIDSR_STATE=str(tmp_path / "state"))
     command = [sys.executable, "-m", "vidsr", "enhance", str(source), "-o", str(out), "-m", str(tiny_model)]
     command += ["--segment-frames", "480", "--progress", "json"]
     pipe = subprocess.PIPE

@@ -6,14 +6,14 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.models.test_fetch import DATA, SHA, Server, server  # noqa: F401 - a fixture
+from tests.support.file_server import DATA, SHA, Server, serving
 from vidsr.cli import main
 from vidsr.models import checkpoint
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
@@ -28,6 +28,12 @@ class Done:
 
 
 Run = Callable[..., Done]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as made:
+        yield made
 
 
 @pytest.fixture
@@ -92,7 +98,7 @@ def test_convert(vidsr: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "c.safetensors").exists()
 
 
-def test_fetch(vidsr: Run, server: Server, tmp_path: Path) -> None:  # noqa: F811
+def test_fetch(vidsr: Run, server: Server, tmp_path: Path) -> None:
     url = f"{server.url}/m.pth"
     refusal = vidsr("models", "fetch", url, code=1).stderr
     assert "--sha256" in refusal and "--accept-unverified" in refusal
@@ -121,7 +127,7 @@ def test_fetch_faults(vidsr: Run) -> None:
         assert "does not end in a file name" in vidsr("models", "fetch", address, code=2).stderr
 
 
-def test_fetched_files_have_the_name_that_people_read(vidsr: Run, server: Server, tmp_path: Path) -> None:  # noqa: F811
+def test_fetched_files_have_the_name_that_people_read(vidsr: Run, server: Server, tmp_path: Path) -> None:
     server.files["/..%2f4x%20%C3%BC.pth?token=1"] = DATA
     done = vidsr("models", "fetch", f"{server.url}/..%2f4x ü.pth?token=1", "--sha256", SHA, "--to", "w")
     assert done.stdout.strip() == "w/4x ü.pth"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.filters.scenes import pan
+from tests.support.scenes import pan
 from vidsr.filters.flow import luma, optical_flow, resize_flow, warp
 
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.inference.frames import largest_gap, noise_frame, pixel_format
+from tests.support.frames import largest_gap, noise_frame, pixel_format
 from vidsr.errors import InferenceError
 from vidsr.frames import Colour, Frame
 from vidsr.inference import chroma, colour

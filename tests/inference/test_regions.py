@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.inference.frames import TinyModel, noise_frame
+from tests.support.frames import noise_frame
+from tests.support.networks import TinyModel
 from vidsr.frames import Frame
 from vidsr.inference.batches import InferenceStats
 from vidsr.inference.regions import Box, ChangedRegions, apart, islands

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.inference.frames import TinyModel, identity, largest_gap, noise_frame, pixel_format, tiny_rrdbnet
+from tests.support.frames import largest_gap, noise_frame, pixel_format
+from tests.support.networks import TinyModel, identity, tiny_rrdbnet
 from vidsr.errors import InferenceError, OptionsError
 from vidsr.filters.after.post import PostSettings, post_steps
 from vidsr.frames import Colour, Frame

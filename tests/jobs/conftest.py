@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import oracle
-from tests.clips import ClipFactory
-from tests.jobs.bench import Bench
+from tests.support import oracle
+from tests.support.clips import ClipFactory
+from tests.support.small_job import SmallJob
 from vidsr import enhance
 
 
@@ -21,6 +21,6 @@ def wanted(clips: ClipFactory, tiny_model: Path, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture
-def bench(clips: ClipFactory, tiny_model: Path, wanted: str, tmp_path: Path) -> Bench:
+def small_job(clips: ClipFactory, tiny_model: Path, wanted: str, tmp_path: Path) -> SmallJob:
     shutil.copy2(clips("basic"), tmp_path / "clip.mp4")
-    return Bench(tmp_path, tiny_model, wanted)
+    return SmallJob(tmp_path, tiny_model, wanted)

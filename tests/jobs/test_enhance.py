@@ -1,170 +1,116 @@
-"""`enhance` end to end on small clips, judged by ffprobe and ffmpeg."""
+"""`enhance` on pictures and folders, as the command line and the API see it, with a shipped network."""
 
 from __future__ import annotations
 
-import itertools
-from fractions import Fraction
+import json
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 
-from tests import oracle
-from tests.clips import ClipFactory, picture, tone
-from vidsr import enhance
-from vidsr.errors import InputError, ModelError, OptionsError, OutputError, VidsrError
-from vidsr.models import saving
-from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.errors import InputError, OutputError
+from vidsr.jobs.enhance import enhance, kind_of
+from vidsr.jobs.state.result import EnhanceResult
 
-
-def seconds(path: Path) -> list[Fraction]:
-    base = Fraction(oracle.streams(path)[0]["time_base"])
-    return [pts * base for pts in oracle.frame_pts(path)]
+SMALL = {"model": "realesr-animevideov3", "device": "cpu"}
+RNG = np.random.default_rng(9)
 
 
-def test_size_frames_pts_and_audio(clips: ClipFactory, tiny_model: Path, tmp_path: Path) -> None:
-    source = clips("basic")
-    result = enhance(source, tmp_path / "out.mp4", model=str(tiny_model), scale=4)
-    video, audio = oracle.streams(result.output)
-    assert (video["width"], video["height"]) == (256, 192)
-    assert result.frames == 24
-    assert seconds(result.output) == seconds(source)
-    assert oracle.packet_hashes(result.output, "a:0") == oracle.packet_hashes(source, "a:0")
-    assert audio["codec_name"] == "aac"
-    assert oracle.decodes_cleanly(result.output)
-    assert not list(tmp_path.glob("*.part"))
+def vidsr(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vidsr", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_the_default_output_stands_beside_the_source(clips: ClipFactory, tiny_model: Path, tmp_path: Path) -> None:
-    source = tmp_path / "clip.mp4"
-    source.write_bytes(clips("basic").read_bytes())
-    result = enhance(source, model=str(tiny_model))
-    assert result.output.parent == tmp_path
-    assert result.output.name.startswith("clip.x4.")
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["clip.mp4", result.output.name])
+def picture(path: Path, size: tuple[int, int] = (16, 12)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(RNG.integers(0, 256, (size[1], size[0], 3)).astype(np.uint8)).save(path)
+    return path
 
 
-@pytest.mark.parametrize(
-    ("options", "size"),
-    [
-        ({"scale": 1}, (64, 48)),
-        ({"scale": 2.5}, (160, 120)),
-        ({"scale": 8}, (512, 384)),
-        ({"height": 100}, (133, 100)),
-        ({"size": "90x50"}, (90, 50)),
-    ],
-)
-def test_every_way_to_ask_for_a_size(
-    options: dict[str, Any], size: tuple[int, int], clips: ClipFactory, tiny_model: Path, tmp_path: Path
-) -> None:
-    source = clips.make("two.mkv", *picture(seconds=0.1), "-c:v", "ffv1", "-pix_fmt", "yuv444p")
-    result = enhance(source, tmp_path / "out.mkv", model=str(tiny_model), codec="ffv1", **options)
-    video = oracle.streams(result.output)[0]
-    assert (video["width"], video["height"]) == size
+def test_kinds(tmp_path: Path) -> None:
+    assert kind_of(Path("a.mp4"), None) == "video"
+    assert kind_of(Path("a.png"), None) == "picture"
+    assert kind_of(Path("a.gif"), None) == "picture"
+    assert kind_of(Path("a.gif"), Path("a.mp4")) == "video"
+    assert kind_of(tmp_path, None) == "folder"
+    assert kind_of(Path("%04d.png"), Path("a.mkv")) == "video"
+    assert kind_of(Path("%04d.png"), None) == "numbered"
+    assert kind_of(Path("a.mkv"), Path("%04d.png")) == "numbered"
 
 
-@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "ffv1", "prores"])
-def test_every_encoder_keeps_ten_bits_and_every_frame(
-    codec: str, clips: ClipFactory, tiny_model: Path, tmp_path: Path
-) -> None:
-    source = clips("ten_bit")
-    result = enhance(source, tmp_path / "out.mkv", model=str(tiny_model), codec=codec, scale=2)
-    video = oracle.streams(result.output)[0]
-    assert video["codec_name"] == codec
-    assert "10le" in video["pix_fmt"]
-    assert len(oracle.frame_pts(result.output)) == 24
-    assert oracle.decodes_cleanly(result.output)
+def test_command_line_on_a_picture(tmp_path: Path) -> None:
+    source = picture(tmp_path / "photo.jpg")
+    done = vidsr("enhance", source, "--model", SMALL["model"], "--device", "cpu", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["output"] == str(tmp_path / "photo.x4.jpg")
+    assert told["size"] == [64, 48]
+    again = vidsr("enhance", source, "--model", SMALL["model"], "--device", "cpu")
+    assert again.returncode == 1
+    assert again.stderr.count("\n") == 1 and "exists already" in again.stderr
 
 
-def test_variable_frame_rate_is_kept_exactly(clips: ClipFactory, tiny_model: Path, tmp_path: Path) -> None:
-    source = clips.make(
-        "vfr.mp4",
-        *picture(),
-        *tone(),
-        *("-vf", "select='not(eq(mod(n,5),2))'", "-fps_mode", "passthrough", "-enc_time_base", "1/90000"),
-        *("-video_track_timescale", "90000", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac"),
-    )
-    result = enhance(source, tmp_path / "out.mp4", model=str(tiny_model), scale=2)
-    steps = seconds(result.output)
-    assert len({b - a for a, b in itertools.pairwise(steps)}) > 1
-    assert steps == seconds(source)
+def test_command_line_on_a_folder(tmp_path: Path) -> None:
+    root = tmp_path / "game.textures"
+    picture(root / "a.png")
+    picture(root / "walls" / "b.tga")
+    (root / "broken.png").write_bytes(b"no picture")
+    done = vidsr("enhance", root, "--model", SMALL["model"], "--device", "cpu", "--scale", 2, "--tileable")
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "game.textures.x2"
+    assert done.stdout.strip() == str(out)
+    assert sorted(str(p.relative_to(out)) for p in out.rglob("*.[pt][ng][ga]")) == ["a.png", "walls/b.tga"]
+    assert "skipped broken.png: not a picture of a known format" in done.stderr
+    assert "2 pictures" in done.stderr and "1 skipped" in done.stderr
 
 
-def test_the_result_is_the_same_twice(clips: ClipFactory, tiny_model: Path, tmp_path: Path) -> None:
-    first = enhance(clips("basic"), tmp_path / "a.mkv", model=str(tiny_model), scale=2)
-    second = enhance(clips("basic"), tmp_path / "b.mkv", model=str(tiny_model), scale=2)
-    assert oracle.digest(first.output) == oracle.digest(second.output)
+def test_api_and_errors(tmp_path: Path) -> None:
+    source = picture(tmp_path / "a.png")
+    (tmp_path / "folder").mkdir()
+    result = enhance(source, tmp_path / "folder", **SMALL)
+    assert isinstance(result, EnhanceResult)
+    assert (result.kind, result.output) == ("picture", tmp_path / "folder" / "a.png")
+    assert (result.frames, result.size, result.device) == (1, (64, 48), "cpu")
+    with pytest.raises(InputError, match="does not exist"):
+        enhance(tmp_path / "absent.png", **SMALL)
+    with pytest.raises(OutputError, match="is the source"):
+        enhance(source, source, **SMALL)
+    with pytest.raises(OutputError, match="is the source folder itself"):
+        enhance(tmp_path, tmp_path, **SMALL)
 
 
-def bad_sources(folder: Path, clips: ClipFactory) -> dict[str, Path]:
-    text, empty = folder / "text.mp4", folder / "empty.mp4"
-    text.write_text("this is no video\n" * 50)
-    empty.touch()
-    return {
-        "text": text,
-        "empty": empty,
-        "missing": folder / "missing.mp4",
-        "folder": folder,
-        "audio only": clips("audio_only"),
-    }
+def test_network_sees_the_wrapped_texture(tmp_path: Path) -> None:
+    """The result of a tileable texture equals the middle of the enlarged 3×3 tiling, with the real network."""
+    spectrum = np.fft.fft2(RNG.normal(size=(3, 40, 40)))
+    keep = np.exp(-((np.fft.fftfreq(40)[:, None] ** 2 + np.fft.fftfreq(40)[None] ** 2) / 0.03))
+    smooth = np.fft.ifft2(spectrum * keep).real
+    pixels = np.moveaxis(255 * (smooth - smooth.min()) / np.ptp(smooth), 0, 2).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "t.png")
+    Image.fromarray(np.tile(pixels, (3, 3, 1))).save(tmp_path / "t9.png")
+    enhance(tmp_path / "t.png", tmp_path / "out.png", tileable=True, **SMALL)
+    enhance(tmp_path / "t9.png", tmp_path / "out9.png", **SMALL)
+    one = np.asarray(Image.open(tmp_path / "out.png")).astype(float)
+    middle = np.asarray(Image.open(tmp_path / "out9.png"))[160:320, 160:320].astype(float)
+    assert np.abs(one - middle).max() <= 2
+    centred = np.roll(one, (80, 80), (0, 1))
+    bend = np.abs(np.diff(centred, 2, axis=1)).mean(axis=(0, 2))
+    assert bend[77:81].mean() <= 1.3 * bend.mean()
 
 
-@pytest.mark.parametrize("name", ["text", "empty", "missing", "audio only"])
-def test_a_bad_source_is_one_clear_error(name: str, clips: ClipFactory, tiny_model: Path, tmp_path: Path) -> None:
-    source = bad_sources(tmp_path, clips)[name]
-    before = sorted(tmp_path.iterdir())
-    with pytest.raises(InputError) as caught:
-        enhance(source, tmp_path / "out.mkv", model=str(tiny_model), scale=2)
-    assert source.name in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert sorted(tmp_path.iterdir()) == before
+def test_blocks_of_a_large_tiff_meet_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vidsr.jobs.stills import picture as stills
 
-
-def test_a_bad_output_is_one_clear_error(clips: ClipFactory, tiny_model: Path, tmp_path: Path) -> None:
-    source = tmp_path / "clip.mp4"
-    source.write_bytes(clips("basic").read_bytes())
-    digest = oracle.digest(source)
-    existing = tmp_path / "existing.mkv"
-    existing.write_bytes(b"precious")
-    (tmp_path / "link.mp4").hardlink_to(source)
-
-    def fails(output: Path, what: str, **options: Any) -> None:
-        with pytest.raises(OutputError, match=what):
-            enhance(source, output, model=str(tiny_model), scale=2, **options)
-
-    fails(tmp_path / "no" / "out.mkv", "does not exist")
-    fails(source, "is the source")
-    fails(source, "is the source", overwrite=True)
-    fails(tmp_path / "link.mp4", "is the source", overwrite=True)
-    fails(existing, "--overwrite")
-    fails(tmp_path, "folder")
-    assert existing.read_bytes() == b"precious"
-    assert oracle.digest(source) == digest
-    assert enhance(source, existing, model=str(tiny_model), scale=2, overwrite=True).frames == 24
-
-
-def test_a_bad_model_or_option_is_one_clear_error(clips: ClipFactory, tmp_path: Path) -> None:
-    wrong = tmp_path / "wrong.safetensors"
-    wrong.write_bytes(b"\x08\0\0\0\0\0\0\0notjson!")
-    grey = tmp_path / "grey.safetensors"
-    saving.save(grey, RRDBNet(RRDBNetConfig(in_channels=1, out_channels=1, num_feat=4, num_block=1)).state_dict(), {})
-    for model in ("no-such-model", "vgg19", str(wrong), str(clips("basic")), str(grey)):
-        with pytest.raises(ModelError):
-            enhance(clips("basic"), tmp_path / "out.mkv", model=model)
-    with pytest.raises(OptionsError, match="--scale 0"):
-        enhance(clips("basic"), tmp_path / "out.mkv", scale=0)
-    assert issubclass(OptionsError, VidsrError)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["grey.safetensors", "wrong.safetensors"]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"device": "cuda:77"}, {"device": "abacus"}, {"devices": "cuda:77"}, {"devices": "cuda:77,cuda:78"}],
-    ids=str,
-)
-def test_a_device_that_is_not_here_leaves_nothing(
-    options: dict[str, Any], clips: ClipFactory, tiny_model: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(OptionsError, match="device"):
-        enhance(clips("basic"), tmp_path / "out.mkv", model=str(tiny_model), scale=2, segment_frames=6, **options)
-    assert list(tmp_path.iterdir()) == []
+    y, x = np.mgrid[0:96, 0:128]
+    pixels = (128 + 60 * np.sin(x / 3) * np.cos(y / 4) + 40 * ((x // 9 + y // 7) % 2)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "in.tif", np.dstack([pixels, pixels.T.reshape(96, 128), pixels]), photometric="rgb")
+    enhance(tmp_path / "in.tif", tmp_path / "whole.tif", **SMALL)
+    monkeypatch.setattr(stills, "WHOLE_PX", 100)
+    monkeypatch.setattr(stills, "_BLOCK_ROWS", 32)
+    monkeypatch.setattr(stills, "_BLOCK_COLUMNS", 64)
+    enhance(tmp_path / "in.tif", tmp_path / "blocks.tif", **SMALL)
+    difference = np.abs(tifffile.imread(tmp_path / "whole.tif").astype(int) - tifffile.imread(tmp_path / "blocks.tif"))
+    assert difference.max() <= 2

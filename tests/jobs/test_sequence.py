@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import oracle
+from tests.support import oracle
 from vidsr.cli.main import run
 from vidsr.errors import InputError, Interrupted, JobError, OptionsError, OutputError
 from vidsr.jobs.enhance import enhance

@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.clips import ClipFactory, picture
-from tests.hazards import by_name
+from tests.support.clips import ClipFactory, picture
+from tests.support.hazards.catalogue import by_name
 from vidsr.errors import DecodeError
 from vidsr.frames import Frame
 from vidsr.media.decode import read_frames

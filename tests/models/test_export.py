@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.support.export_runtimes import RUNTIMES
+from tests.support.places import STILL
 from vidsr.errors import MissingExtraError, OutputError
 from vidsr.models import checkpoint, saving, zoo
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
@@ -20,7 +21,6 @@ from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactCon
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.export import FORMATS, export
 
-ROOT = Path(__file__).parents[2]
 NETWORKS: dict[str, Any] = {
     "rrdb x4": lambda: RRDBNet(RRDBNetConfig(num_feat=8, num_block=2, num_grow_ch=4)),
     "rrdb x8": lambda: RRDBNet(RRDBNetConfig(num_feat=4, num_block=1, num_grow_ch=4, scale=8)),
@@ -44,46 +44,6 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> LoadedModel:
     card = {"licence": "BSD-3-Clause", "activation": getattr(network.config, "activation", "")}
     saving.save(tmp_path / "m.safetensors", network.state_dict(), card)
     return checkpoint.load(tmp_path / "m.safetensors")
-
-
-def run_onnx(path: Path, frames: np.ndarray) -> np.ndarray:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    assert session.get_modelmeta().custom_metadata_map["licence"] == "BSD-3-Clause"
-    return np.asarray(session.run(None, {"rgb": frames})[0])
-
-
-def run_openvino(path: Path, frames: np.ndarray) -> np.ndarray:
-    from vidsr.models.openvino import load_openvino
-
-    core = load_openvino().Core()
-    read = core.read_model(path)
-    assert read.get_rt_info(["vidsr", "licence"]).value == "BSD-3-Clause"
-    return np.asarray(core.compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(frames)[0])
-
-
-def run_ncnn(path: Path, frames: np.ndarray) -> np.ndarray:
-    import ncnn
-
-    net = ncnn.Net()
-    net.opt.use_vulkan_compute = net.opt.use_winograd_convolution = net.opt.use_packing_layout = False
-    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
-    net.opt.use_bf16_storage = False
-    net.opt.num_threads = 1
-    assert net.load_param(str(path)) == 0 and net.load_model(str(path.with_suffix(".bin"))) == 0
-    assert json.loads(path.with_suffix(".json").read_text())["licence"] == "BSD-3-Clause"
-    done = []
-    for frame in frames:
-        with net.create_extractor() as extractor:
-            extractor.input("data", ncnn.Mat(np.ascontiguousarray(frame)).clone())
-            status, out = extractor.extract("output")
-            assert status == 0
-            done.append(np.array(out))
-    return np.stack(done)
-
-
-RUNTIMES = {"onnx": run_onnx, "openvino": run_openvino, "ncnn": run_ncnn}
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -113,7 +73,7 @@ def test_shipped_models_are_equal_to_torch(name: str, to: str, tmp_path: Path) -
     model = zoo.load_model(name)
     target = tmp_path / f"out{FORMATS[to][0]}"
     export(model, target, to, half=False)
-    photo = np.asarray(Image.open(ROOT / "samples" / "bigbuckbunny-320x180.png").convert("RGB"))[40:72, 120:168]
+    photo = np.asarray(Image.open(STILL).convert("RGB"))[40:72, 120:168]
     frames = np.ascontiguousarray(photo.transpose(2, 0, 1)[None], dtype=np.float32) / 255
     with torch.inference_mode():
         wanted = model.network(torch.from_numpy(frames)).numpy()

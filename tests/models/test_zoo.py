@@ -10,11 +10,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from tests.support.places import ROOT
 from vidsr.errors import CheckpointError, ModelError
 from vidsr.models import saving, zoo
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 
-WEIGHTS = Path(__file__).parents[2] / "weights"
+WEIGHTS = ROOT / "weights"
 SHIPPED = [entry for entry in zoo.ZOO.values() if entry.shipped]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.places import STILL
 from vidsr.errors import MissingExtraError
 from vidsr.quality import temporal
 
@@ -22,7 +23,7 @@ Clip = list[np.ndarray]
 @pytest.fixture(scope="module")
 def clips() -> tuple[Clip, Clip]:
     """A window that moves over a picture, and the same with a jitter, noise and flicker."""
-    path = Path(__file__).parents[2] / "samples" / "bigbuckbunny-320x180.png"
+    path = STILL
     picture = np.asarray(Image.open(path).convert("RGB"))
     rng = np.random.default_rng(2)
     steady = [np.ascontiguousarray(picture[20 + t : 132 + t, 40 + 2 * t : 184 + 2 * t]) for t in range(5)]

@@ -6,23 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.training import textured
 from vidsr.training.dataset.patch_store import PatchWriter
 from vidsr.training.options import TrainOptions
 from vidsr.training.tables import from_data
-
-
-def textured(seed: int, height: int = 48, width: int = 48) -> np.ndarray:
-    """A picture with edges and texture, [H, W, 3] uint8."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width] / 24
-    a, b, c = rng.uniform(1, 6, 3)
-    base = 0.5 + 0.25 * np.sin(a * x + b * y) + 0.15 * np.sign(np.sin(c * y - a * x))
-    colours = np.stack([base, np.roll(base, 3, 0), np.roll(base, 5, 1)], -1) + rng.normal(0, 0.03, (height, width, 3))
-    return (colours.clip(0, 1) * 255).round().astype(np.uint8)
 
 
 @pytest.fixture(scope="session")

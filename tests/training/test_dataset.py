@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.training.conftest import textured
+from tests.support.training import textured
 from vidsr.errors import InputError, TrainingError
 from vidsr.quality.bicubic import resize_bicubic_uint8
 from vidsr.training.dataset import selection

@@ -13,6 +13,7 @@ from PIL import Image
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from tests.support.places import STILL
 from vidsr.cli import main
 from vidsr.errors import InputError
 from vidsr.models import checkpoint, saving
@@ -20,7 +21,6 @@ from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactCon
 from vidsr.options import ModelOptions
 from vidsr.training.evaluation import EvaluateSettings, evaluate, find_cases
 
-SAMPLE = Path(__file__).parents[2] / "samples" / "bigbuckbunny-320x180.png"
 ON_CPU = ModelOptions(device="cpu", precision="fp32")
 
 
@@ -38,7 +38,7 @@ def tiny(tmp_path: Path) -> Path:
 def originals(tmp_path: Path) -> Path:
     folder = tmp_path / "set"
     folder.mkdir()
-    with Image.open(SAMPLE) as image:
+    with Image.open(STILL) as image:
         image.crop((0, 0, 131, 98)).save(folder / "a.png")
         image.crop((100, 50, 200, 130)).convert("L").save(folder / "b.png")
     (folder / "notes.txt").write_text("not a picture")
@@ -111,7 +111,7 @@ def test_refusals(tiny: Path, originals: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"broken.png"):
         evaluate(str(tiny), originals, EvaluateSettings(lpips=False), ON_CPU)
     (originals / "broken.png").unlink()
-    with Image.open(SAMPLE) as image:
+    with Image.open(STILL) as image:
         image.crop((0, 0, 12, 12)).save(originals / "c.png")
     with pytest.raises(InputError, match="too small"):
         evaluate(str(tiny), originals, EvaluateSettings(lpips=False), ON_CPU)

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,31 +16,22 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support.places import child_environment
+from tests.support.training import train_command
 from vidsr.errors import DiskFullError, ModelError, TrainingError
 from vidsr.models import saving
 from vidsr.training import checkpoints
 from vidsr.training.guards import Guards
 from vidsr.training.options import StageOptions, TrainOptions
-from vidsr.training.tables import to_toml
 from vidsr.training.trainer import Trainer, learning_rate, start
 
 Options = Callable[..., TrainOptions]
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
-def _command(options: TrainOptions, folder: Path, word: str, *before: str) -> list[str]:
-    file = folder / "options.toml"
-    file.write_text(to_toml(options))
-    return [sys.executable, *before, "-m", "vidsr", "train", word, str(file)]
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
 def _kill_when(command: list[str], sign: Path) -> None:
     """Run, and kill -9 as soon as ``sign`` is there."""
-    process = subprocess.Popen(command, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, env=child_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     while not sign.exists():
         assert process.poll() is None, process.stderr.read().decode()
         time.sleep(0.005)
@@ -56,11 +46,11 @@ def test_resume_after_kill_equals_uninterrupted(small_options: Options, tmp_path
     broken = small_options(run={"folder": str(tmp_path / "broken")}, **tables)
     start(whole, resume=False)
     folder = tmp_path / "broken" / "checkpoints"
-    _kill_when(_command(broken, tmp_path, "run"), folder / "psnr-00000020")
+    _kill_when(train_command(broken, tmp_path, "run"), folder / "psnr-00000020")
     assert checkpoints.listing(folder)[-1].name < "psnr-00000040", "it was killed in the middle of the stage"
-    _kill_when(_command(broken, tmp_path, "resume"), folder / "gan-00000020")
+    _kill_when(train_command(broken, tmp_path, "resume"), folder / "gan-00000020")
     assert checkpoints.listing(folder)[-1].name != "gan-00000040"
-    subprocess.run(_command(broken, tmp_path, "resume"), env=_environment(), check=True, capture_output=True)
+    subprocess.run(train_command(broken, tmp_path, "resume"), env=child_environment(), check=True, capture_output=True)
     for name in ("psnr-00000040", "gan-00000040"):
         one, other = (checkpoints.read(tmp_path / f / "checkpoints" / name) for f in ("whole", "broken"))
         assert one.tensors.keys() == other.tensors.keys()
@@ -87,7 +77,7 @@ def _compare_processes(small_options: Options, tmp_path: Path, stage: str, steps
     two = small_options(run={"folder": str(tmp_path / "two")}, data={"batch": 2}, **steps)
     start(one, resume=False)
     done = subprocess.run(
-        _command(two, tmp_path, "run", *TORCHRUN), env=_environment(), capture_output=True, check=False
+        train_command(two, tmp_path, "run", *TORCHRUN), env=child_environment(), capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     a, b = (checkpoints.read(tmp_path / f / "checkpoints" / f"{stage}-00000003") for f in ("one", "two"))
@@ -328,8 +318,8 @@ def test_ctrl_c_saves_and_resume_goes_on_from_there(
 ) -> None:
     options = small_options(psnr={"steps": 5000}, run={"checkpoint_every": 5000})
     log = tmp_path / "run/log.jsonl"
-    command = _command(options, tmp_path, "run", *launcher)
-    process = subprocess.Popen(command, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    command = train_command(options, tmp_path, "run", *launcher)
+    process = subprocess.Popen(command, env=child_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     while not log.exists():
         assert process.poll() is None, process.stderr.read().decode()
         time.sleep(0.005)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests import oracle
-from tests.clips import ClipFactory, picture, tone
-from tests.hazards import HDR10
+from tests.support import oracle
+from tests.support.clips import ClipFactory, picture, tone
+from tests.support.hazards.pictures import HDR10
 from vidsr.errors import EncodeError, InputError, OutputError, VidsrError
 from vidsr.frames import Colour, Frame, PixelFormat
 from vidsr.media.check.preflight import preflight

@@ -1,0 +1,63 @@
+"""The Triton kernel in Triton's interpreter, on a CPU: it is the plain network's arithmetic in another order."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.places import child_environment
+
+pytest.importorskip("triton")
+
+
+# In a process of its own: the interpreter is chosen when Triton is imported.
+PROGRAM = """
+import torch
+from torch.nn import functional as F
+from vidsr.inference.forms.triton_convolution import Tiling, TritonConv, TritonRRDBNet, TritonSRVGGNetCompact
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+
+torch.manual_seed(0)
+torch.set_grad_enabled(False)
+small = Tiling(pixels=32, channels=16)
+
+x = torch.randn(2, 32, 5, 7)
+nhwc = x.permute(0, 2, 3, 1).contiguous()
+for cout, slope in ((16, 0.2), (3, 1.0), (24, 0.0)):
+    w, b = torch.randn(cout, 32, 3, 3) / 17, torch.randn(cout)
+    expected = F.leaky_relu(F.conv2d(x, w, b, padding=1), slope)
+    room = torch.full((2, 5, 7, cout + 9), 7.0)
+    TritonConv(w, b, slope=slope)(nhwc, room[..., 4 : 4 + cout], small)
+    assert torch.allclose(room[..., 4 : 4 + cout].permute(0, 3, 1, 2), expected, atol=1e-5), cout
+    assert (room[..., :4] == 7).all() and (room[..., 4 + cout :] == 7).all(), "wrote beside its slice"
+
+w, b = torch.randn(16, 32, 3, 3) / 17, torch.randn(16)
+expected = F.leaky_relu(F.conv2d(F.interpolate(x, scale_factor=2.0), w, b, padding=1), 0.2)
+out = TritonConv(w, b, slope=0.2, doubled=True)(nhwc, torch.empty(2, 10, 14, 16), small)
+assert torch.allclose(out.permute(0, 3, 1, 2), expected, atol=1e-5), "phases"
+
+net = RRDBNet(RRDBNetConfig(num_feat=16, num_block=2, num_grow_ch=16, scale=2)).eval()
+x = torch.rand(1, 3, 5, 6)  # odd for a network that folds 2x2 pixels
+gap = (TritonRRDBNet(net, Tiling(pixels=64, channels=16))(x) - net(x)).square().mean().sqrt()
+assert gap < 1e-5, gap
+
+for activation in ("prelu", "leakyrelu", "relu"):
+    net = SRVGGNetCompact(SRVGGNetCompactConfig(num_feat=16, num_conv=2, scale=3, activation=activation)).eval()
+    for layer in net.body:
+        if isinstance(layer, torch.nn.PReLU):
+            layer.weight.copy_(torch.linspace(-2, 2, 16))
+    x = torch.rand(2, 3, 5, 7)
+    gap = (TritonSRVGGNetCompact(net, small)(x) - net(x)).square().mean().sqrt()
+    assert gap < 1e-6, (activation, gap)
+print("equal")
+"""
+
+
+def test_triton_kernel_in_the_interpreter() -> None:
+    environment = child_environment(TRITON_INTERPRET="1")
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "equal"

@@ -1,0 +1,211 @@
+"""enhance with filters: the result's frames and times, and that an interruption changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.clips import run_ffmpeg
+from tests.support.places import STILL
+from vidsr.cli.main import run as vidsr
+from vidsr.errors import InputError, Interrupted
+from vidsr.jobs.enhance import enhance
+from vidsr.jobs.preview.estimate import estimate
+from vidsr.jobs.state.events import Event
+from vidsr.options import EnhanceOptions, SamplingOptions
+from vidsr.restore_options import MATERIALS
+
+FIELDS = ("-c:v", "mpeg2video", "-q:v", "2", "-pix_fmt", "yuv420p", "-flags", "+ildct+ilme")
+
+
+def moving(rate: str, seconds: str, then: str = "") -> tuple[str, ...]:
+    chain = "scale=320:180,crop=64:48:x='20+2*n':y='30+n'" + (f",{then}" if then else "")
+    return ("-loop", "1", "-r", rate, "-t", seconds, "-i", str(STILL), "-vf", chain)
+
+
+@pytest.fixture(scope="module")
+def interlaced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "interlaced.ts"
+    run_ffmpeg(*moving("50", "1.2", "tinterlace=interleave_top,setfield=tff"), *FIELDS, str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def telecined(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "telecined.ts"
+    run_ffmpeg(*moving("24000/1001", "1.668", "telecine=first_field=top,setfield=tff"), *FIELDS, str(path))
+    return path
+
+
+def times(path: Path, ffprobe: Callable[..., dict[str, Any]]) -> list[float]:
+    told = ffprobe(path, "-select_streams", "v:0", "-show_entries", "frame=pts_time")
+    return [float(frame["pts_time"]) for frame in told["frames"]]
+
+
+def run(source: Path, output: Path, model: Path, **options: Any) -> Path:
+    return enhance(source, output, model=str(model), scale=1, codec="ffv1", **options).output
+
+
+def test_telecined_becomes_film(
+    telecined: Path, tiny_model: Path, tmp_path: Path, ffprobe: Callable[..., dict[str, Any]]
+) -> None:
+    result = run(telecined, tmp_path / "film.mkv", tiny_model, restore="auto")
+    stamps = times(result, ffprobe)
+    assert len(stamps) == 40
+    for n, stamp in enumerate(stamps):
+        assert stamp == pytest.approx(stamps[0] + n * float(Fraction(1001, 24000)), abs=0.0011)
+
+
+def test_one_frame_for_each_field(
+    interlaced: Path, tiny_model: Path, tmp_path: Path, ffprobe: Callable[..., dict[str, Any]]
+) -> None:
+    result = run(interlaced, tmp_path / "fields.mkv", tiny_model, restore="deinterlace", fields="double")
+    stamps = times(result, ffprobe)
+    assert len(stamps) == 60
+    assert all(b - a == pytest.approx(0.02, abs=0.0011) for a, b in pairwise(stamps))
+
+
+def test_crop_changes_the_size(
+    interlaced: Path, tiny_model: Path, tmp_path: Path, ffprobe: Callable[..., dict[str, Any]]
+) -> None:
+    result = run(interlaced, tmp_path / "crop.mkv", tiny_model, restore="crop=8:4:48:40")
+    (stream,) = ffprobe(result, "-show_streams", "-select_streams", "v:0")["streams"]
+    assert (stream["width"], stream["height"]) == (48, 40)
+    for bad in ("crop=0:0:100:40", "crop=1:0:32:32"):
+        with pytest.raises(InputError, match="crop"):
+            run(interlaced, tmp_path / "bad.mkv", tiny_model, restore=bad)
+    assert not (tmp_path / "bad.mkv").exists()
+
+
+def test_a_warning_names_the_command(interlaced: Path, tiny_model: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    def listen(event: Event) -> None:
+        if event.kind == "note":
+            notes.append(event.text)
+
+    run(interlaced, tmp_path / "plain.mkv", tiny_model, progress=listen)
+    (warning,) = (note for note in notes if "looks interlaced" in note)
+    assert f"vidsr enhance {interlaced} --restore auto" in warning and "\n" not in warning
+
+
+def test_what_is_chosen_and_left_out_is_said(interlaced: Path, tiny_model: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    def listen(event: Event) -> None:
+        if event.kind == "note":
+            notes.append(event.text)
+
+    run(interlaced, tmp_path / "auto.mkv", tiny_model, restore="auto", progress=listen)
+    assert any(note.startswith("--restore auto: deinterlace=") for note in notes)
+    run(interlaced, tmp_path / "crop.mkv", tiny_model, restore="crop,deblock", fields="double", progress=listen)
+    assert any(note.startswith("--restore crop: left out, no bars") for note in notes)
+    assert any(note.startswith("--fields double: without effect") for note in notes)
+
+
+RESHAPED: list[tuple[str, str, dict[str, Any]]] = [
+    ("telecined", "film.mkv", {"restore": "auto"}),
+    ("interlaced", "fields.mkv", {"restore": "deinterlace,crop=8:4:48:40", "fields": "double"}),
+    ("interlaced", "fields.mov", {"restore": "deinterlace=tff", "fields": "double", "codec": "prores"}),
+    ("repeating", "recorded.mov", {"restore": "dedupe", "codec": "prores", "provenance": True}),
+]
+
+
+@pytest.fixture
+def repeating(tmp_path: Path) -> Path:
+    path = tmp_path / "repeats.mkv"
+    run_ffmpeg(*moving("24", "1", "fps=30"), "-c:v", "ffv1", "-pix_fmt", "yuv420p", str(path))
+    return path
+
+
+@pytest.mark.parametrize(("clip", "name", "options"), RESHAPED)
+def test_a_lone_verification_knows_other_frames_and_times(
+    clip: str, name: str, options: dict[str, Any], tiny_model: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    source = request.getfixturevalue(clip)
+    chosen = {"codec": "ffv1", "model": str(tiny_model), "scale": 1, **options}
+    result = enhance(source, tmp_path / name, **chosen).output
+    given = ["--restore", str(options["restore"]), "--fields", options.get("fields", "same")]
+    silent = result.suffix == ".mov" and not options.get("provenance")
+
+    def verified(made: Path, *more: str) -> tuple[int, str]:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            return vidsr(["verify", str(source), str(made), *more]), out.getvalue()
+
+    assert verified(result)[0] == int(silent)
+    code, shown = verified(result, *(given if silent else []))
+    assert code == 0 and "restored" in shown, shown
+    # One frame at another time, or frames too few, are seen.
+    spoilt = tmp_path / f"spoilt{result.suffix}"
+    for change in (("-bsf:v", "setts=ts='if(eq(N,5),TS+11,TS)'"), ("-frames:v", "10")):
+        run_ffmpeg("-i", str(result), "-c", "copy", *change, str(spoilt))
+        assert verified(spoilt, *given)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("clip", "options", "frames", "note"),
+    [
+        (
+            "telecined",
+            {"restore": "ivtc=tff"},
+            40,
+            "of 50 frames of 64x48, 29.970 a second, it makes 40 of 64x48, 23.976",
+        ),
+        ("interlaced", {"restore": "deinterlace=tff", "fields": "double"}, 60, "it makes 60 of 64x48, 50.000"),
+        ("interlaced", {"restore": "crop=8:4:48:40"}, 30, "it makes 30 of 48x40, 25.000"),
+        ("repeating", {"restore": "dedupe"}, 24, "it makes 24 of 64x48, 24.000"),
+    ],
+)
+def test_a_plan_shows_what_the_filters_make(
+    clip: str, options: dict[str, Any], frames: int, note: str, tiny_model: Path, request: pytest.FixtureRequest
+) -> None:
+    chosen = EnhanceOptions.from_flat({"model": str(tiny_model), "scale": 1, "codec": "ffv1", **options})
+    found = estimate(request.getfixturevalue(clip), chosen, SamplingOptions(samples=1, sample_frames=2))
+    assert found.frames == frames
+    assert any(note in line for line in found.notes), found.notes
+
+
+def stopped_and_resumed(source: Path, output: Path, model: Path, **options: Any) -> Path:
+    stop = threading.Event()
+
+    def listen(event: Event) -> None:
+        if event.kind == "segment":
+            stop.set()
+
+    with pytest.raises(Interrupted):
+        run(source, output, model, progress=listen, stop=stop, **options)
+    return run(source, output, model, **options)
+
+
+CASES: list[dict[str, Any]] = [
+    {"restore": "deinterlace,deflicker,grey", "stabilize": 0.8, "grain": 1.0, "segment_frames": 15},
+    {"restore": "deinterlace", "fields": "double", "strength": 0.5, "fidelity": "1", "segment_frames": 30},
+    {"restore": "ivtc", "segment_frames": 15},
+]
+
+
+@pytest.mark.parametrize("options", CASES)
+def test_resuming_is_byte_identical(
+    options: dict[str, Any], interlaced: Path, telecined: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    source = telecined if options["restore"] == "ivtc" else interlaced
+    whole = run(source, tmp_path / "whole.mkv", tiny_model, **options)
+    again = stopped_and_resumed(source, tmp_path / "again.mkv", tiny_model, **options)
+    assert whole.read_bytes() == again.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MATERIALS)
+def test_every_material_resumes(name: str, telecined: Path, tiny_model: Path, tmp_path: Path) -> None:
+    whole = run(telecined, tmp_path / "whole.mkv", tiny_model, segment_frames=7, preset=name)
+    again = stopped_and_resumed(telecined, tmp_path / "again.mkv", tiny_model, segment_frames=7, preset=name)
+    assert whole.read_bytes() == again.read_bytes()

@@ -1,0 +1,117 @@
+"""Timestamps: repair of the source's, retiming of the encoder's packets, and the clock of copied streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.source_values import video_info
+from vidsr.media.index import VideoIndex, repair
+from vidsr.media.mux.packet_clock import StreamClock
+from vidsr.media.mux.segment_timing import retime
+
+VIDEO = video_info(time_base=Fraction(1, 24000), rate=Fraction(24))  # one step is 1000
+
+
+def test_good_stamps_stay_as_they_are() -> None:
+    raw: list[int | None] = [-500, 0, 1000, 1700, 9000]
+    assert repair(raw, VIDEO, [1000] * 5) == (raw, [], [])
+
+
+def test_no_stamps_at_all_are_counted() -> None:
+    pts, _, notes = repair([None] * 4, video_info(time_base=Fraction(1, 1000), rate=Fraction(24)), [0] * 4)
+    assert pts == [0, 42, 83, 125]
+    assert "no timestamps" in notes[0]
+
+
+def test_missing_stamps_lie_between_their_neighbours() -> None:
+    pts, _, notes = repair([None, 1000, None, None, 4000, None], VIDEO, [1000] * 6)
+    assert pts == [0, 1000, 2000, 3000, 4000, 5000]
+    assert notes == ["4 of 6 frames have no timestamp: placed between their neighbours"]
+
+
+def test_one_stamp_twice_moves_half_way_to_the_next() -> None:
+    pts, shifts, notes = repair([0, 1000, 1000, 3000], VIDEO, [1000] * 4)
+    assert pts == [0, 1000, 2000, 3000]
+    assert not shifts
+    assert "1 of 4 timestamps" in notes[0]
+
+
+def test_a_new_timeline_goes_on_where_the_old_one_ended() -> None:
+    raw: list[int | None] = [k * 1000 for k in range(30)] + [k * 1000 for k in range(30)]
+    pts, shifts, notes = repair(raw, VIDEO, [1000] * 60)
+    assert pts == [k * 1000 for k in range(60)]
+    assert shifts == [Fraction(30000, 24000)]
+    assert "jumps back 1 times" in notes[0]
+
+
+def test_one_wild_stamp_back_is_no_new_timeline() -> None:
+    raw: list[int | None] = [k * 1000 for k in range(30)]
+    raw[20] = 0
+    pts, shifts, _ = repair(raw, VIDEO, [1000] * 30)
+    assert not shifts
+    assert pts[:20] == raw[:20]
+    assert pts[21:] == raw[21:]
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(-5000, 200_000)), min_size=1, max_size=40))
+def test_repaired_stamps_are_complete_and_strictly_increasing(raw: list[int | None]) -> None:
+    pts, _, _ = repair(raw, VIDEO, [1000] * len(raw))
+    assert len(pts) == len(raw)
+    assert all(b > a for a, b in pairwise(pts))
+
+
+@st.composite
+def _decode_orders(draw: st.DrawFn) -> list[list[int]]:
+    """Segments of packets, each a display order shuffled within a window, as B-frames do."""
+    segments = []
+    for _ in range(draw(st.integers(1, 4))):
+        count = draw(st.integers(1, 20))
+        keys = [i + draw(st.integers(0, 4)) for i in range(count)]
+        segments.append([i for _, i in sorted(zip(keys, range(count), strict=True))])
+    return segments
+
+
+@given(_decode_orders(), st.data())
+def test_retimed_packets_have_true_pts_and_rising_dts(segments: list[list[int]], data: st.DataObject) -> None:
+    count = sum(map(len, segments))
+    steps = data.draw(st.lists(st.integers(1, 5000), min_size=count, max_size=count))
+    pts = [sum(steps[:i]) - 300 for i in range(count)]
+    index = VideoIndex(pts=tuple(pts), durations=tuple(steps), time_base=Fraction(1, 90000))
+    times = list(retime(segments, index))
+    first = 0
+    for segment in segments:
+        assert [times[first + k].pts for k in range(len(segment))] == [pts[first + rank] for rank in segment]
+        first += len(segment)
+    assert all(b.dts > a.dts for a, b in pairwise(times))
+    assert all(t.dts <= t.pts for t in times)
+
+
+@dataclass
+class _Packet:
+    pts: int | None
+    dts: int | None
+    duration: int = 1920
+    time_base: Fraction = Fraction(1, 90000)
+
+
+def test_a_copied_stream_follows_the_jump_without_overlap() -> None:
+    clock = StreamClock((Fraction(1),), Fraction(0), Fraction(1, 48000))
+    packets = [_Packet(k * 1920, k * 1920) for k in range(48)] + [_Packet(k * 1920, k * 1920) for k in range(10)]
+    for packet in packets:
+        clock.place(packet)
+    placed = [p.dts for p in packets if p.dts is not None]
+    assert all(b - a >= 1920 for a, b in pairwise(placed))
+    assert placed[48] >= 90000
+
+
+def test_a_copied_stream_keeps_good_times_and_completes_missing_ones() -> None:
+    clock = StreamClock((), Fraction(0), Fraction(1, 90000))
+    packets = [_Packet(-1920, -1920), _Packet(0, None), _Packet(None, None), _Packet(3840, 3840), _Packet(3840, 3840)]
+    for packet in packets:
+        clock.place(packet)
+    assert [p.dts for p in packets] == [-1920, 0, 1920, 3840, 3841]

@@ -1,0 +1,23 @@
+"""Killed at random moments, again and again: the final file is the undisturbed one, byte for byte."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.support.places import ROOT, child_environment
+
+
+def test_chaos_in_short() -> None:
+    """At least 12 kills over four kinds of source; the long run is `python -m benchmarks.robustness.chaos`."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "robustness" / "chaos.py"), "--kills", "12"]
+    done = subprocess.run(
+        [*command, "--clips", "cfr", "vfr", "open-gop", "avi", "--seed", "5"],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env=child_environment(),
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "12 kills over 4 clips" in done.stdout

@@ -1,0 +1,71 @@
+"""The README's own code and commands run as written (the commands with a small model, to be quick)."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.places import ROOT, SAMPLE, STILL, child_environment
+
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def place(folder: Path) -> dict[str, str]:
+    shutil.copy(SAMPLE, folder / "clip.mp4")
+    shutil.copy(STILL, folder / "photo.png")
+    return child_environment()
+
+
+def test_the_python_example_runs(tmp_path: Path) -> None:
+    (example,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", example],
+        cwd=tmp_path,
+        env=place(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("48 frames in")
+    assert (tmp_path / "large.mkv").exists()
+    assert (tmp_path / "photo.x4.png").exists()
+
+
+def test_every_vidsr_command_runs(tiny_model: Path, tmp_path: Path) -> None:
+    environment = place(tmp_path)
+    commands = [line for block in blocks("sh") for line in block.splitlines() if "vidsr " in line]
+    assert commands
+    for line in commands:
+        words = shlex.split(line, comments=True)[1:]
+        if words[0] == "enhance":
+            words += ["--model", str(tiny_model)]
+        command = [sys.executable, "-m", "vidsr", *words]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False
+        )
+        assert done.returncode == 0, (line, done.stderr)
+
+
+def test_the_make_targets_exist() -> None:
+    targets = re.findall(r"^make (\S+)", "\n".join(blocks("sh")), flags=re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text()
+    assert targets
+    for target in targets:
+        assert re.search(rf"^(.* )?{target}( .*)?:", makefile, flags=re.MULTILINE), target
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    for document in ROOT.glob("*.md"):
+        for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text()):
+            if "://" not in link:
+                assert (ROOT / link).exists(), f"{document.name}: {link}"

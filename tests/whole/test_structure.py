@@ -1,0 +1,54 @@
+"""The tests mirror the package, and what they share is imported one way."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from tests.support.places import ROOT
+
+TESTS = ROOT / "tests"
+#: Folders whose tests are of the whole program, or of what the tests stand on.
+ACROSS = ("whole", "support")
+
+
+def test_every_test_file_lies_where_the_module_it_tests_lies() -> None:
+    """tests/a/test_b.py or test_b_aspect.py tests vidsr/a/b.py or the package vidsr/a/b."""
+    strays = [
+        str(path.relative_to(ROOT))
+        for path in sorted(TESTS.rglob("test_*.py"))
+        if path.relative_to(TESTS).parts[0] not in ACROSS and not _mirrored(path)
+    ]
+    assert not strays, "rename them after the module they test, or move them to tests/whole"
+
+
+def _mirrored(path: Path) -> bool:
+    folder = ROOT / "vidsr" / path.parent.relative_to(TESTS)
+    words = path.stem.removeprefix("test_").split("_")
+    names = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
+    return any((folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file() for name in names)
+
+
+def test_tests_import_neither_scripts_nor_benchmarks_nor_one_another() -> None:
+    """Tests import vidsr and tests.support; scripts and benchmarks may import tests.support too."""
+    wrong = []
+    for path in sorted([*TESTS.rglob("*.py"), *(ROOT / "scripts").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]):
+        inside = path.is_relative_to(TESTS)
+        for name in _imported(path):
+            top = name.split(".")[0]
+            if (top == "tests" and not name.startswith("tests.support")) or (
+                inside and top in ("scripts", "benchmarks")
+            ):
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not wrong
+
+
+def _imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
