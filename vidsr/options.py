@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
+from vidsr.codec_table import CODECS
 from vidsr.option_schema import Checked, Composed, opt
 from vidsr.restore_options import MATERIALS, RestoreOptions, with_material
 
-CODECS = ("h264", "hevc", "av1", "vp9", "ffv1", "prores", "h264_nvenc", "hevc_nvenc", "av1_nvenc")
 ENGINES = ("local", "ray")
 PROGRESS_FORMATS = ("bar", "json", "none")
 BACKENDS = ("auto", "torch", "winograd", "openvino")
@@ -112,7 +112,7 @@ class EncodeOptions(Checked):
 
     title: ClassVar[str] = "Encoding"
 
-    codec: str = opt("h264", "Video codec of the result.", choices=CODECS)
+    codec: str = opt("h264", "Video codec of the result.", choices=tuple(CODECS))
     crf: float | None = opt(
         None, "Constant quality, lower is better; a good value per codec if not given.", between=(0, 63)
     )

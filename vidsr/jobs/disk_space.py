@@ -10,24 +10,22 @@ from pathlib import Path
 
 from vidsr.errors import DiskFullError, OutputError
 from vidsr.jobs.state.manifest import Manifest
+from vidsr.media.encode.codecs import entry
 from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.storage import human_bytes, os_errors
-
-#: Bits per luma sample that each codec takes on live-action footage at vidsr's default quality, on the safe side
-#: of what was measured; ProRes 422 is fixed by its specification, FFV1 keeps about half of what goes in.
-BITS_PER_PIXEL = {"h264": 0.25, "hevc": 0.15, "av1": 0.12, "vp9": 0.15, "prores": 3.6, "ffv1": 8.0}
 
 #: The estimate may be this many times too large, so that work is refused only below that share of it.
 CERTAINTY = 4
 
 
 def estimate_bytes(settings: EncoderSettings, frames: int, manifest: Manifest | None = None) -> int:
-    """Bytes of ``frames`` encoded frames: by what the finished segments took, or by the table if there are none."""
+    """Bytes of ``frames`` encoded frames: by the finished segments' size, else by the codec's row."""
     done = manifest.frames_done() if manifest is not None else 0
     if manifest is not None and done:
         return round(frames * sum(f.size for f in manifest.finished.values()) / done)
-    depth = settings.format.frames.depth / 8 if settings.codec == "ffv1" else 1.0
-    bits = settings.width * settings.height * BITS_PER_PIXEL.get(settings.codec, 0.3) * depth
+    codec = entry(settings.codec)
+    depth = settings.format.frames.depth / 8 if codec.bits_by_depth else 1.0
+    bits = settings.width * settings.height * codec.bits_per_pixel * depth
     return round(frames * bits / 8)
 
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from tests.support.source_values import source_info, video_info
+from vidsr.codec_table import CODECS, HdrKeys
 from vidsr.errors import EncodeError, InputError, OptionsError
 from vidsr.frames import Colour, PixelFormat
 from vidsr.media import frame_memory
 from vidsr.media.colour_tags import ColourTags
 from vidsr.media.encode.alpha import background_codes, blend, flattened
-from vidsr.media.encode.codecs import CODECS, check_options, encode_formats, fit_size, trouble, usable_codec
+from vidsr.media.encode.codecs import check_options, encode_formats, fit_size, trouble, usable_codec
 from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.encode.encoder_plan import prepare
 from vidsr.media.encode.geometry import result_geometry
@@ -229,10 +230,16 @@ def test_mastering_data_in_the_units_of_each_encoder() -> None:
     display = [Fraction(n, 50000) for n in (34000, 16000, 13250, 34500, 7500, 3000, 15635, 16450)]
     hdr = HdrInfo(mastering=(*display, Fraction(50, 10000), Fraction(1000)), light_level=(1000, 400))
     wanted = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
-    assert hdr_params("libx265", hdr)["master-display"] == wanted
-    assert hdr_params("libx264", hdr) == {"mastering-display": wanted, "cll": "1000,400"}
-    assert hdr_params("libsvtav1", hdr)["mastering-display"].startswith("G(0.265,0.69)B(0.15,0.06)R(0.68,0.32)")
-    assert hdr_params("ffv1", hdr) == {}
+    assert hdr_params(hdr_keys("hevc"), hdr)["master-display"] == wanted
+    assert hdr_params(hdr_keys("h264"), hdr) == {"mastering-display": wanted, "cll": "1000,400"}
+    assert hdr_params(hdr_keys("av1"), hdr)["mastering-display"].startswith("G(0.265,0.69)B(0.15,0.06)R(0.68,0.32)")
+    assert CODECS["ffv1"].hdr is None
+
+
+def hdr_keys(codec: str) -> HdrKeys:
+    keys = CODECS[codec].hdr
+    assert keys is not None
+    return keys
 
 
 def test_a_matrix_that_a_codec_cannot_name_is_changed_or_refused() -> None:

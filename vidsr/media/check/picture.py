@@ -9,7 +9,7 @@ from typing import Any
 
 from vidsr.media.check.report import Check, compare
 from vidsr.media.colour_tags import MATRICES, PRIMARIES, TRANSFERS, ColourTags
-from vidsr.media.encode.codecs import CODECS, keeps_location
+from vidsr.media.encode.codecs import row_of
 from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.media.encode.geometry import is_same_orientation, result_matrix
 from vidsr.media.source import HdrInfo, VideoInfo
@@ -66,14 +66,14 @@ def _colour(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | None)
         changed = "RGB is stored as YUV"
     elif made.format.family == "rgb":
         want = have if settings is not None else want
-    codes = CODECS[made.codec].matrices if made.codec in CODECS else None
-    if settings is None and codes is not None and want.matrix not in codes:
+    codec = row_of(made.codec)
+    if settings is None and codec.matrices is not None and want.matrix not in codec.matrices:
         changed = f"{made.codec} has no code for it"
-    limited = "ProRes knows limited range only" if made.codec == "prores" and want.full_range else ""
+    limited = f"{codec.name} knows limited range only" if codec.limited_range and want.full_range else ""
     checks = []
     # H.264 and HEVC define the code for 4:2:0 only.
     if want.chroma_location not in (None, "left") and video.format.family == "yuv" and made.format.log2_chroma_h:
-        lost = "" if keeps_location(made.codec, want.chroma_location) else f"{made.codec} has no code for it"
+        lost = "" if codec.keeps_location(want.chroma_location) else f"{made.codec} has no code for it"
         checks = [compare("chroma location", want.chroma_location, have.chroma_location, announced=lost)]
     return [
         *checks,
@@ -104,13 +104,11 @@ def _range(tags: ColourTags) -> str:
 
 def _hdr(video: VideoInfo, made: VideoInfo) -> list[Check]:
     checks = []
-    why = ""
-    if made.codec not in ("h264", "hevc", "av1"):
-        why = f"{made.codec} does not store it"
+    keys = row_of(made.codec).hdr
+    why = "" if keys is not None else f"{made.codec} does not store it"
     if video.hdr.mastering:
-        # AV1 stores the greatest luminance in 1/256 cd/m², chromaticities in 1/65536.
         found = compare("mastering display", _mastering(video), _mastering(made), announced=why)
-        rounded = made.codec == "av1" and _alike(video.hdr, made.hdr)
+        rounded = keys is not None and keys.steps is not None and _alike(video.hdr, made.hdr, keys.steps)
         checks.append(replace(found, state="same") if rounded else found)
     if video.hdr.light_level:
         checks.append(
@@ -123,11 +121,11 @@ def _hdr(video: VideoInfo, made: VideoInfo) -> list[Check]:
     return checks
 
 
-def _alike(a: HdrInfo, b: HdrInfo) -> bool:
-    """Whether two mastering displays are the same in the units of AV1 (its specification, 6.7.4)."""
+def _alike(a: HdrInfo, b: HdrInfo, steps: tuple[int, int, int]) -> bool:
+    """Whether two mastering displays are the same in the steps in which a codec stores them."""
     if a.mastering is None or b.mastering is None:
         return False
-    units = (*[1 << 16] * 8, 1 << 14, 1 << 8)
+    units = (*[steps[0]] * 8, *steps[1:])
     return all(abs(x - y) * unit <= 1 for x, y, unit in zip(a.mastering, b.mastering, units, strict=True))
 
 

@@ -30,7 +30,6 @@ from vidsr.media.mux.assemble import (
     describe,
     dress_video,
     enhanced_stream,
-    has_separate_alpha,
     start_offset,
     write_result,
 )
@@ -57,9 +56,9 @@ def preflight(info: SourceInfo, settings: EncoderSettings, output: Path, options
         EncodeError: the encoder refuses its settings.
     """
     plan = ResultPlan.of(info, settings, output, options)
-    if has_separate_alpha(settings) and plan.container.muxer not in ("matroska", "webm"):
+    if settings.alpha_aside and plan.container.muxer not in ("matroska", "webm"):
         raise OutputError(
-            f"{output}: {plan.container.name} cannot hold the transparency of vp9; write to .mkv or .webm"
+            f"{output}: {plan.container.name} cannot hold the transparency of {settings.codec}; write to .mkv or .webm"
         )
     _try_header(plan)
     losses = expected_losses(plan).values()

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+from vidsr.codec_table import CODECS
 from vidsr.media.check.picture import check_picture
 from vidsr.media.check.preflight import expected_losses
 from vidsr.media.check.report import Check, VerifyReport, compare
 from vidsr.media.check.streams import check_contents, check_label, check_streams
-from vidsr.media.encode.codecs import CODECS
 from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.media.index import VideoIndex, index_video
 from vidsr.media.mux.assemble import ResultPlan, enhanced_stream, start_offset

@@ -1,7 +1,8 @@
-"""The encoders: which library stands behind each codec name, its defaults, and the pixel formats it takes."""
+"""Encoders on this machine, and the pixel format that each gets for a source; the codecs are in ``codec_table``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
@@ -9,146 +10,12 @@ from typing import Any
 
 import av
 
+from vidsr.codec_table import CODECS, CodecEntry
 from vidsr.errors import EncodeError, OptionsError
 from vidsr.frames import Colour, PixelFormat
 from vidsr.media.colour_tags import MATRICES, ColourTags
 from vidsr.media.source import VideoInfo
 from vidsr.options import EncodeOptions
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CodecEntry:
-    """One encoder. ``formats`` are FFmpeg pixel format names, in order of preference. ``presets`` are the names that
-    ``--preset`` may have, None where the encoder itself has to judge; ``max_rate`` in frames per second is what it
-    accepts; ``matrices`` are the codes that its own bits have, None: all."""
-
-    name: str
-    encoder: str
-    formats: tuple[str, ...]
-    crf: float | None = None
-    crf_key: str = "crf"
-    preset: str | None = None
-    preset_key: str = "preset"
-    presets: tuple[str, ...] | None = None
-    params_key: str | None = None
-    params: tuple[tuple[str, str], ...] = ()
-    options: tuple[tuple[str, str], ...] = ()
-    even: bool = False
-    hardware: bool = False
-    family: str = ""
-    max_rate: int | None = None
-    matrices: frozenset[int] | None = None
-
-    @property
-    def base(self) -> str:
-        """The codec that its packets are of: "h264" for h264 and for h264_nvenc."""
-        return self.family or self.name
-
-
-def _depths(names: str, *depths: int) -> tuple[str, ...]:
-    return tuple(n if d == 8 else f"{n}{d}le" for d in depths for n in names.split())
-
-
-#: Of x264 and x265, fastest first.
-_X26X_PRESETS = (
-    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
-    *("medium", "slow", "slower", "veryslow", "placebo"),
-)
-
-#: codec name of `--codec` → encoder
-CODECS: dict[str, CodecEntry] = {
-    "h264": CodecEntry(
-        name="h264",
-        encoder="libx264",
-        formats=_depths("yuv420p yuv422p yuv444p", 8, 10),
-        crf=17,
-        preset="medium",
-        presets=_X26X_PRESETS,
-        params_key="x264-params",
-        # Without it x264 writes its own settings into the parameter sets, and segments may differ there.
-        params=(("stitchable", "1"),),
-        even=True,
-    ),
-    "hevc": CodecEntry(
-        name="hevc",
-        encoder="libx265",
-        formats=_depths("yuv420p yuv422p yuv444p", 8, 10, 12),
-        crf=18,
-        preset="medium",
-        presets=_X26X_PRESETS,
-        params_key="x265-params",
-        # x265's settings text in the parameter sets changes with the thread count.
-        params=(("info", "0"), ("log-level", "error")),
-        even=True,
-    ),
-    "av1": CodecEntry(
-        name="av1",
-        encoder="libsvtav1",
-        formats=_depths("yuv420p", 8, 10),
-        crf=24,
-        preset="8",
-        presets=tuple(str(number) for number in range(-1, 14)),
-        params_key="svtav1-params",
-        max_rate=240,
-    ),
-    "vp9": CodecEntry(
-        name="vp9",
-        encoder="libvpx-vp9",
-        # Not 4:4:0, which MP4 cannot describe; alpha only beside 4:2:0, which is all that libvpx encodes.
-        formats=(*_depths("yuv420p yuv422p yuv444p", 8, 10, 12), "yuva420p"),
-        crf=20,
-        preset="2",
-        preset_key="cpu-used",
-        presets=tuple(str(number) for number in range(-8, 9)),
-        options=(("b", "0"), ("row-mt", "1"), ("deadline", "good")),
-        matrices=frozenset({1, 5, 6, 7, 9}),
-    ),
-    "ffv1": CodecEntry(
-        name="ffv1",
-        encoder="ffv1",
-        formats=(
-            *_depths("gray", 8, 10, 12, 16),
-            *_depths("yuv420p yuv422p yuv444p", 8, 9, 10, 12, 14, 16),
-            *_depths("yuv440p", 8, 10, 12),
-            "yuv411p",
-            "yuv410p",
-            *_depths("yuva420p yuva422p yuva444p", 8, 9, 10, 16),
-            *_depths("gbrp", 8, 9, 10, 12, 14, 16),
-            *_depths("gbrap", 8, 10, 12, 14, 16),
-        ),
-        presets=(),
-        options=(("level", "3"), ("slicecrc", "1"), ("g", "1")),
-    ),
-    "prores": CodecEntry(
-        name="prores",
-        encoder="prores_ks",
-        formats=("yuv422p10le", "yuv444p10le", "yuva444p10le"),
-        presets=(),
-        options=(("vendor", "apl0"),),
-    ),
-}
-
-
-def _nvenc(family: str, formats: tuple[str, ...]) -> CodecEntry:
-    return CodecEntry(
-        name=f"{family}_nvenc",
-        encoder=f"{family}_nvenc",
-        family=family,
-        formats=formats,
-        crf=19,
-        crf_key="cq",
-        preset="p5",
-        options=(("rc", "vbr"), ("b", "0")),
-        even=True,
-        hardware=True,
-    )
-
-
-CODECS |= {
-    "h264_nvenc": _nvenc("h264", ("yuv420p", "yuv444p")),
-    "hevc_nvenc": _nvenc("hevc", ("yuv420p", "yuv444p", "yuv420p10le")),
-    "av1_nvenc": _nvenc("av1", ("yuv420p", "yuv420p10le")),
-}
 
 
 def check_options(options: EncodeOptions) -> None:
@@ -163,15 +30,6 @@ def check_options(options: EncodeOptions) -> None:
         raise OptionsError(f"--preset {options.preset}: neither a material nor a preset of {codec.name}; {has}")
     if options.crf is not None and codec.crf is None:
         raise OptionsError(f"--crf {options.crf:g}: {codec.name} has no constant quality; leave it out")
-
-
-# Formats that an encoder takes only packed in another way; the samples are the same.
-_PACKED = {
-    ("ffv1", "gbrp"): "bgr0",
-    ("ffv1", "gbrap"): "bgra",
-    ("hevc_nvenc", "yuv420p10le"): "p010le",
-    ("av1_nvenc", "yuv420p10le"): "p010le",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +49,7 @@ class EncoderFormat:
 
 
 def entry(codec: str) -> CodecEntry:
-    """The encoder of a codec name.
+    """The row of a codec name.
 
     Raises:
         EncodeError: the name is unknown.
@@ -199,6 +57,11 @@ def entry(codec: str) -> CodecEntry:
     if codec not in CODECS:
         raise EncodeError(f"unknown codec {codec!r}: choose one of {', '.join(CODECS)}")
     return CODECS[codec]
+
+
+def row_of(codec: str) -> CodecEntry:
+    """The row of the codec of a file; one without anything special where vidsr does not write that codec."""
+    return CODECS.get(codec) or CodecEntry(name=codec, encoder=codec, formats=())
 
 
 @cache
@@ -251,45 +114,130 @@ def encode_formats(video: VideoInfo, options: EncodeOptions) -> EncoderFormat:
         EncodeError: the encoder is not in this build, or has no format of the depth that was asked for.
     """
     codec = entry(options.codec)
-    source = video.format
     available = _available(codec)
     wanted = _wanted_depth(video, options, available)
-    notes: list[str] = []
-    best = min(available, key=lambda f: _unfitness(f, source, wanted))
-    if best.depth < source.depth and options.bit_depth is None:
-        notes.append(f"{options.codec} holds at most {best.depth} bits per sample, the source has {source.depth}")
-    if source.alpha and not best.alpha:
-        notes.append(f"{options.codec} has no alpha channel: transparency is lost")
-    if _chroma_loss(best, source):
-        notes.append(f"{options.codec} stores colour as {best.name}: coarser than the source's {source.name}")
-    colour, tags = video.colour, video.tags
-    if source.family == "rgb" and best.family != "rgb":
-        colour, tags = _yuv_of_rgb(video)
-    if codec.matrices is not None and tags.matrix not in codec.matrices:
-        colour, tags, note = _other_matrix(video, codec.name)
-        notes.append(note)
-    if codec.name == "prores" and tags.full_range:
-        notes.append("ProRes knows limited range only: the full range of the source is brought to it")
-        colour, tags = replace(colour, range="limited"), replace(tags, full_range=False)
-    if best.log2_chroma_h and not keeps_location(codec.base, tags.chroma_location):
-        notes.append(f"{options.codec} has no code for the chroma location {tags.chroma_location}: it is left untagged")
-    frames = best
-    if source.family == "gray" and best.family == "yuv" and not source.alpha:
-        frames = replace(PixelFormat("gray", "gray", 8).with_depth(best.depth))
-    return EncoderFormat(
-        codec=options.codec,
-        frames=frames,
-        pixel_format=_PACKED.get((codec.name, best.name), best.name),
-        colour=colour,
-        tags=tags,
-        notes=tuple(notes),
+    best = min(available, key=lambda f: _unfitness(f, video.format, wanted))
+    choice = _Choice(
+        codec=codec,
+        video=video,
+        format=best,
+        depth_given=options.bit_depth is not None,
+        colour=video.colour,
+        tags=video.tags,
     )
+    for limit in _LIMITS:
+        choice = limit(choice)
+    frames = best
+    if video.format.family == "gray" and best.family == "yuv" and not video.format.alpha:
+        frames = PixelFormat("gray", "gray", 8).with_depth(best.depth)
+    return EncoderFormat(
+        codec=codec.name,
+        frames=frames,
+        pixel_format=dict(codec.packed).get(best.name, best.name),
+        colour=choice.colour,
+        tags=choice.tags,
+        notes=choice.notes,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Choice:
+    """A pixel format of a codec for a source, and how colour and tags follow from what the codec can hold."""
+
+    codec: CodecEntry
+    video: VideoInfo
+    format: PixelFormat
+    depth_given: bool
+    colour: Colour
+    tags: ColourTags
+    notes: tuple[str, ...] = ()
+
+    def noted(self, note: str, **changes: Any) -> _Choice:
+        return replace(self, notes=(*self.notes, note), **changes)
+
+
+def _limit_depth(c: _Choice) -> _Choice:
+    have, source = c.format.depth, c.video.format.depth
+    if have >= source or c.depth_given:
+        return c
+    return c.noted(f"{c.codec.name} holds at most {have} bits per sample, the source has {source}")
+
+
+def _limit_alpha(c: _Choice) -> _Choice:
+    if c.format.alpha or not c.video.format.alpha:
+        return c
+    return c.noted(f"{c.codec.name} has no alpha channel: transparency is lost")
+
+
+def _limit_chroma(c: _Choice) -> _Choice:
+    have, source = c.format, c.video.format
+    coarser = have.log2_chroma_w > source.log2_chroma_w or have.log2_chroma_h > source.log2_chroma_h
+    if source.family == "gray" or not coarser:
+        return c
+    return c.noted(f"{c.codec.name} stores colour as {have.name}: coarser than the source's {source.name}")
+
+
+def _limit_rgb(c: _Choice) -> _Choice:
+    """RGB becomes BT.709 (BT.2020 if its primaries are), limited range."""
+    if c.video.format.family != "rgb" or c.format.family == "rgb":
+        return c
+    name, code = ("bt2020nc", 9) if c.colour.primaries == "bt2020" else ("bt709", 1)
+    colour = replace(c.colour, matrix=name, range="limited", chroma_location="left")
+    return replace(c, colour=colour, tags=replace(c.tags, matrix=code, full_range=False))
+
+
+def _limit_matrix(c: _Choice) -> _Choice:
+    """BT.709 in place of a matrix that the codec cannot name.
+
+    Raises:
+        EncodeError: the matrix is only computed as another one, and would come out wrong.
+    """
+    if c.codec.matrices is None or c.tags.matrix in c.codec.matrices:
+        return c
+    name = MATRICES.get(c.video.tags.matrix, "unknown")
+    if name != c.video.colour.matrix:
+        raise EncodeError(f"{c.codec.name} cannot say that its colours are {name}: use another --codec, such as hevc")
+    return c.noted(
+        f"{c.codec.name} has no code for the matrix {name}: the colours are stored in bt709",
+        colour=replace(c.video.colour, matrix="bt709"),
+        tags=replace(c.video.tags, matrix=1),
+    )
+
+
+def _limit_range(c: _Choice) -> _Choice:
+    if not c.codec.limited_range or not c.tags.full_range:
+        return c
+    return c.noted(
+        f"{c.codec.name} knows limited range only: the full range of the source is brought to it",
+        colour=replace(c.colour, range="limited"),
+        tags=replace(c.tags, full_range=False),
+    )
+
+
+def _limit_location(c: _Choice) -> _Choice:
+    location = c.tags.chroma_location
+    if not c.format.log2_chroma_h or row_of(c.codec.base).keeps_location(location):
+        return c
+    return c.noted(f"{c.codec.name} has no code for the chroma location {location}: it is left untagged")
+
+
+#: What a codec can fail to hold, in this order: each adjusts the choice and says so.
+_LIMITS: tuple[Callable[[_Choice], _Choice], ...] = (
+    _limit_depth,
+    _limit_alpha,
+    _limit_chroma,
+    _limit_rgb,
+    _limit_matrix,
+    _limit_range,
+    _limit_location,
+)
 
 
 def _available(codec: CodecEntry) -> list[PixelFormat]:
     """The planar formats that this build's encoder can be fed with."""
     build = _build_formats(codec.encoder)
-    names = [name for name in codec.formats if _PACKED.get((codec.name, name), name) in build]
+    packed = dict(codec.packed)
+    names = [name for name in codec.formats if packed.get(name, name) in build]
     available = [f for name in names if (f := PixelFormat.parse(name)) is not None]
     if not available:
         raise EncodeError(f"{codec.encoder}, the encoder for {codec.name}, is not in this build of PyAV")
@@ -307,40 +255,6 @@ def _wanted_depth(video: VideoInfo, options: EncodeOptions, available: list[Pixe
             "choose one of these or another --codec"
         )
     return options.bit_depth
-
-
-def keeps_location(codec: str, location: str | None) -> bool:
-    """Whether a codec's own bits can say where chroma samples lie."""
-    if location in (None, "left") or codec in ("h264", "hevc"):
-        return True
-    return codec == "av1" and location == "topleft"
-
-
-def _other_matrix(video: VideoInfo, codec: str) -> tuple[Colour, ColourTags, str]:
-    """BT.709 in place of a matrix that the codec cannot name.
-
-    Raises:
-        EncodeError: the matrix is only computed as another one, and would come out wrong.
-    """
-    name = MATRICES.get(video.tags.matrix, "unknown")
-    if name != video.colour.matrix:
-        raise EncodeError(f"{codec} cannot say that its colours are {name}: use another --codec, such as hevc")
-    note = f"{codec} has no code for the matrix {name}: the colours are stored in bt709"
-    return replace(video.colour, matrix="bt709"), replace(video.tags, matrix=1), note
-
-
-def _yuv_of_rgb(video: VideoInfo) -> tuple[Colour, ColourTags]:
-    """RGB sources become BT.709 (BT.2020 if their primaries are), limited range."""
-    wide = video.colour.primaries == "bt2020"
-    name, code = ("bt2020nc", 9) if wide else ("bt709", 1)
-    colour = replace(video.colour, matrix=name, range="limited", chroma_location="left")
-    return colour, replace(video.tags, matrix=code, full_range=False)
-
-
-def _chroma_loss(have: PixelFormat, source: PixelFormat) -> bool:
-    if source.family == "gray":
-        return False
-    return have.log2_chroma_w > source.log2_chroma_w or have.log2_chroma_h > source.log2_chroma_h
 
 
 def _unfitness(have: PixelFormat, source: PixelFormat, wanted: int) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 from vidsr.errors import DiskFullError, EncodeError
 from vidsr.frames import Frame, PixelFormat, Plane
 from vidsr.media import libav
-from vidsr.media.encode.codecs import CodecEntry, EncoderFormat, encode_formats, entry, trouble
+from vidsr.media.encode.codecs import EncoderFormat, encode_formats, entry, row_of, trouble
 from vidsr.media.encode.hdr import hdr_params
 from vidsr.media.source import NO_HDR, HdrInfo, VideoInfo
 from vidsr.options import EncodeOptions
@@ -79,8 +79,8 @@ class EncoderSettings:
         """The options handed to the encoder, private parameter strings joined."""
         codec = entry(self.codec)
         options = dict(codec.options)
-        if codec.name == "ffv1":
-            # Fixed, because the encoder's own choice follows the threads. It cuts what is larger than CIF.
+        if codec.sliced:
+            # As FFV1 does by itself on one thread: pictures larger than CIF are cut.
             options["slices"] = "4" if self.width > 352 or self.height > 288 else "1"
         crf = self.crf if self.crf is not None else codec.crf
         if crf is not None:
@@ -88,30 +88,23 @@ class EncoderSettings:
         if (preset := self.preset or codec.preset) is not None:
             options[codec.preset_key] = preset
         params = dict(codec.params)
-        if self.hdr.mastering or self.hdr.light_level:
-            params |= hdr_params(codec.encoder, self.hdr)
+        if codec.hdr is not None and (self.hdr.mastering or self.hdr.light_level):
+            params |= hdr_params(codec.hdr, self.hdr)
         given = dict(self.extra)
         if codec.params_key:
             theirs = given.pop(codec.params_key, "")
-            params |= self._threads(codec) | repeatable(codec.encoder)
+            params |= {codec.threads_param: str(self.threads)} if codec.threads_param else {}
+            params |= dict(codec.params_with_avx512) if _has_avx512() else {}
             joined = ":".join(f"{k}={v}" for k, v in params.items())
             options[codec.params_key] = ":".join(part for part in (joined, theirs) if part)
         if self.format.tags.chroma_location:
             options["chroma_sample_location"] = self.format.tags.chroma_location
         return options | given
 
-    def _threads(self, codec: CodecEntry) -> dict[str, str]:
-        # x265 ignores the thread count of the library around it; its own pool is set here.
-        return {"pools": str(self.threads)} if codec.encoder == "libx265" else {}
-
-
-def repeatable(encoder: str) -> dict[str, str]:
-    """Parameters without which an encoder would not give the same bytes for the same frames.
-
-    x264's AVX-512 code for macroblock trees reads memory that nobody wrote: with it, one segment in five differed
-    from run to run. Its AVX2 code does not; see docs/decisions/035-x264-avx512.md.
-    """
-    return {"asm": "avx2"} if encoder == "libx264" and _has_avx512() else {}
+    @property
+    def alpha_aside(self) -> bool:
+        """Whether alpha is a second picture in each packet's BlockAdditions, which only Matroska and WebM can hold."""
+        return entry(self.codec).alpha_aside and self.format.frames.alpha
 
 
 @cache
@@ -241,9 +234,9 @@ class SegmentEncoder:
 
 def segment_format(settings: EncoderSettings) -> str:
     """The container of a segment: NUT, readable up to the last frame after a crash, or Matroska for what NUT
-    cannot hold (ProRes, and the alpha of VP9)."""
-    alpha = settings.codec == "vp9" and settings.format.frames.alpha
-    return "matroska" if alpha or settings.codec == "prores" else "nut"
+    cannot hold."""
+    held = ".nut" in row_of(entry(settings.codec).base).containers and not settings.alpha_aside
+    return "nut" if held else "matroska"
 
 
 def writable_plane(picture: av.VideoFrame, number: int, format: PixelFormat) -> Plane:
@@ -263,7 +256,7 @@ def add_video(container: av.container.OutputContainer, settings: EncoderSettings
     """
     codec = entry(settings.codec)
     container.flags |= _BITEXACT_CONTAINER
-    # SVT-AV1 prints a page about itself on stderr unless told otherwise; 1 is "errors only".
+    # By default SVT-AV1 prints a page about itself on stderr; 1 is "errors only".
     os.environ.setdefault("SVT_LOG", "1")
     try:
         stream: Any = container.add_stream(codec.encoder, rate=settings.rate, options=settings.encoder_options())
@@ -274,7 +267,7 @@ def add_video(container: av.container.OutputContainer, settings: EncoderSettings
         context.sample_aspect_ratio = settings.sar
         context.thread_count = settings.threads
         context.flags |= _BITEXACT_CODEC
-        if codec.name != "ffv1":
+        if "g" not in dict(codec.options):
             context.gop_size = KEYINT
         tag_colour(context, settings)
     except (libav.AvError, ValueError, OverflowError, TypeError) as error:

@@ -15,8 +15,6 @@ from vidsr.media.frame_memory import check_memory
 from vidsr.media.source import SourceInfo, VideoInfo
 from vidsr.options import EnhanceOptions
 
-_WRITES_HDR = ("libx264", "libx265", "libsvtav1")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
@@ -69,7 +67,7 @@ def prepare(info: SourceInfo, options: EnhanceOptions, model_scale: int) -> Prep
 
 def _hdr_notes(video: VideoInfo, format: EncoderFormat) -> list[str]:
     notes = []
-    if (video.hdr.mastering or video.hdr.light_level) and entry(format.codec).encoder not in _WRITES_HDR:
+    if (video.hdr.mastering or video.hdr.light_level) and entry(format.codec).hdr is None:
         notes.append(f"{format.codec} does not store mastering display and light level data: they are left out")
     if video.is_hdr and format.frames.depth < 10:
         notes.append("HDR in 8 bits shows steps: use --bit-depth 10")

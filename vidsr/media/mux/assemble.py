@@ -234,11 +234,6 @@ def dress_video(stream: Any, plan: ResultPlan) -> None:
         stream.set_display_matrix(matrix)
 
 
-def has_separate_alpha(settings: EncoderSettings) -> bool:
-    """Whether alpha is a second picture in each packet's BlockAdditions, as for VP9, which only Matroska can hold."""
-    return settings.codec == "vp9" and settings.format.frames.alpha
-
-
 def _add_video(target: av.container.OutputContainer, template: Any, plan: ResultPlan) -> Any:
     settings = plan.settings
     stream = target.add_stream_from_template(template, opaque=True)
@@ -248,7 +243,7 @@ def _add_video(target: av.container.OutputContainer, template: Any, plan: Result
     context.sample_aspect_ratio = settings.sar
     tag_colour(context, settings)
     dress_video(stream, plan)
-    if has_separate_alpha(settings):
+    if settings.alpha_aside:
         # Without it players show the picture as if it had no alpha.
         stream.metadata["alpha_mode"] = "1"
     return stream

@@ -1,4 +1,4 @@
-"""Containers of the result: which there are, what each can hold, and which to choose."""
+"""Containers of the result: their muxers, which streams each can hold, and which to choose."""
 
 from __future__ import annotations
 
@@ -14,22 +14,29 @@ import av.container
 from vidsr.errors import OutputError
 from vidsr.media import libav
 from vidsr.media.encode.codecs import entry as codec_entry
+from vidsr.media.encode.codecs import row_of
 from vidsr.media.mux.packet_clock import end_duration
 from vidsr.media.source import SourceInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerEntry:
-    """A container: its muxer, and what is special about it. ``text`` is the codec for text subtitles, ``sound`` the
-    lossless ones for sound that it cannot hold as it is, the first of which that takes the channels is used."""
+    """A container and its muxer.
+
+    ``text`` is the codec for text subtitles. ``sound`` are lossless codecs for audio that it cannot hold as it is; the
+    first one that takes the channels is used. The video codecs are in their rows of ``codec_table``.
+    """
 
     name: str
     muxer: str
     text: str | None
     sound: tuple[str, ...] = ()
-    codecs: tuple[str, ...]
     attachments: bool = False
     cover: bool = False
+
+    def holds_codec(self, codec: str) -> bool:
+        """Whether packets of a codec of ``--codec`` may be in it."""
+        return f".{self.name}" in row_of(codec_entry(codec).base).containers
 
 
 #: file suffix → container
@@ -39,27 +46,18 @@ CONTAINERS: dict[str, ContainerEntry] = {
         muxer="matroska",
         text="ass",
         sound=("flac", "pcm_s24le"),
-        codecs=("h264", "hevc", "av1", "vp9", "ffv1", "prores"),
         attachments=True,
         cover=True,
     ),
-    ".mp4": ContainerEntry(
-        name="mp4", muxer="mp4", text="mov_text", sound=("flac",), codecs=("h264", "hevc", "av1", "vp9"), cover=True
-    ),
-    ".m4v": ContainerEntry(
-        name="m4v", muxer="mp4", text="mov_text", sound=("flac",), codecs=("h264", "hevc"), cover=True
-    ),
-    ".mov": ContainerEntry(
-        name="mov", muxer="mov", text="mov_text", sound=("alac", "pcm_s24le"), codecs=("h264", "hevc", "prores")
-    ),
-    ".webm": ContainerEntry(name="webm", muxer="webm", text="webvtt", codecs=("vp9", "av1")),
-    ".nut": ContainerEntry(
-        name="nut", muxer="nut", text=None, sound=("flac",), codecs=("h264", "hevc", "av1", "vp9", "ffv1")
-    ),
+    ".mp4": ContainerEntry(name="mp4", muxer="mp4", text="mov_text", sound=("flac",), cover=True),
+    ".m4v": ContainerEntry(name="m4v", muxer="mp4", text="mov_text", sound=("flac",), cover=True),
+    ".mov": ContainerEntry(name="mov", muxer="mov", text="mov_text", sound=("alac", "pcm_s24le")),
+    ".webm": ContainerEntry(name="webm", muxer="webm", text="webvtt"),
+    ".nut": ContainerEntry(name="nut", muxer="nut", text=None, sound=("flac",)),
 }
 #: How many packets are looked through for the first one of each stream; subtitles may come much later.
 EARLY_PACKETS = 2000
-#: Ticks a second of a movie's clock that every reader can count with.
+#: Ticks per second of a movie's clock that every reader can count with.
 _FINEST_CLOCK = 10_000_000
 # Tags of phones and cameras, which only QuickTime's own list of keys can hold.
 _QUICKTIME_KEYS = ("com.apple.quicktime.", "com.android.")
@@ -78,9 +76,8 @@ def container_of(output: Path, codec: str) -> ContainerEntry:
             f"{output}: the suffix {output.suffix or '(none)'} names no container that vidsr writes; "
             f"use one of {', '.join(CONTAINERS)}"
         )
-    base = codec_entry(codec).base
-    if base not in entry.codecs:
-        fits = [suffix for suffix, c in CONTAINERS.items() if base in c.codecs]
+    if not entry.holds_codec(codec):
+        fits = [suffix for suffix, c in CONTAINERS.items() if c.holds_codec(codec)]
         raise OutputError(f"{output}: {entry.name} cannot hold {codec}; use {' or '.join(fits)}, or another --codec")
     return entry
 
@@ -109,7 +106,7 @@ def choose_suffix(info: SourceInfo, codec: str) -> str:
     if suffix not in CONTAINERS:
         suffix = _SUFFIX_OF.get(info.container, ".mkv")
     entry = CONTAINERS[suffix]
-    if suffix == ".mkv" or codec_entry(codec).base not in entry.codecs:
+    if suffix == ".mkv" or not entry.holds_codec(codec):
         return ".mkv"
     with libav.open_input(info.path, whole=True) as source:
         samples = first_packets(source, info.video.stream_index)
