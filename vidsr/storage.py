@@ -16,6 +16,11 @@ from vidsr.errors import DiskFullError, JobError
 WORK_PREFIX = ".work-"
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error of the system, or of a library that passes its number on, means no space or no quota left."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+
+
 @contextmanager
 def os_errors(what: str, path: Path) -> Iterator[None]:
     """Map an operating system's error inside the block to one of ours, naming ``what`` failed on ``path``.
@@ -27,7 +32,7 @@ def os_errors(what: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(error):
             raise DiskFullError(
                 f"no space left while {what} {path}; free some space and run the same command again: it resumes"
             ) from error

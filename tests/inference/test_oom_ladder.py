@@ -115,6 +115,6 @@ def test_memory_that_really_runs_out(backend: str, mib: int) -> None:
 def test_the_peak_of_a_process_is_its_own() -> None:
     """Not that of the process that started it, which is what Linux's ``ru_maxrss`` begins at."""
     ballast = bytearray(900 << 20)
-    program = "from vidsr.inference.device import peak_memory_bytes; print(peak_memory_bytes())"
+    program = "from vidsr.system_memory import peak_bytes; print(peak_bytes())"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert 50 << 20 < int(done.stdout) < len(ballast)
+    assert 5 << 20 < int(done.stdout) < len(ballast)

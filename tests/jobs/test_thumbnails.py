@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from vidsr.frames import Colour, Frame, PixelFormat
+from vidsr.inference.colour import rgb8_of
 from vidsr.jobs.state.job_folders import LIVE_NAME
-from vidsr.jobs.thumbnails import LivePicture, reduced, rgb_of, small_rgb
+from vidsr.jobs.thumbnails import LivePicture, reduced, small_rgb
 
 
 def frame(name: str, codes: tuple[int, ...], size: tuple[int, int] = (1000, 402)) -> Frame:
@@ -43,7 +44,7 @@ def frame(name: str, codes: tuple[int, ...], size: tuple[int, int] = (1000, 402)
 def test_the_colour_is_right(name: str, codes: tuple[int, ...]) -> None:
     small = reduced(frame(name, codes))
     assert (small.width, small.height) == (334, 134)
-    assert np.abs(rgb_of(small).astype(int) - (236, 16, 15)).max() <= 3
+    assert np.abs(rgb8_of(small).astype(int) - (236, 16, 15)).max() <= 3
     assert np.abs(small_rgb(frame(name, codes)).astype(int) - (236, 16, 15)).max() <= 3
 
 
@@ -52,7 +53,7 @@ def test_the_colour_is_right(name: str, codes: tuple[int, ...]) -> None:
 def test_numpy_and_torch_see_the_same(matrix: str, span: str) -> None:
     one = frame("yuv420p", (120, 100, 160), (64, 32))
     one.colour = Colour(matrix=matrix, range=span)  # type: ignore[arg-type]
-    assert np.abs(small_rgb(one).astype(int) - rgb_of(reduced(one))).max() <= 1
+    assert np.abs(small_rgb(one).astype(int) - rgb8_of(reduced(one))).max() <= 1
 
 
 def test_grey_and_shapes_are_kept() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+import warnings
 from pathlib import Path
 
 import av
@@ -15,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from vidsr.errors import InputError, OutputError
 from vidsr.media.pictures import png
-from vidsr.media.pictures.files import read_picture, write_picture
+from vidsr.media.pictures.files import open_image, read_picture, write_picture
 from vidsr.media.pictures.metadata import exif_for_size, scaled_geotiff
 from vidsr.media.pictures.tiff import SegmentedPixels
 from vidsr.media.pictures.types import Picture, PictureMeta
@@ -346,3 +347,18 @@ def test_disk_full_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="no space left"):
         write_picture(tmp_path / "out.png", picture, bands(), size=(8, 8), quality=95)
     assert not list(tmp_path.iterdir())
+
+
+def test_pillow_is_left_as_it_was_whoever_ends_first(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (8, 8)).save(path)
+    limit, filters = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
+    first, second = open_image(path), open_image(path)
+    first.__enter__()
+    second.__enter__()
+    assert Image.MAX_IMAGE_PIXELS is None
+    first.__exit__(None, None, None)
+    assert Image.MAX_IMAGE_PIXELS is None, "the second one still reads"
+    second.__exit__(None, None, None)
+    assert limit is not None and limit == Image.MAX_IMAGE_PIXELS
+    assert list(warnings.filters) == filters

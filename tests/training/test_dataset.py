@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,16 @@ from PIL import Image
 
 from tests.support.training import textured
 from vidsr.errors import InputError, TrainingError
+from vidsr.frames import Colour, Frame, PixelFormat
+from vidsr.media.source import VIDEO_SUFFIXES
 from vidsr.quality.bicubic import resize_bicubic_uint8
 from vidsr.training.dataset import selection
 from vidsr.training.dataset.loader import Draw, Part, Patches, batches
-from vidsr.training.dataset.make import MakeOptions, make_dataset
+from vidsr.training.dataset.make import MakeOptions, _files, make_dataset
 from vidsr.training.dataset.patch_store import PatchStore
 from vidsr.training.dataset.selection import Seen, choose, sharpness_of
 from vidsr.training.options import TrainOptions
+from vidsr.web.routes_files import _entry
 
 Options = Callable[..., TrainOptions]
 
@@ -51,6 +55,27 @@ def test_pictures_are_cut_to_cover_all_and_broken_ones_are_named(tmp_path: Path)
     assert "smaller than a patch of 64 px" in reasons["small.png"]
     page = (tmp_path / "out/report.html").read_text()
     assert "6 patches" in page and "broken.png" in page and page.count("data:image/jpeg") == 1
+
+
+@pytest.mark.parametrize(("channel", "weight"), [(0, 0.7152), (1, 0.0722), (2, 0.2126)], ids=["green", "blue", "red"])
+def test_the_luma_of_rgb_frames_has_all_their_colours(channel: int, weight: float) -> None:
+    format = PixelFormat.parse("gbrp10le")
+    assert format is not None
+    detail = (textured(4, 96, 128)[..., 0].astype(np.uint16) << 2) + 3
+    planes = tuple(detail if n == channel else np.zeros_like(detail) for n in range(3))
+    frame = Frame(planes=planes, format=format, colour=Colour(matrix="gbr", range="full"), index=0, pts=0,
+                  time_base=Fraction(1, 25))  # fmt: skip
+    assert np.abs(selection.luma_of(frame) - weight * detail).max() <= 0.5
+    seen = selection.survey(iter([frame]))[0]
+    assert seen.sharpness > 0
+    assert float(seen.thumb.mean()) == pytest.approx(weight * detail.mean() / 1023, abs=0.002)
+
+
+def test_a_folder_is_searched_for_every_kind_of_video(tmp_path: Path) -> None:
+    for suffix in VIDEO_SUFFIXES:
+        (tmp_path / f"a{suffix.upper()}").write_bytes(b"x")
+        assert _entry(tmp_path / f"a{suffix.upper()}", (tmp_path,)) is not None
+    assert {p.suffix.lower() for p in _files([tmp_path])} == VIDEO_SUFFIXES
 
 
 def test_strict_stops_and_leaves_no_dataset(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.places import SAMPLE
 from tests.support.web import server
+from vidsr.jobs.state.lock import lock_owner
 
 httpx = pytest.importorskip("httpx2", reason="httpx2 is not installed")
 
@@ -83,9 +84,9 @@ def test_a_killed_worker_leaves_a_job_to_resume(tmp_path: Path) -> None:
         job = f"/jobs/{client.post('/jobs', json={'source': 'clip.mp4', 'options': QUICK}).json()['id']}"
         folder = tmp_path / "state" / "web" / job.rsplit("/", maxsplit=1)[-1]
         wait(client, job, ("running",))
-        while not (folder / "lock").exists() or not (folder / "lock").read_text().isdigit():
+        while (owner := lock_owner(folder)) is None:
             time.sleep(0.05)
-        os.kill(int((folder / "lock").read_text()), 9)
+        os.kill(owner[0], 9)
         assert wait(client, job, ("paused",))["state"] == "paused"
         assert client.post(f"{job}/resume").status_code == 200
         assert wait(client, job, ("done", "failed"))["state"] == "done"

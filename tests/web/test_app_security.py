@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 
 from tests.support.places import SAMPLE
 from vidsr.errors import InputError, OptionsError
+from vidsr.web import routes_files
 from vidsr.web.allowed_paths import inside, safe_name
 from vidsr.web.app import create_app
 from vidsr.web.server_settings import WebSettings
@@ -174,6 +175,24 @@ def test_uploads_are_bounded_and_checked(root: Path) -> None:
         assert "good.mp4" in names and "good (2).mp4" in names
         assert all(p.parent == root / "vidsr-uploads" for p in (root / "vidsr-uploads").rglob("*"))
         assert not (root.parent / "evil.mp4").exists()
+
+
+def test_an_upload_is_answered_with_the_name_it_got(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one takes the name while this one is still being read."""
+    app = create_app(settings(root))
+    taken = root / "vidsr-uploads" / "clip.mp4"
+
+    async def slow(request: object, part: Path) -> None:
+        taken.write_bytes(b"another one's")
+
+    monkeypatch.setattr(routes_files, "inspected", slow)
+    with TestClient(app, base_url="http://127.0.0.1:8765") as client:
+        answer = client.put("/api/v1/uploads/clip.mp4", content=SAMPLE.read_bytes())
+    assert answer.status_code == 201
+    path = root / answer.json()["path"]
+    assert path.name == "clip (2).mp4"
+    assert path.read_bytes() == SAMPLE.read_bytes()
+    assert taken.read_bytes() == b"another one's"
 
 
 def test_headers_keep_the_browser_in_its_place(client: TestClient) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vidsr.inference.device import peak_memory_bytes
 from vidsr.inference.upscaler import Upscaler
 from vidsr.models.zoo import load_chosen
 from vidsr.options import ModelOptions
+from vidsr.system_memory import peak_bytes
 
 _FEWEST, _MOST = 3, 50
 
@@ -139,7 +139,7 @@ def _peak_mib(device: torch.device) -> float:
     """Peak memory: of the device on CUDA, else of this process so far."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    return peak_memory_bytes() / 2**20
+    return peak_bytes() / 2**20
 
 
 def as_json(limits: Ceilings, rows: list[Row]) -> dict[str, Any]:

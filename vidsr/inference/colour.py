@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from vidsr.errors import InferenceError
-from vidsr.frames import LUMA_WEIGHTS, Colour, PixelFormat
+from vidsr.frames import LUMA_WEIGHTS, Colour, Frame, PixelFormat
 from vidsr.inference import chroma
 
 # Deeper results are not dithered: their steps are far below what is visible or survives encoding.
@@ -45,6 +47,19 @@ def rgb_from_planes(planes: Sequence[Tensor], pixel_format: PixelFormat, colour:
     ]
     matrix = _matrix_on(colour.matrix, str(luma.device))
     return torch.einsum("ij,njhw->nihw", matrix, torch.stack((luma, *others), 1))
+
+
+def rgb_of(frame: Frame) -> Tensor:
+    """RGB ``[1, 3, H, W]`` float32 of a frame, not clamped, by its own matrix, range and chroma siting; on the CPU."""
+    planes = [torch.from_numpy(np.ascontiguousarray(p).astype(np.int32))[None] for p in frame.planes]
+    return rgb_from_planes(planes, frame.format, frame.colour)
+
+
+def rgb8_of(frame: Frame) -> npt.NDArray[np.uint8]:
+    """RGB ``[H, W, 3]`` uint8 of a frame, clamped, for pictures that people look at and for datasets."""
+    codes = (rgb_of(frame)[0] * 255).round().clamp(0, 255).to(torch.uint8)
+    array: npt.NDArray[np.uint8] = codes.movedim(0, -1).contiguous().numpy()
+    return array
 
 
 def planes_from_rgb(rgb: Tensor, pixel_format: PixelFormat, colour: Colour, *, exact: bool = False) -> list[Tensor]:

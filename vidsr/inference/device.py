@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Literal
 
 import torch
 
 from vidsr.errors import OptionsError
+from vidsr.system_memory import available_bytes
 
 Precision = Literal["fp32", "fp16", "bf16"]
+
+#: Taken for free where the system does not say.
+_UNKNOWN_FREE_BYTES = 4 << 30
 
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -66,29 +69,8 @@ def free_bytes(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return free + cached
-    try:
-        meminfo = Path("/proc/meminfo").read_text()
-    except OSError:
-        return 4 << 30
-    found = re.search(r"MemAvailable:\s+(\d+) kB", meminfo)
-    return int(found.group(1)) * 1024 if found else 4 << 30
-
-
-def peak_memory_bytes() -> int:
-    """The most memory this process has had so far; 0 where the system does not tell.
-
-    Not by ``ru_maxrss`` on Linux: that begins at the peak of the process that started this one.
-    """
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        try:
-            import resource
-        except ImportError:  # Windows
-            return 0
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(found.group(1)) * 1024 if found else 0
+    available = available_bytes()
+    return _UNKNOWN_FREE_BYTES if available is None else available
 
 
 #: What libraries say when they lack memory. cuDNN reports a workspace that cannot be had as a missing engine.

@@ -87,15 +87,11 @@ def write_sheet(path: Path, pictures: list[Thumbnail]) -> None:
 
 def _small(frame: Frame, sar: Fraction) -> Thumbnail:
     """A small RGB picture of a frame as it is shown, with square pixels."""
-    import torch
-
     from vidsr.filters.resample import area_down
-    from vidsr.inference.colour import rgb_from_planes
+    from vidsr.inference.colour import rgb_of
 
     shape = float(sar) * frame.width / frame.height
     width = min(SHEET_WIDTH, frame.width)
     rows = min(frame.height, max(1, round(width / shape)))
-    planes = [torch.from_numpy(np.ascontiguousarray(p).astype(np.int32))[None] for p in frame.planes]
-    rgb = rgb_from_planes(planes, frame.format, frame.colour)[:, :3]
-    kept = area_down(rgb, (rows, max(1, round(rows * shape)) if rows == frame.height else width))[0]
+    kept = area_down(rgb_of(frame), (rows, max(1, round(rows * shape)) if rows == frame.height else width))[0]
     return np.ascontiguousarray((kept.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())

@@ -1,4 +1,4 @@
-"""Looking at frames and pictures: as RGB, and a job's newest one as a small picture file, for people who watch."""
+"""Small RGB pictures of frames and stills, and the live thumbnail of a running job."""
 
 from __future__ import annotations
 
@@ -25,18 +25,6 @@ Array = npt.NDArray[Any]
 #: A picture of the work is made at most this often, and this wide.
 _EVERY_SECONDS = 1.5
 _WIDTH_PX = 480
-
-
-def rgb_of(frame: Frame) -> Array:
-    """A frame as RGB uint8 [h, w, 3], converted with its own matrix and range."""
-    import torch
-
-    from vidsr.inference.colour import rgb_from_planes
-
-    planes = [torch.from_numpy(np.ascontiguousarray(p).astype(np.int32))[None] for p in frame.planes]
-    rgb = rgb_from_planes(planes, frame.format, frame.colour)[0].movedim(0, -1)
-    array: Array = (rgb * 255).round().clamp(0, 255).to(torch.uint8).numpy()
-    return array
 
 
 def picture_rgb(pixels: Array, picture: Picture) -> Array:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from vidsr.errors import InputError
 from vidsr.media.source import VideoInfo
+from vidsr.system_memory import available_bytes
 
 #: Frames alive at once: both channels and the batches between them; the decoder's references; the encoder's
 #: look-ahead and references (x264 medium: 40 + threads, others are alike).
@@ -27,12 +26,6 @@ def job_bytes(video: VideoInfo, size: tuple[int, int]) -> int:
     return source * (_IN_FLIGHT + _DECODER_FRAMES) + result * (_IN_FLIGHT + _ENCODER_FRAMES) + floats
 
 
-def available_bytes() -> int | None:
-    """Memory this process may still use; None where the system does not say."""
-    found = [value for value in (_meminfo(), _cgroup()) if value is not None]
-    return min(found) if found else None
-
-
 def check_memory(video: VideoInfo, size: tuple[int, int]) -> None:
     """Refuse a job whose frames alone cannot fit.
 
@@ -45,22 +38,3 @@ def check_memory(video: VideoInfo, size: tuple[int, int]) -> None:
             f"{video.width}x{video.height} to {size[0]}x{size[1]} needs about {need / 1e9:.1f} GB for its frames, "
             f"{free / 1e9:.1f} GB are free: choose a smaller --scale, or use a machine with more memory"
         )
-
-
-def _meminfo() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
-
-
-def _cgroup() -> int | None:
-    """What is left under a container's own limit (control groups, version 2)."""
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
-        cached = Path("/sys/fs/cgroup/memory.stat").read_text().split("inactive_file ")[1].split()[0]
-    except (OSError, ValueError, IndexError):
-        return None
-    return None if limit == "max" else max(0, int(limit) - used + int(cached))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import threading
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from av.codec import hwaccel
 from vidsr.errors import DiskFullError, EncodeError, InputError, OutputError, VidsrError
 from vidsr.media import image_sequence
 from vidsr.media.truncation import last_beginning
+from vidsr.storage import is_disk_full
 
 #: Demuxers that read one file of their own. Playlists (hls, concat, dash, sdp) are not among them: they make
 #: the library open other files and addresses that the user never named.
@@ -140,9 +140,8 @@ def writing(path: Path, what: str = "writing") -> Iterator[None]:
 
 def output_error(error: BaseException, path: Path, what: str) -> OutputError:
     """The :class:`OutputError` for a foreign error met while ``what`` was done to ``path``."""
-    number = getattr(error, "errno", None)
     reason = getattr(error, "strerror", None) or str(error)
-    if number in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         return DiskFullError(f"{what} {path}: no space left on the disk; free some space and run the command again")
     detail = _last_words(error)
     return OutputError(f"{what} {path} failed: {reason}{f' ({detail})' if detail else ''}")

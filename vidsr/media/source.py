@@ -9,6 +9,13 @@ from pathlib import Path
 from vidsr.frames import Colour, PixelFormat
 from vidsr.media.colour_tags import ColourTags
 
+#: What files in a folder are taken for videos by; a file that somebody names may have any suffix.
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".3gp", ".avi", ".dv", ".flv", ".gif", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
+        *(".mts", ".mxf", ".nut", ".ogv", ".ps", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
+    }
+)
 ATTACHED_PIC, TIMED_THUMBNAILS, STILL_IMAGE = 0x400, 0x800, 0x100000
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from types import FrameType, TracebackType
-from typing import Any
 
 import torch
 from torch import distributed
 
+from vidsr.stop_signals import handled_by
 from vidsr.training.distributed import joined
 
 STEPS_BETWEEN_QUESTIONS = 5
@@ -29,12 +27,10 @@ class StopRequest:
     def __init__(self) -> None:
         self.asked = False
         self._asked_at = 0.0
-        self._before: dict[int, Any] = {}
+        self._handlers = handled_by(self._note)
 
     def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+        self._handlers.__enter__()
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -60,5 +56,4 @@ class StopRequest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._handlers.__exit__(kind, error, trace)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from vidsr import __version__
 from vidsr.errors import InputError
 from vidsr.media.pictures.files import is_picture
+from vidsr.media.source import VIDEO_SUFFIXES
 from vidsr.web.allowed_paths import inside, safe_name, shown
 from vidsr.web.inspections import inspected
 from vidsr.web.option_fields import option_infos
@@ -22,9 +22,6 @@ router = APIRouter(
     prefix="/api/v1",
     tags=["files"],
     responses={code: {"model": Problem} for code in (400, 401, 403, 404, 422)},
-)
-_VIDEO = re.compile(
-    r"\.(mp4|mkv|mov|avi|webm|m4v|mpe?g|ts|m2ts|mts|vob|wmv|flv|ogv|3gp|mxf|nut|dv|y4m|gif)$", re.IGNORECASE
 )
 _MOST_ENTRIES = 2000
 
@@ -94,7 +91,7 @@ def _entry(item: Path, roots: tuple[Path, ...]) -> Entry | None:
         inside(str(item), roots)
         if item.is_dir():
             return Entry(name=item.name, path=shown(item, roots), kind="folder", size_bytes=None)
-        kind = "video" if _VIDEO.search(item.name) else "picture" if is_picture(item) else None
+        kind = "video" if item.suffix.lower() in VIDEO_SUFFIXES else "picture" if is_picture(item) else None
         if kind is None or not item.is_file():
             return None
         size = item.stat().st_size
@@ -121,12 +118,12 @@ async def upload(request: Request, name: str) -> Uploaded:
     if declared.isdigit() and int(declared) > settings.max_upload_bytes:
         raise HTTPException(413, f"more than the {settings.max_upload_bytes} bytes that may be uploaded")
     settings.uploads.mkdir(exist_ok=True)
-    final = _free_name(settings.uploads, safe_name(name))
-    part = final.with_name(f".{os.urandom(6).hex()}.{final.name}.part{final.suffix}")
+    wanted = settings.uploads / safe_name(name)
+    part = wanted.with_name(f".{os.urandom(6).hex()}.{wanted.name}.part{wanted.suffix}")
     try:
         size = await _store(request, part, settings.max_upload_bytes)
         await inspected(request, part)
-        os.link(part, _free_name(settings.uploads, final.name))
+        final = _named(part, wanted)
     except OSError as error:
         raise HTTPException(507, f"the upload cannot be stored: {error.strerror}") from error
     finally:
@@ -145,10 +142,14 @@ async def _store(request: Request, part: Path, limit: int) -> int:
     return size
 
 
-def _free_name(folder: Path, name: str) -> Path:
-    """The name, or the name with a number, that nothing in the folder has."""
-    path, number = folder / name, 1
-    while path.exists() or path.is_symlink():
-        number += 1
-        path = folder / f"{Path(name).stem} ({number}){Path(name).suffix}"
-    return path
+def _named(part: Path, wanted: Path) -> Path:
+    """Give a finished upload the name wanted, or that with a number if it is taken; the name it got."""
+    path, number = wanted, 1
+    while True:
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            number += 1
+            path = wanted.with_name(f"{wanted.stem} ({number}){wanted.suffix}")
+        else:
+            return path

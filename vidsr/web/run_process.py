@@ -5,9 +5,7 @@ Files are opened here and never in the server: a decoder that crashes or hangs o
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from typing import IO, Any
 
 from vidsr.errors import Interrupted, VidsrError
 from vidsr.jobs.state.events import Event
+from vidsr.jobs.state.lock import JobLock
 from vidsr.options import EnhanceOptions, SamplingOptions
 from vidsr.storage import write_atomically
 
@@ -29,11 +28,7 @@ REPORT_NAME = "report.html"
 
 def run(folder: Path) -> int:
     """Do the run in this folder, telling its events and its outcome in files there."""
-    with (folder / "lock").open("a+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+    with JobLock(folder):
         order = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         with (folder / "events.jsonl").open("a", encoding="utf-8") as events:
             outcome = _outcome(folder, order, events)

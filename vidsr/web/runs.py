@@ -16,7 +16,6 @@ and, by the lock, which of them are still at work.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -32,6 +31,7 @@ from typing import Any, Literal
 
 from vidsr.errors import InputError, JobError
 from vidsr.jobs.engines.subprocess_env import child_environment, python_module
+from vidsr.jobs.state.lock import is_locked, lock_owner
 from vidsr.storage import write_atomically
 
 State = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
@@ -87,17 +87,11 @@ class Run:
         return (self.folder / "wish").exists()
 
     def worker(self) -> int | None:
-        """The process id of the worker if one is alive."""
-        try:
-            with (self.folder / "lock").open("r+") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: askers must not meet
-                except OSError:
-                    text = file.read().strip()
-                    return int(text) if text.isdigit() else 0
-        except OSError:
-            pass
-        return None
+        """The process id of the worker if one is alive; 0 if it has not written it yet."""
+        if not is_locked(self.folder):
+            return None
+        owner = lock_owner(self.folder)
+        return owner[0] if owner else 0
 
     def state(self) -> State:
         """Where it stands."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import importlib.util
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+import types
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,8 @@ from vidsr.jobs.state.lock import JobLock, is_locked, lock_owner
 
 HOLD = """
 import sys
+import threading
+import types
 from pathlib import Path
 from vidsr.jobs.state.lock import JobLock
 with JobLock(Path(sys.argv[1])):
@@ -56,3 +62,60 @@ def test_a_folder_removed_by_its_owner_can_be_locked_again(tmp_path: Path) -> No
         shutil.rmtree(folder)
         with JobLock(folder):
             assert is_locked(folder)
+
+
+def test_many_may_look_at_once(tmp_path: Path) -> None:
+    """Whoever only looks must never take another one that looks for the owner."""
+    with JobLock(tmp_path):
+        pass
+    seen: list[bool] = []
+
+    def look() -> None:
+        seen.extend(is_locked(tmp_path) for _ in range(300))
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [False] * 2400
+
+
+def windows_lock(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """The module as Windows loads it: without fcntl, with an msvcrt that locks whole files for as long as they are
+    open, which is what matters here, and that minds where in the file it is asked to."""
+    fake = types.ModuleType("msvcrt")
+
+    def locking(descriptor: int, mode: int, count: int) -> None:
+        assert (mode, count) == (2, 1)
+        assert os.lseek(descriptor, 0, os.SEEK_CUR) >= 1 << 20, "the owner's name would be locked, and unreadable"
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    fake.locking, fake.LK_NBLCK = locking, 2  # type: ignore[attr-defined]
+    spec = importlib.util.find_spec("vidsr.jobs.state.lock")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "msvcrt", fake)
+        patch.setitem(sys.modules, "fcntl", None)
+        spec.loader.exec_module(module)
+    return module
+
+
+def test_the_lock_works_as_well_without_fcntl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = windows_lock(monkeypatch)
+    assert not lock.is_locked(tmp_path)
+    with lock.JobLock(tmp_path):
+        assert lock.is_locked(tmp_path)
+        assert lock.lock_owner(tmp_path) == (os.getpid(), os.uname().nodename)
+        with pytest.raises(JobError, match="another vidsr"), lock.JobLock(tmp_path):
+            pass
+    assert not lock.is_locked(tmp_path)
+
+
+def test_the_web_app_starts_without_fcntl() -> None:
+    program = "import sys, types, subprocess, asyncio, uvicorn, torch; sys.modules['fcntl'] = None; "
+    program += "m = types.ModuleType('msvcrt'); "
+    program += "m.LK_NBLCK, m.locking = 2, None; sys.modules['msvcrt'] = m; import vidsr.web.app, vidsr.web.run_process"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr

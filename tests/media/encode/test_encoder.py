@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,23 @@ def test_a_segment_encoded_again_is_the_same_file(codec: str, clips: ClipFactory
         )
         digests.update(done.stdout.split())
     assert len(digests) == 1
+
+
+def test_av1_is_encoded_in_silence_and_the_environment_is_left_alone(clips: ClipFactory, tmp_path: Path) -> None:
+    program = """
+import os, sys
+from pathlib import Path
+from vidsr.media.check.preflight import preflight
+from vidsr.media.encode.encoder_plan import prepare
+from vidsr.media.probe import probe
+from vidsr.options import EnhanceOptions
+options = EnhanceOptions.from_flat({"codec": "av1", "preset": "13"})
+before = dict(os.environ)
+made = prepare(probe(sys.argv[1]), options, 1)
+preflight(made.info, made.settings, Path("x.mkv"), options)
+assert dict(os.environ) == before
+"""
+    environment = {key: value for key, value in os.environ.items() if key != "SVT_LOG"}
+    command = [sys.executable, "-c", program, str(clips("basic"))]
+    done = subprocess.run(command, capture_output=True, check=False, env=environment, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

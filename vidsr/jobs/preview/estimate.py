@@ -171,9 +171,9 @@ def sample_ranges(total: int, samples: int, frames: int) -> list[tuple[int, int]
 
 
 def _peak_bytes() -> int:
-    from vidsr.inference.device import peak_memory_bytes
+    from vidsr.system_memory import peak_bytes
 
-    return peak_memory_bytes()
+    return peak_bytes()
 
 
 def _gpu_bytes(trial: Trial) -> int:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from vidsr.frames import PixelFormat
 from vidsr.jobs.preview.sample import Trial
 from vidsr.jobs.stills.picture import Array, Network, enhanced_window
-from vidsr.jobs.thumbnails import picture_rgb, rgb_of
+from vidsr.jobs.thumbnails import picture_rgb
 from vidsr.media.pictures.files import is_picture, read_picture
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, interleaved
 from vidsr.media.samples import duration_seconds
@@ -57,13 +57,15 @@ class Previewer:
         """One moment; a picture has only one."""
         if self._trial is None:
             return _picture_moment(self._source, self._options)
+        from vidsr.inference.colour import rgb8_of
+
         format = PixelFormat.parse("gbrp")
         assert format is not None
         before, after = self._trial.moment(seconds, format, PICTURE_COLOUR)
         video = self._trial.info.video
         shown = float((before.pts - (video.start or 0)) * before.time_base)
         rgb = interleaved(after)[..., :3]
-        return Moment(seconds=shown, before=rgb_of(before), after=rgb, place=f"at {shown:.2f} s")
+        return Moment(seconds=shown, before=rgb8_of(before), after=rgb, place=f"at {shown:.2f} s")
 
     def spread(self, count: int) -> list[float]:
         """``count`` times evenly spread over the source."""

@@ -1,15 +1,15 @@
-"""Stopping in two steps: first let the segments in work end, then at once."""
+"""Cancelling in two steps: first let the segments in work end, then stop at once."""
 
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from vidsr.errors import Interrupted
+from vidsr.stop_signals import handled_by
 
 #: After the second signal, how long threads and workers may take to end before the process ends without them.
 GRACE_SECONDS = 3.0
@@ -19,7 +19,7 @@ SECOND = b"\nvidsr: stopping at once; the same command goes on later\n"
 
 
 class Stop:
-    """A wish to stop. ``soft``: begin no further segment. ``hard``: drop the segments in work, too."""
+    """A request to stop. ``soft``: begin no further segment. ``hard``: drop the segments in work, too."""
 
     def __init__(self) -> None:
         self.soft = threading.Event()
@@ -27,13 +27,13 @@ class Stop:
         self._gently = False
 
     @classmethod
-    def of(cls, wish: Stop | threading.Event | None) -> Stop:
-        """``wish`` as a Stop; a plain event asks for the hard stop when it is set."""
-        if isinstance(wish, Stop):
-            return wish
+    def of(cls, request: Stop | threading.Event | None) -> Stop:
+        """``request`` as a Stop; a plain event asks for the hard stop when it is set."""
+        if isinstance(request, Stop):
+            return request
         stop = cls()
-        if wish is not None:
-            stop.soft = stop.hard = wish
+        if request is not None:
+            stop.soft = stop.hard = request
         return stop
 
     def now(self) -> None:
@@ -42,10 +42,10 @@ class Stop:
         self.hard.set()
 
     def check(self) -> None:
-        """Raise if a stop is wished for.
+        """Raise if a stop was requested.
 
         Raises:
-            Interrupted: it is.
+            Interrupted: it was.
         """
         if self.soft.is_set():
             raise Interrupted("stopped on request")
@@ -60,10 +60,10 @@ class Stop:
             self._gently = False
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """The handler of SIGINT and SIGTERM. State on disk is sound at every moment, so that ending is safe.
+        """The handler of SIGINT and SIGTERM. The state on disk is consistent at every moment, so ending is always safe.
 
         Raises:
-            Interrupted: nothing is in work that is worth waiting for.
+            Interrupted: no segment is in work that is worth waiting for.
         """
         if not self.soft.is_set():
             self.soft.set()
@@ -84,14 +84,7 @@ class Stop:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """A :class:`Stop` that SIGINT and SIGTERM work, where this is the main thread; the old handlers come back."""
+    """A :class:`Stop` that SIGINT and SIGTERM set off, if this is the main thread."""
     stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
+    with handled_by(stop.on_signal):
         yield stop
-        return
-    before = {number: signal.signal(number, stop.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""One process per job: a lock that the operating system takes back when its owner dies, however it dies."""
+"""One process per folder: a lock that the operating system releases when its owner dies, however it dies."""
 
 from __future__ import annotations
 
@@ -15,22 +15,35 @@ from vidsr.storage import os_errors
 
 LOCK_NAME = "lock"
 ATTEMPTS = 10
+_PAUSE_SECONDS = 0.05
+#: Windows locks bytes, and nobody else may read them: one far behind the owner's name.
+_LOCKED_BYTE = 1 << 30
 
-if os.name == "nt":  # pragma: no cover - the other half runs on Windows only
+try:
+    import fcntl
+except ImportError:  # Windows
     import msvcrt
 
-    def _take(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    def _take(descriptor: int, *, shared: bool = False) -> None:
+        # There are no shared locks: two processes that look at the same moment may meet, hence the attempts.
+        at = os.lseek(descriptor, 0, os.SEEK_CUR)
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        finally:
+            os.lseek(descriptor, at, os.SEEK_SET)
 
+    _LOOKS = 3
 else:
-    import fcntl
 
-    def _take(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def _take(descriptor: int, *, shared: bool = False) -> None:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
+    _LOOKS = 1
 
 
 class JobLock:
-    """Holds a job folder for one process; a context manager.
+    """Holds a folder for one process; a context manager.
 
     The file stays when the lock is released or its owner dies: only the lock on it counts, so there is no
     stale lock to clean up. On network storage it holds between machines where the file system passes locks
@@ -45,18 +58,18 @@ class JobLock:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> JobLock:
-        # A glance by is_locked holds the lock for a moment, so one refusal is not yet an answer.
+        # is_locked holds the lock for a moment, so one refusal is not an answer yet.
         for attempt in range(ATTEMPTS):
             if attempt:
-                time.sleep(0.05)
+                time.sleep(_PAUSE_SECONDS)
             with os_errors("opening", self.path):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 file = self.path.open("a+", encoding="utf-8")
             if _try(file) and self._is_current(file):
                 with os_errors("writing", self.path):
                     file.truncate(0)
-                    said = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time_ns()}
-                    file.write(json.dumps(said))
+                    owner_mark = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time_ns()}
+                    file.write(json.dumps(owner_mark))
                     file.flush()
                     os.fsync(file.fileno())  # on network storage other machines see it from here on
                 self._file = file
@@ -84,9 +97,9 @@ class JobLock:
             return False
 
 
-def _try(file: IO[str]) -> bool:
+def _try(file: IO[str], *, shared: bool = False) -> bool:
     try:
-        _take(file.fileno())
+        _take(file.fileno(), shared=shared)
     except OSError:
         return False
     return True
@@ -95,14 +108,14 @@ def _try(file: IO[str]) -> bool:
 def lock_owner(folder: Path) -> tuple[int, str] | None:
     """(process id, host name) of whoever last took the lock of ``folder``, or None if that is unknown."""
     try:
-        said = json.loads((folder / LOCK_NAME).read_text(encoding="utf-8"))
-        return int(said["pid"]), str(said["host"])
+        mark = json.loads((folder / LOCK_NAME).read_text(encoding="utf-8"))
+        return int(mark["pid"]), str(mark["host"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def lock_mark(folder: Path) -> str:
-    """What the present or last owner of the lock wrote into it, different each time; empty if there is nothing."""
+    """What the current or last owner of the lock wrote into it, different each time; empty if there is nothing."""
     try:
         return (folder / LOCK_NAME).read_text(encoding="utf-8")
     except (OSError, ValueError):
@@ -113,6 +126,12 @@ def is_locked(folder: Path) -> bool:
     """Whether a living process holds the lock of ``folder`` now."""
     try:
         with (folder / LOCK_NAME).open("r+", encoding="utf-8") as file:
-            return not _try(file)
+            return not any(_looks_free(file, look) for look in range(_LOOKS))
     except OSError:
         return False
+
+
+def _looks_free(file: IO[str], look: int) -> bool:
+    if look:
+        time.sleep(_PAUSE_SECONDS)
+    return _try(file, shared=True)

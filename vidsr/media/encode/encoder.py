@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -256,8 +258,6 @@ def add_video(container: av.container.OutputContainer, settings: EncoderSettings
     """
     codec = entry(settings.codec)
     container.flags |= _BITEXACT_CONTAINER
-    # By default SVT-AV1 prints a page about itself on stderr; 1 is "errors only".
-    os.environ.setdefault("SVT_LOG", "1")
     try:
         stream: Any = container.add_stream(codec.encoder, rate=settings.rate, options=settings.encoder_options())
         context = stream.codec_context
@@ -284,7 +284,8 @@ def start_video(container: av.container.OutputContainer, stream: Any, settings: 
         DiskFullError: no space is left.
     """
     try:
-        container.start_encoding()
+        with _quiet_svt():
+            container.start_encoding()
     except (libav.AvError, ValueError, OSError) as error:
         # A trial in memory has no name.
         name = container.format.name if container.name == "<none>" else container.name
@@ -295,6 +296,26 @@ def start_video(container: av.container.OutputContainer, stream: Any, settings: 
     if unknown:
         encoder = entry(settings.codec).encoder
         raise EncodeError(f"the {settings.codec} encoder ({encoder}) knows no option {', '.join(unknown)}")
+
+
+@contextlib.contextmanager
+def _quiet_svt() -> Iterator[None]:
+    """SVT-AV1 prints a page about itself on stderr when it opens, and listens to nothing but the environment.
+
+    "1" is "errors only". A choice of the user's stays; the variable is there only while an encoder opens.
+    """
+    with _svt_lock:
+        if "SVT_LOG" in os.environ:
+            yield
+            return
+        os.environ["SVT_LOG"] = "1"
+        try:
+            yield
+        finally:
+            del os.environ["SVT_LOG"]
+
+
+_svt_lock = threading.Lock()
 
 
 def _refusal(settings: EncoderSettings, error: BaseException) -> EncodeError:

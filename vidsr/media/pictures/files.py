@@ -7,6 +7,7 @@ nothing is rotated or converted that need not be.
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,7 +24,7 @@ from vidsr.media.pictures.metadata import exif_of_tiff
 from vidsr.media.pictures.png import write_png
 from vidsr.media.pictures.tiff import read_tiff, tiff_meta, write_tiff
 from vidsr.media.pictures.types import CHANNELS, Array, Picture, PictureMeta
-from vidsr.storage import publish
+from vidsr.storage import is_disk_full, publish
 
 #: Suffix → Pillow's name of the format: what `enhance` takes as a picture and can write.
 FORMATS: dict[str, str] = {
@@ -86,15 +87,40 @@ def read_picture(path: Path) -> Picture:
 
 @contextlib.contextmanager
 def open_image(path: Path) -> Iterator[Any]:
-    """Open with Pillow, its size warning replaced by our own bound."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and such; a file it reads is read
-            with Image.open(path, formats=_READERS) as image:
-                yield image
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    """Open with Pillow, without its size limit and its warnings."""
+    with _relaxed, Image.open(path, formats=_READERS) as image:
+        yield image
+
+
+class _RelaxedPillow:
+    """While any block runs: no size limit, which is our own matter, and no warnings of odd EXIF and such.
+
+    Both are settings of the whole process, so blocks of several threads share them: the first one in changes them and
+    the last one out restores them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._before.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+                self._before.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+                Image.MAX_IMAGE_PIXELS = None
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._before.close()
+
+
+_relaxed = _RelaxedPillow()
 
 
 @contextlib.contextmanager
@@ -107,7 +133,7 @@ def mapped_errors(path: Path, kind: type[InputError] | type[OutputError], what: 
     except UnidentifiedImageError as error:
         raise kind(f"{path}: not a picture of a known format ({', '.join(sorted(set(FORMATS.values())))})") from error
     except OSError as error:
-        if error.errno == 28:
+        if is_disk_full(error):
             raise DiskFullError(f"{path}: no space left on the disk") from error
         raise kind(f"{path}: {what} ({error.strerror or error})") from error
     except (SyntaxError, ValueError, EOFError, IndexError, OverflowError, MemoryError, KeyError, TypeError) as error:

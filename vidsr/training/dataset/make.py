@@ -11,15 +11,13 @@ import numpy as np
 
 from vidsr.errors import DecodeError, InputError, TrainingError
 from vidsr.media.pictures.files import is_picture
+from vidsr.media.source import VIDEO_SUFFIXES
 from vidsr.option_schema import opt
 from vidsr.training.dataset.dataset_page import Tally, write_report
 from vidsr.training.dataset.image_files import pictures_in, read_rgb
 from vidsr.training.dataset.patch_store import PatchWriter, Pixels
 from vidsr.training.dataset.selection import survey_video
 from vidsr.training.tables import Table, faults_of
-
-_VIDEO = ("mkv mp4 m4v mov avi webm mpg mpeg m2v ts m2ts mts vob ps", "wmv flv ogv 3gp dv mxf y4m nut")
-VIDEO_SUFFIXES = frozenset(f".{name}" for names in _VIDEO for name in names.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from vidsr.filters.detect import interlace, statistics
-from vidsr.frames import Frame
-from vidsr.inference.colour import rgb_from_planes
+from vidsr.frames import LUMA_WEIGHTS, Frame
+from vidsr.inference.colour import rgb8_of
 from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex, index_video
 from vidsr.media.probe import probe
@@ -57,6 +56,17 @@ class Seen:
     bars: statistics.Bars | None = None
 
 
+def luma_of(frame: Frame) -> npt.NDArray[Any]:
+    """``[H, W]`` luma in the frame's own code values; of RGB frames (planes G, B, R) by BT.709's weights."""
+    if frame.format.family != "rgb":
+        return frame.planes[0]
+    red_weight, blue_weight = LUMA_WEIGHTS["bt709"]
+    green, blue, red = (plane.astype(np.float32) for plane in frame.planes[:3])
+    luma = red_weight * red + (1 - red_weight - blue_weight) * green + blue_weight * blue
+    rounded: npt.NDArray[Any] = np.rint(luma).astype(frame.format.dtype)
+    return rounded
+
+
 def sharpness_of(luma: npt.NDArray[Any]) -> float:
     """Energy of fine detail over that of coarse detail in ``[H, W]`` luma: falls with blur, not with contrast.
 
@@ -82,7 +92,7 @@ def survey(frames: Iterator[Frame]) -> list[Seen]:
     seen: list[Seen] = []
     scene = 0
     for frame in frames:
-        luma = frame.planes[1] if frame.format.family == "rgb" else frame.planes[0]
+        luma = luma_of(frame)
         thumb = thumbnail(luma, frame.format.max_code)
         if seen and float(np.abs(thumb - seen[-1].thumb).mean()) > CUT:
             scene += 1
@@ -161,7 +171,7 @@ class Survey:
         left, top, width, height = self.crop
         for one in self.chosen:
             for frame in read_frames(self.info, one.number, one.number + 1, self.index):
-                yield one.number, rgb_of(frame)[top : top + height, left : left + width]
+                yield one.number, rgb8_of(frame)[top : top + height, left : left + width]
 
 
 def survey_video(path: Path, most: int) -> Survey:
@@ -182,11 +192,3 @@ def survey_video(path: Path, most: int) -> Survey:
         crop=statistics.settle_crop(common_bars(seen), info.video.width, info.video.height),
         chosen=choose(seen, most),
     )
-
-
-def rgb_of(frame: Frame) -> Pixels:
-    """``[H, W, 3]`` uint8 RGB of a frame, by its own matrix and range."""
-    planes = [torch.from_numpy(plane.astype(np.int32))[None] for plane in frame.planes]
-    rgb = rgb_from_planes(planes, frame.format, frame.colour)[0]
-    pixels: Pixels = (rgb.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-    return pixels

@@ -1,0 +1,82 @@
+"""How much memory this process may still take, and how much it has taken at most."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+#: A limit of control groups version 1 above this stands for "none" (it is the largest whole number of pages).
+_NO_LIMIT = 1 << 60
+_ROOT = Path("/")
+
+
+def available_bytes(root: Path = _ROOT) -> int | None:
+    """Memory that this process may still take: what the system has available, or less where a control group (a
+    container, a systemd slice, a batch job) sets a limit; None where the system does not say."""
+    found = [value for value in (_meminfo(root), *_group_rooms(root)) if value is not None]
+    return min(found) if found else None
+
+
+def peak_bytes() -> int:
+    """The most memory this process has had so far; 0 where the system does not say.
+
+    Not by ``ru_maxrss`` on Linux: that begins at the peak of the process that started this one.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        try:
+            import resource
+        except ImportError:  # Windows
+            return 0
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found.group(1)) * 1024 if found else 0
+
+
+def _meminfo(root: Path) -> int | None:
+    try:
+        text = (root / "proc/meminfo").read_text()
+    except OSError:
+        return None
+    found = re.search(r"MemAvailable:\s+(\d+) kB", text)
+    return int(found.group(1)) * 1024 if found else None
+
+
+def _group_rooms(root: Path) -> Iterator[int | None]:
+    """What is left in each control group that this process belongs to, from its own to the outermost.
+
+    Lines of /proc/self/cgroup: ``0::PATH`` in version 2, ``N:memory:PATH`` in version 1 (cgroups(7)).
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        lines = ["0::/"]
+    for line in lines:
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if controllers == "":
+            top, names = root / "sys/fs/cgroup", ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            top = root / "sys/fs/cgroup/memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        own = top / path.lstrip("/")
+        # A container may see only its own group, as the top, and the path of it outside.
+        for folder in dict.fromkeys((own, *own.parents, top)):
+            if folder == top or top in folder.parents:
+                yield _room(folder, *names)
+
+
+def _room(folder: Path, limit_name: str, used_name: str, cache_name: str) -> int | None:
+    """Bytes up to the limit of one group; file cache that the kernel can drop at once counts as free."""
+    try:
+        limit = (folder / limit_name).read_text().strip()
+        used = int((folder / used_name).read_text())
+        cached = re.search(rf"^{cache_name} (\d+)", (folder / "memory.stat").read_text(), re.MULTILINE)
+        if limit == "max" or int(limit) >= _NO_LIMIT:
+            return None
+        return max(0, int(limit) - used + (int(cached.group(1)) if cached else 0))
+    except (OSError, ValueError):
+        return None
