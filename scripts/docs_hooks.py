@@ -29,7 +29,8 @@ def on_config(config: Any) -> Any:
     if others:
         config["nav"].append({"More": others})
     if decisions:
-        config["nav"].append({"Decisions": decisions})
+        index = "decisions/index.md"
+        config["nav"].append({"Decisions": [index, *(p for p in decisions if p != index)]})
     return config
 
 
