@@ -13,14 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-<<<<<<< HEAD:tests/whole/test_guides.py
 from tests.support.places import ROOT, child_environment
 
-GUIDES = ("guides/archive.md", "guides/home-video.md", "guides/textures.md", "faq.md", "keeping.md")
-=======
-ROOT = Path(__file__).parent.parent
 GUIDES = ("guides/archive.md", "guides/home-video.md", "guides/textures.md", "faq.md", "what-is-kept.md")
->>>>>>> b67f861 (wip):tests/test_guides.py
 #: Real videos are seconds long here, so that moments named in the text lie behind their end.
 FILMS = ("clip.mp4", "clip.mkv", "film.mkv", "original.mkv", "reference.mkv", "tape.mpg", "tape.dv", "film.vob")
 FILMS += ("reel.mov", "show.mkv", "a.mkv", "b.mkv")
