@@ -1,4 +1,4 @@
-"""Writing the small files of a job so that a reader never sees half of one, whatever happens meanwhile."""
+"""Files on disk: written so that no reader ever sees half of one, published durably, identified by digests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vidsr.errors import DiskFullError, JobError
+from vidsr.errors import DiskFullError, JobError, OutputError
 
 WORK_PREFIX = ".work-"
 
@@ -21,9 +21,14 @@ def is_disk_full(error: BaseException) -> bool:
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
 
 
+def disk_full(what: str, path: Path) -> DiskFullError:
+    """The error for a disk, or a quota, that was full while ``what`` was being done to ``path``."""
+    return DiskFullError(f"no space left while {what} {path}; free some space and run the same command again")
+
+
 @contextmanager
 def os_errors(what: str, path: Path) -> Iterator[None]:
-    """Map an operating system's error inside the block to one of ours, naming ``what`` failed on ``path``.
+    """Map an operating system's error inside the block to one of a job's, saying ``what`` failed on ``path``.
 
     Raises:
         DiskFullError: no space, or no quota, is left.
@@ -33,10 +38,55 @@ def os_errors(what: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if is_disk_full(error):
-            raise DiskFullError(
-                f"no space left while {what} {path}; free some space and run the same command again: it resumes"
-            ) from error
+            raise disk_full(what, path) from error
         raise JobError(f"{what} {path} failed: {error.strerror or error}") from error
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Map an operating system's error while the result ``path`` is written inside the block.
+
+    Raises:
+        DiskFullError: no space, or no quota, is left.
+        OutputError: anything else.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise disk_full("writing", path) from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+class AtomicFile:
+    """A binary file under ``NAME.part`` that becomes ``NAME`` when its block ends without an error.
+
+    Raises:
+        DiskFullError, OutputError: it cannot be written; what was under ``NAME`` before is still there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._part = path, path.with_name(path.name + ".part")
+
+    def __enter__(self) -> AtomicFile:
+        with output_errors(self._path):
+            self._file = self._part.open("wb")
+        return self
+
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+        with output_errors(self._path):
+            self._file.write(data)
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        try:
+            # Closing writes what is still in the buffer, and may fail as every write may.
+            with output_errors(self._path):
+                self._file.close()
+                if kind is None:
+                    publish(self._part, self._path)
+        finally:
+            self._part.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -65,9 +115,9 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 @contextmanager
 def working_folder(parent: Path) -> Iterator[Path]:
-    """A folder of this process's own inside ``parent``, removed at the end with all that is still in it.
+    """A folder of this process's own inside ``parent``, removed at the end with everything still in it.
 
-    Two processes that work at the same file, since one took the other for dead, never write into one another's.
+    Two processes may work on the same file when one took the other for dead; each has its own folder.
     """
     with os_errors("making a folder in", parent):
         folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=parent))
@@ -83,12 +133,18 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
 
 
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a whole file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def sampled_digest(path: Path, *, pieces: int = 32, piece_bytes: int = 1 << 16) -> str:
     """BLAKE2b of a file's size and of evenly spread pieces, its beginning and its end among them.
 
-    A file of up to ``pieces × piece_bytes`` (2 MiB) is read whole. It takes the same few milliseconds for a
-    recording of a terabyte, and tells files apart that differ anywhere near their start, their end, or in
-    length; not one flipped byte in the middle.
+    A file of up to ``pieces × piece_bytes`` (2 MiB) is read whole; a terabyte takes the same few milliseconds. The
+    digest differs between files that differ in length or near their start or end, but may miss a flipped byte in
+    the middle.
     """
     size = path.stat().st_size
     result = hashlib.blake2b(str(size).encode(), digest_size=32)
@@ -126,11 +182,8 @@ def human_seconds(seconds: float) -> str:
 
 def publish(part: Path, final: Path) -> None:
     """Give the finished file ``part`` its final name, durably: sync it, rename it, sync its folder."""
-    descriptor = os.open(part, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with part.open("r+b") as file:  # Windows syncs only what is open for writing
+        os.fsync(file.fileno())
     part.replace(final)
     sync_folder(final.parent)
 

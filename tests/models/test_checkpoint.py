@@ -18,6 +18,7 @@ from vidsr.errors import CheckpointError, DiskFullError, OutputError
 from vidsr.models import checkpoint, saving
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+from vidsr.storage import AtomicFile
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_a_full_disk_for_real(tmp_path: Path, net: RRDBNet) -> None:
 def test_a_full_disk_shows_in_small_files_too(tmp_path: Path) -> None:
     """What fits the buffer is written when the file is closed; that fails as well, and is told as the same."""
     (tmp_path / "state.json.part").symlink_to("/dev/full")
-    with pytest.raises(DiskFullError, match="no space"), saving.AtomicFile(tmp_path / "state.json") as file:
+    with pytest.raises(DiskFullError, match="no space"), AtomicFile(tmp_path / "state.json") as file:
         file.write(b"{}")
     assert not list(tmp_path.iterdir())
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from vidsr.cli.help import Command, Group
 from vidsr.errors import DownloadError, OptionsError, OutputError
 from vidsr.models import zoo
+from vidsr.storage import sha256_of
 
 _EXAMPLES = """
 Examples:
@@ -202,7 +203,6 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a model for ONNX Runtime, OpenVINO or ncnn: servers, laptops, phones."""
-    from vidsr.models import checkpoint
     from vidsr.models import export as exporting
 
     suffixes = exporting.FORMATS.get(to)
@@ -217,7 +217,7 @@ def export(
         if target.with_suffix(suffix).absolute() == path.absolute():
             raise OutputError(f"{path} is the source itself: choose another name")
     written = exporting.export(zoo.load_model(model), target, to, half=fp16)
-    digests = {str(file): checkpoint.file_digest(file) for file in written}
+    digests = {str(file): sha256_of(file) for file in written}
     print(json.dumps({"output": str(target), "files": digests}, indent=2) if as_json else "\n".join(digests))
 
 

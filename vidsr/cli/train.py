@@ -76,7 +76,7 @@ def init(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a file of options, every field explained, to edit before training."""
-    from vidsr.models.saving import AtomicFile
+    from vidsr.storage import AtomicFile
     from vidsr.training.presets import preset_options
     from vidsr.training.tables import to_toml
 

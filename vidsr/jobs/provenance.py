@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -19,7 +18,7 @@ from vidsr.media import image_sequence
 from vidsr.media.encode.encoder_plan import encoder_build
 from vidsr.models.zoo import ZOO, load_chosen
 from vidsr.options import EnhanceOptions
-from vidsr.storage import os_errors, write_atomically
+from vidsr.storage import os_errors, sha256_of, write_atomically
 
 SCHEMA = "vidsr-provenance/1"
 SUFFIX = ".provenance.json"
@@ -108,12 +107,6 @@ def _file(path: Path) -> dict[str, Any]:
             "sha256": sha256_of(path),
             "modified": modified.isoformat(timespec="seconds"),
         }
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a whole file, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from vidsr.errors import DecodeError
 from vidsr.frames import Frame, PixelFormat, Plane
 from vidsr.media import libav
 from vidsr.media.encode.alpha import blend
-from vidsr.media.index import VideoIndex, digest, index_video
+from vidsr.media.index import VideoIndex, frame_digest, index_video
 from vidsr.media.pixel_formats import planar_format, planes_of, to_planar
 from vidsr.media.reader import VideoReader
 from vidsr.media.source import SourceInfo, VideoInfo
@@ -135,7 +135,7 @@ def _seek(reader: VideoReader, index: VideoIndex, start: int, back: float) -> It
 
 
 def _same(frame: Any, digests: tuple[int, ...], number: int) -> bool:
-    return not digests or digest(frame) == digests[number]
+    return not digests or frame_digest(frame) == digests[number]
 
 
 class SequentialReader:

@@ -60,7 +60,7 @@ def check_strict(info: SourceInfo, index: VideoIndex) -> None:
         raise InputError(f"{info.path}: {'; '.join(index.notes)} (--strict)")
 
 
-def digest(frame: Any) -> int:
+def frame_digest(frame: Any) -> int:
     """CRC-32 of every eighth row of the first plane of a decoded frame."""
     plane = frame.planes[0]
     step = 8 * abs(plane.line_size)
@@ -95,7 +95,7 @@ class _Scan:
         self.lost |= lost_with(frame)
         self.raw.append(stamp)
         self.durations.append(frame.duration or 0)
-        self.digests.append(digest(frame))
+        self.digests.append(frame_digest(frame))
 
 
 def index_video(info: SourceInfo, on_frame: Callable[[int], None] | None = None) -> VideoIndex:

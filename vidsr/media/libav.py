@@ -15,10 +15,10 @@ import av.error
 import av.logging
 from av.codec import hwaccel
 
-from vidsr.errors import DiskFullError, EncodeError, InputError, OutputError, VidsrError
+from vidsr.errors import EncodeError, InputError, OutputError, VidsrError
 from vidsr.media import image_sequence
 from vidsr.media.truncation import last_beginning
-from vidsr.storage import is_disk_full
+from vidsr.storage import disk_full, is_disk_full
 
 #: Demuxers that read one file of their own. Playlists (hls, concat, dash, sdp) are not among them: they make
 #: the library open other files and addresses that the user never named.
@@ -142,7 +142,7 @@ def output_error(error: BaseException, path: Path, what: str) -> OutputError:
     """The :class:`OutputError` for a foreign error met while ``what`` was done to ``path``."""
     reason = getattr(error, "strerror", None) or str(error)
     if is_disk_full(error):
-        return DiskFullError(f"{what} {path}: no space left on the disk; free some space and run the command again")
+        return disk_full(what, path)
     detail = _last_words(error)
     return OutputError(f"{what} {path} failed: {reason}{f' ({detail})' if detail else ''}")
 

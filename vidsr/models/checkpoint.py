@@ -7,7 +7,6 @@ architecture.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import pickle
@@ -29,6 +28,7 @@ from vidsr.errors import CheckpointError, ModelError
 from vidsr.models import ncnn_format, recognition
 from vidsr.models.architecture import Config, Recognised
 from vidsr.models.known_architectures import ARCHITECTURES, architecture_of
+from vidsr.storage import sha256_of
 
 FORMATS = ".safetensors, .pth, and ncnn's .param with its .bin"
 
@@ -147,13 +147,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def digest(path: Path) -> str:
     """SHA-256 in hexadecimal of a weights file; of the ``.bin`` if it is an ncnn ``.param``."""
-    return file_digest(path.with_suffix(".bin") if path.suffix == ".param" else path)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 in hexadecimal of a file as it is."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path.with_suffix(".bin") if path.suffix == ".param" else path)
 
 
 def card_of(found: Recognised | LoadedModel) -> dict[str, str]:

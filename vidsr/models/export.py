@@ -19,7 +19,7 @@ from vidsr.models.known_architectures import architecture_of
 from vidsr.models.ncnn_writer import to_ncnn
 from vidsr.models.onnx_writer import to_onnx
 from vidsr.models.openvino import load_openvino
-from vidsr.models.saving import AtomicFile
+from vidsr.storage import AtomicFile
 
 #: format → suffixes of the files written, that of the one given by name first.
 FORMATS: dict[str, tuple[str, ...]] = {

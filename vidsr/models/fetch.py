@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import re
 import time
@@ -17,8 +16,8 @@ from torch import Tensor
 
 from vidsr import __version__
 from vidsr.errors import DownloadError, OutputError
-from vidsr.models.saving import place
 from vidsr.models.zoo import ZooEntry
+from vidsr.storage import output_errors, publish, sha256_of
 
 _CHUNK = 1 << 16
 
@@ -59,16 +58,17 @@ def download(url: str, target: Path, sha256: str | None, settings: FetchSettings
         raise OutputError(f"{target.parent}: cannot be made ({error.strerror})") from error
     resumed = part.exists() and part.stat().st_size > 0
     _persist(url, part, settings)
-    got = _digest(part)
+    got = sha256_of(part)
     if sha256 is not None and got != sha256 and resumed:
         # The old part may have been the beginning of another file: once more from nothing.
         part.unlink()
         _persist(url, part, settings)
-        got = _digest(part)
+        got = sha256_of(part)
     if sha256 is not None and got != sha256:
         part.unlink()
         raise DownloadError(f"{url}: the SHA-256 of what arrived is {got}, expected {sha256}; nothing was kept")
-    place(part, target)
+    with output_errors(target):
+        publish(part, target)
     return got
 
 
@@ -169,8 +169,3 @@ def _start(content_range: str | None) -> int | None:
 def _total(content_range: str | None) -> int | None:
     match = re.match(r"bytes \*/(\d+)", content_range or "")
     return int(match[1]) if match else None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

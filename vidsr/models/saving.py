@@ -6,9 +6,7 @@ eight bytes of length, JSON padded with spaces to a multiple of eight, then the 
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vidsr.errors import DiskFullError, OutputError
+from vidsr.storage import AtomicFile
 
 _NAMES = {
     torch.float32: "F32",
@@ -56,64 +54,3 @@ def save(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, str]) -> 
         file.write(struct.pack("<Q", len(text)) + text)
         for name in order:
             file.write(tensors[name].detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-
-
-class AtomicFile:
-    """A binary file under ``NAME.part`` that becomes ``NAME`` when its block ends without an error."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._part = path, path.with_name(path.name + ".part")
-
-    def __enter__(self) -> AtomicFile:
-        with mapped_errors(self._path):
-            self._file = self._part.open("wb")
-        return self
-
-    def write(self, data: bytes) -> None:
-        """Append bytes."""
-        with mapped_errors(self._path):
-            self._file.write(data)
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        try:
-            # Closing writes what is still in the buffer, and may fail like every write.
-            with mapped_errors(self._path), self._file:
-                if kind is None:
-                    self._file.flush()
-                    os.fsync(self._file.fileno())
-            if kind is None:
-                place(self._part, self._path)
-        finally:
-            self._part.unlink(missing_ok=True)
-
-
-def place(part: Path, path: Path) -> None:
-    """Give a finished file its name, and make the name durable.
-
-    Raises:
-        OutputError: the folder cannot be written.
-    """
-    with mapped_errors(path):
-        os.replace(part, path)  # noqa: PTH105 - the whole point is to replace
-        folder = os.open(path.parent, os.O_RDONLY) if os.name == "posix" else None
-        if folder is not None:
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-
-
-class mapped_errors:  # noqa: N801 - reads as a statement
-    """Turns the system's errors while writing ``path`` into vidsr's."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if isinstance(error, OSError):
-            if error.errno == errno.ENOSPC:
-                raise DiskFullError(f"{self._path}: no space is left on the disk") from error
-            raise OutputError(f"{self._path}: cannot be written ({error.strerror or error})") from error

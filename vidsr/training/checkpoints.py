@@ -20,9 +20,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vidsr.errors import DiskFullError, TrainingError
-from vidsr.models.checkpoint import digest
-from vidsr.models.saving import AtomicFile, mapped_errors, save
-from vidsr.storage import sync_folder
+from vidsr.models.saving import save
+from vidsr.storage import AtomicFile, output_errors, sha256_of, sync_folder
 
 _NAME = re.compile(r"(psnr|gan)-(\d{8})")
 _ORDER = {"psnr": 0, "gan": 1}
@@ -75,13 +74,13 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     for left in folder.glob("*.part"):  # of an interrupted write
         shutil.rmtree(left, ignore_errors=True)
     try:
-        with mapped_errors(final):
+        with output_errors(final):
             part.mkdir(parents=True)
             digests = {}
             for group, tensors in checkpoint.tensors.items():
                 path = part / f"{group}.safetensors"
                 save(path, tensors, {})
-                digests[path.name] = digest(path)
+                digests[path.name] = sha256_of(path)
             with AtomicFile(part / "state.json") as file:
                 file.write(json.dumps({**checkpoint.state, "files": digests}, indent=1).encode())
             shutil.rmtree(final, ignore_errors=True)
@@ -103,7 +102,7 @@ def read(path: Path) -> Checkpoint:
         state = json.loads((path / "state.json").read_text(encoding="utf-8"))
         files = state.pop("files")
         for name, wanted in files.items():
-            if digest(path / name) != wanted:
+            if sha256_of(path / name) != wanted:
                 raise TrainingError(f"{path / name}: is damaged (its SHA-256 is not the one that was written)")
         tensors = {name.removesuffix(".safetensors"): load_file(path / name) for name in files}
     except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:

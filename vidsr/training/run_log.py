@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vidsr.models.saving import mapped_errors
+from vidsr.storage import output_errors
 
 PHASES = ("data", "generator", "discriminator", "validation", "checkpoint")
 _SHORT = {"data": "data", "generator": "G", "discriminator": "D"}
@@ -78,7 +78,7 @@ class Journal:
         if not self._leader:
             return
         record = {"stage": stage, "step": step, **values, "cpu_seconds": time.process_time()}
-        with mapped_errors(self._log), self._log.open("a", encoding="utf-8") as file:
+        with output_errors(self._log), self._log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         if self._bar is not None:
             shown = {k: f"{v:.4g}" for k, v in values.items() if not k.startswith("seconds_")}

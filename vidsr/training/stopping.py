@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from types import FrameType, TracebackType
 
 import torch
@@ -27,10 +28,10 @@ class StopRequest:
     def __init__(self) -> None:
         self.asked = False
         self._asked_at = 0.0
-        self._handlers = handled_by(self._note)
+        self._handlers = ExitStack()
 
     def __enter__(self) -> StopRequest:
-        self._handlers.__enter__()
+        self._handlers.enter_context(handled_by(self._note))
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -56,4 +57,4 @@ class StopRequest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._handlers.__exit__(kind, error, trace)
+        self._handlers.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import itertools
 import json
@@ -23,6 +22,7 @@ from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.media.index import index_video
 from vidsr.media.probe import probe
 from vidsr.quality.comparison import MEASURES, Measured, Meter
+from vidsr.storage import sha256_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,11 +244,9 @@ def _notes(
 
 def _party(opened: Opened) -> Party:
     video, path = opened.info.video, Path(opened.info.path)
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return Party(
         path=path,
-        sha256=sha256,
+        sha256=sha256_of(path),
         width=video.width,
         height=video.height,
         frames=len(opened.index),

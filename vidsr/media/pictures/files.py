@@ -18,13 +18,13 @@ import av
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from vidsr.errors import DiskFullError, InputError, OutputError
+from vidsr.errors import InputError, OutputError
 from vidsr.media.pictures.avif import avif_depth, deep_avif
 from vidsr.media.pictures.metadata import exif_of_tiff
 from vidsr.media.pictures.png import write_png
 from vidsr.media.pictures.tiff import read_tiff, tiff_meta, write_tiff
 from vidsr.media.pictures.types import CHANNELS, Array, Picture, PictureMeta
-from vidsr.storage import is_disk_full, publish
+from vidsr.storage import disk_full, is_disk_full, publish
 
 #: Suffix → Pillow's name of the format: what `enhance` takes as a picture and can write.
 FORMATS: dict[str, str] = {
@@ -134,7 +134,7 @@ def mapped_errors(path: Path, kind: type[InputError] | type[OutputError], what: 
         raise kind(f"{path}: not a picture of a known format ({', '.join(sorted(set(FORMATS.values())))})") from error
     except OSError as error:
         if is_disk_full(error):
-            raise DiskFullError(f"{path}: no space left on the disk") from error
+            raise disk_full("writing", path) from error
         raise kind(f"{path}: {what} ({error.strerror or error})") from error
     except (SyntaxError, ValueError, EOFError, IndexError, OverflowError, MemoryError, KeyError, TypeError) as error:
         raise kind(f"{path}: {what} ({error})") from error

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vidsr.models.saving import AtomicFile
+from vidsr.storage import AtomicFile
 from vidsr.training.dataset.patch_store import Pixels
 from vidsr.training.dataset.selection import Survey
 

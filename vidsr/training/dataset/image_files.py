@@ -9,7 +9,7 @@ from PIL import Image
 
 from vidsr.errors import InputError
 from vidsr.media.pictures.files import is_picture, read_picture
-from vidsr.models.saving import AtomicFile
+from vidsr.storage import AtomicFile
 from vidsr.training.dataset.patch_store import Pixels
 
 

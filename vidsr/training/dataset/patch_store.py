@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.errors import InputError, TrainingError
-from vidsr.models.saving import AtomicFile
+from vidsr.storage import AtomicFile
 
 Pixels = npt.NDArray[np.uint8]
 
