@@ -1,26 +1,195 @@
-"""vidsr: enlarge and restore video with ESRGAN, keeping its sound, subtitles, timing and colour.
+"""Enlarge and restore video with ESRGAN, keeping its audio, subtitles, timing and colour.
 
 >>> from vidsr import enhance
 >>> enhance("clip.mp4", scale=4)  # doctest: +SKIP
+
+Functions: :func:`enhance` (the whole job), :func:`start_job` (the same in the background), :func:`probe`,
+:func:`inspect`, :func:`plan`, :func:`preview`, :func:`verify`, :func:`compare`. For your own reader and writer:
+:func:`open_video`, :func:`enhance_frames`, :class:`Upscaler`. Every error is a :class:`VidsrError`.
+
+Names are imported on first use, so ``import vidsr`` is quick and loads neither torch nor PyAV.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from vidsr.version import __version__
 
-# Name → module. Loaded on first use, so that `import vidsr` costs nothing.
+if TYPE_CHECKING:
+    from vidsr.api.analysis import compare, inspect, plan, preview, probe, verify
+    from vidsr.api.frame_stream import enhance_frames
+    from vidsr.api.job_handle import JobHandle, start_job
+    from vidsr.api.video_file import Video, VideoFrame, open_video
+    from vidsr.errors import (
+        CheckpointError,
+        DecodeError,
+        DiskFullError,
+        DownloadError,
+        EncodeError,
+        InferenceError,
+        InputError,
+        Interrupted,
+        JobError,
+        MissingExtraError,
+        ModelError,
+        OptionsError,
+        OutputError,
+        TrainingError,
+        VerifyError,
+        VidsrError,
+    )
+    from vidsr.filters.detect.inspection import Inspection
+    from vidsr.frames import Colour, Frame, PixelFormat
+    from vidsr.inference.upscaler import Upscaler
+    from vidsr.jobs.compare.compare import CompareResult, CompareSettings
+    from vidsr.jobs.enhance import enhance
+    from vidsr.jobs.preview.estimate import Estimate
+    from vidsr.jobs.preview.preview import Moment
+    from vidsr.jobs.state.events import Event
+    from vidsr.jobs.state.result import EnhanceResult, PictureResult
+    from vidsr.media.check.report import Check, VerifyReport
+    from vidsr.media.index import VideoIndex
+    from vidsr.media.source import SourceInfo
+    from vidsr.options import (
+        ColourOptions,
+        EncodeOptions,
+        EnhanceOptions,
+        JobOptions,
+        ModelOptions,
+        OutputOptions,
+        PictureOptions,
+        SamplingOptions,
+        SizeOptions,
+        SourceOptions,
+        StreamOptions,
+    )
+    from vidsr.restore_options import RestoreOptions
+
+# Module → the names that it defines. The same list as above, for the run time; tests/test_api.py compares the two.
 _EXPORTS = {
-    "enhance": "vidsr.jobs.enhance",
-    "Upscaler": "vidsr.inference.upscaler",
-    "VidsrError": "vidsr.errors",
+    "vidsr.api.analysis": ("compare", "inspect", "plan", "preview", "probe", "verify"),
+    "vidsr.api.frame_stream": ("enhance_frames",),
+    "vidsr.api.job_handle": ("JobHandle", "start_job"),
+    "vidsr.api.video_file": ("Video", "VideoFrame", "open_video"),
+    "vidsr.errors": (
+        "CheckpointError",
+        "DecodeError",
+        "DiskFullError",
+        "DownloadError",
+        "EncodeError",
+        "InferenceError",
+        "InputError",
+        "Interrupted",
+        "JobError",
+        "MissingExtraError",
+        "ModelError",
+        "OptionsError",
+        "OutputError",
+        "TrainingError",
+        "VerifyError",
+        "VidsrError",
+    ),
+    "vidsr.filters.detect.inspection": ("Inspection",),
+    "vidsr.frames": ("Colour", "Frame", "PixelFormat"),
+    "vidsr.inference.upscaler": ("Upscaler",),
+    "vidsr.jobs.compare.compare": ("CompareResult", "CompareSettings"),
+    "vidsr.jobs.enhance": ("enhance",),
+    "vidsr.jobs.preview.estimate": ("Estimate",),
+    "vidsr.jobs.preview.preview": ("Moment",),
+    "vidsr.jobs.state.events": ("Event",),
+    "vidsr.jobs.state.result": ("EnhanceResult", "PictureResult"),
+    "vidsr.media.check.report": ("Check", "VerifyReport"),
+    "vidsr.media.index": ("VideoIndex",),
+    "vidsr.media.source": ("SourceInfo",),
+    "vidsr.options": (
+        "ColourOptions",
+        "EncodeOptions",
+        "EnhanceOptions",
+        "JobOptions",
+        "ModelOptions",
+        "OutputOptions",
+        "PictureOptions",
+        "SamplingOptions",
+        "SizeOptions",
+        "SourceOptions",
+        "StreamOptions",
+    ),
+    "vidsr.restore_options": ("RestoreOptions",),
 }
-__all__ = ["Upscaler", "VidsrError", "__version__", "enhance"]
 
+__all__ = [
+    "Check",
+    "CheckpointError",
+    "Colour",
+    "ColourOptions",
+    "CompareResult",
+    "CompareSettings",
+    "DecodeError",
+    "DiskFullError",
+    "DownloadError",
+    "EncodeError",
+    "EncodeOptions",
+    "EnhanceOptions",
+    "EnhanceResult",
+    "Estimate",
+    "Event",
+    "Frame",
+    "InferenceError",
+    "InputError",
+    "Inspection",
+    "Interrupted",
+    "JobError",
+    "JobHandle",
+    "JobOptions",
+    "MissingExtraError",
+    "ModelError",
+    "ModelOptions",
+    "Moment",
+    "OptionsError",
+    "OutputError",
+    "OutputOptions",
+    "PictureOptions",
+    "PictureResult",
+    "PixelFormat",
+    "RestoreOptions",
+    "SamplingOptions",
+    "SizeOptions",
+    "SourceInfo",
+    "SourceOptions",
+    "StreamOptions",
+    "TrainingError",
+    "Upscaler",
+    "VerifyError",
+    "VerifyReport",
+    "Video",
+    "VideoFrame",
+    "VideoIndex",
+    "VidsrError",
+    "__version__",
+    "compare",
+    "enhance",
+    "enhance_frames",
+    "inspect",
+    "open_video",
+    "plan",
+    "preview",
+    "probe",
+    "start_job",
+    "verify",
+]
 
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
+if not TYPE_CHECKING:  # else a type checker would accept every name
+
+    def __getattr__(name):
+        import importlib
+
+        for module, names in _EXPORTS.items():
+            if name in names:
+                value = globals()[name] = getattr(importlib.import_module(module), name)
+                return value
         raise AttributeError(f"module 'vidsr' has no attribute {name!r}")
-    return getattr(importlib.import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

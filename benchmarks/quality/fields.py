@@ -74,7 +74,7 @@ def ours(source: Path, restore: str, fields: str = "same") -> list[Frame]:
     table = plan_times(info, index, options)
     count = len(index) if table is None else len(table.entries)
     read = reader(table, lambda first, stop: read_frames(info, first, stop, index))
-    chain = compose(options, info)
+    chain = compose(options)
     return list(chain.source(read, Segment(number=0, start=0, stop=count), count))
 
 

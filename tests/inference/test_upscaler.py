@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from tests.support.frames import largest_gap, noise_frame, pixel_format
@@ -242,3 +245,71 @@ def test_devices_that_are_not_here_are_named() -> None:
     for name in ("cuda:99", "tpu"):
         with pytest.raises(OptionsError, match=name):
             Upscaler(ModelOptions(device=name), model=identity())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_batch_of_arrays_is_its_pictures_one_by_one(dtype: type) -> None:
+    upscaler = Upscaler(OPTIONS, model=tiny_rrdbnet())
+    batch = np.random.default_rng(4).random((3, 10, 12, 3)) * (np.iinfo(dtype).max if dtype != np.float32 else 1)
+    batch = batch.astype(dtype)
+    results = upscaler(batch)
+    scale = upscaler.scale
+    assert results.dtype == dtype and results.shape == (3, 10 * scale, 12 * scale, 3)
+    assert all(np.array_equal(result, upscaler(one)) for result, one in zip(results, batch, strict=True))
+    assert upscaler(batch, size=(30, 20)).shape == (3, 20, 30, 3)
+    with pytest.raises(OptionsError, match="must not be empty"):
+        upscaler(batch[:0])
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32, torch.float64])
+def test_tensors_in_tensors_out(dtype: torch.dtype) -> None:
+    upscaler = Upscaler(OPTIONS, model=identity(2))
+    codes = torch.randint(0, 256, (2, 3, 10, 12), dtype=torch.uint8)
+    batch = codes if dtype == torch.uint8 else (codes / 255).to(dtype)
+    results = upscaler(batch)
+    assert (results.dtype, results.device, results.shape) == (dtype, batch.device, (2, 3, 20, 24))
+    wanted = batch.repeat_interleave(2, -1).repeat_interleave(2, -2)
+    assert torch.allclose(results.double(), wanted.double(), atol=1e-3 if dtype == torch.float16 else 1e-6)
+    assert torch.equal(upscaler(batch[0]), results[0])
+    if dtype == torch.float32:
+        weight = torch.ones(1, requires_grad=True)
+        (results * weight).sum().backward()  # not an inference tensor: it can take part in a graph
+        assert weight.grad is not None
+    for wrong in (batch[:, :2], batch[0, 0], batch.to(torch.int32), batch[:0]):
+        with pytest.raises(OptionsError, match="a tensor must be"):
+            upscaler(wrong)
+
+
+def test_pil_pictures() -> None:
+    upscaler = Upscaler(OPTIONS, model=identity(2))
+    for mode, dtype in (("RGB", np.uint8), ("L", np.uint8), ("I;16", np.uint16)):
+        shape = (6, 8, 3) if mode == "RGB" else (6, 8)
+        array = np.random.default_rng(5).integers(0, np.iinfo(dtype).max, shape, dtype)
+        result = upscaler(Image.fromarray(array))
+        assert (result.mode, result.size) == (mode, (16, 12))
+        assert np.array_equal(np.asarray(result), array.repeat(2, 0).repeat(2, 1))
+    with pytest.raises(OptionsError, match=r"got RGBA: use convert\('RGB'\)"):
+        upscaler(Image.new("RGBA", (4, 4)))
+    with pytest.raises(OptionsError, match="got str"):
+        upscaler("a.png")  # type: ignore[call-overload]
+
+
+def test_closing_frees_the_network() -> None:
+    with Upscaler(OPTIONS, model=tiny_rrdbnet()) as upscaler:
+        network = weakref.ref(upscaler.model.network)
+        upscaler(np.zeros((8, 8, 3), np.uint8))
+        assert network() is not None
+    gc.collect()
+    assert network() is None
+    with pytest.raises(ValueError, match="is closed"):
+        upscaler(np.zeros((8, 8, 3), np.uint8))
+    upscaler.close()
+
+
+@pytest.mark.gpu
+def test_tensors_stay_on_their_device() -> None:
+    batch = torch.rand(2, 3, 16, 16)
+    upscaler = Upscaler(ModelOptions(device="cuda", precision="fp32"), model=tiny_rrdbnet())
+    on_cpu, on_gpu = upscaler(batch), upscaler(batch.cuda())
+    assert (on_cpu.device.type, on_gpu.device.type) == ("cpu", "cuda")
+    assert torch.allclose(on_cpu, on_gpu.cpu(), atol=1e-5)

@@ -1,4 +1,4 @@
-"""The commands of the guides run as written, in a folder with a small file of every kind that they name."""
+"""The commands and programs of the guides run as written, in a folder with a small file of every kind they name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.places import ROOT, child_environment
+from tests.support.places import ROOT, STILL, child_environment
 
 GUIDES = ("guides/archive.md", "guides/home-video.md", "guides/textures.md", "faq.md", "what-is-kept.md")
 #: Real videos are seconds long here, so that moments named in the text lie behind their end.
@@ -70,3 +70,27 @@ def test_commands_of(page: str, place: Path, tiny_model: Path, tmp_path: Path) -
             timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{page}: {line}\n{done.stderr[-1500:]}"
+
+
+def test_the_programs_of_the_developer_guide(tmp_path: Path) -> None:
+    """All Python blocks in one process, from top to bottom, with warnings as errors."""
+    text = (ROOT / "docs" / "guides" / "developer.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert len(blocks) >= 7
+    make = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=1.2", str(tmp_path / "clip.mp4")]
+    subprocess.run(make, check=True)
+    shutil.copy(STILL, tmp_path / "photo.png")
+    (tmp_path / "guide.py").write_text("\n".join(blocks), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "guide.py"],
+        cwd=tmp_path,
+        env=child_environment(VIDSR_STATE=str(tmp_path / "state")),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    for line in ("large.mkv 30 frames,", "of 30 frames", "segments are done; to go on:", "(360, 640, 3)", "True []"):
+        assert line in done.stdout, done.stdout
+    assert (tmp_path / "archive.mkv").exists() and not (tmp_path / "background.mkv").exists()

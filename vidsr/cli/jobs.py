@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidsr import __version__
 from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command, Group
 from vidsr.errors import JobError, OptionsError
 from vidsr.options import EnhanceOptions
+from vidsr.version import __version__
 
 if TYPE_CHECKING:
     from vidsr.jobs.state.overview import Overview

@@ -14,9 +14,9 @@ from typing import Any
 
 import typer
 
-from vidsr import __version__
 from vidsr.cli.help import Group
 from vidsr.errors import Interrupted, VidsrError
+from vidsr.version import __version__
 
 #: name → (module that has `app`, one line of help). The line is here so that `--help` imports nothing else.
 COMMANDS: dict[str, tuple[str, str]] = {

@@ -1,13 +1,9 @@
-"""Frames in, larger frames out: the inference part of one trip of a frame.
-
-``Upscaler(options).stream(size, format)`` gives what the pipeline puts between its channels; ``.picture(rgb)``
-enlarges a single picture.
-"""
+"""The network on a device: arrays, tensors and pictures in, larger ones out; and streams of frames for the pipeline."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -29,23 +25,42 @@ from vidsr.models.checkpoint import require_rgb
 from vidsr.models.known_architectures import architecture_of
 from vidsr.options import ModelOptions
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_WHITE = {"u1": 255.0, "u2": 65535.0, "f4": 1.0, "f8": 1.0}
+_PIL_MODES = ("RGB", "L", "I;16")
 # Changed regions on CUDA: one size for all, because a graph is captured for each.
 _REGION_TILE_PX = 256
 
 
 class Upscaler:
-    """A network on a device, ready for streams of frames and for single pictures.
+    """A network on a device. Call it with pictures to enlarge them.
+
+    >>> with Upscaler("realesr-animevideov3") as upscaler:  # doctest: +SKIP
+    ...     larger = upscaler(array)
+
+    It accepts and returns, at the model's scale or at ``size`` = (width, height):
+
+    - numpy arrays [H, W, 3], [N, H, W, 3] (RGB) or [H, W] (grey): uint8 (white 255), uint16 (white 65535), float32 or
+      float64 (white 1). Integers are rounded and clamped, floats are neither.
+    - torch tensors [N, 3, H, W] or [3, H, W] (RGB): uint8 (white 255), float16, bfloat16, float32 or float64 (white 1).
+      The result is on the tensor's own device, wherever the network runs; no gradients are recorded.
+    - PIL pictures of mode RGB, L or I;16.
+
+    Colours are taken as they are, in the source's own transfer characteristic. More pictures than fit in memory are
+    computed in several steps, and a picture that does not fit in tiles. An Upscaler is not thread-safe.
 
     Args:
-        options: which model, device, precision, batch and tile; see :class:`~vidsr.options.ModelOptions`. A
-            string is the name or the file of a model, with all else as by default.
-        model: a model that is loaded already, in place of the one that ``options`` names.
-        post: steps after the network, in order.
-        backend: an engine that holds the network already, in place of PyTorch's.
+        options: which model, device, precision, batch and tile; see :class:`~vidsr.ModelOptions`. A string is the
+            name or file of a model, with default options.
+        model: a model that is already loaded, instead of the one that ``options`` names.
+        post: steps after the network that :meth:`stream` applies, in order.
+        backend: an engine that already holds the network, instead of the one that ``options`` names.
 
     Raises:
-        ModelError: the model is unknown, or does not take and give three channels.
-        OptionsError: the device is not here.
+        ModelError: the model is unknown, or is not a network from RGB to RGB.
+        OptionsError: the device is not available here.
     """
 
     def __init__(
@@ -73,9 +88,57 @@ class Upscaler:
         self.fitted.notes = self.stats.notes
         self.reuse_threshold = options.reuse_threshold
         self._reuse_regions = options.reuse_regions
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the network and its device memory. Using the Upscaler afterwards is a ValueError."""
+        if self._closed:
+            return
+        self._closed = True
+        del self.model, self.fitted
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @overload
+    def __call__(self, pictures: Tensor, size: tuple[int, int] | None = None) -> Tensor: ...
+    @overload
+    def __call__(self, pictures: npt.NDArray[Any], size: tuple[int, int] | None = None) -> npt.NDArray[Any]: ...
+    @overload
+    def __call__(self, pictures: Image, size: tuple[int, int] | None = None) -> Image: ...
+    def __call__(
+        self, pictures: Tensor | npt.NDArray[Any] | Image, size: tuple[int, int] | None = None
+    ) -> Tensor | npt.NDArray[Any] | Image:
+        """Enlarge pictures; see the class for the kinds, shapes and ranges.
+
+        Raises:
+            OptionsError: ``pictures`` is not of one of the kinds, shapes or types that the class lists.
+            InferenceError: a picture could not be computed after every fallback.
+        """
+        if isinstance(pictures, Tensor):
+            return self._tensor(pictures, size)
+        if not isinstance(pictures, np.ndarray):
+            return self._pil(pictures, size)
+        if pictures.ndim != 4:
+            return self.picture(pictures, size)
+        if not len(pictures):
+            raise OptionsError(f"a batch of pictures must not be empty, got {pictures.shape}")
+        return np.stack([self.picture(picture, size) for picture in pictures])
 
     def stream(self, size: tuple[int, int], out_format: PixelFormat, out_colour: Colour | None = None) -> Stream:
-        """An ``Upscale`` to ``size`` = (width, height) in ``out_format`` and ``out_colour`` (the source's if None)."""
+        """What the pipeline runs: an iterator transformer from frames to as many larger frames, in the same order.
+
+        Args:
+            size: (width, height) of the results in pixels.
+            out_format: pixel format of the results.
+            out_colour: matrix, range and siting of the results; the source's if None.
+        """
+        self._check_open()
         for step in self.post:
             step.reset()
         target = Target(
@@ -93,30 +156,71 @@ class Upscaler:
 
     @torch.inference_mode()
     def picture(self, picture: npt.NDArray[Any], size: tuple[int, int] | None = None) -> npt.NDArray[Any]:
-        """Enlarge one picture ``[h, w, 3]`` or ``[h, w]`` (uint8, uint16, or float with white 1) as an array alike.
-
-        ``size`` is (width, height) of the result, the model's own scale if None. Integers are rounded and
-        clamped, floats are neither. No post step runs.
+        """Enlarge one array ``[H, W, 3]`` or ``[H, W]``, as calling the Upscaler does. No post step runs.
 
         Raises:
-            OptionsError: the array is no picture of one of these kinds.
+            OptionsError: the array does not have one of these shapes, or not a type that the class lists.
         """
-        white = {"u1": 255.0, "u2": 65535.0, "f4": 1.0, "f8": 1.0}.get(picture.dtype.str[1:])
+        self._check_open()
+        white = _WHITE.get(picture.dtype.str[1:])
         if white is None or picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
             raise OptionsError(
-                f"a picture must be [h, w, 3] or [h, w] of uint8, uint16 or float, got {picture.shape} {picture.dtype}"
+                "a picture must be [H, W, 3] or [H, W], a batch [N, H, W, 3], of uint8, uint16 or float; "
+                f"got {picture.shape} {picture.dtype}"
             )
         unit = torch.from_numpy(picture.astype(np.float32) / white).to(self.device)
         rgb = unit.movedim(-1, 0) if picture.ndim == 3 else unit.expand(3, -1, -1)
-        out = self.fitted(rgb.unsqueeze(0).contiguous())
-        if not bool(torch.isfinite(out).all()):
-            self.stats.fp32_reruns += 1
-            out = self.fitted.exact(rgb.unsqueeze(0).contiguous())
-        if size is not None:
-            out = resize(out, (size[1], size[0]))
+        out = self._enlarged(rgb.unsqueeze(0).contiguous(), size)
         result = out[0].movedim(0, -1) if picture.ndim == 3 else out[0].mean(0)
         array: npt.NDArray[Any] = result.cpu().numpy() * white
         return array.astype(picture.dtype) if white == 1.0 else array.round().clip(0, white).astype(picture.dtype)
+
+    def _tensor(self, pictures: Tensor, size: tuple[int, int] | None) -> Tensor:
+        self._check_open()
+        if pictures.ndim not in (3, 4) or pictures.shape[-3] != 3 or 0 in pictures.shape:
+            raise OptionsError(f"a tensor must be [N, 3, H, W] or [3, H, W], got {list(pictures.shape)}")
+        if not (pictures.is_floating_point() or pictures.dtype == torch.uint8):
+            raise OptionsError(f"a tensor must be uint8 or floating point, got {pictures.dtype}")
+        with torch.inference_mode():
+            rgb = pictures.to(self.device, torch.float32)
+            if pictures.dtype == torch.uint8:
+                rgb = rgb / 255
+            out = self._enlarged(rgb.reshape(-1, *rgb.shape[-3:]).contiguous(), size)
+            if pictures.dtype == torch.uint8:
+                out = (out * 255).round().clamp(0, 255)
+            out = out if pictures.ndim == 4 else out[0]
+        # A copy, made outside inference mode: a tensor that autograd accepts.
+        return out.to(pictures.device, pictures.dtype, copy=True)
+
+    def _pil(self, picture: Image, size: tuple[int, int] | None) -> Image:
+        from PIL import Image
+
+        if not isinstance(picture, Image.Image):
+            raise OptionsError(f"give a numpy array, a torch tensor or a PIL picture, got {type(picture).__name__}")
+        if picture.mode not in _PIL_MODES:
+            raise OptionsError(
+                f"a PIL picture must be of mode {', '.join(_PIL_MODES)}, got {picture.mode}: use convert('RGB'), or "
+                "vidsr.enhance on the file, which keeps alpha, inks and metadata"
+            )
+        return Image.fromarray(self.picture(np.asarray(picture), size))
+
+    def _enlarged(self, rgb: Tensor, size: tuple[int, int] | None) -> Tensor:
+        """``[N, 3, H, W]`` float32 through the network, in fp32 where half precision overflows, then to ``size``."""
+        # On a CPU picture by picture, as its kernels add up in another order for another batch size.
+        singles = torch.split(rgb, 1) if self.device.type == "cpu" else (rgb,)
+        out = torch.cat([self._finite(one) for one in singles])
+        return out if size is None else resize(out, (size[1], size[0]))
+
+    def _finite(self, rgb: Tensor) -> Tensor:
+        out = self.fitted(rgb)
+        if not bool(torch.isfinite(out).all()):
+            self.stats.fp32_reruns += 1
+            out = self.fitted.exact(rgb)
+        return out
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError("this Upscaler is closed")
 
 
 def _load(options: ModelOptions) -> Model:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from vidsr.frames import Frame
 from vidsr.jobs.state.segments import Lookaround, Segment
-from vidsr.media.source import SourceInfo
 from vidsr.options import EnhanceOptions
 from vidsr.pipeline.segment import Upscale
 
@@ -71,8 +70,8 @@ def _close(streams: Sequence[Iterator[Frame]]) -> None:
             close()
 
 
-def compose(options: EnhanceOptions, info: SourceInfo) -> Chain:
-    """The chain that these options ask for on this source."""
+def compose(options: EnhanceOptions) -> Chain:
+    """The chain that these options ask for; every filter is named and has its parameter."""
     from vidsr.filters.after.post import PostSettings, post_steps, warmup
     from vidsr.filters.before.chain import lookaround, make_filter
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vidsr import __version__
 from vidsr.errors import InputError, JobError
 from vidsr.jobs.disk_space import check_output
 from vidsr.jobs.messages import Task
@@ -32,6 +31,7 @@ from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, default_output
 from vidsr.storage import WORK_PREFIX, os_errors, sampled_digest
+from vidsr.version import __version__
 
 #: Options that say where and how the work is done, not what comes out; they may change between two runs of a job.
 #: The model is bound by the digest of its weights, wherever the file lies.

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vidsr import __version__
 from vidsr.errors import VerifyError, VidsrError
 from vidsr.media import image_sequence
 from vidsr.media.encode.encoder_plan import encoder_build
 from vidsr.models.zoo import ZOO, load_chosen
 from vidsr.options import EnhanceOptions
 from vidsr.storage import os_errors, sha256_of, write_atomically
+from vidsr.version import __version__
 
 SCHEMA = "vidsr-provenance/1"
 SUFFIX = ".provenance.json"

@@ -115,7 +115,7 @@ class SegmentWorker:
         settled = prepare(restored(info, options), options, self._model.scale)
         self._info = as_decoded(settled.info, info)
         self._settings = dataclasses.replace(settled.settings, threads=task.encoder_threads)
-        self._chain = compose(self._options, self._info)
+        self._chain = compose(self._options)
         self.upscaler = self._upscaler(0)
         keep = self._chain.lookaround.frames * 2 + 4  # a table may reach a little further
         self._sequential = SequentialReader(self._info, self._index, keep) if self._index.linear else None

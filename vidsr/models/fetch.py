@@ -14,10 +14,10 @@ from urllib.parse import quote, urlsplit
 
 from torch import Tensor
 
-from vidsr import __version__
 from vidsr.errors import DownloadError, OutputError
 from vidsr.models.zoo import ZooEntry
 from vidsr.storage import output_errors, publish, sha256_of
+from vidsr.version import __version__
 
 _CHUNK = 1 << 16
 

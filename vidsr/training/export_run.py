@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vidsr import __version__
 from vidsr.errors import OutputError, TrainingError
 from vidsr.models.saving import save
 from vidsr.training import checkpoints
+from vidsr.version import __version__
 
 
 def export(

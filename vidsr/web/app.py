@@ -13,8 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from vidsr import __version__
 from vidsr.errors import InputError, JobError, VidsrError
+from vidsr.version import __version__
 from vidsr.web import routes_files, routes_inspect, routes_jobs, routes_preview, routes_report
 from vidsr.web.inspections import Looks
 from vidsr.web.request_guard import Guard

@@ -8,10 +8,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
 
-from vidsr import __version__
 from vidsr.errors import InputError
 from vidsr.media.pictures.files import is_picture
 from vidsr.media.source import VIDEO_SUFFIXES
+from vidsr.version import __version__
 from vidsr.web.allowed_paths import inside, safe_name, shown
 from vidsr.web.inspections import inspected
 from vidsr.web.option_fields import option_infos

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from vidsr import __version__
 from vidsr.errors import InputError, OptionsError
 from vidsr.inference.device import choose_device
 from vidsr.jobs.compare.views import Align, Fit, Opened, Pairs, Viewer, joint_size, pair_up, paired_frames, vmaf_depth
@@ -23,6 +22,7 @@ from vidsr.media.index import index_video
 from vidsr.media.probe import probe
 from vidsr.quality.comparison import MEASURES, Measured, Meter
 from vidsr.storage import sha256_of
+from vidsr.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

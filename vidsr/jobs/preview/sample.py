@@ -65,7 +65,7 @@ class Trial:
         self.info = as_decoded(settled.info, probed)
         self.notes = settled.notes
         self.settings = settled.settings
-        self.chain = compose(options, self.info)
+        self.chain = compose(options)
         self.upscaler = Upscaler(options.model, model=model, post=self.chain.after)
         self.setup_seconds = time.perf_counter() - begin
         self._first_seconds: list[float] = []
