@@ -133,13 +133,11 @@ def _measured(options: ModelOptions, size: tuple[int, int], limits: Ceilings, se
 
 def _end_to_end(clip: Path, model: str, device: str, frames: int) -> dict[str, Any]:
     """Decode, enhance and encode the first frames of a clip; start-up is not counted."""
-    from vidsr.jobs.preview.sample import Trial
-    from vidsr.media.index import index_video
+    from vidsr.jobs.preview.sample import Sampler
 
-    trial = Trial(clip, EnhanceOptions.from_flat({"model": model, "device": device}))
-    index = index_video(trial.info)
-    trial.sample(index, 0, 1)
-    stats = trial.sample(index, 0, min(frames, len(index))).stats
+    sampler = Sampler(clip, EnhanceOptions.from_flat({"model": model, "device": device}))
+    sampler.sample(0, 1)
+    stats = sampler.sample(0, min(frames, len(sampler.index))).stats
     timing = {
         "decode": stats.decode_seconds,
         "wait for decoder": stats.infer_wait_input_seconds,

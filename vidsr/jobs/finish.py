@@ -66,8 +66,8 @@ def _assemble(job: Job, staged: Path, progress: Progress) -> None:
     _stage(job, "assemble", progress)
     source_unchanged(job)
     staged.unlink(missing_ok=True)
-    assemble(job.order.info, job.index, job.segment_paths(), staged, job.order.options, job.settings)
-    prove(job.order.info, job.index, staged, job.settings, job.order.options, progress)
+    assemble(job.order.recipe.shaped, job.index, job.segment_paths(), staged, job.order.options, job.settings)
+    prove(job.order.recipe.shaped, job.index, staged, job.settings, job.order.options, progress)
     with os_errors("reading", staged):
         manifest.result = Finished(
             frames=manifest.frames,

@@ -12,8 +12,8 @@ from typing import Any
 from vidsr.errors import InputError, JobError
 from vidsr.jobs.disk_space import check_output
 from vidsr.jobs.messages import Task
-from vidsr.jobs.recipe import open_source
-from vidsr.jobs.restoration_plan import as_decoded, choice_notes, plan_times, quick_warning, resolve, restored, retimed
+from vidsr.jobs.recipe import Recipe
+from vidsr.jobs.restoration_plan import retimed
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.event_log import Journal
 from vidsr.jobs.state.events import Event, Progress
@@ -23,12 +23,8 @@ from vidsr.jobs.state.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Man
 from vidsr.media.check.preflight import preflight
 from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.media.encode.encoder_plan import encoder_build
-from vidsr.media.encode.encoder_plan import prepare as settle
-from vidsr.media.index import VideoIndex, check_strict, index_video
+from vidsr.media.index import VideoIndex
 from vidsr.media.mux.containers import choose_suffix
-from vidsr.media.source import SourceInfo
-from vidsr.models.checkpoint import LoadedModel
-from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, default_output
 from vidsr.storage import WORK_PREFIX, os_errors, sampled_digest
 from vidsr.version import __version__
@@ -43,19 +39,17 @@ BOUND_JOB_OPTIONS = frozenset({"jobs.segment_frames"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """An order to enhance that passed all checks which cost no work.
-
-    ``info`` is the source as its frames are after the filters, ``decoded`` as the decoder gives them.
-    """
+    """A recipe with its output that passed every check which costs no work."""
 
     output: Path
-    options: EnhanceOptions
-    info: SourceInfo
-    decoded: SourceInfo
-    model: LoadedModel
-    settings: EncoderSettings
+    recipe: Recipe
     binding: Binding
     notes: tuple[str, ...]
+
+    @property
+    def options(self) -> EnhanceOptions:
+        """The options, every filter and parameter named."""
+        return self.recipe.options
 
     @property
     def folder(self) -> Path:
@@ -65,7 +59,8 @@ class Prepared:
     @property
     def source(self) -> str:
         """The source's absolute path, or its address."""
-        return self.info.path if isinstance(self.info.path, str) else str(self.info.path.absolute())
+        path = self.recipe.stored.path
+        return path if isinstance(path, str) else str(path.absolute())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,41 +127,28 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions) -> Prepa
     Raises:
         VidsrError: something is wrong with the source, the output, the options or the model.
     """
-    info = open_source(source, options)
-    model = load_chosen(options.model)
     if Path(options.model.model).is_file():
         # Workers, and a later resume, may stand in another folder.
         named = dataclasses.replace(options.model, model=str(Path(options.model.model).absolute()))
         options = dataclasses.replace(options, model=named)
-    warning = quick_warning(info) if options.restore.restore == "off" else None
-    asked, options = options, resolve(options, info)
-    remarks = (*([warning] if warning else []), *choice_notes(asked, options))
-    suffix = choose_suffix(info, options.encode.codec)
-    output = (output or default_output(source, options.size, model.scale, suffix)).absolute()
+    recipe = Recipe.of(source, options)
+    suffix = choose_suffix(recipe.stored, options.encode.codec)
+    output = (output or default_output(source, options.size, recipe.model.scale, suffix)).absolute()
     if output.is_symlink():
         output = output.resolve()  # else the link would be replaced, and its target kept as it is
     overwrite = options.output.overwrite or is_published(output)
     check_output(source, output, overwrite=overwrite)
-    settled = settle(restored(info, options), options, model.scale)
-    notes = preflight(settled.info, settled.settings, output, options)
+    notes = preflight(recipe.shaped, recipe.settings, output, recipe.options)
     binding = Binding(
-        source=SourceIdentity.of(info.path),
-        options=bound_options(options),
+        source=SourceIdentity.of(recipe.stored.path),
+        options=bound_options(recipe.options),
         model=options.model.model,
-        model_sha256=model.sha256,
-        encoder=encoder_build(settled.settings.codec),
+        model_sha256=recipe.model.sha256,
+        encoder=encoder_build(recipe.settings.codec),
         vidsr=__version__,
     )
-    return Prepared(
-        output=output,
-        options=options,
-        info=settled.info,
-        decoded=as_decoded(settled.info, info),
-        model=model,
-        settings=settled.settings,
-        binding=binding,
-        notes=tuple(dict.fromkeys((*remarks, *settled.notes, *notes))),
-    )
+    notes = tuple(dict.fromkeys((*recipe.advice(), *recipe.notes, *notes)))
+    return Prepared(output=output, recipe=recipe, binding=binding, notes=notes)
 
 
 def is_published(output: Path) -> bool:
@@ -203,10 +185,8 @@ def open_job(order: Prepared, progress: Progress) -> Job:
 
 def _begin(order: Prepared, journal: Journal, progress: Progress) -> Job:
     progress(Event(kind="stage", text="index"))
-    index = index_video(order.decoded)
-    if order.options.source.strict:
-        check_strict(order.decoded, index)
-    timeline = plan_times(order.decoded, index, order.options)
+    index = order.recipe.index()
+    timeline = order.recipe.timeline(index)
     with os_errors("making a folder in", order.folder):
         (order.folder / SEGMENTS_NAME).mkdir(exist_ok=True)
     save_index(index, order.folder, timeline)
@@ -219,7 +199,7 @@ def _begin(order: Prepared, journal: Journal, progress: Progress) -> Job:
         binding=order.binding,
         frames=len(index),
         segment_frames=order.options.jobs.segment_frames,
-        encoder_threads=order.settings.threads,
+        encoder_threads=order.recipe.settings.threads,
         created=time.time(),
     )
     manifest.save(order.folder)
@@ -229,7 +209,7 @@ def _begin(order: Prepared, journal: Journal, progress: Progress) -> Job:
         manifest=manifest,
         index=index,
         journal=journal,
-        settings=order.settings,
+        settings=order.recipe.settings,
         notes=(*order.notes, *index.notes),
     )
 
@@ -263,7 +243,7 @@ def _resume(order: Prepared, journal: Journal, progress: Progress) -> Job:
         manifest=manifest,
         index=index,
         journal=journal,
-        settings=dataclasses.replace(order.settings, threads=manifest.encoder_threads),
+        settings=dataclasses.replace(order.recipe.settings, threads=manifest.encoder_threads),
         notes=(*order.notes, *index.notes),
         resumed_frames=manifest.frames_done(),
     )
@@ -313,10 +293,10 @@ def source_unchanged(job: Job) -> None:
         InputError: it is not.
     """
     identity = job.manifest.binding.source
-    if isinstance(job.order.info.path, str):
+    if isinstance(job.order.recipe.stored.path, str):
         return  # an address has no time of change
     try:
-        now = stamp(job.order.info.path)
+        now = stamp(job.order.recipe.stored.path)
     except OSError as error:
         raise InputError(f"{job.order.source} is gone: {error.strerror}; put it back and resume") from error
     if now != (identity.size, identity.mtime_ns):

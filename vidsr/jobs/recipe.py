@@ -1,18 +1,64 @@
-"""Opening a source for a job: a video file, or numbered pictures at the rate that the options give them."""
+"""The recipe of a job: everything that is decided about a source before its first frame, and how frames follow it.
+
+The order of the decisions is the contract, and :meth:`Recipe.of` is the one place where it is written down:
+
+1. **open**: probe the source; numbered pictures get their rate from ``--fps`` (:class:`StoredInfo`);
+2. **resolve**: choose every restoration filter and parameter that was left open, by inspecting the source;
+3. **restore**: derive size, rate and time base after restoration (:class:`ShapedInfo`);
+4. **settle**: choose codec, pixel format and size of the result, or the format of numbered pictures;
+5. **compose**: build the filters ahead of the network and the steps after it;
+6. **upscale** and **encode**: :class:`RecipeRun`, in whichever process works on a segment.
+
+The job, its workers, previews, estimates and the verification all take a recipe, so that they cannot disagree.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vidsr.errors import OptionsError
+from vidsr.filters.before.timeline import Timeline
+from vidsr.frames import Colour, Frame, PixelFormat
+from vidsr.jobs.filter_chain import Chain, compose
+from vidsr.jobs.restoration_plan import (
+    as_decoded,
+    choice_notes,
+    plan_times,
+    quick_warning,
+    reader,
+    resolve,
+    restored,
+    tried_out,
+)
+from vidsr.jobs.state.segments import Segment
 from vidsr.media import image_sequence
+from vidsr.media.decode import SequentialReader, read_frames
+from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
+from vidsr.media.encode.encoder_plan import prepare
+from vidsr.media.index import VideoIndex, check_strict, index_video
 from vidsr.media.probe import probe
-from vidsr.media.source import SourceInfo
-from vidsr.options import EnhanceOptions
+from vidsr.media.source import DecodedInfo, ShapedInfo, StoredInfo
+from vidsr.models.checkpoint import LoadedModel
+from vidsr.models.zoo import load_chosen
+from vidsr.options import EnhanceOptions, ModelOptions
+from vidsr.pipeline.segment import SegmentStats, Sink, Upscale, run_segment
+
+if TYPE_CHECKING:
+    from vidsr.inference.upscaler import Upscaler
+
+#: Wraps the frames that the decoder gives, for example to measure it.
+Watch = Callable[[Iterator[Frame]], Iterator[Frame]]
 
 
-def open_source(source: Path | str, options: EnhanceOptions) -> SourceInfo:
+def open_source(source: Path | str, options: EnhanceOptions) -> StoredInfo:
     """Probe a source.
 
     Raises:
@@ -20,8 +66,253 @@ def open_source(source: Path | str, options: EnhanceOptions) -> SourceInfo:
         InputError: as :func:`vidsr.media.probe.probe`, or the pattern matches nothing, or a number is missing.
     """
     if not image_sequence.is_pattern(Path(source)):
-        return probe(source, options.colour, options.source)
+        return StoredInfo(probe(source, options.colour, options.source))
     image_sequence.find(Path(source))
     if options.pictures.fps is None:
-        raise OptionsError("--fps: say how many frames a second the numbered pictures are, for example --fps 24")
-    return image_sequence.with_rate(probe(source, options.colour, options.source), Fraction(options.pictures.fps))
+        raise OptionsError("--fps: numbered pictures need a frame rate, for example --fps 24")
+    info = probe(source, options.colour, options.source)
+    return StoredInfo(image_sequence.with_rate(info, Fraction(options.pictures.fps)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePlan:
+    """A source and its restoration, which is all that a result can be verified against. See :func:`plan_source`.
+
+    ``options`` name every filter with its parameters; ``asked`` are the options before :func:`resolve` filled them in.
+    """
+
+    asked: EnhanceOptions
+    options: EnhanceOptions
+    stored: StoredInfo
+    decoded: DecodedInfo
+    shaped: ShapedInfo
+
+    def index(self) -> VideoIndex:
+        """The frames of the source as decoded, before any filter.
+
+        Raises:
+            InputError, DecodeError: the source cannot be indexed, or is damaged and ``--strict`` was given.
+        """
+        index = index_video(self.decoded)
+        if self.options.source.strict:
+            check_strict(self.decoded, index)
+        return index
+
+    def timeline(self, index: VideoIndex) -> Timeline | None:
+        """The frames and times that ivtc, dedupe or doubled fields make of ``index``; None if nothing changes them.
+
+        ivtc and dedupe read the whole source for it.
+        """
+        return plan_times(self.decoded, index, self.options)
+
+    def advice(self) -> tuple[str, ...]:
+        """What the user should know about the choice of filters: what was chosen or left out, and a warning where an
+        unrestored source looks as if it needed restoration, by a quick look at its frames."""
+        warning = quick_warning(self.stored) if self.asked.restore.restore == "off" else None
+        return (*([warning] if warning else []), *choice_notes(self.asked, self.options))
+
+
+def plan_source(stored: StoredInfo, options: EnhanceOptions, *, resolved: bool = False) -> SourcePlan:
+    """Choose the filters that ``options`` leave open, by inspecting the source, and derive its shape after them.
+
+    With ``resolved`` the options come from another plan and leave nothing open: the source is not inspected.
+
+    Raises:
+        InputError: a filter has nothing to work on, or a crop lies outside the picture.
+    """
+    chosen = options if resolved else resolve(options, stored)
+    return SourcePlan(
+        asked=options,
+        options=chosen,
+        stored=stored,
+        decoded=DecodedInfo(stored),
+        shaped=ShapedInfo(restored(stored, chosen)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe(SourcePlan):
+    """What will be done to a source. Make one with :meth:`of`.
+
+    ``notes`` say what the result cannot keep and what was left out.
+    """
+
+    model: LoadedModel
+    settings: EncoderSettings
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        source: Path | str,
+        options: EnhanceOptions,
+        *,
+        model: LoadedModel | None = None,
+        resolved: bool = False,
+    ) -> Recipe:
+        """Take every decision about ``source``.
+
+        Args:
+            source: path or address of a video, or a pattern of numbered pictures.
+            options: what was asked for.
+            model: the network, where it is loaded already.
+            resolved: ``options`` come from another recipe and leave nothing open: the source is not inspected.
+
+        Raises:
+            VidsrError: whatever would stop the job before its first frame.
+        """
+        stored = open_source(source, options)
+        model = model or load_chosen(options.model)
+        return cls._settled(plan_source(stored, options, resolved=resolved), model)
+
+    @classmethod
+    def _settled(cls, plan: SourcePlan, model: LoadedModel) -> Recipe:
+        """The steps that follow the choice of filters."""
+        settled = prepare(plan.shaped, plan.options, model.scale)
+        return cls(
+            asked=plan.asked,
+            options=plan.options,
+            stored=plan.stored,
+            decoded=DecodedInfo(as_decoded(settled.info, plan.stored)),
+            shaped=ShapedInfo(settled.info),
+            model=model,
+            settings=settled.settings,
+            notes=settled.notes,
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the result in pixels."""
+        return self.settings.width, self.settings.height
+
+    @property
+    def frame_format(self) -> tuple[PixelFormat, Colour | None]:
+        """The planar format and the colour in which the result's frames are encoded."""
+        return self.settings.format.frames, self.settings.format.colour
+
+    def chain(self) -> Chain:
+        """The filters ahead of the network and the steps after it."""
+        return compose(self.options)
+
+    def with_threads(self, threads: int) -> Recipe:
+        """The same with this number of encoder threads, on which the bytes of a result depend."""
+        return dataclasses.replace(self, settings=dataclasses.replace(self.settings, threads=threads))
+
+    def for_moments(self) -> Recipe:
+        """The recipe for a look at single moments, which need no pass over the whole source.
+
+        Filters that change the number or the times of frames give way to plain deinterlacing; ``notes`` say so.
+        """
+        options = tried_out(self.options)
+        if options == self.options:
+            return self
+        other = self._settled(plan_source(self.stored, options, resolved=True), self.model)
+        note = _left_out(self.options, options)
+        return dataclasses.replace(other, notes=tuple(dict.fromkeys((*self.notes, *other.notes, note))))
+
+    def sink(self, path: Path) -> AbstractContextManager[SegmentEncoder]:
+        """What writes the frames of one segment to ``path``, whole or not at all."""
+        return SegmentEncoder(path, self.settings)
+
+
+def _left_out(options: EnhanceOptions, shown: EnhanceOptions) -> str:
+    """What :meth:`Recipe.for_moments` replaced."""
+    was, now = options.restore, shown.restore
+    asked = f"--restore {was.restore}" + (" --fields double" if was.fields == "double" else "")
+    return (
+        f"{asked}: single moments are shown with --restore {now.restore}; the job itself reads the whole source and "
+        "changes the number or the times of its frames"
+    )
+
+
+class RecipeRun:
+    """A recipe at work in one process: its filters, its network, and how it reads the source.
+
+    ``index`` is made on first use where it is not given. With a ``timeline``, segments count its frames, else those of
+    the index.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        index: VideoIndex | None = None,
+        timeline: Timeline | None = None,
+        device: str | None = None,
+    ) -> None:
+        model = recipe.options.model
+        self.recipe = recipe
+        self.model_options = model if device is None else dataclasses.replace(model, device=device)
+        self.chain = recipe.chain()
+        self.upscaler = self.upscaler_with(self.model_options)
+        self._timeline = timeline
+        if index is not None:
+            self.index = index
+
+    @cached_property
+    def index(self) -> VideoIndex:
+        """The frames of the source as decoded."""
+        return self.recipe.index()
+
+    @property
+    def count(self) -> int:
+        """How many frames the network gets from the whole source."""
+        return len(self.index if self._timeline is None else self._timeline.entries)
+
+    def upscaler_with(self, options: ModelOptions) -> Upscaler:
+        """The recipe's network under other options: smaller batches, tiles, another precision."""
+        from vidsr.inference.upscaler import Upscaler
+
+        return Upscaler(options, model=self.recipe.model, post=self.chain.after)
+
+    def frames(self, segment: Segment, watch: Watch | None = None) -> Generator[Frame]:
+        """The frames of a segment as they enter the network: decoded with their look-around, filtered, cut."""
+
+        def read(first: int, stop: int) -> Iterator[Frame]:
+            frames = self._read(first, stop)
+            return frames if watch is None else watch(frames)
+
+        return self.chain.source(reader(self._timeline, read), segment, self.count)
+
+    def upscale(
+        self,
+        segment: Segment,
+        upscaler: Upscaler | None = None,
+        format: tuple[PixelFormat, Colour | None] | None = None,
+    ) -> Upscale:
+        """The transformer that enlarges those frames, steps after the network included.
+
+        ``upscaler`` and ``format`` take the place of the recipe's own network and frame format.
+        """
+        stream = (upscaler or self.upscaler).stream(self.recipe.size, *(format or self.recipe.frame_format))
+        return self.chain.result(stream, segment)
+
+    def run(
+        self,
+        segment: Segment,
+        sink: Sink,
+        *,
+        upscaler: Upscaler | None = None,
+        on_frame: Callable[[Frame], None] | None = None,
+        stop: threading.Event | None = None,
+        watch: Watch | None = None,
+    ) -> SegmentStats:
+        """Decode, filter, enlarge and write one segment.
+
+        Raises:
+            Interrupted: ``stop`` was set.
+            Exception: whatever a stage raised first.
+        """
+        frames, upscale = self.frames(segment, watch), self.upscale(segment, upscaler)
+        return run_segment(frames, upscale, sink, on_frame=on_frame, stop=stop)
+
+    def _read(self, first: int, stop: int) -> Iterator[Frame]:
+        if self._sequential is not None:
+            return self._sequential.read(first, stop)
+        return read_frames(self.recipe.decoded, first, stop, self.index)
+
+    @cached_property
+    def _sequential(self) -> SequentialReader | None:
+        """Where seeking is impossible, the reader that goes on from segment to segment."""
+        keep = self.chain.lookaround.frames * 2 + 4  # a table may reach a little further
+        return SequentialReader(self.recipe.decoded, self.index, keep) if self.index.linear else None

@@ -147,7 +147,7 @@ def _engine(job: Job, slots: list[Slot]) -> Engine:
     if job.order.options.jobs.engine == "ray":
         from vidsr.jobs.engines.ray_cluster import RayEngine
 
-        return RayEngine(task, job.order.options, job.order.model.files)
+        return RayEngine(task, job.order.options, job.order.recipe.model.files)
     if len(slots) > 1:
         from vidsr.jobs.engines.local_processes import LocalEngine
 
@@ -155,7 +155,7 @@ def _engine(job: Job, slots: list[Slot]) -> Engine:
     from vidsr.jobs.segment_worker import SegmentWorker
 
     slot = slots[0]
-    return Inline(SegmentWorker(task, device=slot.device, threads=slot.threads, model=job.order.model))
+    return Inline(SegmentWorker(task, device=slot.device, threads=slot.threads, model=job.order.recipe.model))
 
 
 def _failure(job: Job, tracker: Tracker) -> VidsrError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +22,18 @@ from vidsr.errors import (
 )
 from vidsr.frames import Frame
 from vidsr.inference.upscaler import Upscaler
-from vidsr.jobs.filter_chain import compose
 from vidsr.jobs.messages import Order, Task
-from vidsr.jobs.recipe import open_source
-from vidsr.jobs.restoration_plan import as_decoded, reader, restored
+from vidsr.jobs.recipe import Recipe, RecipeRun
 from vidsr.jobs.state.index_file import load_index, load_timeline
 from vidsr.jobs.state.lock import lock_mark
 from vidsr.jobs.state.manifest import SEGMENTS_NAME, Finished
 from vidsr.jobs.state.segments import Segment
 from vidsr.jobs.thumbnails import LivePicture
 from vidsr.media import image_sequence
-from vidsr.media.decode import SequentialReader, read_frames
-from vidsr.media.encode.encoder import SegmentEncoder
-from vidsr.media.encode.encoder_plan import encoder_build, prepare
+from vidsr.media.encode.encoder_plan import encoder_build
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, ModelOptions
-from vidsr.pipeline.segment import run_segment
 from vidsr.storage import digest, os_errors, sync_folder, working_folder
 
 #: Errors that another try cannot mend.
@@ -102,23 +97,21 @@ class SegmentWorker:
         self._folder = Path(task.folder) / SEGMENTS_NAME
         self._live = LivePicture(Path(task.folder))
         options = EnhanceOptions.from_json(task.options)
-        self._options = dataclasses.replace(options, model=dataclasses.replace(options.model, device=device))
-        info = open_source(task.source, options)
-        self._index, self._timeline = load_index(Path(task.folder)), load_timeline(Path(task.folder))
-        self._frames = len(self._index if self._timeline is None else self._timeline.entries)
-        self._model = model or load_chosen(options.model)
-        if self._model.sha256 != task.model_sha256:
+        folder = Path(task.folder)
+        model = model or load_chosen(options.model)
+        if model.sha256 != task.model_sha256:
             raise ModelError(
-                f"the weights {self._model.path} have the digest {self._model.sha256[:12]}…, "
+                f"the weights {model.path} have the digest {model.sha256[:12]}…, "
                 f"the job began with {task.model_sha256[:12]}…"
             )
-        settled = prepare(restored(info, options), options, self._model.scale)
-        self._info = as_decoded(settled.info, info)
-        self._settings = dataclasses.replace(settled.settings, threads=task.encoder_threads)
-        self._chain = compose(self._options)
-        self.upscaler = self._upscaler(0)
-        keep = self._chain.lookaround.frames * 2 + 4  # a table may reach a little further
-        self._sequential = SequentialReader(self._info, self._index, keep) if self._index.linear else None
+        recipe = Recipe.of(task.source, options, model=model, resolved=True).with_threads(task.encoder_threads)
+        index, timeline = load_index(folder), load_timeline(folder)
+        self._run = RecipeRun(recipe, index=index, timeline=timeline, device=device)
+
+    @property
+    def upscaler(self) -> Upscaler:
+        """The network as asked for, before any fallback."""
+        return self._run.upscaler
 
     def describe(self) -> dict[str, Any]:
         """What the runner wants to know of a worker before it trusts it with work."""
@@ -165,30 +158,25 @@ class SegmentWorker:
 
     def _next_rung(self, rung: int) -> int:
         """The next rung that changes anything, or ``len(RUNGS)``."""
-        now = on_rung(self._options.model, rung)
+        asked = self._run.model_options
+        now = on_rung(asked, rung)
         rung += 1
-        while rung < len(RUNGS) and on_rung(self._options.model, rung) == now:
+        while rung < len(RUNGS) and on_rung(asked, rung) == now:
             rung += 1
         return rung
 
     def _once(self, segment: Segment, rung: int, on_frames: Callable[[int], None], stop: threading.Event) -> Finished:
         begin = time.perf_counter()
-        upscaler = self.upscaler if rung == 0 else self._upscaler(rung)
+        upscaler = self._run.upscaler if rung == 0 else self._upscaler(rung)
         reused, unchanged = upscaler.stats.reused, upscaler.stats.unchanged_frames
         with working_folder(self._folder) as place:
             part = place / segment.file_name
-            with SegmentEncoder(part, self._settings) as encoder:
-                upscale = upscaler.stream(
-                    (self._settings.width, self._settings.height),
-                    self._settings.format.frames,
-                    self._settings.format.colour,
-                )
-                frames = self._chain.source(reader(self._timeline, self._read), segment, self._frames)
-                stats = run_segment(
-                    frames,
-                    self._chain.result(upscale, segment),
-                    encoder,
-                    on_frame=lambda frame: self._written(frame, encoder.frames, on_frames),
+            with self._run.recipe.sink(part) as sink:
+                stats = self._run.run(
+                    segment,
+                    sink,
+                    upscaler=upscaler,
+                    on_frame=lambda frame: self._written(frame, sink.frames, on_frames),
                     stop=stop,
                 )
             if stats.frames != segment.frames:
@@ -215,19 +203,14 @@ class SegmentWorker:
     def _shrunk(self, upscaler: Upscaler) -> str:
         """How the upscaler itself got round a lack of memory, if that can change the picture."""
         tile = upscaler.fitted.tile
-        return "" if tile == self._options.model.tile else f"in tiles of {tile} px"
+        return "" if tile == self._run.model_options.tile else f"in tiles of {tile} px"
 
     def _written(self, frame: Frame, count: int, on_frames: Callable[[int], None]) -> None:
         on_frames(count)
         self._live(frame)
 
-    def _read(self, first: int, stop: int) -> Iterator[Frame]:
-        if self._sequential is not None:
-            return self._sequential.read(first, stop)
-        return read_frames(self._info, first, stop, self._index)
-
     def _upscaler(self, rung: int) -> Upscaler:
-        return Upscaler(on_rung(self._options.model, rung), model=self._model, post=self._chain.after)
+        return self._run.upscaler_with(on_rung(self._run.model_options, rung))
 
 
 def _text(error: Exception) -> str:

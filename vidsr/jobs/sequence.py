@@ -13,11 +13,11 @@ from typing import Any
 
 from vidsr.errors import OutputError
 from vidsr.frames import Frame
-from vidsr.jobs.preview.sample import Trial
+from vidsr.jobs.recipe import Recipe, RecipeRun
 from vidsr.jobs.state.events import Event, Progress
 from vidsr.jobs.state.segments import Segment
 from vidsr.media import image_sequence
-from vidsr.media.index import VideoIndex, index_video
+from vidsr.media.index import VideoIndex
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, FrameFiles, frame_format
 from vidsr.media.source import SourceInfo
 from vidsr.options import EnhanceOptions
@@ -29,7 +29,7 @@ from vidsr.storage import os_errors, sampled_digest, write_atomically
 class SequenceWork:
     """One job that writes numbered pictures."""
 
-    trial: Trial
+    run: RecipeRun
     index: VideoIndex
     output: Path
     options: EnhanceOptions
@@ -39,7 +39,7 @@ class SequenceWork:
     @property
     def info(self) -> SourceInfo:
         """The source."""
-        return self.trial.info
+        return self.run.recipe.decoded
 
     def advance(self, before: int = 0) -> Any:
         """A callback that reports one more frame, ``before`` of which an earlier run had done."""
@@ -101,10 +101,11 @@ def enhance_sequence(
     """
     began = time.perf_counter()
     # No encoder will run; FFV1 stands for "whatever the frames need", alpha and 16 bits included.
-    trial = Trial(source, replace(options, encode=replace(options.encode, codec="ffv1", bit_depth=None)))
-    output = output or _default(source, options, trial.upscaler.scale)
-    index = index_video(trial.info)
-    work = SequenceWork(trial=trial, index=index, output=output, options=options, progress=progress, stop=stop)
+    encode = replace(options.encode, codec="ffv1", bit_depth=None)
+    run = RecipeRun(Recipe.of(source, replace(options, encode=encode)).for_moments())
+    output = output or _default(source, options, run.upscaler.scale)
+    index = run.index
+    work = SequenceWork(run=run, index=index, output=output, options=options, progress=progress, stop=stop)
     resumed, notes = _to_files(work)
     progress(Event(kind="done", frames=len(index), total_frames=len(index)))
     return SequenceResult(
@@ -113,9 +114,9 @@ def enhance_sequence(
         resumed=resumed,
         seconds=time.perf_counter() - began,
         model=options.model.model,
-        device=str(trial.upscaler.device),
-        precision=trial.upscaler.precision,
-        notes=(*trial.notes, *index.notes, *notes),
+        device=str(run.upscaler.device),
+        precision=run.upscaler.precision,
+        notes=(*run.recipe.notes, *index.notes, *notes),
     )
 
 
@@ -138,8 +139,8 @@ def _to_files(work: SequenceWork) -> tuple[int, tuple[str, ...]]:
     done = _done_before(work, sink)
     _write_times(work)
     segment = Segment(number=0, start=done, stop=len(work.index))
-    upscale = work.trial.upscale(segment, format, PICTURE_COLOUR)
-    run_segment(work.trial.frames(work.index, segment), upscale, sink, on_frame=work.advance(done), stop=work.stop)
+    upscale = work.run.upscale(segment, format=(format, PICTURE_COLOUR))
+    run_segment(work.run.frames(segment), upscale, sink, on_frame=work.advance(done), stop=work.stop)
     return done, _notes(work)
 
 
@@ -176,7 +177,7 @@ def _key(work: SequenceWork) -> str:
     told = work.options.to_json()
     told.pop("output")
     told.pop("jobs")
-    weights = str(getattr(work.trial.upscaler.model, "sha256", ""))
+    weights = str(getattr(work.run.upscaler.model, "sha256", ""))
     return hashlib.sha256(json.dumps([origin, told, weights], sort_keys=True).encode()).hexdigest()
 
 

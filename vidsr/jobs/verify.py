@@ -1,7 +1,8 @@
-"""``vidsr verify`` of results whose frames are other ones than their source's, because filters were asked for.
+"""``vidsr verify``, also of results whose frames differ in number, size or time from their source's.
 
-What was done is told by the options given, else by the record that ``--provenance`` wrote, else by a tag that Matroska
-results carry. From that the table of frames and times is made again, and every pts of the result is held against it.
+What restoration did is read from the options given, else from the record that ``--provenance`` wrote, else from the tag
+that Matroska results carry. The table of frames and times is made again from that, and every pts of the result is
+compared with it.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from pathlib import Path
 
 from vidsr.errors import OptionsError
 from vidsr.jobs import provenance
-from vidsr.jobs.restoration_plan import plan_times, resolve, restored, retimed
+from vidsr.jobs.recipe import plan_source
+from vidsr.jobs.restoration_plan import retimed
 from vidsr.media.check.report import Check, VerifyReport
 from vidsr.media.check.verify import Expectation, verify
 from vidsr.media.image_sequence import is_pattern, with_rate
 from vidsr.media.index import index_video
 from vidsr.media.mux.restoration_tag import restored_of
 from vidsr.media.probe import probe
-from vidsr.media.source import SourceInfo
+from vidsr.media.source import SourceInfo, StoredInfo
 from vidsr.options import EnhanceOptions
 from vidsr.restore_options import RestoreOptions
 
@@ -31,34 +33,33 @@ def verify_result(
 
     Raises:
         InputError: either file cannot be read as a video at all.
-        VerifyError: the record beside the result is none of vidsr's.
+        VerifyError: the file that should be the provenance record is not one.
     """
-    info = probe(source, options.colour, options.source)
+    stored = StoredInfo(probe(source, options.colour, options.source))
     if is_pattern(Path(source)):
         # Numbered pictures have no times of their own: what is checked is that they follow each other evenly.
-        info = with_rate(info, probe(result).video.rate)
-    told, origin = _told(result, options)
-    options = resolve(dataclasses.replace(options, restore=told), info)
-    known = Expectation(options=options)
-    done = options.restore.reshaping()
+        stored = StoredInfo(with_rate(stored, probe(result).video.rate))
+    restore, origin = _recorded(result, options)
+    plan = plan_source(stored, dataclasses.replace(options, restore=restore))
+    known = Expectation(options=plan.options)
+    done = plan.options.restore.reshaping()
     if not done:
-        return verify(info, result, known, on_frame=on_frame)
-    index = index_video(info)
-    timeline = plan_times(info, index, options)
-    planned, shaped = retimed(index, timeline), restored(info, options)
-    report = verify(shaped, result, known, index=planned, on_frame=on_frame)
+        return verify(plan.shaped, result, known, on_frame=on_frame)
+    index = index_video(plan.decoded)
+    expected = retimed(index, plan.timeline(index))
+    report = verify(plan.shaped, result, known, index=expected, on_frame=on_frame)
     change = Check(
         name="restored",
         state="announced",
-        source=_described(len(index), info),
-        result=_described(len(planned), shaped),
+        source=_described(len(index), plan.stored),
+        result=_described(len(expected), plan.shaped),
         why=f"{done}, as {origin}",
     )
     return dataclasses.replace(report, checks=(change, *report.checks))
 
 
-def _told(result: Path, options: EnhanceOptions) -> tuple[RestoreOptions, str]:
-    """What was done to the frames, and who says so."""
+def _recorded(result: Path, options: EnhanceOptions) -> tuple[RestoreOptions, str]:
+    """The restoration of a result, and where it is recorded."""
     if options.restore.restore != "off":
         return options.restore, "the options say"
     record = provenance.sidecar_of(result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NewType
 
 from vidsr.frames import Colour, PixelFormat
 from vidsr.media.colour_tags import ColourTags
@@ -134,3 +135,12 @@ class SourceInfo:
     size_bytes: int = 0
     missing_bytes: int = 0
     hwaccel: str = "off"
+
+
+#: The stages of a source's description, as distinct types: code that works on one stage names it, and mypy refuses the
+#: others. The readers and writers of this package take a plain :class:`SourceInfo`, whatever its stage.
+#: ``StoredInfo`` is what the file says. ``DecodedInfo`` is what the decoder gives: the stored size and times, after the
+#: choice to blend alpha away. ``ShapedInfo`` has the size, rate and time base of the frames after restoration.
+StoredInfo = NewType("StoredInfo", SourceInfo)
+DecodedInfo = NewType("DecodedInfo", SourceInfo)
+ShapedInfo = NewType("ShapedInfo", SourceInfo)

@@ -1,4 +1,4 @@
-"""What a whole job will take: time, size and memory, from samples of it that were really done."""
+"""What a whole job will take: time, size and memory, scaled up from samples that were really enhanced."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.jobs.engines.base import choose_slots
-from vidsr.jobs.preview.sample import Sample, Trial
-from vidsr.jobs.restoration_plan import expected_frames, quick_warning, reshaping_notes
+from vidsr.jobs.preview.sample import Sample, Sampler
+from vidsr.jobs.restoration_plan import expected_frames, reshaping_notes
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.segments import Segment, plan_segments
-from vidsr.media.index import VideoIndex, index_video
 from vidsr.media.samples import other_bytes
 from vidsr.options import EnhanceOptions, SamplingOptions
 
@@ -23,12 +22,12 @@ _WARM_FRAMES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """The estimate for one job. Sizes in bytes, times in seconds of the clock on the wall.
+    """The estimate for one job. Sizes in bytes, wall-clock times in seconds.
 
-    ``frames_per_second`` is that of the work itself; ``seconds`` counts start and end, too.
+    ``frames_per_second`` is the speed of the work itself; ``seconds`` includes start and end.
 
-    ``disk_bytes`` is the most the job needs besides the source while it runs: segments and joined file side by side.
-    ``memory_bytes`` was the peak of this process while sampling; ``gpu_bytes`` that of the device, 0 on a CPU.
+    ``disk_bytes`` is the peak of disk use while the job runs: its segments and the joined file together.
+    ``memory_bytes`` is the peak of this process while it sampled; ``gpu_bytes`` that of the device, 0 on a CPU.
     """
 
     source_size: tuple[int, int]
@@ -65,35 +64,36 @@ def estimate(
         source: the video.
         options: of the job.
         sampling: how much to sample.
-        progress: hears of samples as frames.
-        start_seconds: what it takes to start the program, which belongs to the job as well.
+        progress: receives the samples' frames as ``frame`` events.
+        start_seconds: seconds that starting the program took, which every job pays too.
 
     Raises:
         VidsrError: whatever would stop the job itself.
     """
     sampling = sampling or SamplingOptions()
-    trial = Trial(source, options)
+    sampler = Sampler(source, options)
     begin = time.perf_counter()
-    warning = quick_warning(trial.info) if options.restore.restore == "off" else None
+    job, decoded = sampler.job, sampler.recipe.decoded
+    advice = job.advice()
     progress(Event(kind="stage", text="index"))
-    index = index_video(trial.info)
-    fixed = start_seconds + trial.setup_seconds + time.perf_counter() - begin
-    warm = trial.sample(index, 0, min(_WARM_FRAMES, len(index)))  # pays for allocations, caches and choices
-    done = _sampled(trial, index, sampling, progress)
+    index = sampler.index
+    fixed = start_seconds + sampler.setup_seconds + time.perf_counter() - begin
+    warm = sampler.sample(0, min(_WARM_FRAMES, len(index)))  # pays for allocations, caches and choices
+    done = _sampled(sampler, sampling, progress)
     progress(Event(kind="stage", text="size"))
-    rates = _Rates.of(done, trial, options)
+    rates = _Rates.of(done, sampler, options)
     fixed += max(0.0, warm.stats.wall_seconds - warm.computed * rates.compute_seconds)
-    frames = expected_frames(trial.info, index, trial.planned)
-    changes = reshaping_notes(trial.info, (len(index), frames), trial.planned)
+    frames = expected_frames(job.decoded, index, job.options)
+    changes = reshaping_notes(job.stored, (len(index), frames), job.options)
     segments = plan_segments(frames, options.jobs.segment_frames)
-    computed = sum(b - a for a, b in map(trial.chain.lookaround.computed, segments))
+    computed = sum(map(sampler.computed, segments))
     memory_bytes = _peak_bytes()
-    video = round(frames * bytes_per_frame(trial, index, done, options.jobs.segment_frames))
-    result = video + (other_bytes(trial.info) if options.streams.audio else 0)
+    video = round(frames * bytes_per_frame(sampler, done, options.jobs.segment_frames))
+    result = video + (other_bytes(decoded) if options.streams.audio else 0)
     seconds = fixed + computed * rates.compute_seconds + frames * rates.check_seconds
     return Estimate(
-        source_size=(trial.info.video.width, trial.info.video.height),
-        size=trial.size,
+        source_size=(decoded.video.width, decoded.video.height),
+        size=sampler.recipe.size,
         frames=frames,
         sampled_frames=sum(s.stats.frames for s in done),
         frames_per_second=1 / rates.compute_seconds,
@@ -101,21 +101,21 @@ def estimate(
         result_bytes=result,
         disk_bytes=video + result,
         memory_bytes=memory_bytes,
-        gpu_bytes=_gpu_bytes(trial),
-        device=str(trial.upscaler.device),
-        precision=trial.upscaler.precision,
-        codec=trial.settings.codec,
-        notes=tuple(dict.fromkeys((*changes, *([warning] if warning else []), *trial.notes, *index.notes))),
+        gpu_bytes=_gpu_bytes(sampler),
+        device=str(sampler.upscaler.device),
+        precision=sampler.upscaler.precision,
+        codec=job.settings.codec,
+        notes=tuple(dict.fromkeys((*changes, *advice, *sampler.recipe.notes, *index.notes))),
     )
 
 
-def _sampled(trial: Trial, index: VideoIndex, sampling: SamplingOptions, progress: Progress) -> list[Sample]:
+def _sampled(sampler: Sampler, sampling: SamplingOptions, progress: Progress) -> list[Sample]:
     """Samples from all over the video, until the budget is spent."""
     done: list[Sample] = []
-    ranges = sample_ranges(len(index), sampling.samples, sampling.sample_frames)
+    ranges = sample_ranges(len(sampler.index), sampling.samples, sampling.sample_frames)
     began = time.perf_counter()
     for start, stop in ranges:
-        done.append(trial.sample(index, start, stop))
+        done.append(sampler.sample(start, stop))
         counted = sum(s.stats.frames for s in done)
         progress(Event(kind="frame", frames=counted, total_frames=sum(b - a for a, b in ranges)))
         if time.perf_counter() - began > sampling.budget_seconds:
@@ -131,12 +131,12 @@ class _Rates:
     check_seconds: float
 
     @staticmethod
-    def of(done: list[Sample], trial: Trial, options: EnhanceOptions) -> _Rates:
+    def of(done: list[Sample], sampler: Sampler, options: EnhanceOptions) -> _Rates:
         """On a CPU the stages share its cores, so that their sum counts, as the clock showed it; beside a GPU the
         slowest stage decides once the pipeline is full, and several GPUs share the frames out."""
         computed = sum(s.computed for s in done)
         check = sum(s.decode_back_seconds for s in done) / sum(s.stats.frames for s in done)
-        if trial.upscaler.device.type == "cpu":
+        if sampler.upscaler.device.type == "cpu":
             return _Rates(
                 compute_seconds=sum(s.stats.wall_seconds - s.seek_seconds for s in done) / computed,
                 check_seconds=check if options.output.verify else 0.0,
@@ -148,13 +148,13 @@ class _Rates:
         )
         slowest = max(sum(map(stage, done)) for stage in stages) / computed
         return _Rates(
-            compute_seconds=slowest / _devices(trial, options), check_seconds=check if options.output.verify else 0.0
+            compute_seconds=slowest / _devices(sampler, options), check_seconds=check if options.output.verify else 0.0
         )
 
 
-def _devices(trial: Trial, options: EnhanceOptions) -> int:
+def _devices(sampler: Sampler, options: EnhanceOptions) -> int:
     """How many GPUs will share the frames out."""
-    if trial.upscaler.device.type != "cuda":
+    if sampler.upscaler.device.type != "cuda":
         return 1
     import torch
 
@@ -176,34 +176,34 @@ def _peak_bytes() -> int:
     return peak_bytes()
 
 
-def _gpu_bytes(trial: Trial) -> int:
-    if trial.upscaler.device.type != "cuda":
+def _gpu_bytes(sampler: Sampler) -> int:
+    if sampler.upscaler.device.type != "cuda":
         return 0
     import torch
 
-    return int(torch.cuda.max_memory_allocated(trial.upscaler.device))
+    return int(torch.cuda.max_memory_allocated(sampler.upscaler.device))
 
 
-#: The stand-in may take as long as the samples did, and this long in any case.
+#: Interpolated segments may take as long as the samples did, and at least this long.
 _LEAST_SECONDS = 10.0
 #: Successive multiples of the golden ratio, taken modulo 1, are spread evenly wherever one stops.
 _GOLDEN = 0.6180339887
 
 
-def bytes_per_frame(trial: Trial, index: VideoIndex, done: Sequence[Sample], segment_frames: int) -> float:
+def bytes_per_frame(sampler: Sampler, done: Sequence[Sample], segment_frames: int) -> float:
     """Bytes of a frame of the encoded video, on average over the whole of it."""
     began = time.perf_counter()
     spent = sum(sample.stats.wall_seconds for sample in done)
     deadline = began + max(_LEAST_SECONDS, spent)
-    sampled_plain = sum(trial.plain(index, sample.segment).total for sample in done)
-    plain, frames = 0, 0
-    for segment in spread(plan_segments(len(index), segment_frames)):
-        packets = trial.plain(index, segment, deadline)
-        plain, frames = plain + packets.total, frames + packets.count
+    sampled_interpolated = sum(sampler.interpolated(sample.segment).total for sample in done)
+    interpolated, frames = 0, 0
+    for segment in spread(plan_segments(len(sampler.index), segment_frames)):
+        packets = sampler.interpolated(segment, deadline)
+        interpolated, frames = interpolated + packets.total, frames + packets.count
         if time.perf_counter() > deadline:
             break
-    ratio = sum(sample.packets.total for sample in done) / sampled_plain
-    return ratio * plain / frames
+    ratio = sum(sample.packets.total for sample in done) / sampled_interpolated
+    return ratio * interpolated / frames
 
 
 def spread(segments: Sequence[Segment]) -> Iterator[Segment]:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from vidsr.frames import PixelFormat
-from vidsr.jobs.preview.sample import Trial
+from vidsr.jobs.preview.sample import Sampler
 from vidsr.jobs.stills.picture import Array, Network, enhanced_window
 from vidsr.jobs.thumbnails import picture_rgb
 from vidsr.media.pictures.files import is_picture, read_picture
@@ -51,27 +51,32 @@ class Previewer:
     def __init__(self, source: Path, options: EnhanceOptions) -> None:
         self._source = source
         self._options = options
-        self._trial = None if is_picture(source) else Trial(source, options)
+        self._sampler = None if is_picture(source) else Sampler(source, options)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the result of the job cannot keep, and what of the options single moments cannot show."""
+        return () if self._sampler is None else self._sampler.recipe.notes
 
     def at(self, seconds: float) -> Moment:
         """One moment; a picture has only one."""
-        if self._trial is None:
+        if self._sampler is None:
             return _picture_moment(self._source, self._options)
         from vidsr.inference.colour import rgb8_of
 
         format = PixelFormat.parse("gbrp")
         assert format is not None
-        before, after = self._trial.moment(seconds, format, PICTURE_COLOUR)
-        video = self._trial.info.video
+        before, after = self._sampler.moment(seconds, format, PICTURE_COLOUR)
+        video = self._sampler.recipe.decoded.video
         shown = float((before.pts - (video.start or 0)) * before.time_base)
         rgb = interleaved(after)[..., :3]
         return Moment(seconds=shown, before=rgb8_of(before), after=rgb, place=f"at {shown:.2f} s")
 
     def spread(self, count: int) -> list[float]:
         """``count`` times evenly spread over the source."""
-        if self._trial is None:
+        if self._sampler is None:
             return [0.0]
-        length = duration_seconds(self._trial.info) or 0.0
+        length = duration_seconds(self._sampler.recipe.decoded) or 0.0
         return [length * (i + 0.5) / count for i in range(count)]
 
 
@@ -187,7 +192,7 @@ def _draw_row(paper: Image.Image, row: Sequence[Moment], top: int) -> None:
 
 
 def detail_box(pixels: Array) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of the most contrasty place, twice as wide as high, a sixth of the width."""
+    """(left, top, right, bottom) of the place with the most contrast: twice as wide as high, a sixth of the width."""
     height, width = pixels.shape[:2]
     w = max(2, width // _DETAIL)
     h = max(1, min(height, w // 2))
@@ -195,7 +200,7 @@ def detail_box(pixels: Array) -> tuple[int, int, int, int]:
     bend = np.abs(np.diff(grey, axis=0, prepend=grey[:1])) + np.abs(np.diff(grey, axis=1, prepend=grey[:, :1]))
     table = np.pad(np.minimum(bend, 40).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     sums = table[h:, w:] - table[:-h, w:] - table[h:, :-w] + table[:-h, :-w]
-    # Not at the very edge, where borders and logos are.
+    # Not at the edges, where borders and logos are.
     inset_y, inset_x = sums.shape[0] // 10, sums.shape[1] // 10
     inner = sums[inset_y : sums.shape[0] - inset_y, inset_x : sums.shape[1] - inset_x]
     y, x = np.unravel_index(int(inner.argmax()), inner.shape)

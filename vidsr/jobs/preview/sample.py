@@ -1,4 +1,4 @@
-"""A job tried out on a few frames: everything the real one uses, without its folder."""
+"""A job tried out on a few of its frames: the real recipe at work, without a job folder."""
 
 from __future__ import annotations
 
@@ -13,19 +13,14 @@ from pathlib import Path
 from vidsr.frames import Colour, Frame, PixelFormat
 from vidsr.inference.identity_backend import NoModel, Unchanged
 from vidsr.inference.upscaler import Upscaler
-from vidsr.jobs.filter_chain import compose
-from vidsr.jobs.recipe import open_source
-from vidsr.jobs.restoration_plan import as_decoded, resolve, restored, tried_out
+from vidsr.jobs.recipe import Recipe, RecipeRun
 from vidsr.jobs.state.segments import Segment
 from vidsr.media.decode import read_frames
-from vidsr.media.encode.encoder import SegmentEncoder
-from vidsr.media.encode.encoder_plan import prepare
 from vidsr.media.index import VideoIndex
 from vidsr.media.probe import probe
 from vidsr.media.samples import VideoPackets, frames_near, video_packets
-from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions
-from vidsr.pipeline.segment import SegmentStats, Upscale, run_segment
+from vidsr.pipeline.segment import SegmentStats, run_segment
 
 #: Twice what x264 looks ahead by default.
 _LIKE_WHOLE_FRAMES = 80
@@ -33,10 +28,11 @@ _LIKE_WHOLE_FRAMES = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The frames of ``segment``, enhanced and encoded: what it took.
+    """What it took to enhance and encode the frames of ``segment``.
 
-    ``computed`` frames went through the network, those that only settle its steps included. ``seek_seconds`` were spent
-    on the way to the first frame, which a job that reads on from segment to segment hardly has.
+    ``computed`` counts the frames that went through the network, including those that only settle its steps.
+    ``seek_seconds`` were spent on the way to the first frame; a job that reads on from segment to segment hardly
+    spends any.
     """
 
     segment: Segment
@@ -47,8 +43,10 @@ class Sample:
     decode_back_seconds: float
 
 
-class Trial:
-    """The source, model, filters and encoder of a job.
+class Sampler:
+    """Enhances single moments and short stretches of a source.
+
+    ``job`` is the recipe of the job itself, ``recipe`` that of the samples: see :meth:`Recipe.for_moments`.
 
     Raises:
         VidsrError: whatever would stop the job before its first frame.
@@ -56,57 +54,74 @@ class Trial:
 
     def __init__(self, source: Path, options: EnhanceOptions) -> None:
         begin = time.perf_counter()
-        model = load_chosen(options.model)
-        probed = open_source(source, options)
-        self.planned = resolve(options, probed)
-        options = tried_out(self.planned)
-        shaped = restored(probed, options)
-        settled = prepare(shaped, options, model.scale)
-        self.info = as_decoded(settled.info, probed)
-        self.notes = settled.notes
-        self.settings = settled.settings
-        self.chain = compose(options)
-        self.upscaler = Upscaler(options.model, model=model, post=self.chain.after)
+        self.job = Recipe.of(source, options)
+        self.recipe = self.job.for_moments()
+        self._run = RecipeRun(self.recipe)
         self.setup_seconds = time.perf_counter() - begin
         self._first_seconds: list[float] = []
-        self._plain = Upscaler(options.model, model=NoModel(model.network), backend=Unchanged())
+        network = self.recipe.model.network
+        self._interpolation = Upscaler(self.recipe.options.model, model=NoModel(network), backend=Unchanged())
 
     @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of the result."""
-        return self.settings.width, self.settings.height
+    def index(self) -> VideoIndex:
+        """The frames of the source; made on first use, by a pass over its packets."""
+        return self._run.index
+
+    @property
+    def upscaler(self) -> Upscaler:
+        """The network."""
+        return self._run.upscaler
+
+    def computed(self, segment: Segment) -> int:
+        """How many frames go through the network for a segment."""
+        first, stop = self._run.chain.lookaround.computed(segment)
+        return stop - first
 
     def moment(self, seconds: float, format: PixelFormat, colour: Colour) -> tuple[Frame, Frame]:
-        """The source's frame at a moment, and the enhanced one in ``format`` and ``colour``."""
-        around = self.chain.lookaround
-        frames = frames_near(self.info, seconds, around.before + around.settle, 1 + around.after)
+        """The source's frame at a moment, cropped, and the enhanced one in ``format`` and ``colour``."""
+        chain = self._run.chain
+        around = chain.lookaround
+        frames = frames_near(self.recipe.decoded, seconds, around.before + around.settle, 1 + around.after)
         number = max(0, len(frames) - 1 - around.after)
         segment = Segment(number=0, start=number, stop=number + 1)
 
         def read(first: int, stop: int) -> Iterator[Frame]:
             return iter(frames[first:stop])
 
-        upscale = self.chain.result(self.upscaler.stream(self.size, format, colour), segment)
-        enhanced = list(upscale(self.chain.source(read, segment, len(frames))))
-        return self._shaped(frames[number]), enhanced[0]
+        upscale = self._run.upscale(segment, format=(format, colour))
+        enhanced = list(upscale(chain.source(read, segment, len(frames))))
+        return self._cropped(frames[number]), enhanced[0]
 
-    def _shaped(self, frame: Frame) -> Frame:
-        """A source frame cut to the shape that goes into the network."""
-        crops = [f for f in self.chain.before if getattr(f, "name", "") == "crop"]
-        for crop in crops:
+    def _cropped(self, frame: Frame) -> Frame:
+        """A source frame with the crop that comes before the network, if there is one."""
+        for crop in (f for f in self._run.chain.before if getattr(f, "name", "") == "crop"):
             (frame,) = crop(iter([frame]))
         return frame
 
-    def frames(self, index: VideoIndex, segment: Segment) -> Iterator[Frame]:
-        """The frames of a segment as they go into the network, filters done."""
-
-        def read(first: int, last: int) -> Iterator[Frame]:
-            return self._timed(read_frames(self.info, first, last, index))
-
-        return self.chain.source(read, segment, len(index))
+    def sample(self, start: int, stop: int) -> Sample:
+        """Enhance and encode frames ``start`` to ``stop`` (not included) as one segment, and discard the file."""
+        segment = Segment(number=0, start=start, stop=stop)
+        with tempfile.TemporaryDirectory(prefix="vidsr-plan-") as folder:
+            path = Path(folder) / segment.file_name
+            self._first_seconds.clear()
+            with self.recipe.sink(path) as encoder:
+                stats = self._run.run(segment, encoder, watch=self._timed)
+            begin = time.perf_counter()
+            for _ in read_frames(probe(path)):
+                pass
+            back = time.perf_counter() - begin
+            packets = video_packets(path)
+        return Sample(
+            segment=segment,
+            stats=stats,
+            packets=packets,
+            computed=self.computed(segment),
+            seek_seconds=sum(self._first_seconds),
+            decode_back_seconds=back / 2,
+        )
 
     def _timed(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """The same frames; notes how long the first one took beyond what the second did."""
+        """The same frames; notes how much longer the first one took than the second."""
         begin = time.perf_counter()
         marks: list[float] = []
         for frame in frames:
@@ -117,46 +132,17 @@ class Trial:
                 begin = time.perf_counter()
         self._first_seconds.append(max(0.0, marks[0] - marks[-1]) if len(marks) == 2 else 0.0)
 
-    def upscale(self, segment: Segment, format: PixelFormat, colour: Colour | None) -> Upscale:
-        """What enlarges those frames, steps after the network included."""
-        return self.chain.result(self.upscaler.stream(self.size, format, colour), segment)
+    def interpolated(self, segment: Segment, deadline: float = math.inf) -> VideoPackets:
+        """The packets of a segment that is enlarged by interpolation in place of the network.
 
-    def sample(self, index: VideoIndex, start: int, stop: int) -> Sample:
-        """Enhance and encode frames ``start`` to ``stop`` (not included) as one segment, and throw it away."""
-        segment = Segment(number=0, start=start, stop=stop)
-
-        with tempfile.TemporaryDirectory(prefix="vidsr-plan-") as folder:
-            path = Path(folder) / segment.file_name
-            self._first_seconds.clear()
-            with SegmentEncoder(path, self.settings) as encoder:
-                format, colour = self.settings.format.frames, self.settings.format.colour
-                stats = run_segment(self.frames(index, segment), self.upscale(segment, format, colour), encoder)
-            begin = time.perf_counter()
-            for _ in read_frames(probe(path)):
-                pass
-            back = time.perf_counter() - begin
-            packets = video_packets(path)
-        first, last = self.chain.lookaround.computed(segment)
-        return Sample(
-            segment=segment,
-            stats=stats,
-            packets=packets,
-            computed=last - first,
-            seek_seconds=sum(self._first_seconds),
-            decode_back_seconds=back / 2,
-        )
-
-    def plain(self, index: VideoIndex, segment: Segment, deadline: float = math.inf) -> VideoPackets:
-        """The packets of a segment that is enlarged by interpolation in place of the network. Behind ``deadline``, on
-        the clock of ``time.perf_counter``, it ends early, but not before it has frames enough to be like a whole one.
+        After ``deadline``, on the clock of ``time.perf_counter``, it ends early, but not before it has enough frames
+        for the encoder to work as it does on a whole segment.
         """
-        format, colour = self.settings.format.frames, self.settings.format.colour
-        frames = self.chain.source(lambda a, b: read_frames(self.info, a, b, index), segment, len(index))
-        upscale = self.chain.result(self._plain.stream(self.size, format, colour), segment)
+        upscale = self._run.upscale(segment, self._interpolation)
         with tempfile.TemporaryDirectory(prefix="vidsr-plan-") as folder:
             path = Path(folder) / segment.file_name
-            with SegmentEncoder(path, self.settings) as encoder:
-                run_segment(_until(deadline, frames), upscale, encoder)
+            with self.recipe.sink(path) as encoder:
+                run_segment(_until(deadline, self._run.frames(segment)), upscale, encoder)
             return video_packets(path)
 
 
