@@ -5,7 +5,12 @@ BIN := $(VENV)/bin
 SAMPLE := samples/bigbuckbunny-160x90.mp4
 DEMO := demo/bigbuckbunny.x4.mkv
 
-.PHONY: demo test test-slow lint check docs clean
+WORKERS ?= 2
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=10
+# Runs a command, prints how long it took, and keeps its exit code.
+timed = @begin=$$(date +%s); $(1); code=$$?; echo "make $@: the tests took $$(($$(date +%s) - begin)) s"; exit $$code
+
+.PHONY: demo test test-slow test-all lint check docs clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt scripts/install.sh
 	PYTHON=$(PYTHON) scripts/install.sh $(VENV) runtime
@@ -20,17 +25,26 @@ demo: $(VENV)/.installed
 	$(BIN)/vidsr enhance $(SAMPLE) --scale 4 --output $(DEMO) --overwrite
 	@echo "The result is $(DEMO): compare it with $(SAMPLE)."
 
-lint check: $(VENV)/.installed-test
+# Style only.
+lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# All that needs no test to run: style, types, import contracts.
+check: lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
-	$(BIN)/pytest
+# The fast tests, in $(WORKERS) processes of one thread each. CONTRIBUTING.md describes the suite.
+test: check
+	$(call timed,$(PYTEST) -m "not slow")
 
 test-slow: $(VENV)/.installed-test
-	$(BIN)/pytest -m slow
+	$(call timed,$(PYTEST) -m slow)
+
+# Every test, the slow ones too.
+test-all: check
+	$(call timed,$(PYTEST))
 
 docs: $(VENV)/.installed-test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+# One thread in each process of tests: `make test` runs several, and sums come out the same everywhere. Before torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from tests.support.clips import ClipFactory
 from tests.support.networks import identity_model, tiny_model_file
 from tests.support.places import ROOT

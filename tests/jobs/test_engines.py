@@ -119,6 +119,7 @@ def test_a_killed_worker_process_costs_nothing_but_time(
     assert [p.name for p in tmp_path.iterdir()] == ["out.mkv"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", [[], ["--ship"]], ids=["shared files", "shipped files"])
 def test_ray_makes_the_same_file_and_survives_a_killed_worker(
     extra: list[str], long_clip: Path, tiny_model: Path, long_reference: str, tmp_path: Path

@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.slow), 390])
 def test_from_choosing_to_playing(chromium: Any, folder: Path, screenshots: Path, width: int) -> None:
     with server(folder, folder.parent / "state") as address, page_of(chromium, address, width) as page:
         choose_sample(page)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.places import ROOT, child_environment
 
 
+@pytest.mark.slow
 def test_chaos_in_short() -> None:
     """At least 12 kills over four kinds of source; the long run is `python -m benchmarks.robustness.chaos`."""
     command = [sys.executable, str(ROOT / "benchmarks" / "robustness" / "chaos.py"), "--kills", "12"]

@@ -9,7 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.places import ROOT, SAMPLE, STILL, child_environment
+from vidsr.cli.main import run
 
 README = (ROOT / "README.md").read_text()
 
@@ -41,19 +44,19 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
     assert (tmp_path / "photo.x4.png").exists()
 
 
-def test_every_vidsr_command_runs(tiny_model: Path, tmp_path: Path) -> None:
-    environment = place(tmp_path)
+def test_every_vidsr_command_runs(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place(tmp_path)
+    monkeypatch.chdir(tmp_path)
     commands = [line for block in blocks("sh") for line in block.splitlines() if "vidsr " in line]
     assert commands
     for line in commands:
         words = shlex.split(line, comments=True)[1:]
         if words[0] == "enhance":
             words += ["--model", str(tiny_model)]
-        command = [sys.executable, "-m", "vidsr", *words]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False
-        )
-        assert done.returncode == 0, (line, done.stderr)
+        code = run(words)
+        assert code == 0, (line, capfd.readouterr().err)
 
 
 def test_the_make_targets_exist() -> None:
