@@ -17,7 +17,7 @@ QUICK = ("--limit", "3", "--measures", "psnr,ssim", "--device", "cpu")
 
 def test_json_csv_report(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    command = ["compare", SAMPLE, SAMPLE, *QUICK, "--json", "--csv", "v.csv", "--report", "r.html"]
+    command = ["compare", str(SAMPLE), str(SAMPLE), *QUICK, "--json", "--csv", "v.csv", "--report", "r.html"]
     assert main.run(command) == 0
     out, err = capsys.readouterr()
     answer = json.loads(out)
@@ -31,7 +31,7 @@ def test_json_csv_report(tmp_path: Path, capsys: pytest.CaptureFixture[str], mon
 
 
 def test_table(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.run(["compare", SAMPLE, SAMPLE, *QUICK, "-q"]) == 0
+    assert main.run(["compare", str(SAMPLE), str(SAMPLE), *QUICK, "-q"]) == 0
     out, err = capsys.readouterr()
     assert "psnr" in out and "100.00" in out and "higher" in out and "3 frames compared" in out
     assert err == ""
@@ -48,7 +48,7 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_refusals(wrong: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.run(["compare", SAMPLE, SAMPLE, *wrong]) == code
+    assert main.run(["compare", str(SAMPLE), str(SAMPLE), *wrong]) == code
     assert said in capsys.readouterr().err
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -310,7 +311,7 @@ def test_news_survive_the_wire() -> None:
     ],
 )
 def test_one_worker_for_each_device(
-    flat: dict[str, object], gpus: int, wanted: list[tuple[str, int | None]], monkeypatch: pytest.MonkeyPatch
+    flat: dict[str, Any], gpus: int, wanted: list[tuple[str, int | None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     slots = choose_slots(EnhanceOptions.from_flat(flat), gpus, cores=8)
@@ -331,12 +332,13 @@ def test_options_of_workers_that_contradict_each_other() -> None:
 
 
 def test_devices_that_cannot_be_had_are_refused_before_anything_is_begun(small_job: SmallJob) -> None:
-    for flat, word in (
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"devices": "cuda:97"}, "cuda:97: PyTorch sees"),
         ({"device": "cpu", "devices": "cpu"}, "--device and --devices"),
         ({"engine": "ray", "devices": "cuda:0,cuda:1"}, "Ray chooses the devices"),
         ({"engine": "ray", "device": "cuda:1"}, "Ray chooses the devices"),
-    ):
+    )
+    for flat, word in cases:
         with pytest.raises(OptionsError, match=word):
             small_job.run(**flat)
     assert [p.name for p in small_job.folder.iterdir()] == ["clip.mp4"]

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from vidsr.errors import InputError, OutputError
 from vidsr.jobs.enhance import enhance, kind_of
 from vidsr.jobs.state.result import EnhanceResult
 
-SMALL = {"model": "realesr-animevideov3", "device": "cpu"}
+SMALL: dict[str, Any] = {"model": "realesr-animevideov3", "device": "cpu"}
 RNG = np.random.default_rng(9)
 
 

@@ -86,12 +86,12 @@ def test_bars(bars: tuple[int, int, int, int], crop: tuple[int, int, int, int]) 
 
 
 def test_darkness_is_no_bar_and_hides_none() -> None:
-    shade = np.clip((np.arange(128) - 20) / 60, 0, 1)[None]
+    shade = np.clip((np.arange(128) - 20) / 60, 0, 1)[None].astype(np.float32)
     dim = [16 + (y - 16) * shade for y in moments(10, 3)]
     inspector = Inspector()
     inspector.add(frames_of(dim))
     assert inspector.result(10).crop == (0, 0, 128, 96)
-    barred = [np.pad(y, ((0, 0), (16, 16)), constant_values=16) for y in (*moments(5, 3), *dim[:5])]
+    barred = [np.pad(y, ((0, 0), (16, 16)), constant_values=16) for y in moments(5, 3) + dim[:5]]
     inspector = Inspector()
     inspector.add(frames_of(barred))
     assert inspector.result(10).crop == (16, 0, 128, 96)

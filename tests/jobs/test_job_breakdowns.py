@@ -242,7 +242,8 @@ def test_a_disk_that_is_too_small_is_refused_before_the_work(
 
 def failing(number: int, times: int, error: Exception) -> Callable[..., Any]:
     """``run_segment`` that fails on the segment that begins with frame ``number * 6``, so many times."""
-    real, left = segment_worker.run_segment, times
+    real: Callable[..., Any] = getattr(segment_worker, "run_segment")  # noqa: B009 - imported there, not exported
+    left = times
 
     def run(frames: Any, *args: Any, **kwargs: Any) -> Any:
         def watched() -> Any:

@@ -27,7 +27,7 @@ from vidsr.media.pictures.files import read_picture
 from vidsr.media.pictures.frame_files import linear
 from vidsr.options import EnhanceOptions
 
-SMALL = {"model": "realesr-animevideov3", "device": "cpu", "scale": 2}
+SMALL: dict[str, Any] = {"model": "realesr-animevideov3", "device": "cpu", "scale": 2}
 RNG = np.random.default_rng(5)
 
 
@@ -69,7 +69,7 @@ def test_pictures_become_a_video_of_the_rate_asked_for(tmp_path: Path, ffprobe: 
 
 def test_a_video_of_pictures_goes_on_after_sigkill(tmp_path: Path, tiny_model: Path) -> None:
     pattern = frames(tmp_path / "in", 20)
-    flat = {"model": str(tiny_model), "scale": 2, "segment_frames": 4}
+    flat: dict[str, Any] = {"model": str(tiny_model), "scale": 2, "segment_frames": 4}
     options = ["--model", str(tiny_model), "--scale", "2", "--segment-frames", "4", "--fps", "24", "--progress", "json"]
     command = [sys.executable, "-m", "vidsr", "enhance", str(pattern), "--output", str(tmp_path / "out.mkv"), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -92,7 +92,7 @@ def test_a_video_of_pictures_goes_on_after_sigkill(tmp_path: Path, tiny_model: P
 
 def test_a_picture_that_changed_is_noticed(tmp_path: Path, tiny_model: Path) -> None:
     pattern = frames(tmp_path / "in", 8)
-    flat = {"model": str(tiny_model), "scale": 2, "segment_frames": 4, "fps": "24"}
+    flat: dict[str, Any] = {"model": str(tiny_model), "scale": 2, "segment_frames": 4, "fps": "24"}
     stop = threading.Event()
     with pytest.raises(Interrupted):
         enhance(pattern, tmp_path / "out.mkv", progress=lambda e: stop.set(), stop=stop, **flat)

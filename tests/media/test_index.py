@@ -42,7 +42,7 @@ def test_one_stamp_twice_moves_half_way_to_the_next() -> None:
 
 
 def test_a_new_timeline_goes_on_where_the_old_one_ended() -> None:
-    raw: list[int | None] = [k * 1000 for k in range(30)] + [k * 1000 for k in range(30)]
+    raw: list[int | None] = [*(k * 1000 for k in range(30)), *(k * 1000 for k in range(30))]
     pts, shifts, notes = repair(raw, VIDEO, [1000] * 60)
     assert pts == [k * 1000 for k in range(60)]
     assert shifts == [Fraction(30000, 24000)]

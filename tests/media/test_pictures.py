@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import subprocess
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -87,8 +89,8 @@ ROUND_TRIPS = [
 @pytest.mark.parametrize(("mode", "suffix"), ROUND_TRIPS)
 def test_every_format_survives_a_round_trip(tmp_path: Path, suffix: str, mode: str) -> None:
     source = tmp_path / f"in{suffix}"
-    how = {".webp": {"lossless": True}, ".avif": {"quality": 100}}.get(suffix, {})
-    Image.fromarray(smooth(24, 40, 3)).convert(mode).save(source, **how)
+    best: dict[str, dict[str, Any]] = {".webp": {"lossless": True}, ".avif": {"quality": 100}}
+    Image.fromarray(smooth(24, 40, 3)).convert(mode).save(source, **best.get(suffix, {}))
     picture = read_picture(source)
     assert picture.size == (40, 24)
     back = same_again(picture, tmp_path / f"out{suffix}")
@@ -99,7 +101,7 @@ def test_every_format_survives_a_round_trip(tmp_path: Path, suffix: str, mode: s
     back.close()
 
 
-def photo(path: Path, **options: object) -> bytes:
+def photo(path: Path, **options: Any) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6  # rotated by 90°
     exif[0x010F] = "A camera"
@@ -151,7 +153,7 @@ def test_png_texts_and_xmp_survive(tmp_path: Path) -> None:
     same_again(read_picture(tmp_path / "in.png"), tmp_path / "out.png")
     with Image.open(tmp_path / "out.png") as after:
         after.load()
-        assert after.text["Title"] == "A gable — häuslich"
+        assert after.info["Title"] == "A gable — häuslich"
         assert after.info["xmp"] == b"<x:xmpmeta/>"
 
 
@@ -159,7 +161,7 @@ def test_png_texts_and_xmp_survive(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "uint32"])
 @pytest.mark.parametrize("layout", [{"tile": (32, 48)}, {"rowsperstrip": 5}])
 def test_tiff_of_every_depth_and_layout_is_read_by_parts(
-    tmp_path: Path, compression: str | None, dtype: str, layout: dict[str, object]
+    tmp_path: Path, compression: str | None, dtype: str, layout: dict[str, Any]
 ) -> None:
     pixels = (RNG.random((70, 90)) * 4000 - (500 if dtype in ("int16", "float32") else 0)).astype(dtype)
     source = tmp_path / "in.tif"
@@ -286,7 +288,7 @@ def test_geotiff_tags_are_kept_and_scaled(tmp_path: Path) -> None:
     same_again(picture, tmp_path / "out.tif").close()
     picture.close()
     with tifffile.TiffFile(tmp_path / "out.tif") as file:
-        kept = {t.code: t.value for t in file.pages[0].tags}
+        kept = {t.code: t.value for t in file.pages.first.tags}
     assert kept[65000] == "a private tag"
     assert kept[33922] == (0.0, 0.0, 0.0, 440720.0, 3751320.0, 0.0)
     assert tuple(kept[34735]) == (1, 1, 0, 0)
@@ -340,7 +342,7 @@ def test_damaged_files_end_in_one_clear_error(tmp_path: Path, suffix: str) -> No
 def test_disk_full_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     picture = Picture(path=tmp_path, format="PNG", mode="L", pixels=np.zeros((8, 8, 1), np.uint8), value_range=(0, 255))
 
-    def bands():
+    def bands() -> Iterator[np.ndarray]:
         yield picture.pixels[0:4, 0:8]
         raise OSError(28, "No space left on device")
 

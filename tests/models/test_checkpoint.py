@@ -207,7 +207,7 @@ def ncnn_pair(folder: Path, network: RRDBNet | SRVGGNetCompact, half: bool, newl
             lines.append(f"Convolution c{len(lines)} 1 1 a b 0={module.out_channels} 1=3 4=1 5=1 6={weight.size}")
             data.write((0x01306B47 if half else 0).to_bytes(4, "little"))
             raw = weight.astype("<f2" if half else "<f4").tobytes()
-            data.write(raw + bytes(-len(raw) % 4) + module.bias.detach().numpy().astype("<f4").tobytes())  # type: ignore[union-attr]
+            data.write(raw + bytes(-len(raw) % 4) + module.bias.detach().numpy().astype("<f4").tobytes())
         elif isinstance(module, torch.nn.PReLU):
             lines.append(f"PReLU p{len(lines)} 1 1 a b 0={module.num_parameters}")
             data.write(module.weight.detach().numpy().astype("<f4").tobytes())

@@ -87,7 +87,7 @@ def test_weights_are_found_in_an_installed_wheel(tmp_path: Path) -> None:
     (site / "libraries.pth").write_text(f"{libraries}\n")
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIDSR_WEIGHTS")}
     env["XDG_CACHE_HOME"] = str(tmp_path / "cache")
-    command = [tmp_path / "venv" / "bin" / "vidsr", "models", "info", "realesrgan-x4plus", "--json"]
+    command = [str(tmp_path / "venv" / "bin" / "vidsr"), "models", "info", "realesrgan-x4plus", "--json"]
     answer = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     facts = json.loads(answer.stdout)

@@ -61,7 +61,7 @@ class SmallJob:
             self.run(count, stop=stop, **options)
         assert not self.output.exists()
 
-    def made(self) -> list[int | None]:
+    def made(self) -> list[int]:
         return sorted(e.segment for e in self.events if e.kind == "segment" and e.segment is not None)
 
     def texts(self, kind: str) -> str:

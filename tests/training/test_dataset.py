@@ -266,7 +266,8 @@ def test_pairs_beside_each_other_and_of_the_same_name_in_folders(tmp_path: Path)
     _save(beside / "x_HR.png", textured(5, 64, 64))
     _save(beside / "x_LR.png", small)
     make_dataset([beside], tmp_path / "one", MakeOptions(patch=64), low=beside)
-    assert np.array_equal(PatchStore(tmp_path / "one")[0][1], small)
+    kept = PatchStore(tmp_path / "one")[0][1]
+    assert kept is not None and np.array_equal(kept, small)
     for part, seed in (("a", 1), ("b", 2)):
         for side, folder in ((64, "high"), (16, "low")):
             (tmp_path / folder / part).mkdir(parents=True)

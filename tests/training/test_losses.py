@@ -57,6 +57,7 @@ def test_adversarial_values_and_gradients(name: str) -> None:
     assert of_g.item() == pytest.approx(_expected(name, real, fake)[1], rel=1e-5)
     of_g.backward()
     assert r.grad is None, "real pictures give the generator no gradient"
+    assert f.grad is not None
     assert np.allclose(f.grad.numpy(), _numeric(lambda v: _expected(name, real, v)[1], fake), atol=1e-5)
 
 
@@ -142,6 +143,7 @@ def test_perceptual_vgg19_before_activation(tmp_path: Path) -> None:
     wanted = sum(w * (fa[n] - fb[n]).abs().mean() for n, w in weights.items())
     wanted.backward()
     assert got.item() == pytest.approx(wanted.item(), rel=1e-5)
+    assert mine.grad is not None and theirs.grad is not None
     assert torch.allclose(mine.grad, theirs.grad, atol=1e-6)
     assert not any(p.requires_grad for p in loss.parameters())
     assert loss(b, b).item() == 0

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -53,7 +54,7 @@ def test_initialisation_scales_dense_blocks_only() -> None:
     network = RRDBNet(RRDBNetConfig(num_feat=32, num_block=1, num_grow_ch=16))
     initialise(network, 0.1, torch.Generator().manual_seed(0))
 
-    def spread(conv: nn.Conv2d) -> float:
+    def spread(conv: Any) -> float:
         return conv.weight.std().item() / math.sqrt(2 / (conv.in_channels * 9))
 
     assert spread(network.body[0].rdb1.conv3) == pytest.approx(0.1, rel=0.05)

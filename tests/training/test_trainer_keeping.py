@@ -78,10 +78,12 @@ def test_a_disk_too_small_for_checkpoints_shows_before_training(
 ) -> None:
     size = 1 << 20
     for free, said in ((10 * size, []), (3 * size, ["may need 5.0 MiB"])):
-        monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda folder, free=free: SimpleNamespace(free=free))
+        monkeypatch.setattr(
+            "vidsr.training.checkpoints.shutil.disk_usage", lambda folder, free=free: SimpleNamespace(free=free)
+        )
         told = list(checkpoints.check_room(tmp_path, size, 3))
         assert len(told) == len(said) and all(part in text for part, text in zip(said, told, strict=True))
-    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    monkeypatch.setattr("vidsr.training.checkpoints.shutil.disk_usage", lambda folder: SimpleNamespace(free=1000))
     with pytest.raises(DiskFullError, match="a checkpoint takes"):
         start(small_options(), resume=False)
     assert not (tmp_path / "run/log.jsonl").exists()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ httpx = pytest.importorskip("httpx2", reason="httpx2 is not installed")
 QUICK = {"model": "realesr-animevideov3", "scale": 2, "provenance": True}
 
 
-def wait(client: httpx.Client, path: str, states: tuple[str, ...]) -> dict[str, object]:
+def wait(client: Any, path: str, states: tuple[str, ...]) -> dict[str, object]:
     for _ in range(1200):
         told = client.get(path).json()
         if told["state"] in states:
@@ -29,7 +30,7 @@ def wait(client: httpx.Client, path: str, states: tuple[str, ...]) -> dict[str, 
     raise AssertionError(f"still {told}")
 
 
-def wait_for_report(client: httpx.Client, job: str) -> httpx.Response:
+def wait_for_report(client: Any, job: str) -> Any:
     for _ in range(600):
         answer = client.get(f"{job}/comparison")
         if answer.status_code != 202:

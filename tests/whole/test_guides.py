@@ -17,7 +17,16 @@ from tests.support.places import ROOT, STILL, child_environment
 
 GUIDES = ("guides/archive.md", "guides/home-video.md", "guides/textures.md", "faq.md", "what-is-kept.md")
 #: Real videos are seconds long here, so that moments named in the text lie behind their end.
-FILMS = ("clip.mp4", "clip.mkv", "film.mkv", "original.mkv", "reference.mkv", "tape.mpg", "tape.dv", "film.vob")
+FILMS: tuple[str, ...] = (
+    "clip.mp4",
+    "clip.mkv",
+    "film.mkv",
+    "original.mkv",
+    "reference.mkv",
+    "tape.mpg",
+    "tape.dv",
+    "film.vob",
+)
 FILMS += ("reel.mov", "show.mkv", "a.mkv", "b.mkv")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -54,6 +54,7 @@ def test_real_clip(name: str, shared: Path, identity: Path, tmp_path: Path) -> N
     result = enhance(source, output, model=str(identity), scale=1, codec=codec, preset=preset)
     have = frame_times(output)
     assert len(have) == result.frames
+    assert None not in have
     if name not in DAMAGED:
         want = frame_times(source)
         assert len(want) == len(have)

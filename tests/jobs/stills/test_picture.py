@@ -214,7 +214,7 @@ def test_animations_keep_their_timing(tmp_path: Path, suffix: str) -> None:
         assert image.size == (120, 80)
         assert image.info.get("loop") == 3
         seen = []
-        for i in range(image.n_frames):
+        for i in range(getattr(image, "n_frames", 1)):
             image.seek(i)
             image.load()
             seen.append(image.info["duration"])

@@ -36,7 +36,7 @@ CELLS: dict[str, tuple[str, ...]] = {
     "mov": ("h264", "hevc", "prores"),
 }
 #: One codec for each container, for the fast tests.
-QUICK_CELLS = {"mkv": ("ffv1",), "mp4": ("h264",), "mov": ("prores",)}
+QUICK_CELLS: dict[str, tuple[str, ...]] = {"mkv": ("ffv1",), "mp4": ("h264",), "mov": ("prores",)}
 ALPHA_CODECS = ("vp9", "ffv1", "prores")
 #: Seconds that one cell may take.
 LIMIT_SECONDS = 120.0
@@ -157,6 +157,8 @@ Times = list[Fraction | None]
 def _compare_times(want: Times, have: Times, slack: Fraction, may_move: bool) -> list[str]:
     if len(want) != len(have):
         return [f"{len(want)} frames became {len(have)}"]
+    if None in have:
+        return [f"{have.count(None)} frames of the result have no time"]
     pairs = [(w, h) for w, h in zip(want, have, strict=True) if w is not None and h is not None]
     # A container that cannot begin before 0 moves everything; so does Matroska for the priming of AAC.
     move = pairs[0][1] - pairs[0][0] if pairs and (may_move or pairs[0][0] < 0) else Fraction(0)
