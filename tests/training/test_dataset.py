@@ -83,14 +83,14 @@ def test_strict_stops_and_leaves_no_dataset(tmp_path: Path) -> None:
     (tmp_path / "b.png").write_text("no picture")
     with pytest.raises(InputError, match="not a picture"):
         make_dataset([tmp_path], tmp_path / "out", MakeOptions(patch=64, strict=True))
-    with pytest.raises(InputError, match="is no dataset"):
+    with pytest.raises(InputError, match="is not a dataset"):
         PatchStore(tmp_path / "out")
 
 
 def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(TrainingError, match="no pictures and no videos"):
+    with pytest.raises(TrainingError, match="neither pictures nor videos"):
         make_dataset([empty], tmp_path / "out", MakeOptions())
     with pytest.raises(InputError, match="no such file or folder"):
         make_dataset([tmp_path / "missing"], tmp_path / "out", MakeOptions())

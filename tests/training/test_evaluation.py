@@ -94,7 +94,7 @@ def test_another_scale(tiny: Path, originals: Path) -> None:
 
 
 def test_refusals(tiny: Path, originals: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no folder"):
+    with pytest.raises(InputError, match="not a folder"):
         find_cases(tmp_path / "none")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no pictures"):

@@ -68,7 +68,7 @@ def test_export_picks_what_is_asked_for_and_refuses_what_is_not_there(
         export(folder, tmp_path / "n.safetensors", which="psnr-00000015")
     with pytest.raises(TrainingError, match="no checkpoint"):
         export(tmp_path / "none", tmp_path / "n.safetensors")
-    with pytest.raises(OutputError, match="ends so"):
+    with pytest.raises(OutputError, match="with that ending"):
         export(folder, tmp_path / "n.pth")
 
 

@@ -168,5 +168,5 @@ def test_perceptual_refuses_what_is_no_vgg(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"conv_first.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "other.safetensors")
-    with pytest.raises(CheckpointError, match="no VGG16 or VGG19"):
+    with pytest.raises(CheckpointError, match="not a VGG16 or VGG19"):
         Perceptual(tmp_path / "other.safetensors", {"conv5_4": 1.0})

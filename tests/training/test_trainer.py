@@ -189,7 +189,7 @@ def test_no_checkpoint_is_written_of_weights_that_are_no_numbers(small_options: 
     with torch.no_grad():
         trainer.generator.conv_first.weight[0] = float("inf")
     trainer.step = 1
-    with pytest.raises(TrainingError, match="no numbers"):
+    with pytest.raises(TrainingError, match="not finite numbers"):
         trainer.save()
     assert [p.name for p in (tmp_path / "run/checkpoints").iterdir()] == ["psnr-00000000"]
 
@@ -247,7 +247,7 @@ def test_checkpoints_roll_and_the_best_stays(small_options: Options, validation_
 
 def test_run_refuses_a_folder_with_checkpoints_and_resume_one_without(small_options: Options) -> None:
     options = small_options()
-    with pytest.raises(TrainingError, match="no checkpoint to go on from"):
+    with pytest.raises(TrainingError, match="no checkpoint to resume from"):
         start(options, resume=True)
     start(options, resume=False)
     with pytest.raises(TrainingError, match="holds checkpoints already"):

@@ -1,7 +1,7 @@
 """Checkpoints of a run: folders that appear whole or not at all, holding no code.
 
-``checkpoints/psnr-00005000/`` has safetensors files (networks, averages, optimisers) and ``state.json`` (where the
-run stands, random states, digests of the other files). It is written as ``….part`` and renamed last.
+``checkpoints/psnr-00005000/`` has safetensors files (networks, averages, optimisers) and ``state.json`` (progress of
+the run, random states, digests of the other files). It is written as ``….part`` and renamed last.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def name_of(stage: str, step: int) -> str:
 
 
 def check_room(folder: Path, size: int, keep: int) -> Iterator[str]:
-    """One sentence if the disk of ``folder`` cannot hold all checkpoints that will lie there, of ``size`` bytes each.
+    """A warning if the disk of ``folder`` cannot hold all checkpoints to come, of ``size`` bytes each.
 
     Raises:
-        DiskFullError: it cannot hold a single one more.
+        DiskFullError: it cannot hold even one more.
     """
     free, wanted = shutil.disk_usage(folder).free, size * (keep + 2 - min(keep, len(listing(folder / "checkpoints"))))
     if free < size:
@@ -61,14 +61,16 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write ``checkpoint`` as ``folder/STAGE-STEP``, durably; the path.
 
     Raises:
-        TrainingError: a weight is no finite number; nothing is written.
+        TrainingError: a weight is not a finite number; nothing is written.
         OutputError: the folder cannot be written.
         DiskFullError: no space is left; earlier checkpoints are untouched.
     """
     for group, tensors in checkpoint.tensors.items():
         for name, tensor in tensors.items():
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                raise TrainingError(f"{group} {name} holds values that are no numbers: no checkpoint is written")
+                raise TrainingError(
+                    f"{group} {name} holds values that are not finite numbers: no checkpoint is written"
+                )
     final = folder / name_of(checkpoint.state["stage"], checkpoint.state["step"])
     part = final.with_name(final.name + ".part")
     for left in folder.glob("*.part"):  # of an interrupted write
@@ -131,7 +133,7 @@ def latest(folder: Path) -> tuple[Checkpoint, Path, list[str]]:
         except TrainingError as error:
             troubles.append(str(error))
     reasons = "".join(f"\n  {t}" for t in troubles)
-    raise TrainingError(f"{folder}: there is no checkpoint to go on from{reasons}")
+    raise TrainingError(f"{folder}: there is no checkpoint to resume from{reasons}")
 
 
 def prune(folder: Path, keep: int, spare: set[str]) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 PATIENCE = timedelta(hours=2)
-"""How long processes wait for each other: the first one validates and saves alone meanwhile."""
+"""How long processes wait for each other: meanwhile the first one validates and saves alone."""
 
 
 def joined() -> bool:
@@ -21,7 +21,7 @@ def joined() -> bool:
 
 
 def join(device: torch.device, local_rank: int) -> torch.device:
-    """Meet the other processes; the device of this one."""
+    """Join the other processes; the device of this one."""
     if joined():
         return device
     if device.type == "cuda":
@@ -32,7 +32,7 @@ def join(device: torch.device, local_rank: int) -> torch.device:
 
 
 def leave() -> None:
-    """Part from the other processes."""
+    """Leave the process group."""
     if joined():
         distributed.destroy_process_group()
 
@@ -49,7 +49,7 @@ def wrapped(network: Any) -> Any:
 
 
 def without_exchange(network: Any) -> contextlib.AbstractContextManager[Any]:
-    """In this block gradients add up in each process by itself."""
+    """In this block each process accumulates its gradients locally."""
     return network.no_sync() if isinstance(network, DistributedDataParallel) else contextlib.nullcontext()
 
 
@@ -80,7 +80,7 @@ def mean_of_all(value: Tensor) -> Tensor:
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """Batch norm over the batches of all processes, on any device; every process has as many pictures.
+    """Batch norm over the batches of all processes, on any device; every process must have equally many pictures.
 
     torch's own works on GPUs only. Its weights, buffers and running means are those of :class:`nn.BatchNorm2d`.
     """

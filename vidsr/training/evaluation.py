@@ -1,4 +1,4 @@
-"""How good a model is on a set of pictures whose originals are known, as papers measure it.
+"""Score a model on a set of pictures whose originals are known, as papers report it.
 
 The field's conventions, kept apart: PSNR-Y and SSIM-Y on BT.601 luma (not rounded) of the 8-bit result, PSNR-RGB on
 its three channels, all with a border of ``scale`` pixels left out; LPIPS on the whole picture. Equal pictures count
@@ -124,7 +124,7 @@ def find_cases(dataset: Path) -> list[Case]:
         InputError: the folder is missing or holds no pictures, or an original has no partner.
     """
     if not dataset.is_dir():
-        raise InputError(f"{dataset} is no folder: a set is a folder of *_HR and *_LR pictures, or of originals")
+        raise InputError(f"{dataset} is not a folder: a set is a folder of *_HR and *_LR pictures, or of originals")
     files = sorted(path for path in dataset.iterdir() if path.is_file() and is_picture(path))
     if not files:
         raise InputError(f"{dataset} holds no pictures")
@@ -150,12 +150,12 @@ def evaluate(
 ) -> Evaluation:
     """Enlarge every small picture of a set with a model and score the results against the originals.
 
-    ``options`` says where and how to compute (its ``model`` is not used); fp32 if not given. ``on_picture`` is
+    ``options`` sets where and how to compute (its ``model`` is not used); fp32 if not given. ``on_picture`` is
     called with (pictures done, pictures in all).
 
     Raises:
         InputError: the set cannot be used.
-        ModelError: the model cannot be had.
+        ModelError: the model cannot be loaded.
     """
     settings, options = settings or EvaluateSettings(), options or ModelOptions(precision="fp32")
     cases = find_cases(dataset)
@@ -205,7 +205,7 @@ def _score(case: Case, upscaler: Upscaler, settings: EvaluateSettings, judge: Lp
 
 
 def _read(case: Case, scale: int) -> tuple[Pixels, Pixels, int]:
-    """(original, small picture, scale); the original loses the rows and columns that do not divide."""
+    """(original, small picture, scale); the original loses the rows and columns beyond a multiple of the scale."""
     high = _pixels(case.high)
     if case.low is None:
         rows, columns = (side - side % scale for side in high.shape[:2])

@@ -26,7 +26,7 @@ def export(
         OutputError: the target exists, or cannot be written.
     """
     if target.suffix != ".safetensors":
-        raise OutputError(f"{target}: a model is written as .safetensors; give a name that ends so")
+        raise OutputError(f"{target}: a model is written as .safetensors; give a name with that ending")
     if target.exists() and not overwrite:
         raise OutputError(f"{target}: exists already; give --overwrite or another name")
     path = _pick(run / "checkpoints", which, stage)
@@ -45,7 +45,9 @@ def _pick(folder: Path, which: str, stage: str | None) -> Path:
         best = checkpoints.read(found[-1]).state["best"]
         last = stage or found[-1].name.split("-")[0]
         if last not in best:
-            raise TrainingError(f"{folder}: stage {last} was never validated, so none is the best; export the latest")
+            raise TrainingError(
+                f"{folder}: stage {last} was never validated, so it has no best checkpoint; export the latest"
+            )
         which = best[last][1]
     if folder / which not in found:
         raise TrainingError(f"{folder}: there is no checkpoint {which}; there are {', '.join(p.name for p in found)}")
@@ -53,7 +55,7 @@ def _pick(folder: Path, which: str, stage: str | None) -> Path:
 
 
 def card_of(state: dict[str, Any]) -> dict[str, str]:
-    """What a model says of itself: structure, data, schedule, degradations, scores."""
+    """The card of a model: structure, data, schedule, degradations, scores."""
     options = state["options"]
     generator, stage = options["generator"], state["stage"]
     scores = ", ".join(f"{name} {value:.4f}" for name, value in state["scores"].items())

@@ -1,4 +1,4 @@
-"""Watches over a run: losses that are no numbers, colours that drift, a discriminator that wins outright."""
+"""Guards of a run: losses that are not finite, colours that drift, a discriminator that wins outright."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from vidsr.errors import TrainingError
 from vidsr.training.distributed import joined
 
 DRIFT_LIMIT = 0.04
-"""Mean difference of a colour between result and target, in 0..1, at which the alarm is raised."""
+"""Mean difference of a colour between result and target, in 0..1, at which a warning is raised."""
 WIN_LIMIT = 0.02
-"""The discriminator's loss below which it has all but won."""
+"""The discriminator's loss below which it has practically won."""
 MEMORY = 0.98
 WARM_UP = 200
-"""Steps before colours may raise an alarm: a network that begins has none yet."""
+"""Steps before colours may raise a warning: an untrained network has none yet."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Guards:
-    """Counts and running means; saved in checkpoints, so that a resumed run alarms as the uninterrupted one."""
+    """Counts and running means; saved in checkpoints, so that a resumed run warns exactly like an uninterrupted one."""
 
     skip_limit: int
     skipped: int = 0
@@ -36,7 +36,7 @@ class Guards:
         """Whether a step may be taken: all losses and gradient lengths are finite, in every process.
 
         Raises:
-            TrainingError: too many steps in a row were refused.
+            TrainingError: too many steps in a row were skipped.
         """
         fine = torch.stack([v.detach().float() for v in values]).isfinite().all().float()
         if joined():
@@ -48,13 +48,14 @@ class Guards:
         self.skipped_in_a_row += 1
         if self.skipped_in_a_row >= self.skip_limit:
             raise TrainingError(
-                f"the loss was no number in {self.skipped_in_a_row} steps in a row; the last good checkpoint is kept: "
+                f"the loss was not a finite number in {self.skipped_in_a_row} steps in a row; "
+                "the last good checkpoint is kept: "
                 'lower learning_rate, set clip, or use precision = "fp32" or "bf16", then resume'
             )
         return False
 
     def watch(self, result: Tensor, target: Tensor, discriminator_loss: Tensor | None) -> Iterator[str]:
-        """Take in one step; one sentence per alarm that this step raises anew."""
+        """Record one step; one sentence per warning that this step raises for the first time."""
         difference = (result.detach().float() - target.float()).mean((0, 2, 3)).tolist()
         self.drift = [MEMORY * old + (1 - MEMORY) * new for old, new in zip(self.drift, difference, strict=True)]
         self.seen += 1

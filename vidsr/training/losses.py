@@ -18,16 +18,16 @@ from vidsr.training.distributed import mean_of_all
 class Adversarial(ABC):
     """A pair of losses on logits of any shape; both return a scalar in fp32."""
 
-    #: Whether the generator's loss needs the discriminator's opinion of real pictures.
+    #: Whether the generator's loss needs the discriminator's logits of real pictures.
     relative = False
 
     @abstractmethod
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """What the discriminator lowers."""
+        """The loss that the discriminator minimises."""
 
     @abstractmethod
     def generator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """What the generator lowers; ``real`` is used only where :attr:`relative`, and gets no gradient."""
+        """The loss that the generator minimises; ``real`` is used only where :attr:`relative`, and gets no gradient."""
 
 
 class Vanilla(Adversarial):

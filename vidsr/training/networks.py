@@ -44,7 +44,7 @@ def initialise(network: nn.Module, scale: float = 0.1, generator: torch.Generato
 class Average:
     """Exponential moving average of a network's weights: a ← d·a + (1 − d)·w after each step.
 
-    The decay starts lower, as min(d, (1 + t) / (10 + t)), so that the first weights are soon forgotten.
+    The decay starts lower, as min(d, (1 + t) / (10 + t)), so that the first weights lose their influence quickly.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -53,7 +53,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Take in the weights after step number ``step``, counted from 0."""
+        """Add the weights after step number ``step``, counted from 0."""
         keep = min(self.decay, (1 + step) / (10 + step)) if self.decay else 0.0
         for name, value in network.state_dict().items():
             self.weights[name].lerp_(value, 1 - keep)

@@ -1,7 +1,7 @@
 """The perceptual loss: distance of two pictures as VGG sees them, before its activations.
 
-Source: ESRGAN, arXiv 1809.00219, section 3.3: features before activation are denser and keep the brightness, which
-features after it lose.
+Source: ESRGAN, arXiv 1809.00219, section 3.3: features before activation are denser and preserve brightness, which
+features after it do not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WIDTHS = (64, 128, 256, 512, 512)
 
 
 def layer_numbers(counts: tuple[int, ...]) -> dict[str, int]:
-    """Place of each convolution in torchvision's ``features``: {"conv1_1": 0, "conv1_2": 2, "conv2_1": 5, …}."""
+    """Index of each convolution in torchvision's ``features``: {"conv1_1": 0, "conv1_2": 2, "conv2_1": 5, …}."""
     numbers, place = {}, 0
     for block, count in enumerate(counts, 1):
         for conv in range(1, count + 1):
@@ -32,7 +32,7 @@ def layer_numbers(counts: tuple[int, ...]) -> dict[str, int]:
 
 
 class Perceptual(nn.Module):
-    """Σ wᵢ · E \\|φᵢ(x) − φᵢ(y)\\|, φᵢ being VGG's i-th convolution before its activation.
+    """Σ wᵢ · E \\|φᵢ(x) − φᵢ(y)\\|, where φᵢ is VGG's i-th convolution before its activation.
 
     ``forward(result, target)`` takes ``[N, 3, H, W]``, RGB in 0..1, and gives a scalar in fp32; ``target`` gets no
     gradient. The weights are frozen.
@@ -42,7 +42,7 @@ class Perceptual(nn.Module):
         layers: weight of each layer compared, such as ``{"conv5_4": 1.0}``.
 
     Raises:
-        CheckpointError: the file is no VGG16 or VGG19, or has not the layers asked for.
+        CheckpointError: the file is not a VGG16 or VGG19, or lacks the requested layers.
     """
 
     mean: Tensor
@@ -103,5 +103,5 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> tuple[str, tuple[in
         if shapes == widths and f"features.{max(numbers)}.bias" in tensors:
             return kind, counts
     raise CheckpointError(
-        f"{path}: is no VGG16 or VGG19 with torchvision's names (features.0.weight … without batch norm)"
+        f"{path}: is not a VGG16 or VGG19 with torchvision's names (features.0.weight … without batch norm)"
     )

@@ -1,4 +1,4 @@
-"""What a run tells: a bar, a log with one JSON object per line, and TensorBoard with pictures."""
+"""Output of a training run: a progress bar, a log with one JSON object per line, and TensorBoard with pictures."""
 
 from __future__ import annotations
 
@@ -44,14 +44,16 @@ class Journal:
         try:
             yield
         finally:
-            if self._device.type == "cuda":  # what a phase has queued is its own time, not the next one's
+            if (
+                self._device.type == "cuda"
+            ):  # wait for queued work, so that it counts towards this phase and not the next
                 torch.cuda.synchronize(self._device)
             self.seconds[name] += time.perf_counter() - begin
 
     def begin(self, stage: str, step: int, steps: int) -> None:
         """Start the bar of a stage."""
         self.close_bar()
-        pace = 0.5 if sys.stderr.isatty() else 30.0  # a log file wants a line now and then, not every step
+        pace = 0.5 if sys.stderr.isatty() else 30.0  # a log file gets a line now and then, not one per step
         self._bar = tqdm(
             total=steps,
             initial=step,
@@ -69,7 +71,7 @@ class Journal:
         self._bar.update()
 
     def say(self, text: str) -> None:
-        """One line for the user, beside the bar."""
+        """One line for the user, above the bar."""
         if self._leader:
             tqdm.write(f"vidsr: {text}", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""Stopping in good order: the step under way is finished and saved."""
+"""Orderly stop: the current step is finished and saved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vidsr.stop_signals import handled_by
 from vidsr.training.distributed import joined
 
 STEPS_BETWEEN_QUESTIONS = 5
-"""Several processes ask each other this often whether to stop: each question waits for all of them."""
+"""Steps between two checks among processes whether to stop; each check waits for all of them."""
 
 SAME_REQUEST_SECONDS = 1.0
 """Signals nearer than this are one request: a terminal and a launcher such as torchrun may both pass on a Ctrl-C."""
@@ -44,7 +44,7 @@ class StopRequest:
     def agreed(self, step: int, device: torch.device) -> bool:
         """Whether to stop before this step; among several processes, whether any of them was asked.
 
-        They must leave together: one that stays alone waits for ever for the gradients of the others.
+        They must leave together: one that stays alone waits forever for the gradients of the others.
         """
         if not joined():
             return self.asked

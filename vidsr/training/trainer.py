@@ -1,4 +1,4 @@
-"""Training, top to bottom: build, go on from a checkpoint, stage ``psnr``, stage ``gan``.
+"""Training, top to bottom: build, continue from a checkpoint, stage ``psnr``, stage ``gan``.
 
 What a step sees is drawn from (seed, stage, step) alone (:mod:`vidsr.training.dataset.loader`), and the learning rate
 is a function of the step; so a checkpoint needs only tensors and a few numbers, and a resumed run equals the
@@ -48,12 +48,12 @@ def learning_rate(stage: StageOptions, step: int) -> float:
 
 
 class Trainer:
-    """One training run. ``Trainer(options).run()`` trains; what it made lies in ``options.run.folder``.
+    """One training run. ``Trainer(options).run()`` trains; its output is in ``options.run.folder``.
 
     Under ``torchrun`` each process takes its part of every step, with ``data.batch`` patches each.
 
     Raises:
-        VidsrError: options, data or weights do not fit; nothing was trained yet.
+        VidsrError: options, data or weights do not fit; raised before any training.
     """
 
     def __init__(self, options: TrainOptions) -> None:
@@ -126,9 +126,9 @@ class Trainer:
         """Train what is left of both stages; the scores of the last validation.
 
         Raises:
-            TrainingError: losses are no numbers in too many steps.
+            TrainingError: losses are not finite in too many steps.
             DiskFullError: a checkpoint does not fit on the disk; earlier ones are kept.
-            Interrupted: Ctrl-C or SIGTERM; the step under way was finished and saved.
+            Interrupted: Ctrl-C or SIGTERM; the current step was finished and saved.
         """
         try:
             self._check_disk()
@@ -160,7 +160,7 @@ class Trainer:
         while self.step < steps:
             if self.stop.agreed(self.step, self.device):
                 self.save()
-                raise Interrupted(f"stopped and saved at {stage} step {self.step}; go on with `vidsr train resume`")
+                raise Interrupted(f"stopped and saved at {stage} step {self.step}; continue with `vidsr train resume`")
             rate = learning_rate(self.settings, self.step)
             for name, optimiser in self.optimisers.items():
                 for group in optimiser.param_groups:
@@ -260,14 +260,14 @@ class Trainer:
         return distributed.without_exchange(network) if number + 1 < count else contextlib.nullcontext()
 
     def _take_step(self, networks: dict[str, nn.Module], losses: list[Tensor]) -> None:
-        """Clip and step all optimisers, unless a loss or a gradient is no number: then the step is left out."""
+        """Clip and step all optimisers, unless a loss or a gradient is not finite: then the step is skipped."""
         lengths = []
         for name, network in networks.items():
             self.scaler.unscale_(self.optimisers[name])
             limit = self.settings.clip or math.inf
             lengths.append(nn.utils.clip_grad_norm_(network.parameters(), limit))
-        # With fp16 the scaler meets infinite gradients now and then, and lowers its factor (elsewhere it is 1): only
-        # when that cannot help any more are they a fault.
+        # With fp16 infinite gradients occur now and then, and the scaler lowers its factor (else it is 1). Only when
+        # it cannot go lower are they a fault.
         fine = self.guards.accept(*losses, *(lengths if self.scaler.get_scale() <= 1 else ()))
         for name in networks:
             if fine:
@@ -275,7 +275,7 @@ class Trainer:
             self.optimisers[name].zero_grad(set_to_none=True)
         self.scaler.update()
 
-    # ---- telling and keeping -----------------------------------------------------------------------------------
+    # ---- reporting and saving -----------------------------------------------------------------------------------
 
     def _log(self, values: dict[str, float]) -> None:
         spent = {f"seconds_{name}": seconds for name, seconds in self.journal.seconds.items()}
@@ -297,7 +297,7 @@ class Trainer:
         """Write a checkpoint and remove old ones; done by the first process.
 
         Raises:
-            TrainingError: a weight is no number.
+            TrainingError: a weight is not a finite number.
             DiskFullError: no space is left; earlier checkpoints are kept.
         """
         name = checkpoints.name_of(self.stage, self.step)
@@ -336,12 +336,11 @@ class Trainer:
         }
 
     def resume(self) -> list[str]:
-        """Go on from the newest checkpoint that is whole; what is to be told of it, one sentence each.
-
-        That is what was wrong with newer checkpoints, and which options are others than they were.
+        """Continue from the newest intact checkpoint; one sentence each about faults of newer checkpoints and about
+        changed options.
 
         Raises:
-            TrainingError: there is none, or it is of networks of another structure.
+            TrainingError: there is none, or its networks have a different structure.
         """
         found, path, troubles = checkpoints.latest(self.folder / "checkpoints")
         state, self.saved = found.state, path.name
@@ -382,7 +381,7 @@ def _add(sums: dict[str, Tensor], terms: dict[str, Tensor], count: int) -> None:
 
 
 def start(options: TrainOptions, *, resume: bool) -> dict[str, Any]:
-    """Train, from the beginning or from the newest checkpoint; what to tell the user.
+    """Train, from the beginning or from the newest checkpoint; a summary for the user.
 
     Raises:
         TrainingError: the run's folder holds checkpoints already and ``resume`` is false; and as :class:`Trainer`.

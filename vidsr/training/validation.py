@@ -1,4 +1,4 @@
-"""What the network is measured on while it learns: whole pictures, worked in tiles, never seen in training."""
+"""Validation during training: whole pictures that are never trained on, processed in tiles."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _example(path: Path, scale: int) -> Example:
 
 @torch.no_grad()
 def enlarge(network: nn.Module, low: Tensor, scale: int, tile: int) -> Tensor:
-    """``[1, 3, h·s, w·s]`` in 0..1, on the CPU, of ``low`` uint8: in overlapping tiles, so that memory is bounded."""
+    """``[1, 3, h·s, w·s]`` in 0..1, on the CPU, of ``low`` uint8: in overlapping tiles, to bound memory."""
     device = next(network.parameters()).device
     height, width = low.shape[-2:]
     out = torch.empty(1, 3, height * scale, width * scale)

@@ -22,7 +22,7 @@ THUMB_PX = 96
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What was taken of each source, what was refused and why, and some thumbnails."""
+    """What was taken from each source, what was rejected and why, and some thumbnails."""
 
     patches: int = 0
     flat: int = 0
@@ -32,7 +32,7 @@ class Tally:
     thumbnails: list[tuple[str, Pixels]] = field(default_factory=list)
 
     def add(self, name: str, patch: Pixels) -> None:
-        """Count a patch, and keep its thumbnail if it is among the evenly spread few that are shown."""
+        """Count a patch, and keep its thumbnail if it is one of the few, evenly spread ones that are shown."""
         self.patches += 1
         self.taken[name] = self.taken.get(name, 0) + 1
         if self.taken[name] == 1 and len(self.thumbnails) < MOST_THUMBNAILS:

@@ -1,4 +1,4 @@
-"""A sheet of examples: patches of a dataset and what the degradations make of them."""
+"""A sheet of examples: patches of a dataset before and after degradation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures as training wants them: 8-bit RGB arrays, found in folders, checked as they are read."""
+"""Pictures for training: found in folders, checked, and read as 8-bit RGB arrays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_rgb(path: Path) -> Pixels:
     """``[H, W, 3]`` uint8; grey is repeated, alpha left out, 16 bit rounded to 8.
 
     Raises:
-        InputError: the file is missing, no picture, damaged, or of printing inks or measured values.
+        InputError: the file is missing, not a picture or damaged, or holds printing inks or measured values.
     """
     picture = read_picture(path)
     try:

@@ -1,6 +1,6 @@
-"""What each step learns from, drawn by chance and yet the same every time.
+"""The patches of each training step: random, and yet the same every time.
 
-Every patch is a function of (seed, stage, step, place in the step) alone. So a resumed run sees what the
+Every patch is a function of (seed, stage, step, position in the step) alone. So a resumed run sees what the
 uninterrupted one saw, and two processes with a batch of 8 see what one sees with a batch of 16.
 """
 
@@ -37,7 +37,7 @@ def generator_for(seed: int, stage: str, step: int, place: int) -> np.random.Gen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """What patches are drawn for: the seed, the stage, the scale; ``sharpen`` degrades sharpened ones."""
+    """Parameters of the draw: the seed, the stage, the scale; ``sharpen`` degrades sharpened ones."""
 
     seed: int
     stage: str
@@ -135,7 +135,7 @@ def batches(patches: Patches, data: DataOptions, part: Part) -> Iterator[tuple[T
         prefetch_factor=4 if data.workers else None,
         multiprocessing_context="spawn" if data.workers else None,
         pin_memory=torch.cuda.is_available(),
-        generator=torch.Generator(),  # its own, so that loading leaves the global random state alone
+        generator=torch.Generator(),  # a generator of its own, so that loading does not change the global random state
     )
     with _deaf_to_ctrl_c():
         running = iter(loader)

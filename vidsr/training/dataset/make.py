@@ -65,7 +65,7 @@ def make_dataset(
     twins = Twins(low, options.scale) if low else None
     files = [path for path in _files(sources) if not (twins and twins.has(path))]
     if not files:
-        raise TrainingError(f"{', '.join(map(str, sources))}: no pictures and no videos are in there")
+        raise TrainingError(f"{', '.join(map(str, sources))}: contains neither pictures nor videos")
     tally = Tally()
     with PatchWriter(out, options.patch, options.scale if low else 0) as writer:
         for path in files:
@@ -102,7 +102,7 @@ def _files(sources: list[Path]) -> Iterator[Path]:
 def _pieces(path: Path, options: MakeOptions, twins: Twins | None, tally: Tally) -> Iterator[Piece]:
     if twins is not None:
         if not is_picture(path):
-            raise InputError(f"{path}: is no picture; pairs are made of pictures only")
+            raise InputError(f"{path}: is not a picture; pairs are made of pictures only")
         yield twins.pair(path)
         return
     if is_picture(path):
@@ -117,7 +117,7 @@ def _pieces(path: Path, options: MakeOptions, twins: Twins | None, tally: Tally)
 class Twins:
     """The low-resolution pictures in a folder and below it, found by the names of their originals.
 
-    A twin has its original's name, or ``_LR`` for ``_HR``, or the scale behind it (``0001x4.png``). Of several, that
+    A twin has its original's name, or ``_LR`` for ``_HR``, or the scale appended (``0001x4.png``). Of several, that
     in the folder of the same name is meant.
     """
 
@@ -128,14 +128,14 @@ class Twins:
             self._named.setdefault(path.stem, []).append(path)
 
     def has(self, path: Path) -> bool:
-        """Whether ``path`` is itself a low-resolution picture, lying beside its original."""
+        """Whether ``path`` is itself a low-resolution picture, in the same folder as its original."""
         return path.stem.endswith("LR") and path.resolve() in self._named.get(path.stem, [])
 
     def pair(self, path: Path) -> Piece:
         """A picture and its twin.
 
         Raises:
-            TrainingError: there is no twin or no telling which, or its size does not fit.
+            TrainingError: there is no twin or more than one candidate, or its size does not fit.
         """
         stem = re.sub(r"_?HR$", "", path.stem)
         names = {path.stem, stem, f"{stem}_LR", f"{stem}LR", f"{path.stem}x{self._scale}"}
@@ -159,13 +159,13 @@ class Twins:
 
 
 def _cut(piece: Piece, options: MakeOptions, writer: PatchWriter, tally: Tally) -> None:
-    """Cut a picture into patches that cover it whole, overlapping evenly where its size is no multiple."""
+    """Cut a picture into patches that cover it whole, overlapping evenly where its size is not a multiple."""
     side, scale = options.patch, options.scale if piece.low is not None else 1
     height, width = piece.high.shape[:2]
     if min(height, width) < side:
         raise InputError(f"{piece.name}: {width}x{height} is smaller than a patch of {side} px; lower --patch")
     if side % scale:
-        raise TrainingError(f"--patch {side} is no multiple of --scale {scale}")
+        raise TrainingError(f"--patch {side} is not a multiple of --scale {scale}")
     for top in _starts(height, side, scale):
         for left in _starts(width, side, scale):
             high = piece.high[top : top + side, left : left + side]

@@ -1,8 +1,8 @@
 """The dataset on disk: patches as plain arrays that are mapped into memory, so that reading costs no decoding.
 
 A dataset is a folder with ``dataset.json`` and shards ``high-00000.npy`` (uint8 ``[N, patch, patch, 3]``, RGB). A
-paired dataset has ``low-00000.npy`` beside each (``[N, patch/scale, patch/scale, 3]``). ``dataset.json`` is
-written last: a folder without it is no dataset.
+paired dataset has a ``low-00000.npy`` for each (``[N, patch/scale, patch/scale, 3]``). ``dataset.json`` is
+written last: a folder without it is not a dataset.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class PatchStore:
     """An open dataset: ``store[i]`` is (high, low or None), views of the mapped files.
 
     Raises:
-        InputError: the folder is no dataset, or a shard is missing, truncated or of another shape.
+        InputError: the folder is not a dataset, or a shard is missing, truncated or of another shape.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -140,7 +140,9 @@ def _read_index(folder: Path) -> Index:
         if index.version != VERSION or not all(isinstance(n, int) for n in (index.patch, index.scale, *index.shards)):
             raise ValueError(f"version {index.version}")
     except FileNotFoundError as error:
-        raise InputError(f"{folder}: is no dataset ({INDEX} is missing); make one with `vidsr dataset make`") from error
+        raise InputError(
+            f"{folder}: is not a dataset ({INDEX} is missing); make one with `vidsr dataset make`"
+        ) from error
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path}: cannot be used ({error}); make the dataset again") from error
     if not index.count:

@@ -1,7 +1,7 @@
 """Which frames of a video are worth learning from: sharp, distinct from each other, balanced over the scenes.
 
-Frames woven of two fields of different moments are left out: their combs would pass for sharpness. Black bars are
-cut off.
+Frames woven from two fields of different moments are left out, because their combing would be mistaken for sharpness.
+Black bars are cropped.
 
 Two passes, so that memory stays small: the first keeps of every frame only a thumbnail and a sharpness, the second
 decodes the chosen frames alone.
@@ -36,7 +36,7 @@ CUT = 0.12
 DISTINCT = 0.03
 """Least mean difference between two chosen frames of one scene."""
 BARS_EVERY = 12
-"""Frames from one look for bars to the next."""
+"""Frames between two searches for bars."""
 FLAT = 0.02
 """Frames whose thumbnail varies less (standard deviation, of 1) are black, white or fog: not used."""
 
@@ -45,7 +45,7 @@ FLAT = 0.02
 class Seen:
     """What the first pass keeps of a frame: its number, scene, sharpness, thumbnail of luma in 0..1, and its bars.
 
-    ``bars`` is None where they were not looked for or cannot be told.
+    ``bars`` is None where they were not searched for or could not be determined.
     """
 
     number: int
@@ -118,7 +118,7 @@ def is_combed(luma: npt.NDArray[Any], max_code: int) -> bool:
 
 
 def common_bars(seen: list[Seen]) -> statistics.Bars | None:
-    """The bars that all frames share which tell any."""
+    """The bars common to all frames in which bars were found."""
     told = [one.bars for one in seen if one.bars is not None]
     return reduce(statistics.Bars.common, told) if told else None
 
@@ -127,7 +127,7 @@ def choose(seen: list[Seen], most: int) -> list[Seen]:
     """At most ``most`` frames, in the order of the video.
 
     Of every scene the sharpest come first, each distinct from those taken before; the scenes take turns, so that
-    a long scene has no more than its share while short ones have any left.
+    a long scene gets no more than its share while short ones have frames left.
     """
     queues: dict[int, list[Seen]] = {}
     for one in sorted(seen, key=lambda s: -s.sharpness):
@@ -154,7 +154,7 @@ def _next_distinct(queue: list[Seen], taken: list[Seen]) -> Seen | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """A video, how many scenes it has, how many of its frames are combed, and the frames chosen of it.
+    """A video, how many scenes it has, how many of its frames are combed, and the chosen frames.
 
     ``crop`` is (left, top, width, height) of the picture inside its bars.
     """
@@ -178,7 +178,7 @@ def survey_video(path: Path, most: int) -> Survey:
     """Look through a video and choose at most ``most`` frames.
 
     Raises:
-        InputError: it is no video.
+        InputError: it is not a video.
         DecodeError: a frame cannot be decoded.
     """
     info = probe(path)

@@ -35,7 +35,7 @@ class Compression:
 
 
 def draw(options: CodecOptions, area: int, rng: np.random.Generator) -> Compression:
-    """A compression as the options say, for frames of ``area`` pixels."""
+    """A random compression, as the options specify, for frames of ``area`` pixels."""
     weights = np.array(list(options.codecs.values()))
     codec = str(rng.choice(list(options.codecs), p=weights / weights.sum()))
     old = codec.startswith("mpeg")
@@ -73,7 +73,7 @@ def round_trip(clip: list[npt.NDArray[np.uint8]], how: Compression) -> list[npt.
     Sizes are padded to multiples of 16, and to the codecs' least size of 64, by repeating the edge.
 
     Raises:
-        TrainingError: the encoder is missing in this FFmpeg or refuses, or frames are lost.
+        TrainingError: the encoder is missing in this FFmpeg or fails, or frames are lost.
     """
     height, width = clip[0].shape[:2]
     padded_height, padded_width = max(64, -(-height // 16) * 16), max(64, -(-width // 16) * 16)
@@ -91,7 +91,7 @@ def round_trip(clip: list[npt.NDArray[np.uint8]], how: Compression) -> list[npt.
         decoder.extradata = encoder.extradata
         decoder.thread_count = 1
         frames = [f for packet in packets for f in decoder.decode(packet)]
-        # Without the flush the codecs keep back the frames that they hold for reordering.
+        # Without the flush the codecs withhold the frames that they buffer for reordering.
         frames += decoder.decode(None)
     except (av.FFmpegError, ValueError) as error:
         raise TrainingError(f"codec degradation {how}: {error}") from error

@@ -1,7 +1,7 @@
 """How low-resolution pictures are made: one entry for every recipe.
 
-``bicubic`` is MATLAB's antialiased filter, the classic of the field. Everything is drawn from the generator that
-is handed in, so a patch is degraded the same way whenever its seed is the same.
+``bicubic`` is MATLAB's antialiased filter, the standard of the field. All randomness comes from the given
+generator, so a patch with the same seed is always degraded the same way.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What age leaves on film: grain, dust and scratches."""
+"""Defects of aged film: grain, dust and scratches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vidsr.training.degradation.options import FilmOptions
 
 
 def age(x: Tensor, options: FilmOptions, rng: np.random.Generator) -> Tensor:
-    """``[3, H, W]`` in 0..1 as from an old print; each trace with its own chance."""
+    """``[3, H, W]`` in 0..1 as from an old print; each defect with its own probability."""
     if rng.random() < options.grain_chance:
         x = grainy(x, float(rng.uniform(*options.grain)) / 255, rng)
     if rng.random() < options.dust_chance:

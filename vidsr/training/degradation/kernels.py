@@ -72,10 +72,10 @@ def random_size(limits: tuple[int, int], rng: np.random.Generator) -> int:
 
 
 def random_kernel(options: OrderOptions, rng: np.random.Generator) -> Tensor:
-    """A kernel drawn as the options say."""
+    """A random kernel, as the options specify."""
     size = random_size(options.kernel_size, rng)
     if rng.random() < options.sinc_chance:
-        # Large kernels may blur more; the filter at the very end never does.
+        # Large kernels may blur more; the final filter never does.
         return random_sinc(size, rng, math.pi / (3 if size < 13 else 5))
     weights = np.array(list(options.kernels.values()))
     kind = str(rng.choice(list(options.kernels), p=weights / weights.sum()))
@@ -92,7 +92,7 @@ def random_kernel(options: OrderOptions, rng: np.random.Generator) -> Tensor:
 
 
 def _exponent(limits: tuple[float, float], rng: np.random.Generator) -> float:
-    """Evenly from the part up to 1 or the part from 1 of the limits, each with chance ½ where 1 lies within.
+    """Uniformly from the part of the limits below 1 or the part above 1, each with probability ½ where 1 lies within.
 
     As in the published code: of limits 1 to 2, half the exponents are exactly 1.
     """

@@ -1,9 +1,9 @@
-"""Real-ESRGAN's second-order degradation, and where codecs, tape and film come in.
+"""Real-ESRGAN's second-order degradation, with codecs, tape and film added.
 
 Order of events: film (grain, dust, scratches) → blur, resize, noise, JPEG → tape → blur, resize, noise → and then,
-in an order drawn by chance, [resize to the end size with a sinc filter], JPEG, and a video codec → 8 bit.
+in random order, [resize to the end size with a sinc filter], JPEG, and a video codec → 8 bit.
 Source: Real-ESRGAN, arXiv 2107.10833, figure 2 and its published training code. The published code degrades a
-whole batch with one resize scale and needs a pool of pictures against that; here every patch has its own.
+whole batch with one resize scale and needs a pool of pictures to compensate; here every patch draws its own.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def second_order(high: Tensor, scale: int, options: DegradationOptions, rng: np.
 
 
 def _final_steps(end: tuple[int, int], options: DegradationOptions, rng: np.random.Generator) -> list[Step]:
-    """Resize with sinc, JPEG, and codec, in an order drawn by chance."""
+    """Resize with sinc, JPEG, and codec, in random order."""
     quality = int(rng.integers(options.second.jpeg[0], options.second.jpeg[1] + 1))
     ringing = None
     if rng.random() < options.final_sinc_chance:
@@ -73,12 +73,12 @@ def _random_size(x: Tensor, full: tuple[int, int], options: OrderOptions, rng: n
 
 
 def resized(x: Tensor, size: tuple[int, int], rng: np.random.Generator) -> Tensor:
-    """Resize ``[3, H, W]`` by area means, bilinear or bicubic, drawn by chance; clipped to 0..1."""
+    """Resize ``[3, H, W]`` by area means, bilinear or bicubic, chosen at random; clipped to 0..1."""
     way = ("area", "bilinear", "bicubic")[int(rng.integers(3))]
     if tuple(x.shape[1:]) == size:
         return x
     if way == "bicubic":
-        # Without a filter against aliasing, as published: jagged edges are part of what is to be learnt.
+        # Without antialiasing, as published: jagged edges are part of what the network must learn.
         return F.interpolate(x[None], size, mode="bicubic", align_corners=False)[0].clamp(0, 1)
     if way == "area":
         return F.interpolate(x[None], size, mode="area")[0]
@@ -86,7 +86,7 @@ def resized(x: Tensor, size: tuple[int, int], rng: np.random.Generator) -> Tenso
 
 
 def noisy(x: Tensor, options: OrderOptions, rng: np.random.Generator) -> Tensor:
-    """Gaussian or Poisson noise, in colour or grey, drawn by chance; clipped to 0..1."""
+    """Gaussian or Poisson noise, in colour or grey, chosen at random; clipped to 0..1."""
     gauss = rng.random() < options.gaussian_chance
     grey = rng.random() < options.gray_noise_chance
     if gauss:
@@ -102,9 +102,9 @@ def gaussian_noise(x: Tensor, sigma: float, grey: bool, rng: np.random.Generator
 
 
 def poisson_noise(x: Tensor, strength: float, grey: bool, rng: np.random.Generator) -> Tensor:
-    """Add ``strength`` times the noise of counting photons, whose variance grows with the brightness.
+    """Add ``strength`` times Poisson (photon) noise, whose variance grows with brightness.
 
-    As many photons make white as the next power of two above the picture's number of distinct values.
+    White corresponds to as many photons as the next power of two above the picture's number of distinct values.
     """
     source = torch.tensordot(_LUMA, x, 1)[None] if grey else x
     levels = (source.clamp(0, 1) * 255).round()

@@ -1,4 +1,4 @@
-"""What analogue tape and broadcast leave behind: combing, chroma bleed, streaky noise, lines that shake."""
+"""Defects of analogue tape and broadcast: combing, chroma bleed, streaky noise, line jitter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TO_RGB = torch.tensor([[1.0, 0.0, 1.402], [1.0, -0.344136, -0.714136], [1.0, 1.
 
 
 def play(x: Tensor, options: TapeOptions, rng: np.random.Generator) -> Tensor:
-    """``[3, H, W]`` in 0..1 as it comes back from a tape; each trace with its own chance."""
+    """``[3, H, W]`` in 0..1 as played back from a tape; each defect with its own probability."""
     if rng.random() < options.interlace_chance:
         x = combed(x, float(rng.uniform(*options.interlace_shift)) * float(rng.choice([-1, 1])))
     if rng.random() < options.bleed_chance:
