@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 Plane = npt.NDArray[Any]
+#: An RGB picture [height, width, 3], uint8.
+Rgb8 = npt.NDArray[np.uint8]
 
 Matrix = Literal["bt709", "smpte170m", "bt470bg", "fcc", "smpte240m", "bt2020nc", "gbr", "ycgco"]
 Range = Literal["limited", "full"]

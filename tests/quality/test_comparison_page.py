@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vidsr.quality.comparison import Sample
+from vidsr.quality.comparison import WorstFrame
 from vidsr.quality.comparison_page import page
 
 HOSTILE = "<img src=x onerror=alert(1)>.mkv"
@@ -34,9 +34,9 @@ def result(name: str, base: float) -> dict[str, Any]:
     return party(name) | means | {"notes": ["a note"], "per_frame": frames, "job": job}
 
 
-def sample(shade: int) -> Sample:
+def sample(shade: int) -> WorstFrame:
     grey = np.full((64, 96, 3), shade, np.uint8)
-    return Sample(seconds=0.5, score=0.2, measure="lpips", reference=grey, other=255 - grey)
+    return WorstFrame(seconds=0.5, score=0.2, measure="lpips", reference=grey, other=255 - grey)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def _moments(source: Path, options: EnhanceOptions, times: list[float], count: i
 
 
 def _check(source: Path, target: Path, *, overwrite: bool) -> None:
-    from vidsr.jobs.stills.picture import check_output
+    from vidsr.jobs.disk_space import check_output
 
     if target.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise OptionsError(f"--output {target}: a sheet is a .png, .jpg or .webp")

@@ -94,7 +94,7 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
         if source.exists() and output.samefile(source):
             raise OutputError(f"{output} is the source itself; choose another --output")
         if not overwrite:
-            raise OutputError(f"{output} exists; give --overwrite to replace it, or choose another --output")
+            raise OutputError(f"{output} exists already; use --overwrite to replace it, or choose another --output")
     try:
         # os.access says nothing on network shares and read-only mounts; a real file does.
         with tempfile.TemporaryFile(dir=folder, prefix=".vidsr-"):

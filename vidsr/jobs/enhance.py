@@ -126,7 +126,8 @@ def _stopping(progress: Progress, stop: threading.Event) -> Progress:
 
 def _picture(source: Path, output: Path | None, options: EnhanceOptions, progress: Progress) -> EnhanceResult:
     from vidsr.inference.upscaler import Upscaler
-    from vidsr.jobs.stills.picture import check_output, enhance_picture
+    from vidsr.jobs.disk_space import check_output
+    from vidsr.jobs.stills.picture import enhance_picture
 
     if not source.exists():
         raise InputError(f"{source} does not exist")

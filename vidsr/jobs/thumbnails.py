@@ -7,20 +7,19 @@ import io
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from vidsr.errors import VidsrError
 from vidsr.frames import LUMA_WEIGHTS, Frame, PixelFormat, Plane
 from vidsr.jobs.state.job_folders import LIVE_NAME
+from vidsr.media.pictures.types import Array
 from vidsr.storage import write_atomically
 
 if TYPE_CHECKING:
     from vidsr.media.pictures.types import Picture
 
-Array = npt.NDArray[Any]
 
 #: A picture of the work is made at most this often, and this wide.
 _EVERY_SECONDS = 1.5

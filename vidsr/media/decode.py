@@ -12,7 +12,7 @@ import av
 from vidsr.errors import DecodeError
 from vidsr.frames import Frame, PixelFormat, Plane
 from vidsr.media import libav
-from vidsr.media.encode.alpha import blend
+from vidsr.media.encode.alpha import blend_over
 from vidsr.media.index import VideoIndex, frame_digest, index_video
 from vidsr.media.pixel_formats import planar_format, planes_of, to_planar
 from vidsr.media.reader import VideoReader
@@ -81,7 +81,7 @@ def _blended(picture: av.VideoFrame, video: VideoInfo) -> tuple[Plane, ...]:
     assert video.flatten is not None
     if not transparent.alpha:
         return planes_of(picture, video.format)
-    return blend(planes_of(picture, transparent), transparent, video.colour, video.flatten)
+    return blend_over(planes_of(picture, transparent), transparent, video.colour, video.flatten)
 
 
 def _at(info: SourceInfo, index: VideoIndex, start: int) -> tuple[VideoReader, Iterator[av.VideoFrame]]:

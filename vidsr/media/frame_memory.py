@@ -1,4 +1,4 @@
-"""How much memory a job needs at least, whatever the model: its frames."""
+"""The least memory that a job needs, whatever the model: that of its frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def frame_bytes(width: int, height: int, depth: int) -> int:
 
 
 def job_bytes(video: VideoInfo, size: tuple[int, int]) -> int:
-    """Bytes that a job needs besides its network, which works in tiles where it must."""
+    """Bytes that a job needs in addition to its network, which can work in tiles."""
     source = frame_bytes(video.width, video.height, video.format.depth)
     result = frame_bytes(*size, video.format.depth)
     floats = _FLOAT_COPIES * 3 * 4 * size[0] * size[1]

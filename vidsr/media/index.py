@@ -26,7 +26,7 @@ class VideoIndex:
     """Every displayed frame of a source.
 
     ``pts`` is strictly increasing, in ``time_base`` units of the video stream; ``durations`` likewise, all
-    positive. ``digests`` hold a CRC-32 of some rows of each frame, which tells frames apart after a seek.
+    positive. ``digests`` hold a CRC-32 of some rows of each frame, by which frames are recognised after a seek.
     ``sizes`` lists (first frame, width, height) for each run of frames of one size. ``shifts`` are the seconds
     that were added from the first, second… backward jump of the timeline on. ``linear`` means that a frame can
     only be found by decoding from the start.
@@ -74,7 +74,7 @@ def frame_digest(frame: Any) -> int:
 
 @dataclass(slots=True)
 class _Scan:
-    """What decoding the whole stream once told, frame by frame."""
+    """What one decoding of the whole stream found, frame by frame."""
 
     raw: list[int | None] = field(default_factory=list)
     digests: list[int] = field(default_factory=list)

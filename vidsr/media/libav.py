@@ -83,7 +83,7 @@ def open_input(source: Path | str, *, cuda: bool = False, whole: bool = False) -
 def packets(container: av.container.InputContainer, *streams: Any) -> Iterator[Any]:
     """Every packet of the streams that can be read, then, if that is all, an empty one for each.
 
-    What cannot be read ends them quietly: the index has told of it. PyAV stumbles at the end of a file in which
+    What cannot be read ends them quietly: the index has reported it. PyAV fails at the end of a file in which
     streams have come up that were not there when it was opened; by then it has given all that was asked for.
     """
     with suppress(IndexError, AvError, OSError):
@@ -91,7 +91,7 @@ def packets(container: av.container.InputContainer, *streams: Any) -> Iterator[A
 
 
 def check_local(path: Path) -> None:
-    """Refuse what is no readable file before a demuxer sees it.
+    """Refuse a path that is not a readable file before a demuxer sees it.
 
     Raises:
         InputError: the path is missing, is a folder, is empty, or may not be read.

@@ -8,7 +8,7 @@ import numpy as np
 from vidsr.frames import PixelFormat, Plane
 
 _YUV_OF = {(0, 0): "444", (1, 0): "422", (1, 1): "420", (0, 1): "440", (2, 0): "411", (2, 2): "410"}
-# Formats whose components PyAV does not tell apart: the planar format that loses nothing of them.
+# Formats whose components PyAV does not distinguish: the planar format that loses nothing of them.
 _SPECIAL = {
     "pal8": "gbrap",
     "monow": "gray",

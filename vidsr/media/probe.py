@@ -207,7 +207,7 @@ def _video_info(stream: Any, frame: Any, text: str, options: ColourOptions, deco
 
 
 def lost_with(frame: Any) -> set[str]:
-    """What a re-encode cannot carry of the data that lies beside a decoded frame, in words."""
+    """The side data of a decoded frame that a re-encode loses, in words."""
     try:
         return {_LOST[name] for s in _beside(frame) if (name := s.type.name) in _LOST}
     except ValueError:  # as in _side_data

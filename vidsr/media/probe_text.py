@@ -7,7 +7,7 @@ from typing import Any
 from vidsr.errors import OutputError
 from vidsr.media.index import VideoIndex
 from vidsr.media.mux.containers import CONTAINERS
-from vidsr.media.mux.streams import kind_of, notes_of, plan_streams
+from vidsr.media.mux.streams import notes_of, plan_streams, stream_kind
 from vidsr.media.source import SourceInfo, VideoInfo
 from vidsr.options import StreamOptions
 
@@ -25,7 +25,7 @@ def to_json(info: SourceInfo, index: VideoIndex | None) -> dict[str, Any]:
         "streams": [
             {
                 "index": s.index,
-                "kind": kind_of(s),
+                "kind": stream_kind(s),
                 "codec": s.codec,
                 "language": s.language,
                 "title": dict(s.metadata).get("title"),

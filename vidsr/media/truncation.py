@@ -102,7 +102,7 @@ def last_beginning(path: Path, stamp: int) -> int:
 
 
 def _stream_name(head: bytes) -> tuple[int, int] | None:
-    """What tells the streams apart: the stream_id, and in private stream 1 the number that DVDs put in front."""
+    """What identifies a stream: the stream_id, and in private stream 1 the number that DVDs put in front."""
     kind = head[3]
     if 0xC0 <= kind <= 0xEF:
         return kind, 0

@@ -22,7 +22,7 @@ from vidsr.version import __version__
 _CHUNK = 1 << 16
 
 #: Called with (bytes here now, bytes in all or None).
-Progress = Callable[[int, int | None], None]
+DownloadProgress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class FetchSettings:
     timeout_seconds: float = 30
     attempts: int = 5
     pause_seconds: float = 1
-    progress: Progress = field(default=lambda done, total: None)
+    progress: DownloadProgress = field(default=lambda done, total: None)
 
 
 def download(url: str, target: Path, sha256: str | None, settings: FetchSettings | None = None) -> str:

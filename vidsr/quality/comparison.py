@@ -50,7 +50,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class WorstFrame:
     """A frame kept for the report: when it was, how bad by which measure, and both pictures, uint8 ``[H, W, 3]``."""
 
     seconds: float
@@ -66,7 +66,7 @@ class Measured:
 
     seconds: list[float] = field(default_factory=list)
     values: dict[str, list[float | None]] = field(default_factory=dict)
-    worst: list[Sample] = field(default_factory=list)
+    worst: list[WorstFrame] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def means(self) -> dict[str, float]:
@@ -96,7 +96,7 @@ class Meter:
         self._vmaf = Vmaf(*size, depth) if "vmaf" in self._names else None
         self._moving = [n for n in ("tof", "warping_error") if n in self._names]
         self._before: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None = None
-        self._heap: list[tuple[float, int, Sample]] = []
+        self._heap: list[tuple[float, int, WorstFrame]] = []
         self.found.values = {name: [] for name in MEASURES if name in self._names}
 
     def __enter__(self) -> Meter:
@@ -208,7 +208,7 @@ class Meter:
         score = self.found.values[name][-1]
         assert score is not None
         badness = -score if MEASURES[name][1] else score
-        sample = Sample(seconds=seconds, score=score, measure=name, reference=pictures[0], other=pictures[1])
+        sample = WorstFrame(seconds=seconds, score=score, measure=name, reference=pictures[0], other=pictures[1])
         near = next((i for i, (_, _, kept) in enumerate(self._heap) if abs(kept.seconds - seconds) < 0.25), None)
         entry = (badness, len(self.found.seconds), sample)
         if near is not None:

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidsr.quality.comparison import MEASURES, Sample
+from vidsr.quality.comparison import MEASURES, WorstFrame
 
 #: Quality of the JPEG pictures in the page, without chroma subsampling: damage must be the video's own.
 _JPEG_QUALITY = 93
 
 
-def page(comparison: dict[str, Any], worst: Sequence[Sequence[Sample]]) -> str:
+def page(comparison: dict[str, Any], worst: Sequence[Sequence[WorstFrame]]) -> str:
     """The page for a comparison (``CompareResult.to_json()``) and the frames kept of each video."""
     data = {
         "comparison": comparison,

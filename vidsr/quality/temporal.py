@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.errors import MissingExtraError
+from vidsr.frames import Rgb8
 
-Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 #: Side that DIS flow needs.
@@ -47,7 +47,7 @@ class Motion:
     forth: Floats
 
 
-def motion(before: Picture, now: Picture) -> Motion:
+def motion(before: Rgb8, now: Rgb8) -> Motion:
     """Motion between two consecutive frames of the reference, RGB uint8 ``[H, W, 3]``.
 
     A pixel counts as seen where |forth + back|² < 0.01 (|forth|² + |back|²) + 0.5 (Sundaram et al. 2010).
@@ -65,13 +65,13 @@ def motion(before: Picture, now: Picture) -> Motion:
     return Motion(back, seen, _farneback(cv2, before, now))
 
 
-def tof(of_reference: Motion, before: Picture, now: Picture) -> float:
+def tof(of_reference: Motion, before: Rgb8, now: Rgb8) -> float:
     """tOF between two consecutive frames of a video, in pixels; 0 where it moves exactly as its reference."""
     difference = _inner(of_reference.forth - _farneback(_cv2(), before, now))
     return float(np.sqrt(_squared(difference)).mean())
 
 
-def warping_error(of_reference: Motion, before: Picture, now: Picture) -> float:
+def warping_error(of_reference: Motion, before: Rgb8, now: Rgb8) -> float:
     """Mean squared difference, RGB in 0..1, of a frame and its predecessor carried along, where it is seen.
 
     A blurred video does better than its reference here: read it next to LPIPS.
@@ -91,17 +91,17 @@ def _cv2() -> Any:
     return cv2
 
 
-def _floats(frame: Picture) -> Floats:
+def _floats(frame: Rgb8) -> Floats:
     unit: Floats = frame.astype(np.float32) / np.float32(255)
     return unit
 
 
-def _grey_of_floats(cv2: Any, frame: Picture) -> Picture:
-    grey: Picture = (cv2.cvtColor(_floats(frame), cv2.COLOR_RGB2GRAY) * 255).astype(np.uint8)
+def _grey_of_floats(cv2: Any, frame: Rgb8) -> Rgb8:
+    grey: Rgb8 = (cv2.cvtColor(_floats(frame), cv2.COLOR_RGB2GRAY) * 255).astype(np.uint8)
     return grey
 
 
-def _farneback(cv2: Any, before: Picture, now: Picture) -> Floats:
+def _farneback(cv2: Any, before: Rgb8, now: Rgb8) -> Floats:
     """Flow with TecoGAN's parameters: pyramid 0.5 of 3 levels, window 15, 3 passes, neighbourhood 5, sigma 1.2."""
     greys = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, now)]
     flow: Floats = cv2.calcOpticalFlowFarneback(*greys, None, 0.5, 3, 15, 3, 5, 1.2, 0)

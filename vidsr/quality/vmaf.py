@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from vidsr.errors import VidsrError
 
-Luma = npt.NDArray[Any]
+LumaPlane = npt.NDArray[Any]
 
 
 class Vmaf:
@@ -67,7 +67,7 @@ class Vmaf:
         self._errors.close()
         self._folder.cleanup()
 
-    def add(self, reference: Luma, other: Luma) -> None:
+    def add(self, reference: LumaPlane, other: LumaPlane) -> None:
         """Hand over one pair of luma planes ``[H, W]``.
 
         Raises:

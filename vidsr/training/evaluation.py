@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
 
 from vidsr.errors import InputError, ModelError
+from vidsr.frames import Rgb8
 from vidsr.inference.upscaler import Upscaler
 from vidsr.media.pictures.files import is_picture, mapped_errors, open_image
 from vidsr.models.checkpoint import LoadedModel
@@ -30,7 +30,6 @@ from vidsr.quality.bicubic import resize_bicubic, resize_bicubic_uint8
 from vidsr.quality.comparison import PSNR_CAP
 from vidsr.quality.lpips import Lpips
 
-Pixels = npt.NDArray[np.uint8]
 #: The measures of an evaluation, in the order in which they are shown: name → (title, decimals).
 SCORES = {"psnr_y": ("PSNR-Y", 2), "ssim_y": ("SSIM-Y", 4), "psnr_rgb": ("PSNR-RGB", 2), "lpips": ("LPIPS", 4)}
 
@@ -204,7 +203,7 @@ def _score(case: Case, upscaler: Upscaler, settings: EvaluateSettings, judge: Lp
     )
 
 
-def _read(case: Case, scale: int) -> tuple[Pixels, Pixels, int]:
+def _read(case: Case, scale: int) -> tuple[Rgb8, Rgb8, int]:
     """(original, small picture, scale); the original loses the rows and columns beyond a multiple of the scale."""
     high = _pixels(case.high)
     if case.low is None:
@@ -224,13 +223,13 @@ def _read(case: Case, scale: int) -> tuple[Pixels, Pixels, int]:
     return high, low, found
 
 
-def _pixels(path: Path) -> Pixels:
+def _pixels(path: Path) -> Rgb8:
     with mapped_errors(path, InputError, "cannot be read"), open_image(path) as image:
         picture: Image.Image = image
         return np.array(picture.convert("RGB"))
 
 
-def _tensor(pixels: Pixels) -> Tensor:
+def _tensor(pixels: Rgb8) -> Tensor:
     return torch.from_numpy(pixels).movedim(-1, 0).unsqueeze(0).double() / 255
 
 

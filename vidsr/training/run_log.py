@@ -20,7 +20,7 @@ PHASES = ("data", "generator", "discriminator", "validation", "checkpoint")
 _SHORT = {"data": "data", "generator": "G", "discriminator": "D"}
 
 
-class Journal:
+class RunLog:
     """Everything is written by the first process of a run only; for the others this is silent.
 
     ``seconds`` adds up the wall time of each phase of :data:`PHASES` over the whole run, resumed parts included.

@@ -31,7 +31,7 @@ from vidsr.training.losses import ADVERSARIAL, pixel_loss, sharpened
 from vidsr.training.networks import Average, initialise, placed
 from vidsr.training.options import StageOptions, TrainOptions
 from vidsr.training.perceptual import Perceptual
-from vidsr.training.run_log import Journal
+from vidsr.training.run_log import RunLog
 from vidsr.training.stopping import StopRequest
 from vidsr.training.tables import changes
 from vidsr.training.validation import Validation
@@ -85,7 +85,7 @@ class Trainer:
         self.stage, self.step = "psnr" if o.psnr.steps else "gan", 0
         self._arm(self.stage)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.journal = Journal(self.folder, self.device, leader=self.rank == 0, tensorboard=o.run.tensorboard)
+        self.journal = RunLog(self.folder, self.device, leader=self.rank == 0, tensorboard=o.run.tensorboard)
 
     # ---- building ----------------------------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ async def inspected(request: Request, file: Path) -> dict[str, Any]:
     Raises:
         HTTPException: it is no media file, or describing it takes too long.
     """
-    return _told(await looks_of(request).take("inspect", file), file)
+    return _parsed_answer(await looks_of(request).take("inspect", file), file)
 
 
 async def found_in(request: Request, file: Path) -> dict[str, Any]:
@@ -71,14 +71,14 @@ async def found_in(request: Request, file: Path) -> dict[str, Any]:
     Raises:
         HTTPException: it is no video, or looking takes too long.
     """
-    return _told(await looks_of(request).take("findings", file, request=request), file)
+    return _parsed_answer(await looks_of(request).take("findings", file, request=request), file)
 
 
-def _told(out: bytes, file: Path) -> dict[str, Any]:
+def _parsed_answer(out: bytes, file: Path) -> dict[str, Any]:
     try:
-        told: dict[str, Any] = json.loads(out)
+        answer: dict[str, Any] = json.loads(out)
     except ValueError as error:
         raise HTTPException(422, f"{file.name}: cannot be described") from error
-    if "error" in told:
-        raise HTTPException(422, told["error"])
-    return told
+    if "error" in answer:
+        raise HTTPException(422, answer["error"])
+    return answer

@@ -13,7 +13,7 @@ from vidsr.jobs.state.job_folders import LIVE_NAME, job_folder
 from vidsr.web.allowed_paths import inside, output_inside, shown
 from vidsr.web.option_fields import checked_options
 from vidsr.web.routes_files import settings_of
-from vidsr.web.runs import Order, Run, Runs
+from vidsr.web.runs import Run, RunOrder, Runs
 from vidsr.web.schemas import Events, Job, NewJob, Problem
 
 router = APIRouter(
@@ -38,7 +38,7 @@ def new_job(request: Request, wanted: NewJob) -> Job:
     source = source_inside(wanted.source, roots)
     options = checked_options(wanted.options, roots)
     output = None if wanted.output is None else str(output_inside(wanted.output, roots))
-    order = Order(source=str(source), output=output, options=options.to_json())
+    order = RunOrder(source=str(source), output=output, options=options.to_json())
     return _job(runs_of(request).submit(order), request)
 
 

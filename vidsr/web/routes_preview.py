@@ -11,7 +11,7 @@ from vidsr.errors import InputError
 from vidsr.web.option_fields import checked_options
 from vidsr.web.routes_files import settings_of
 from vidsr.web.routes_jobs import Id, run_of, runs_of, source_inside, without_roots
-from vidsr.web.runs import Order, Run
+from vidsr.web.runs import Run, RunOrder
 from vidsr.web.schemas import Estimate, NewEstimate, NewPreview, Preview, Problem
 
 router = APIRouter(
@@ -61,7 +61,7 @@ def _submit(
     roots = settings_of(request).roots
     source = source_inside(wanted.source, roots)
     options = checked_options(wanted.options, roots)
-    order = Order(source=str(source), output=None, options=options.to_json(), kind=kind, at_seconds=at_seconds)
+    order = RunOrder(source=str(source), output=None, options=options.to_json(), kind=kind, at_seconds=at_seconds)
     return runs_of(request).submit(order)
 
 

@@ -4,7 +4,7 @@
 
     RUN/
     ├── run.json       the order: source, output, options, when
-    ├── events.jsonl   what the worker tells, one event a line
+    ├── events.jsonl   what the worker reports, one event a line
     ├── outcome.json   how it ended
     ├── lock           held by the worker while it lives; holds its process id
     └── worker.log     what it printed
@@ -34,17 +34,17 @@ from vidsr.jobs.engines.subprocess_env import child_environment, python_module
 from vidsr.jobs.state.lock import is_locked, lock_owner
 from vidsr.storage import write_atomically
 
-State = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
+RunState = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 _ID = re.compile(r"[0-9]{8}-[0-9a-f]{12}")
 _TICK_SECONDS = 0.25
 _MOST_NOTES = 50
 _KEPT_TRIALS = 20
-#: A worker that takes longer than this to take its lock is not coming.
+#: Seconds to wait for a new worker's lock before treating it as dead.
 _START_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class RunOrder:
     """What a run is to do. ``options`` are those of ``EnhanceOptions.to_json``; ``of`` is the job that is compared."""
 
     source: str
@@ -93,7 +93,7 @@ class Run:
         owner = lock_owner(self.folder)
         return owner[0] if owner else 0
 
-    def state(self) -> State:
+    def state(self) -> RunState:
         """Where it stands."""
         if self.worker() is not None:
             return "running"
@@ -111,8 +111,8 @@ class Run:
 
 
 @dataclass(slots=True)
-class Told:
-    """What the events of a run come to, and up to which byte of its file they were read."""
+class RunTotals:
+    """The state of a run that its events add up to, and up to which byte of its file they were read."""
 
     output: str | None = None
     frames: int = 0
@@ -151,7 +151,7 @@ class Runs:
         self._end = threading.Event()
         self._telling = threading.Lock()
         self._comparing = threading.Lock()
-        self._told: dict[str, Told] = {}
+        self._told: dict[str, RunTotals] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._thread = threading.Thread(target=self._serve, daemon=True, name="vidsr-runs")
         self._thread.start()
@@ -180,10 +180,10 @@ class Runs:
             raise InputError("there is no such job")
         return Run(folder)
 
-    def told(self, run: Run) -> Told:
+    def told(self, run: Run) -> RunTotals:
         """What a run's events come to; only what was added since the last time is read."""
         with self._telling:
-            told = self._told.setdefault(run.id, Told(output=run.order.get("output")))
+            told = self._told.setdefault(run.id, RunTotals(output=run.order.get("output")))
             with contextlib.suppress(OSError), (run.folder / "events.jsonl").open("rb") as file:
                 file.seek(told.read_bytes)
                 whole, end, _ = file.read().rpartition(b"\n")
@@ -199,7 +199,7 @@ class Runs:
             if old.state() not in ("queued", "running"):
                 shutil.rmtree(old.folder, ignore_errors=True)
 
-    def submit(self, order: Order) -> Run:
+    def submit(self, order: RunOrder) -> Run:
         """Put an order into the queue."""
         if order.kind in ("preview", "estimate"):
             self._forget_old(order.kind)
@@ -225,7 +225,7 @@ class Runs:
                 if run.order.get("of") == job.id:
                     return run
             source = str(job.order["source"])
-            return self.submit(Order(source=source, output=str(output), options={}, kind="comparison", of=job.id))
+            return self.submit(RunOrder(source=source, output=str(output), options={}, kind="comparison", of=job.id))
 
     def pause(self, run: Run) -> None:
         """Ask the worker to stop after the segment in work; asked a second time, it stops at once. What is done is
@@ -286,7 +286,7 @@ class Runs:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
 
-    def _settle(self, run: Run, state: State) -> None:
+    def _settle(self, run: Run, state: RunState) -> None:
         write_atomically(run.folder / "outcome.json", json.dumps({"state": state}).encode())
 
     def _serve(self) -> None:

@@ -249,7 +249,7 @@ def test_outputs_that_must_not_be(tmp_path: Path) -> None:
     (tmp_path / "there.png").write_bytes(b"mine")
     with pytest.raises(OutputError, match="exists already; use --overwrite"):
         enhance_picture(source, tmp_path / "there.png", options(), Lanczos())
-    with pytest.raises(OutputError, match="no such folder"):
+    with pytest.raises(OutputError, match="does not exist; make it first"):
         enhance_picture(source, tmp_path / "no" / "out.png", options(), Lanczos())
     assert source.read_bytes() == before and (tmp_path / "there.png").read_bytes() == b"mine"
 

@@ -15,7 +15,7 @@ from vidsr.errors import EncodeError, InputError, OptionsError
 from vidsr.frames import Colour, PixelFormat
 from vidsr.media import frame_memory
 from vidsr.media.colour_tags import ColourTags
-from vidsr.media.encode.alpha import background_codes, blend, flattened
+from vidsr.media.encode.alpha import background_codes, blend_over, flattened
 from vidsr.media.encode.codecs import check_options, encode_formats, fit_size, usable_codec
 from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.encode.encoder_plan import prepare
@@ -144,10 +144,12 @@ def test_blending_is_exact_at_both_ends(native: str) -> None:
     planes = tuple(rng.integers(0, format.max_code, s).astype(format.dtype) for s in shapes)
     colour = Colour(matrix="gbr" if format.family == "rgb" else "bt709")
     opaque = (*planes[:3], np.full(shapes[3], format.max_code, format.dtype))
-    assert all(np.array_equal(a, b) for a, b in zip(blend(opaque, format, colour, (0, 0, 0)), planes, strict=False))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(blend_over(opaque, format, colour, (0, 0, 0)), planes, strict=False)
+    )
     clear = (*planes[:3], np.zeros(shapes[3], format.dtype))
     codes = background_codes(format, colour, (255, 0, 0))
-    for plane, code in zip(blend(clear, format, colour, (255, 0, 0)), codes, strict=True):
+    for plane, code in zip(blend_over(clear, format, colour, (255, 0, 0)), codes, strict=True):
         assert np.abs(plane - code).max() <= 0.5
 
 

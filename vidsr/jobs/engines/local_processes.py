@@ -19,9 +19,9 @@ from vidsr.jobs.messages import Failed, Made, Order, Remark, Report, Task, news_
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.job_folders import WORKERS_LOG_NAME
 
-#: So often may a segment end its worker before it counts as failed.
+#: Maximum worker crashes per segment before the segment fails.
 CRASHES_PER_SEGMENT = 3
-#: So often may a worker end before it took an order; then the others go on without it.
+#: Maximum times a worker may end before taking a segment; then the others continue without it.
 CRASHES_AT_START = 2
 
 _Inbox = queue.SimpleQueue[tuple["_Worker", dict[str, Any] | None]]

@@ -72,7 +72,7 @@ class SegmentActor:
             return news_to_json(Failed.of(wanted.segment.number, error))
 
         def report(what: News) -> None:
-            with contextlib.suppress(ray.exceptions.RayError):  # that nobody hears it is no fault of the segment
+            with contextlib.suppress(ray.exceptions.RayError):  # the segment is fine even if nobody hears it
                 news.put(news_to_json(what))
 
         answer = news_to_json(make(self._worker, wanted, Stop(), report))

@@ -24,14 +24,14 @@ from vidsr.storage import digest, human_bytes, write_atomically
 
 #: Bytes of the source in one object of Ray's store.
 PIECE_BYTES = 64 << 20
-#: So often may a segment end its actor's process before it counts as failed.
+#: Maximum actor crashes per segment before the segment fails.
 CRASHES_PER_SEGMENT = 3
-#: So often may it meet nodes that went away.
+#: Maximum node losses per segment before it fails.
 OUTAGES_PER_SEGMENT = 10
 #: Cores for an actor on a cluster without GPUs, where the options do not say.
 CPUS_PER_ACTOR = 4
 KNOCK_SECONDS = 10.0
-#: After so long without a single actor the user is told what Ray is looking for.
+#: Seconds without any actor before Ray's pending resource request is reported.
 PATIENCE_SECONDS = 30.0
 
 
@@ -124,7 +124,7 @@ class _Farm:
         self._model_files = engine.model_files
         self._report = report
         self._shipment: Shipment | None = None
-        # Beside this process: the loss of any other node must not take it away.
+        # On this process's node: the loss of any other node must not end it.
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         self._news: Any = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         self._arriving: dict[Any, Any] = {}  # reference of arrive() → actor

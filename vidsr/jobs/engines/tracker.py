@@ -1,4 +1,4 @@
-"""The runner's ear: turns the news of workers into the manifest, events, the log and the status."""
+"""Applies worker messages: keeps the manifest, events, the log and the status."""
 
 from __future__ import annotations
 

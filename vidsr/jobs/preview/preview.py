@@ -12,10 +12,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vidsr.frames import PixelFormat
 from vidsr.jobs.preview.sample import Sampler
-from vidsr.jobs.stills.picture import Array, Network, enhanced_window
+from vidsr.jobs.stills.picture import Network, enhanced_window
 from vidsr.jobs.thumbnails import picture_rgb
 from vidsr.media.pictures.files import is_picture, read_picture
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, interleaved
+from vidsr.media.pictures.types import Array
 from vidsr.media.samples import duration_seconds
 from vidsr.options import EnhanceOptions
 

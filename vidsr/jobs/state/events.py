@@ -1,4 +1,4 @@
-"""What a running job tells about itself: one event object, and the callable that receives it.
+"""What a running job reports: one event object, and the callable that receives it.
 
 The command line draws a bar from it, ``--progress json`` prints it, the web app forwards it.
 """
@@ -19,7 +19,7 @@ class Event:
     """One thing that happened.
 
     ``note`` and ``warning`` carry ``text``. ``job`` opens the work and ``done`` ends it. ``stage`` names what is
-    being done besides frames ("index", "assemble", "verify"). ``frame`` counts finished frames: ``frames`` of
+    being done other than frames ("index", "assemble", "verify"). ``frame`` counts finished frames: ``frames`` of
     ``total_frames``, of which ``resumed_frames`` were done by an earlier run and say nothing about speed; ``fps``
     is the speed of the last minute and ``seconds_left`` what follows from it; its ``segment`` is the one that made
     progress. ``segment`` names a finished segment and carries the same.

@@ -1,6 +1,6 @@
 """Where jobs live, and how they are found again.
 
-A job's folder stands beside its result and is named after it: ``clip.x4.mkv.vidsr-job``. A small register in
+A job's folder is next to its result and named after it: ``clip.x4.mkv.vidsr-job``. A small register in
 the user's state folder remembers the folders, so that ``vidsr jobs list`` works from anywhere.
 
 ::
@@ -46,7 +46,7 @@ def job_folder(output: Path) -> Path:
 
 
 def result_of(folder: Path) -> Path:
-    """The result that the job in ``folder`` makes: what the folder stands beside, wherever both were moved to."""
+    """The result that the job in ``folder`` makes: the file next to the folder, wherever both were moved."""
     return folder.with_name(folder.name.removesuffix(SUFFIX))
 
 
@@ -66,7 +66,7 @@ def register_folder() -> Path:
 
 
 def remember(folder: Path) -> None:
-    """Enter a job folder into the register. A register that cannot be written is no reason to stop the work."""
+    """Enter a job folder into the register. A register that cannot be written does not stop the work."""
     place = register_folder()
     try:
         place.mkdir(parents=True, exist_ok=True)

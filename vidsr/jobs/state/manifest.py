@@ -23,15 +23,15 @@ SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
 SEGMENTS_NAME = "segments"
 INDEX_NAME = "index.json"
-#: Of numbered pictures so many at most are read to tell them from others; of all, name, size and time count.
+#: Most numbered pictures whose contents are read to identify them; of all, name, size and time count.
 _SAMPLED_FILES = 32
 
-State = Literal["segments", "assembly", "publishing", "done"]
+JobState = Literal["segments", "assembly", "publishing", "done"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceIdentity:
-    """What tells whether a source is still the file that the job began with. Its path may change."""
+    """Identifies the file that a job began with. Its path may change."""
 
     name: str
     size: int
@@ -47,12 +47,12 @@ class SourceIdentity:
         files = image_sequence.files_of(path)
         if files == [path]:
             return cls(name=path.name, size=size, mtime_ns=mtime_ns, sample=sampled_digest(path))
-        told = hashlib.blake2b(digest_size=32)
+        names_and_samples = hashlib.blake2b(digest_size=32)
         for file in files:
-            told.update(os.fsencode(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}\n"))
+            names_and_samples.update(os.fsencode(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}\n"))
         for file in files[:: -(-len(files) // _SAMPLED_FILES)]:
-            told.update(sampled_digest(file).encode())
-        return cls(name=path.name, size=size, mtime_ns=mtime_ns, sample=told.hexdigest())
+            names_and_samples.update(sampled_digest(file).encode())
+        return cls(name=path.name, size=size, mtime_ns=mtime_ns, sample=names_and_samples.hexdigest())
 
 
 def stamp(path: Path) -> tuple[int, int]:
@@ -153,7 +153,7 @@ class Manifest:
     segment_frames: int
     encoder_threads: int
     created: float
-    state: State = "segments"
+    state: JobState = "segments"
     finished: dict[int, Finished] = field(default_factory=dict)
     error: str | None = None
     result: Finished | None = None
@@ -191,7 +191,7 @@ class Manifest:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise JobError(f"{folder} is no job folder: it has no {MANIFEST_NAME}") from error
+            raise JobError(f"{folder} is not a job folder: it has no {MANIFEST_NAME}") from error
         except (OSError, ValueError) as error:
             raise JobError(f"{path} cannot be read ({error}); begin the job anew with --restart") from error
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:

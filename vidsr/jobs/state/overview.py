@@ -1,4 +1,4 @@
-"""What ``vidsr jobs`` tells of a job: one flat description, read from its folder without disturbing it."""
+"""The description of a job that ``vidsr jobs`` prints, read from its folder without disturbing it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def look_at(folder: Path) -> Overview:
 
 
 def whereabouts(manifest: Manifest, folder: Path) -> tuple[str, Path]:
-    """Source and result of a job. If the folder was moved, the result belongs beside it, and a source that is gone is
+    """Source and result of a job. If the folder was moved, the result belongs next to it, and a source that is gone is
     looked for where it would be if it was moved along."""
     before, output = Path(manifest.output), job_folders.result_of(folder)
     if output == before or not folder.name.endswith(job_folders.SUFFIX):

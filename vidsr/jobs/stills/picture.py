@@ -7,22 +7,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from vidsr.errors import OptionsError, OutputError
+from vidsr.errors import OptionsError
 from vidsr.filters import textures
+from vidsr.jobs.disk_space import check_output
 from vidsr.jobs.state.result import PictureResult
 from vidsr.jobs.stills.restoration import Restoring, settle
 from vidsr.media.pictures.animation import ANIMATED, Animation, animation_frames, read_animation, write_animation
 from vidsr.media.pictures.files import FORMATS, read_picture, write_picture
 from vidsr.media.pictures.metadata import exif_for_size, scaled_geotiff
-from vidsr.media.pictures.types import Picture
+from vidsr.media.pictures.types import Array, Picture
 from vidsr.options import EnhanceOptions, PictureOptions
-
-Array = npt.NDArray[Any]
 
 #: Pictures up to this many pixels go through the network as one; larger ones by blocks, in bounded memory.
 WHOLE_PX = 2_000_000
@@ -126,20 +124,6 @@ def _enhance_animation(animation: Animation, output: Path, options: EnhanceOptio
         seconds=time.monotonic() - began,
         notes=tuple(notes),
     )
-
-
-def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
-    """Refuse an output that is the source, exists already, or has no folder to go to.
-
-    Raises:
-        OutputError: as said.
-    """
-    if output.exists() and source.exists() and output.samefile(source):
-        raise OutputError(f"{output}: is the source itself; give another name with --output")
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output}: exists already; use --overwrite to replace it")
-    if not output.parent.is_dir():
-        raise OutputError(f"{output.parent}: no such folder; make it first")
 
 
 def target_size(size: tuple[int, int], options: EnhanceOptions, model_scale: int) -> tuple[int, int]:

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from vidsr.media.pictures.types import Picture
+from vidsr.media.pictures.types import Array, Picture
 from vidsr.restore_options import RestoreOptions
 
 if TYPE_CHECKING:
     from vidsr.filters.picture_restoration import StillFilters, StillSteps
 
-Array = npt.NDArray[Any]
 
 #: Pictures up to this many pixels are looked at whole, larger ones in places of this many pixels a side.
 _WHOLE_PX = 1 << 20

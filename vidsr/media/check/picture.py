@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from vidsr.media.check.report import Check, compare
+from vidsr.media.check.report import Check, check_equal
 from vidsr.media.colour_tags import MATRICES, PRIMARIES, TRANSFERS, ColourTags
 from vidsr.media.encode.codecs import row_of
 from vidsr.media.encode.encoder import EncoderSettings
@@ -28,13 +28,13 @@ def _shape(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | None) 
     checks = []
     size = f"{made.width}x{made.height}"
     if settings is not None:
-        checks.append(compare("size", f"{settings.width}x{settings.height}", size))
-        checks.append(compare("pixel shape", _ratio(settings.sar), _ratio(made.sar)))
+        checks.append(check_equal("size", f"{settings.width}x{settings.height}", size))
+        checks.append(check_equal("pixel shape", _ratio(settings.sar), _ratio(made.sar)))
     else:
         checks.append(Check(name="size", state="same", source=f"{video.width}x{video.height}", result=size))
         want = Fraction(video.width, video.height) * video.sar
         have = Fraction(made.width, made.height) * made.sar
-        # One pixel more or less, from rounding to whole or even sizes, is no change of shape.
+        # A difference of one pixel comes from rounding to whole or even sizes, not from a change of shape.
         slack = Fraction(2, min(made.width, made.height)) * want
         state = "same" if abs(want - have) <= slack else "different"
         text = f"{float(have):.4f}"
@@ -51,7 +51,7 @@ def _orientation(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | 
     want, have = result_matrix(video, width, height, sar), made.display_matrix
     if is_same_orientation(want, have, width * sar, height):
         return Check(name="orientation", state="same", source=str(want), result=str(have))
-    return compare("orientation", want, have)
+    return check_equal("orientation", want, have)
 
 
 def _ratio(value: Fraction) -> str:
@@ -74,13 +74,13 @@ def _colour(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | None)
     # H.264 and HEVC define the code for 4:2:0 only.
     if want.chroma_location not in (None, "left") and video.format.family == "yuv" and made.format.log2_chroma_h:
         lost = "" if codec.keeps_location(want.chroma_location) else f"{made.codec} has no code for it"
-        checks = [compare("chroma location", want.chroma_location, have.chroma_location, announced=lost)]
+        checks = [check_equal("chroma location", want.chroma_location, have.chroma_location, announced=lost)]
     return [
         *checks,
-        compare("matrix", _name(MATRICES, want.matrix), _name(MATRICES, have.matrix), announced=changed),
-        compare("primaries", _name(PRIMARIES, want.primaries), _name(PRIMARIES, have.primaries)),
-        compare("transfer", _name(TRANSFERS, want.transfer), _name(TRANSFERS, have.transfer)),
-        compare("range", _range(want), _range(have), announced=changed or limited),
+        check_equal("matrix", _name(MATRICES, want.matrix), _name(MATRICES, have.matrix), announced=changed),
+        check_equal("primaries", _name(PRIMARIES, want.primaries), _name(PRIMARIES, have.primaries)),
+        check_equal("transfer", _name(TRANSFERS, want.transfer), _name(TRANSFERS, have.transfer)),
+        check_equal("range", _range(want), _range(have), announced=changed or limited),
         *_alpha(video, made, settings),
     ]
 
@@ -91,7 +91,7 @@ def _alpha(video: VideoInfo, made: VideoInfo, settings: EncoderSettings | None) 
     kept = made.format.alpha or (settings is not None and settings.format.frames.alpha)
     blended = "" if kept else "blended over a colour: enhance does that only with --flatten"
     had = "present" if video.format.alpha or video.flatten is not None else "none"
-    return [compare("alpha", had, "present" if made.format.alpha else "none", announced=blended)]
+    return [check_equal("alpha", had, "present" if made.format.alpha else "none", announced=blended)]
 
 
 def _name(table: dict[int, str], code: int) -> str:
@@ -107,12 +107,12 @@ def _hdr(video: VideoInfo, made: VideoInfo) -> list[Check]:
     keys = row_of(made.codec).hdr
     why = "" if keys is not None else f"{made.codec} does not store it"
     if video.hdr.mastering:
-        found = compare("mastering display", _mastering(video), _mastering(made), announced=why)
+        found = check_equal("mastering display", _mastering(video), _mastering(made), announced=why)
         rounded = keys is not None and keys.steps is not None and _alike(video.hdr, made.hdr, keys.steps)
         checks.append(replace(found, state="same") if rounded else found)
     if video.hdr.light_level:
         checks.append(
-            compare("content light level", video.hdr.light_level, made.hdr.light_level, announced=why),
+            check_equal("content light level", video.hdr.light_level, made.hdr.light_level, announced=why),
         )
     checks += [
         Check(name=lost, state="announced", source="present", result="left out", why="no encoder here writes it")

@@ -27,11 +27,11 @@ from vidsr.media.index import VideoIndex
 from vidsr.media.mux.assemble import (
     EncodedVideo,
     ResultPlan,
-    describe,
     dress_video,
     enhanced_stream,
     start_offset,
     write_result,
+    write_tags,
 )
 from vidsr.media.mux.containers import muxer_options
 from vidsr.media.mux.copied_streams import CopiedStreams
@@ -143,7 +143,7 @@ def _try_header(plan: ResultPlan) -> None:
             stream = add_video(trial, plan.settings)
             dress_video(stream, plan)
             CopiedStreams(source, plan.info, plan.streams).add_to(trial, plan.container)
-            describe(trial, plan.info)
+            write_tags(trial, plan.info)
             start_video(trial, stream, plan.settings)
         except ValueError as error:
             raise OutputError(f"{plan.container.name} cannot hold what {plan.info.path} has: {error}") from error

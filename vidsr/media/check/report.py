@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-State = Literal["same", "announced", "different"]
+CheckState = Literal["same", "announced", "different"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +13,7 @@ class Check:
     """One property compared. "announced" is a difference that vidsr said beforehand, and why."""
 
     name: str
-    state: State
+    state: CheckState
     source: str
     result: str
     why: str = ""
@@ -55,9 +55,9 @@ class VerifyReport:
         return "\n".join(lines)
 
 
-def compare(name: str, source: Any, result: Any, *, announced: str = "") -> Check:
+def check_equal(name: str, source: Any, result: Any, *, announced: str = "") -> Check:
     """A check that two values are equal; ``announced`` says why they may differ."""
     if source == result:
         return Check(name=name, state="same", source=str(source), result=str(result))
-    state: State = "announced" if announced else "different"
+    state: CheckState = "announced" if announced else "different"
     return Check(name=name, state=state, source=str(source), result=str(result), why=announced)

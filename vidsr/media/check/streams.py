@@ -12,13 +12,13 @@ from typing import Any
 from av.bitstream import BitStreamFilterContext
 
 from vidsr.media import libav
-from vidsr.media.check.report import Check, compare
+from vidsr.media.check.report import Check, check_equal
 from vidsr.media.mux.audio import sound_of
 from vidsr.media.mux.containers import ContainerEntry, muxer_options
 from vidsr.media.mux.copied_streams import carries_adts, is_broken
 from vidsr.media.mux.labels import Label, canonical, kept_label, kept_tags, plain_key, role_names
 from vidsr.media.mux.restoration_tag import content_tags, timecode_of
-from vidsr.media.mux.streams import StreamPlan, kind_of
+from vidsr.media.mux.streams import StreamPlan, stream_kind
 from vidsr.media.mux.subtitles import lines_of
 from vidsr.media.source import SourceInfo, StreamInfo
 
@@ -26,7 +26,7 @@ NO_SHIFT = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Decoded:
+class _ConvertedStream:
     """What a converted stream comes to, in words: its samples or its lines of text; and when it begins, in seconds."""
 
     name: str
@@ -83,9 +83,9 @@ def check_streams(
         if plan.action == "convert":
             decoded = _decoded(info, plan.source, made, stream)
             before.first, after.first = decoded.begins
-            yield compare(f"{_label(plan.source)}: {decoded.name}", decoded.source, decoded.result)
+            yield check_equal(f"{_label(plan.source)}: {decoded.name}", decoded.source, decoded.result)
         else:
-            yield compare(f"{_label(plan.source)}: bytes", before.text, after.text)
+            yield check_equal(f"{_label(plan.source)}: bytes", before.text, after.text)
         yield from _damage(plan, before)
         if plan.action != "cover":
             yield from _start(plan, before, after, entry, shift)
@@ -105,13 +105,13 @@ def check_contents(
 ) -> Iterator[Check]:
     """Compare what belongs to the whole file: timecode, chapters and tags. ``shift`` as for the streams."""
     if (timecode := timecode_of(info)) is not None:
-        yield compare("timecode", timecode, timecode_of(made))
+        yield check_equal("timecode", timecode, timecode_of(made))
     yield from _check_chapters(info, made, entry, shift)
     yield from _tags(info, made, entry)
 
 
 def _label(stream: StreamInfo) -> str:
-    return f"{kind_of(stream)} stream {stream.index} ({stream.codec})"
+    return f"{stream_kind(stream)} stream {stream.index} ({stream.codec})"
 
 
 def pairs_by_kind(
@@ -121,8 +121,8 @@ def pairs_by_kind(
     which no stream is missing."""
     pairs: list[tuple[StreamPlan, StreamInfo]] = []
     for kind in ("video", "audio", "subtitle", "cover"):
-        plans = [p for p in carried if p.action in ("copy", "convert", "cover") and kind_of(p.source) == kind]
-        streams = [s for s in made.streams if s.index != made.video.stream_index and kind_of(s) == kind]
+        plans = [p for p in carried if p.action in ("copy", "convert", "cover") and stream_kind(p.source) == kind]
+        streams = [s for s in made.streams if s.index != made.video.stream_index and stream_kind(s) == kind]
         # In Matroska, covers are attachments that come back as video streams.
         if not (kind == "cover" and entry.attachments) and (not complete or len(plans) == len(streams)):
             pairs += zip(plans, streams, strict=False)
@@ -190,15 +190,17 @@ def _raw_aac(stream: Any, info: SourceInfo) -> BitStreamFilterContext | None:
     return None
 
 
-def _decoded(info: SourceInfo, source: StreamInfo, made: SourceInfo, stream: StreamInfo) -> _Decoded:
+def _decoded(info: SourceInfo, source: StreamInfo, made: SourceInfo, stream: StreamInfo) -> _ConvertedStream:
     """A converted stream, decoded before and after."""
     if source.kind == "audio":
         before, after = sound_of(info, source), sound_of(made, stream)
         exact = before.digest is not None
         texts = before.text(exact=exact), after.text(exact=exact)
-        return _Decoded(name="sound", source=texts[0], result=texts[1], begins=(before.first, after.first))
+        return _ConvertedStream(name="sound", source=texts[0], result=texts[1], begins=(before.first, after.first))
     lines = lines_of(info, source), lines_of(made, stream)
-    return _Decoded(name="lines", source=str(lines[0][0]), result=str(lines[1][0]), begins=(lines[0][1], lines[1][1]))
+    return _ConvertedStream(
+        name="lines", source=str(lines[0][0]), result=str(lines[1][0]), begins=(lines[0][1], lines[1][1])
+    )
 
 
 def _damage(plan: StreamPlan, want: _Payload) -> Iterator[Check]:
@@ -229,21 +231,23 @@ def check_label(source: StreamInfo, stream: StreamInfo, entry: ContainerEntry) -
     kept = kept_label(entry, want)
     name, why = _label(source), f"{entry.name} has no place for it"
     if want.title:
-        yield compare(f"{name}: title", want.title, have.title, announced="" if kept.title else why)
+        yield check_equal(f"{name}: title", want.title, have.title, announced="" if kept.title else why)
     languages = [canonical(x.language) if x.language else None for x in (want, have)]
     if languages[0] == languages[1]:
         languages = [want.language, want.language]
-    yield compare(f"{name}: language", *languages, announced="" if kept.language else why)
+    yield check_equal(f"{name}: language", *languages, announced="" if kept.language else why)
     lost = want.roles & ~have.roles
     why = "" if lost & kept.roles else why
-    yield compare(f"{name}: disposition", role_names(want.roles), role_names(want.roles & have.roles), announced=why)
+    yield check_equal(
+        f"{name}: disposition", role_names(want.roles), role_names(want.roles & have.roles), announced=why
+    )
 
 
 def _attachments(info: SourceInfo, made: SourceInfo, plans: tuple[StreamPlan, ...]) -> Iterator[Check]:
     wanted = [plan.source for plan in plans if plan.action == "attach"]
     if not wanted:
         return
-    yield compare("attachments", sorted(_attached(info, wanted)), sorted(_attached(made, _attached_streams(made))))
+    yield check_equal("attachments", sorted(_attached(info, wanted)), sorted(_attached(made, _attached_streams(made))))
 
 
 def _attached_streams(made: SourceInfo) -> list[StreamInfo]:
@@ -278,15 +282,15 @@ def _payloads_short(info: SourceInfo, streams: list[StreamInfo]) -> list[_Payloa
 
 def _check_chapters(info: SourceInfo, made: SourceInfo, entry: ContainerEntry, shift: Fraction) -> Iterator[Check]:
     if entry.muxer not in ("mp4", "mov"):
-        yield compare("chapters", _chapters(info), _chapters(made))
+        yield check_equal("chapters", _chapters(info), _chapters(made))
         return
     want, have = _chapters(info, shift), _chapters(made)
     if want and have:
         # The first chapter of MP4 begins with the file, as one does that begins with its source.
         start = 0.0 if _chapters(info)[0][0] <= 0 else want[0][0]
-        yield compare("start of the first chapter", f"{start:.3f} s", f"{have[0][0]:.3f} s")
+        yield check_equal("start of the first chapter", f"{start:.3f} s", f"{have[0][0]:.3f} s")
         want[0], have[0] = (0.0, want[0][1]), (0.0, have[0][1])
-    yield compare("chapters", want, have)
+    yield check_equal("chapters", want, have)
 
 
 def _chapters(info: SourceInfo, shift: Fraction = NO_SHIFT) -> list[tuple[float, str]]:
@@ -305,7 +309,7 @@ def _tags(info: SourceInfo, made: SourceInfo, entry: ContainerEntry) -> Iterator
     for key, value in want.items():
         why = "" if key in kept else f"{entry.name} has no place for it"
         found = have.get(plain_key(key))
-        yield compare(f"tag {key.lower()}", _plain(key, value), _plain(key, found), announced=why)
+        yield check_equal(f"tag {key.lower()}", _plain(key, value), _plain(key, found), announced=why)
 
 
 def _plain(key: str, value: str | None) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from vidsr.codec_table import CODECS
 from vidsr.media.check.picture import check_picture
 from vidsr.media.check.preflight import expected_losses
-from vidsr.media.check.report import Check, VerifyReport, compare
+from vidsr.media.check.report import Check, VerifyReport, check_equal
 from vidsr.media.check.streams import check_contents, check_label, check_streams
 from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.media.index import VideoIndex, index_video
@@ -123,9 +123,9 @@ def _shift(index: VideoIndex, decoded: _Decoded, entry: ContainerEntry, plans: t
 def _frames(index: VideoIndex, decoded: _Decoded, shift: Fraction, entry: ContainerEntry) -> list[Check]:
     want = [pts * index.time_base for pts in index.pts]
     have = decoded.times
-    checks = [compare("frames", len(want), len(have))]
+    checks = [check_equal("frames", len(want), len(have))]
     damage = f"{decoded.bad_packets} bad packets, {decoded.corrupt_frames} damaged frames"
-    checks.append(compare("decodes whole", "0 bad packets, 0 damaged frames", damage))
+    checks.append(check_equal("decodes whole", "0 bad packets, 0 damaged frames", damage))
     slack = Fraction(1, 1000) if entry.name in MILLISECOND else Fraction(0)
     worst = max((abs(h - shift - w) for h, w in zip(have, want, strict=False)), default=Fraction(0))
     text = f"largest error {float(worst) * 1000:.3g} ms"

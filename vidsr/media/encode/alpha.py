@@ -30,7 +30,7 @@ def flattened(info: SourceInfo, background: str) -> SourceInfo:
     return replace(info, video=video)
 
 
-def blend(
+def blend_over(
     planes: tuple[Plane, ...], format: PixelFormat, colour: Colour, rgb: tuple[int, int, int]
 ) -> tuple[Plane, ...]:
     """Blend planes of a ``format`` with straight alpha over an 8-bit RGB background; new arrays without alpha.

@@ -33,7 +33,7 @@ KEYINT = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderSettings:
-    """All that decides the bytes of a segment, besides its frames. Make one with :meth:`for_source`.
+    """Everything except the frames that decides the bytes of a segment. Make one with :meth:`for_source`.
 
     ``rate`` is nominal and only guides the encoder's rate control. ``threads`` is pinned, because x264 and x265
     write other bits with another count.

@@ -166,7 +166,7 @@ def write_result(plan: ResultPlan, video: EncodedVideo, path: Path, *, packets_p
         offset = start_offset(entry, video.index, plan.streams)
         copied = CopiedStreams(source, info, plan.streams, shifts=video.index.shifts, offset=offset)
         copied.add_to(target, entry)
-        describe(target, info, offset)
+        write_tags(target, info, offset)
         if entry.muxer in _MATROSKA and plan.restored:
             target.metadata[RESTORED] = plan.restored
         shaped = settings.sar != 1 and entry.muxer in _MATROSKA
@@ -191,7 +191,7 @@ def start_offset(entry: ContainerEntry, index: VideoIndex, plans: Sequence[Strea
     return Fraction(max(0, -index.pts[0] * index.time_base, *early))
 
 
-def describe(target: av.container.OutputContainer, info: SourceInfo, offset: Fraction = NO_OFFSET) -> None:
+def write_tags(target: av.container.OutputContainer, info: SourceInfo, offset: Fraction = NO_OFFSET) -> None:
     """Give the result the source's own tags and chapters, the latter ``offset`` seconds later."""
     target.flags |= _BITEXACT_CONTAINER
     tags = content_tags(info.metadata)

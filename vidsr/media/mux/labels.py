@@ -1,7 +1,6 @@
-"""What a container keeps of languages, titles, roles and tags: found out by writing a small file in memory.
+"""What a container keeps of languages, titles, roles and tags.
 
-The muxers say nothing when they leave out what they have no place for, so the tables of what they know are asked in
-the only way there is.
+Muxers drop unsupported metadata silently, so each container is probed by writing a tiny file in memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The clock of a copied stream: completes its packets' times, and moves them along where the video's were moved."""
+"""The clock of a copied stream: completes its packets' times, and shifts them wherever the video's were shifted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from vidsr.media.index import JUMP_SECONDS
 
-#: A packet that lasts longer says that it does not know how long.
+#: A duration above this means "unknown".
 _LONGEST_SECONDS = 86_400
 
 

@@ -1,4 +1,4 @@
-"""Metadata: what of a source's tags belongs to its content, and so into the result."""
+"""Metadata: which of a source's tags describe its content and therefore go into the result."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _OF_THE_FILE = frozenset(
     }
 )  # fmt: skip
 
-#: Says in Matroska files by which filters their frames are other ones than their source's.
+#: Matroska tag that records the filters that changed the frames.
 RESTORED = "VIDSR_RESTORED"
 
 
 def content_tags(metadata: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The tags that speak of the content, not of the file that held it."""
+    """The tags that describe the content, not the file that held it."""
     kept = {}
     for key, value in metadata:
         base = key.lower().split("-eng")[0]
@@ -32,7 +32,7 @@ def content_tags(metadata: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def restored_of(info: SourceInfo) -> str:
-    """What :data:`RESTORED` says of a result, "" if it has no such tag."""
+    """The value of :data:`RESTORED` in a result, "" without one."""
     return next((value for key, value in info.metadata if key.upper() == RESTORED), "")
 
 

@@ -1,4 +1,4 @@
-"""Decide for every stream of the source what becomes of it in the result: copied, converted, attached or left."""
+"""Decide how each stream of the source enters the result: copied, converted, attached, or left out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamPlan:
-    """What becomes of one stream. ``codec`` is the target where it is converted; ``note`` says what is lost."""
+    """What is done with one stream. ``codec`` is the target of a conversion; ``note`` says what is lost."""
 
     source: StreamInfo
     action: Action
@@ -29,7 +29,7 @@ class StreamPlan:
 
 
 def plan_streams(info: SourceInfo, container: ContainerEntry, options: StreamOptions) -> tuple[StreamPlan, ...]:
-    """The fate of every stream but the enhanced one, in source order.
+    """A plan for every stream but the enhanced one, in source order.
 
     Raises:
         OutputError: the container cannot hold a stream that the user did not ask to leave out; lists them all.
@@ -62,10 +62,10 @@ def plan_streams(info: SourceInfo, container: ContainerEntry, options: StreamOpt
 def _wanted(stream: StreamInfo, options: StreamOptions) -> bool:
     if (stream.kind == "audio" and not options.audio) or (stream.kind == "subtitle" and not options.subtitles):
         return False
-    return not options.map or str(stream.index) in options.map or kind_of(stream) in options.map
+    return not options.map or str(stream.index) in options.map or stream_kind(stream) in options.map
 
 
-def kind_of(stream: StreamInfo) -> str:
+def stream_kind(stream: StreamInfo) -> str:
     """The stream's kind as ``--map`` and ``vidsr probe`` name it: cover art is a kind of its own."""
     return "cover" if stream.kind == "video" and stream.is_cover else stream.kind
 
@@ -107,7 +107,7 @@ def _plan(info: StreamInfo, stream: Any, container: ContainerEntry, packets: lis
 
 
 def _is_unknown(stream: Any) -> bool:
-    """Whether neither header nor first packets tell what a container must know: such a stream is announced in the
+    """Whether neither header nor first packets give what a container must know: such a stream is announced in the
     file, and has no packets or late ones."""
     context = stream.codec_context
     if context is None:

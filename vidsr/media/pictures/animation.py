@@ -25,7 +25,7 @@ class Animation:
     """What an animated picture is, without its pixels.
 
     ``durations_ms`` has one entry per frame, 0 where the file leaves it to the player. ``loop`` counts
-    repetitions, 0 for ever, None where the file does not say. ``size`` is (width, height) in pixels.
+    repetitions, 0 means endless, None where the file does not say. ``size`` is (width, height) in pixels.
     """
 
     path: Path

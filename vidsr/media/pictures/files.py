@@ -1,6 +1,6 @@
 """Reading and writing still pictures: Pillow for most, tifffile for TIFF, PyAV where Pillow cuts 16 bit to 8.
 
-Pixels come out as they are stored: orientation, ICC profile and EXIF stay beside them and are written back, so that
+Pixels come out as they are stored: orientation, ICC profile and EXIF are kept separately and written back, so that
 nothing is rotated or converted that need not be.
 """
 
@@ -203,7 +203,7 @@ def _found_range(pixels: Array) -> tuple[float, float]:
 
 
 def meta_of(image: Image.Image) -> PictureMeta:
-    """What an open picture carries beside its pixels."""
+    """The metadata of an open picture."""
     info = image.info
     exif = info.get("exif")
     if exif is None and image.format == "PNG":

@@ -29,7 +29,7 @@ def frame_format(pattern: Path, video: VideoInfo, bit_depth: int | None) -> Pixe
     format has that.
 
     Raises:
-        OutputError: the suffix is no picture format, or an HDR source would become linear light.
+        OutputError: the suffix names no picture format, or an HDR source would become linear light.
     """
     suffix = pattern.suffix.lower()
     if suffix not in FORMATS and suffix != ".exr":

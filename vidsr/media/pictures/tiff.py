@@ -105,7 +105,7 @@ def read_tiff(path: Path) -> Picture | None:
     """Open a TIFF for reading by parts, or None if its compression or kind needs another reader.
 
     Raises:
-        InputError: it is no TIFF, is damaged, or has several pages that are pictures of their own.
+        InputError: it is not a TIFF, is damaged, or has several pages that are pictures of their own.
     """
     try:
         file = tifffile.TiffFile(path)

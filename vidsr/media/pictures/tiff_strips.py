@@ -18,7 +18,7 @@ from vidsr.media.pictures.types import Array
 
 LZW, JPEG = 5, 7
 _YCBCR = 6
-#: Tags that tell libtiff how a JPEG strip is coded: subsampling, positioning, reference black and white.
+#: Tags from which libtiff learns how a JPEG strip is coded: subsampling, positioning, reference black and white.
 _JPEG_TAGS = (530, 531, 532)
 
 

@@ -1,4 +1,4 @@
-"""What a still picture is here: its pixels, read as needed, and what it carries beside them."""
+"""A still picture: its pixels, read as needed, and its metadata."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Pixels(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureMeta:
-    """What a picture file carries beside its pixels.
+    """The metadata of a picture file.
 
     ``exif`` are the bytes of the EXIF block (a TIFF header and its directories), ``dpi`` is (x, y) in pixels per
     inch. ``tags`` are TIFF tags beyond the structural ones, as (code, type, count, value, write once).

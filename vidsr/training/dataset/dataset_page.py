@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from vidsr.frames import Rgb8
 from vidsr.storage import AtomicFile
-from vidsr.training.dataset.patch_store import Pixels
 from vidsr.training.dataset.selection import Survey
 
 MOST_THUMBNAILS = 120
@@ -29,9 +29,9 @@ class Tally:
     taken: dict[str, int] = field(default_factory=dict)
     videos: list[dict[str, Any]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
-    thumbnails: list[tuple[str, Pixels]] = field(default_factory=list)
+    thumbnails: list[tuple[str, Rgb8]] = field(default_factory=list)
 
-    def add(self, name: str, patch: Pixels) -> None:
+    def add(self, name: str, patch: Rgb8) -> None:
         """Count a patch, and keep its thumbnail if it is one of the few, evenly spread ones that are shown."""
         self.patches += 1
         self.taken[name] = self.taken.get(name, 0) + 1
@@ -101,7 +101,7 @@ def _table(title: str, heads: list[str], rows: list[list[Any]]) -> str:
     return f"<h2>{title}</h2><table><tr>{head}</tr>{body}</table>"
 
 
-def _jpeg(pixels: Pixels) -> str:
+def _jpeg(pixels: Rgb8) -> str:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, format="JPEG", quality=80)
     return base64.b64encode(file.getvalue()).decode()

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from vidsr.frames import Rgb8
 from vidsr.training.dataset.image_files import write_png
 from vidsr.training.dataset.loader import Draw, Patches
-from vidsr.training.dataset.patch_store import PatchStore, Pixels
+from vidsr.training.dataset.patch_store import PatchStore
 from vidsr.training.options import TrainOptions
 
 GAP = 4
@@ -30,7 +31,7 @@ def write_sheet(dataset: Path, out: Path, options: TrainOptions, rows: int) -> N
     write_png(out, np.concatenate(lines, axis=0))
 
 
-def _pair(patches: Patches, number: int, options: TrainOptions) -> Pixels:
+def _pair(patches: Patches, number: int, options: TrainOptions) -> Rgb8:
     low, high = patches[divmod(number, options.data.batch)]
     scale = options.generator.scale
     grown = low.repeat_interleave(scale, 1).repeat_interleave(scale, 2)

@@ -8,12 +8,12 @@ import numpy as np
 from PIL import Image
 
 from vidsr.errors import InputError
+from vidsr.frames import Rgb8
 from vidsr.media.pictures.files import is_picture, read_picture
 from vidsr.storage import AtomicFile
-from vidsr.training.dataset.patch_store import Pixels
 
 
-def read_rgb(path: Path) -> Pixels:
+def read_rgb(path: Path) -> Rgb8:
     """``[H, W, 3]`` uint8; grey is repeated, alpha left out, 16 bit rounded to 8.
 
     Raises:
@@ -37,7 +37,7 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file() and is_picture(p))
 
 
-def write_png(path: Path, pixels: Pixels) -> None:
+def write_png(path: Path, pixels: Rgb8) -> None:
     """Write ``[H, W, 3]`` uint8 as a PNG that appears whole or not at all."""
     with AtomicFile(path) as file:
         Image.fromarray(pixels).save(file, format="PNG")  # type: ignore[arg-type]

@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vidsr.errors import TrainingError
-from vidsr.training.dataset.patch_store import PatchStore, Pixels
+from vidsr.frames import Rgb8
+from vidsr.training.dataset.patch_store import PatchStore
 from vidsr.training.degradation.degrade import degrade
 from vidsr.training.degradation.options import DegradationOptions
 from vidsr.training.losses import sharpened
@@ -88,7 +89,7 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
         return [self[key] for key in keys]
 
 
-def _oriented(picture: Pixels, turns: npt.NDArray[Any]) -> Tensor:
+def _oriented(picture: Rgb8, turns: npt.NDArray[Any]) -> Tensor:
     """``[3, H, W]`` of a square ``[H, W, 3]``: mirrored across, mirrored down, transposed, where ``turns`` is not 0."""
     picture = picture[:, ::-1] if turns[0] else picture
     picture = picture[::-1] if turns[1] else picture

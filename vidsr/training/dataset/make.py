@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from vidsr.errors import DecodeError, InputError, TrainingError
+from vidsr.frames import Rgb8
 from vidsr.media.pictures.files import is_picture
 from vidsr.media.source import VIDEO_SUFFIXES
 from vidsr.option_schema import opt
 from vidsr.training.dataset.dataset_page import Tally, write_report
 from vidsr.training.dataset.image_files import pictures_in, read_rgb
-from vidsr.training.dataset.patch_store import PatchWriter, Pixels
+from vidsr.training.dataset.patch_store import PatchWriter
 from vidsr.training.dataset.selection import survey_video
 from vidsr.training.tables import Table, faults_of
 
@@ -38,8 +39,8 @@ class Piece:
     """A picture to cut: its name for the report, its pixels, and its low-resolution twin in paired mode."""
 
     name: str
-    high: Pixels
-    low: Pixels | None = None
+    high: Rgb8
+    low: Rgb8 | None = None
 
 
 def make_dataset(
@@ -186,7 +187,7 @@ def _starts(length: int, side: int, grid: int) -> list[int]:
     return sorted({round(last * i / max(1, count - 1)) // grid * grid for i in range(count)})
 
 
-def detail_of(patch: Pixels) -> float:
+def detail_of(patch: Rgb8) -> float:
     """Mean step of the luma to the next pixel, of 255, both ways."""
     luma = patch.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     return float((np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean()) / 2)

@@ -15,12 +15,10 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vidsr.errors import InputError, TrainingError
+from vidsr.frames import Rgb8
 from vidsr.storage import AtomicFile
-
-Pixels = npt.NDArray[np.uint8]
 
 SHARD_BYTES = 256 << 20
 INDEX = "dataset.json"
@@ -56,14 +54,14 @@ class PatchWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self.index = Index(patch=patch, scale=scale)
         self._folder = folder
-        self._high: list[Pixels] = []
-        self._low: list[Pixels] = []
+        self._high: list[Rgb8] = []
+        self._low: list[Rgb8] = []
         self._room = max(1, SHARD_BYTES // (patch * patch * 3))
 
     def __enter__(self) -> PatchWriter:
         return self
 
-    def add(self, high: Pixels, low: Pixels | None = None) -> None:
+    def add(self, high: Rgb8, low: Rgb8 | None = None) -> None:
         """Append one patch ``[patch, patch, 3]`` uint8, and its low-resolution twin in a paired dataset."""
         self._high.append(np.ascontiguousarray(high))
         if low is not None:
@@ -108,7 +106,7 @@ class PatchStore:
         self._high = list(self._open("high", self.index.patch))
         self._low = list(self._open("low", self.index.patch // self.index.scale)) if self.index.scale else []
 
-    def _open(self, name: str, side: int) -> Iterator[Pixels]:
+    def _open(self, name: str, side: int) -> Iterator[Rgb8]:
         for number, count in enumerate(self.index.shards):
             path = self.folder / f"{name}-{number:05d}.npy"
             try:
@@ -122,7 +120,7 @@ class PatchStore:
     def __len__(self) -> int:
         return self.index.count
 
-    def __getitem__(self, number: int) -> tuple[Pixels, Pixels | None]:
+    def __getitem__(self, number: int) -> tuple[Rgb8, Rgb8 | None]:
         shard = int(np.searchsorted(self._starts, number, side="right")) - 1
         place = number - int(self._starts[shard])
         return self._high[shard][place], self._low[shard][place] if self._low else None

@@ -19,13 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.filters.detect import interlace, statistics
-from vidsr.frames import LUMA_WEIGHTS, Frame
+from vidsr.frames import LUMA_WEIGHTS, Frame, Rgb8
 from vidsr.inference.colour import rgb8_of
 from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex, index_video
 from vidsr.media.probe import probe
 from vidsr.media.source import SourceInfo
-from vidsr.training.dataset.patch_store import Pixels
 
 Thumb = npt.NDArray[np.float32]
 
@@ -77,7 +76,7 @@ def sharpness_of(luma: npt.NDArray[Any]) -> float:
     return float(laplacian.var() / (y.var() + 1.0))
 
 
-def thumbnail(luma: npt.NDArray[Any], largest: int) -> Thumb:
+def luma_thumbnail(luma: npt.NDArray[Any], largest: int) -> Thumb:
     """Mean luma over the fields of a grid of :data:`THUMB`, 0 to 1."""
     rows = np.linspace(0, luma.shape[0], THUMB[0] + 1).astype(int)
     columns = np.linspace(0, luma.shape[1], THUMB[1] + 1).astype(int)
@@ -93,7 +92,7 @@ def survey(frames: Iterator[Frame]) -> list[Seen]:
     scene = 0
     for frame in frames:
         luma = luma_of(frame)
-        thumb = thumbnail(luma, frame.format.max_code)
+        thumb = luma_thumbnail(luma, frame.format.max_code)
         if seen and float(np.abs(thumb - seen[-1].thumb).mean()) > CUT:
             scene += 1
         codes = statistics.codes8(luma, frame.format.max_code)
@@ -166,7 +165,7 @@ class Survey:
     crop: tuple[int, int, int, int]
     chosen: list[Seen]
 
-    def pictures(self) -> Iterator[tuple[int, Pixels]]:
+    def pictures(self) -> Iterator[tuple[int, Rgb8]]:
         """(number, ``[H, W, 3]`` uint8 RGB) of each chosen frame, in order, without bars."""
         left, top, width, height = self.crop
         for one in self.chosen:
