@@ -25,10 +25,11 @@ demo: $(VENV)/.installed
 	$(BIN)/vidsr enhance $(SAMPLE) --scale 4 --output $(DEMO) --overwrite
 	@echo "The result is $(DEMO): compare it with $(SAMPLE)."
 
-# Style only.
+# Style only: code, and turns of phrase in the documents.
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m scripts.check_prose
 
 # All that needs no test to run: style, types, import contracts.
 check: lint

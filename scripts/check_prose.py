@@ -1,6 +1,7 @@
 """Find turns of phrase that read as translated: ``python -m scripts.check_prose [PATH …]``.
 
-Looks at Markdown, and at the comments and strings of Python files. Without paths it checks the documents and vidsr.
+Looks at Markdown, and at the comments and strings of Python files. Without paths it checks the documents, as ``make
+lint`` does; ``python -m scripts.check_prose vidsr`` checks the code.
 Prints one line per find, with the reason, and exits with 1 if there is any.
 """
 
@@ -60,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     """Check the paths; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="*", type=Path)
-    paths = parser.parse_args(argv).paths or [ROOT / name for name in (*DOCUMENTS, "vidsr")]
+    paths = parser.parse_args(argv).paths or [ROOT / name for name in DOCUMENTS]
     files: list[Path] = []
     for path in paths:
         files += sorted(p for p in path.rglob("*") if p.suffix in (".md", ".py")) if path.is_dir() else [path]

@@ -19,7 +19,7 @@ from vidsr.models.openvino import load_openvino
 def choose_backend(
     name: str, model: Model, device: torch.device, precision: Precision, *, compiled: bool = False
 ) -> Backend:
-    """The backend for ``--backend``: auto takes the Winograd kernels for fp32 on a CPU, PyTorch for all else.
+    """The backend for ``--backend``: auto takes the Winograd kernels for fp32 on a CPU, and PyTorch otherwise.
 
     Raises:
         OptionsError: the backend cannot run this model here.

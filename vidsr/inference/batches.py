@@ -34,13 +34,13 @@ class Batch:
 
 @dataclass(slots=True, kw_only=True)
 class InferenceStats:
-    """What inference did, and where its time went (seconds of wall clock).
+    """What inference did, and where its time went (wall-clock seconds).
 
-    ``wait_in_seconds``: for the decoder; ``wait_out_seconds``: for whoever takes results; ``infer_seconds``:
+    ``wait_in_seconds``: for the decoder; ``wait_out_seconds``: for the consumer of results; ``infer_seconds``:
     everything between, of which ``network_seconds`` is the network alone (on CUDA: the time to queue it).
     ``reused`` frames repeated their predecessor and were not computed; ``unchanged_frames`` is how many frames'
-    worth of pixels ``--reuse-regions`` kept; ``fp32_reruns`` overflowed in half precision; ``notes`` says what had
-    to be done to fit in memory.
+    worth of pixels ``--reuse-regions`` kept; ``fp32_reruns`` overflowed in half precision; ``notes`` lists what was
+    done to fit in memory.
     """
 
     frames: int = 0

@@ -3,7 +3,7 @@
 Upsampling is linear between the true positions of the samples (ITU-T H.273, 8.7: chroma sample location). For
 each position there is a short filter that undoes it exactly: for co-sited samples the low-pass of the LeGall 5/3
 wavelet, whose synthesis *is* linear interpolation (Le Gall and Tabatabai, 1988), and for samples midway
-(-1, 3, 3, -1)/4, its even-length sibling. With them a plane that nobody touched comes back untouched. They lift
+(-1, 3, 3, -1)/4, its even-length sibling. With them an untouched plane comes back unchanged. They boost
 the highest frequencies, which suits planes that are interpolated again, but not new pictures: those are reduced
 with plain smoothing filters (``exact=False``).
 """

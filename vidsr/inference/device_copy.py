@@ -33,7 +33,7 @@ def array_from_codes(codes: Tensor) -> Plane:
 
 
 class Transfer:
-    """Copies for one device. On CUDA each direction has its own stream, so that both run beside the computation."""
+    """Copies for one device. On CUDA each direction has its own stream, so that both overlap the computation."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device

@@ -1,4 +1,4 @@
-"""A backend without a network: what is left of a job is everything else that it does."""
+"""A backend without a network, to run everything else of a job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class NoModel:
-    """Stands where a model would: enlarges by 1, so that the resize to the wanted size does it all."""
+    """Stand-in for a model: enlarges by 1, so the resize to the target size does all the work."""
 
     network: nn.Module
     architecture: str = "none"

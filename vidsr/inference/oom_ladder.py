@@ -1,4 +1,4 @@
-"""Running a backend within the memory there is: batches halve, then frames are cut into tiles; nothing is lost."""
+"""Run a backend within the available memory: batches halve, then frames are cut into tiles; nothing is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vidsr.models.known_architectures import architecture_of
 _LARGEST_BATCH = 16
 # Source pixels per step from which a device is busy; more frames per step than that only cost memory.
 _BUSY_PIXELS = {"cuda": 1 << 20, "mps": 1 << 18, "cpu": 1 << 14}
-# Of the memory that is free, what a step may plan for: allocators fragment, and others live here too.
+# Share of the free memory that a step may use: allocators fragment, and other programs need memory too.
 _MEMORY_SHARE = 0.6
 
 

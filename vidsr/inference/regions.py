@@ -1,4 +1,4 @@
-"""Computing only what changed: a network over a stream of pictures, most of which equal the one before in most places.
+"""Compute only what changed, for streams in which most of each picture equals the one before.
 
 A result depends on the source only within the network's reach (``Architecture.reach_px``): where no pixel within it
 changed, the last result still holds. This is exact, up to the order of sums, where the reach is the whole receptive
@@ -70,7 +70,7 @@ class ChangedRegions:
     """``run`` over ``[N, 3, h, w]``, picture by picture, where they differ from the last result's source.
 
     ``threshold`` is the mean absolute difference, in 8-bit code values, up to which a block counts as unchanged. A
-    block is compared with what its result was computed from, so that small changes do not add up unseen. ``tile`` cuts
+    block is compared with what its result was computed from, so that small changes cannot accumulate. ``tile`` cuts
     what is computed to pieces of one size, for devices that prepare for each size.
     """
 

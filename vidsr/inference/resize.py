@@ -10,8 +10,8 @@ def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
     """``[N, C, H, W]`` float resized to ``size`` = (height, width).
 
     Bicubic (Keys, a = -0.5), widened when reducing so that nothing aliases; pixel centres keep their relative
-    place, so that a picture does not shift. Values may overshoot the input's range; nothing is clamped. The
-    same size comes back as it is.
+    place, so that a picture does not shift. Values may overshoot the input's range; nothing is clamped. If
+    the size is already right, the input is returned.
     """
     if (x.shape[-2], x.shape[-1]) == size:
         return x

@@ -290,8 +290,8 @@ class Trainer:
             self.scored_at = self.step
         self.journal.values(self.stage, self.step, {f"val_{k}": v for k, v in self.scores.items()})
         self.journal.pictures(self.stage, self.step, pictures)
-        told = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())
-        self.journal.say(f"{self.stage} step {self.step}: {told}")
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())
+        self.journal.say(f"{self.stage} step {self.step}: {scores}")
 
     def save(self) -> None:
         """Write a checkpoint and remove old ones; done by the first process.
