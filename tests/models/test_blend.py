@@ -77,8 +77,8 @@ def twins(tmp_path: Path) -> tuple[Path, State, State]:
     torch.manual_seed(3)
     strong = SRVGGNetCompact(SRVGGNetCompactConfig(num_feat=8, num_conv=2)).state_dict()
     grainy = {k: v + 0.02 * torch.randn(v.shape) for k, v in strong.items()}
-    saving.save(tmp_path / "realesr-general-x4v3.safetensors", strong, {})
-    saving.save(tmp_path / "realesr-general-wdn-x4v3.safetensors", grainy, {})
+    saving.save(tmp_path / "realesr-general-x4v3.fp16.safetensors", strong, {})
+    saving.save(tmp_path / "realesr-general-wdn-x4v3.fp16.safetensors", grainy, {})
     return tmp_path, strong, grainy
 
 
@@ -89,7 +89,7 @@ def test_denoise_strength_blends_a_pair(
     folder, strong, grainy = twins
     name = "realesr-general-x4v3"
     if by_path:
-        name = str(folder / f"{name}.safetensors")
+        name = str(folder / f"{name}.fp16.safetensors")
     else:
         monkeypatch.setenv("VIDSR_WEIGHTS", str(folder))
 
@@ -105,9 +105,9 @@ def test_denoise_strength_blends_a_pair(
     by_hand = SRVGGNetCompact(SRVGGNetCompactConfig(num_feat=8, num_conv=2))
     by_hand.load_state_dict({k: 0.3 * strong[k] + 0.7 * grainy[k] for k in strong})
     torch.testing.assert_close(part.network(picture), by_hand(picture), atol=1e-5, rtol=0)
-    assert plain.sha256 == most.sha256 == checkpoint.digest(folder / "realesr-general-x4v3.safetensors")
+    assert plain.sha256 == most.sha256 == checkpoint.digest(folder / "realesr-general-x4v3.fp16.safetensors")
     assert len({most.sha256, part.sha256, none.sha256, chosen(0.31).sha256}) == 4
-    assert {file.name for file in part.files} == {f"realesr-general-{v}x4v3.safetensors" for v in ("", "wdn-")}
+    assert {file.name for file in part.files} == {f"realesr-general-{v}x4v3.fp16.safetensors" for v in ("", "wdn-")}
 
 
 @pytest.mark.parametrize("name", ["realesrgan-x4plus", "realesr-general-wdn-x4v3"])
@@ -118,10 +118,9 @@ def test_denoise_strength_is_refused_where_there_is_no_pair(name: str) -> None:
 
 def test_a_missing_twin_is_named(twins: tuple[Path, State, State], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, _, _ = twins
-    (folder / "realesr-general-wdn-x4v3.safetensors").unlink()
-    monkeypatch.setenv("VIDSR_WEIGHTS", str(folder))
-    monkeypatch.setattr(zoo, "cache_folder", lambda: folder / "cache")
-    with pytest.raises(ModelError, match="vidsr models fetch realesr-general-wdn-x4v3"):
+    (folder / "realesr-general-wdn-x4v3.fp16.safetensors").unlink()
+    monkeypatch.setattr(zoo, "folders", lambda: [folder])
+    with pytest.raises(ModelError, match="realesr-general-wdn-x4v3 is not on this machine"):
         zoo.load_chosen(ModelOptions(model="realesr-general-x4v3", denoise_strength=0.5))
 
 

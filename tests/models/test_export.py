@@ -16,12 +16,14 @@ from tests.support.export_runtimes import RUNTIMES
 from tests.support.places import STILL
 from vidsr.errors import MissingExtraError, OutputError
 from vidsr.models import checkpoint, saving, zoo
+from vidsr.models.architectures.efdn import EFDN, EFDNConfig
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.export import FORMATS, export
 
 NETWORKS: dict[str, Any] = {
+    "efdn x4": lambda: EFDN(EFDNConfig(num_feat=8, attention_feat=4)),
     "rrdb x4": lambda: RRDBNet(RRDBNetConfig(num_feat=8, num_block=2, num_grow_ch=4)),
     "rrdb x8": lambda: RRDBNet(RRDBNetConfig(num_feat=4, num_block=1, num_grow_ch=4, scale=8)),
     "rrdb x2, folded": lambda: RRDBNet(RRDBNetConfig(num_feat=8, num_block=1, num_grow_ch=4, scale=2)),
@@ -67,7 +69,9 @@ def test_equal_to_torch_at_several_sizes(model: LoadedModel, tmp_path: Path, to:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("to", RUNTIMES)
-@pytest.mark.parametrize("name", ["realesrgan-x4plus", "realesrgan-x4plus-anime-6B", "realesr-animevideov3"])
+@pytest.mark.parametrize(
+    "name", ["realesrgan-x4plus", "realesrgan-x4plus-anime-6B", "realesr-animevideov3", "faithful"]
+)
 def test_shipped_models_are_equal_to_torch(name: str, to: str, tmp_path: Path) -> None:
     """The real networks, all 23 blocks of the largest, on a crop of a real picture: within 1e-4 in fp32."""
     model = zoo.load_model(name)

