@@ -67,7 +67,7 @@ def test_a_source_under_another_name_is_the_same_source() -> None:
 
 
 def test_damage_is_said(tmp_path: Path) -> None:
-    with pytest.raises(JobError, match="no job folder"):
+    with pytest.raises(JobError, match="not a job folder"):
         Manifest.load(tmp_path)
     manifest().save(tmp_path)
     path = tmp_path / MANIFEST_NAME
