@@ -36,8 +36,8 @@ from torch import Tensor
 from vidsr.filters.after.post import PostSettings, post_steps, warmup
 from vidsr.filters.resample import area_down, cubic_up
 from vidsr.frames import PixelFormat
+from vidsr.inference.colour import rgb8_of
 from vidsr.inference.upscaler import Upscaler
-from vidsr.jobs.preview.preview import rgb_of
 from vidsr.media.decode import read_frames
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR
 from vidsr.media.probe import probe
@@ -78,7 +78,7 @@ def read_sequence(text: str) -> Sequence:
         paths = sorted(Path(place).glob("*.png"))[first : first + count]
         frames = [np.asarray(Image.open(p).convert("RGB")) for p in paths]
     else:
-        frames = [rgb_of(f) for f in islice(read_frames(probe(Path(place))), first, first + count)]
+        frames = [rgb8_of(f) for f in islice(read_frames(probe(Path(place))), first, first + count)]
     clip = np.stack(frames)
     height, width = (side // SCALE * SCALE for side in clip.shape[1:3])
     if len(numbers) > 2:
