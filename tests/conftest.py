@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # One thread in each process of tests: `make test` runs several, and sums come out the same everywhere. Before torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,6 +19,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from tests.support.clips import ClipFactory
 from tests.support.networks import identity_model, tiny_model_file
 from tests.support.places import ROOT
+
+# No test asserts a time.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -30,7 +30,7 @@ from vidsr.jobs.state.manifest import Finished
 from vidsr.jobs.state.segments import Segment
 from vidsr.options import EnhanceOptions, ModelOptions
 
-OPTIONS = {"scale": 2, "segment_frames": 6, "codec": "h264"}
+OPTIONS: dict[str, Any] = {"scale": 2, "segment_frames": 6, "codec": "h264"}
 
 
 @pytest.fixture(scope="module")
