@@ -72,7 +72,7 @@ class CodecEntry:
     matrices: frozenset[int] | None = None
     #: Whether it has limited range only.
     limited_range: bool = False
-    #: Chroma locations that its bits can name, besides "left" and none at all; None: all.
+    #: Chroma locations that its bits can name, in addition to "left" and none at all; None: all.
     chroma_locations: frozenset[str] | None = frozenset()
     #: Whether alpha is a second picture next to each packet, which only Matroska and WebM can hold.
     alpha_aside: bool = False
@@ -179,7 +179,7 @@ _ROWS = (
     CodecEntry(
         name="vp9",
         encoder="libvpx-vp9",
-        # Not 4:4:0, which MP4 cannot describe; alpha only beside 4:2:0, which is all that libvpx encodes.
+        # Not 4:4:0, which MP4 cannot describe; alpha only with 4:2:0, which is all that libvpx encodes.
         formats=(*_depths("yuv420p yuv422p yuv444p", 8, 10, 12), "yuva420p"),
         containers=(".mkv", ".mp4", ".webm", ".nut"),
         crf=20,

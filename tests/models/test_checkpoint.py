@@ -124,7 +124,7 @@ def test_a_bare_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
 
 def test_a_pickle_of_plain_things_is_no_weights_file(tmp_path: Path) -> None:
     (tmp_path / "m.pth").write_bytes(pickle.dumps({"a": [1, 2, 3]}))
-    refused(tmp_path / "m.pth", "no PyTorch weights file|no table of weights")
+    refused(tmp_path / "m.pth", "not a PyTorch weights file|no table of weights")
 
 
 def test_a_whole_saved_module_is_refused(tmp_path: Path, net: RRDBNet) -> None:
@@ -153,7 +153,7 @@ def test_truncated(tmp_path: Path, net: RRDBNet, suffix: str, share: float) -> N
         ("text.pth", b"hello there, this is a text file\n" * 9, r"text.*\.safetensors, \.pth"),
         ("film.pth", b"\0\0\0\x20ftypisom" + bytes(99), "a video"),
         ("photo.safetensors", b"\x89PNG\r\n\x1a\n" + bytes(99), "PNG"),
-        ("noise.bin", bytes(range(128, 256)) * 9, "unknown kind|no PyTorch"),
+        ("noise.bin", bytes(range(128, 256)) * 9, "unknown kind|not a PyTorch"),
         ("empty.pth", b"", "empty"),
     ],
 )

@@ -169,7 +169,7 @@ def _read_pth(path: Path) -> Any:
                 f"it carries code ({called}), which could do anything on this machine; it was not run. "
                 f"Ask its author for plain weights, best as .safetensors; supported are {FORMATS}"
             ) from error
-        raise CheckpointError("it is no PyTorch weights file, or is damaged") from error
+        raise CheckpointError("it is not a PyTorch weights file, or it is damaged") from error
     except RuntimeError as error:
         if "TorchScript" in str(error):
             raise CheckpointError("it carries code (a TorchScript program); plain weights are needed") from error

@@ -355,7 +355,7 @@ def load_chosen(options: ModelOptions) -> LoadedModel:
             f"--denoise-strength {strength:g}: {options.model} has no twin to be blended with; these have: {pairs}"
         )
     strong = load_model(options.model)
-    # A file that is given by its path has its twin beside it; names are looked up.
+    # A file that is given by its path has its twin next to it; names are looked up.
     folder = [] if find(options.model) else [strong.path.with_name(entry.grainy + suffix) for suffix in SUFFIXES]
     twin = next((path for path in folder if path.is_file()), None)
     weak = load_model(entry.grainy if twin is None else str(twin))
