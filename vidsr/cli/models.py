@@ -93,7 +93,12 @@ def list_models(as_json: Json = False) -> None:
         print(json.dumps({"models": rows, "folders": [str(folder) for folder in zoo.folders()]}, indent=2))
         return
     width = max(len(row["name"]) for row in rows)
-    for use, title in (("enlarge", "Models that enlarge:"), ("measure", "Networks that measure or train:")):
+    titles = {
+        "enlarge": "Models that enlarge:",
+        "neighbours": "Models that see several frames:",
+        "measure": "Networks that measure or train:",
+    }
+    for use, title in titles.items():
         print(title)
         for row in (row for row in rows if row["use"] == use):
             mark = "here " if row["path"] else "fetch"

@@ -7,12 +7,15 @@ from typing import Any
 from torch import nn
 
 from vidsr.models.architecture import Architecture
+from vidsr.models.architectures.basicvsr import BASICVSR
 from vidsr.models.architectures.efdn import EFDN_ARCHITECTURE
 from vidsr.models.architectures.rrdbnet import RRDBNET
 from vidsr.models.architectures.srvgg import SRVGGNET_COMPACT
 
+_ALL: tuple[Architecture[Any], ...] = (RRDBNET, SRVGGNET_COMPACT, EFDN_ARCHITECTURE, BASICVSR)
+
 #: Name → descriptor; recognition tries them in this order.
-ARCHITECTURES: dict[str, Architecture[Any]] = {a.name: a for a in (RRDBNET, SRVGGNET_COMPACT, EFDN_ARCHITECTURE)}
+ARCHITECTURES: dict[str, Architecture[Any]] = {a.name: a for a in _ALL}
 
 #: What is assumed of a network that no file of ``architectures/`` describes, such as one handed in by a program.
 UNKNOWN: Architecture[Any] = Architecture(

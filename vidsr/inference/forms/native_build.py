@@ -50,6 +50,7 @@ class Layer(ctypes.Structure):
         ("chunk", ctypes.c_int),
         ("doubled", ctypes.c_int),
         ("skipped", ctypes.c_int),
+        ("shuffled", ctypes.c_int),
     )
 
 

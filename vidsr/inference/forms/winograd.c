@@ -11,7 +11,10 @@
  * network is an array of layers, run by a few threads with a barrier between layers. No result depends on the number
  * of threads or the size of blocks.
  *
- * Channel counts: `cin` and `cout` multiples of WIDE, `stored` a multiple of LANES.
+ * A layer may end in a pixel shuffle: its output channels are four groups, one for each pixel of 2x2, and its target is
+ * twice as high and as wide as what it computes.
+ *
+ * Channel counts: `cin` and `cout` multiples of WIDE, `stored` a multiple of LANES; of 4 LANES for a shuffled layer.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -65,6 +68,7 @@ typedef struct {
     int chunk;   /* input channels that are transformed together, a multiple of WIDE; the last chunk can be smaller */
     int doubled; /* read the source as if each of its pixels were 2x2 */
     int skipped; /* rows of the source above the first */
+    int shuffled; /* store channels [4][stored / 4] as 2x2 pixels: top left, top right, bottom left, bottom right */
 } Layer;
 
 int winograd_lanes(void) { return LANES; }
@@ -109,6 +113,10 @@ static inline void output_line(vec *out, vec m0, vec m1, vec m2, vec m3, vec m4,
 
 static int tiles_along(int length) { return (length + OUT - 1) / OUT; }
 
+/* Rows and columns that a layer computes. */
+static int rows_of(const Layer *l) { return l->target.height >> l->shuffled; }
+static int columns_of(const Layer *l) { return l->target.width >> l->shuffled; }
+
 /* The place of a source pixel; outside the picture, one of the tile of zeros. */
 static const float *pixel(const Picture *p, int y, int x) {
     int across = tiles_along(p->width);
@@ -120,7 +128,7 @@ static const float *pixel(const Picture *p, int y, int x) {
  * `aligned`: the layer's tiles are the source's, so that the pixels lie in 3x3 tiles at fixed places. */
 static inline __attribute__((always_inline)) void transform_tile(const Layer *l, int tile, int first, int count,
                                                                  float *v, long plane, int aligned) {
-    int across = tiles_along(l->target.width), top = tile / across * OUT, left = tile % across * OUT;
+    int across = tiles_along(columns_of(l)), top = tile / across * OUT, left = tile % across * OUT;
     const float *near[3][3], *at[IN][IN];
     if (aligned) {
         for (int i = 0; i < 3; i++)
@@ -170,8 +178,8 @@ static void transform_input(const Layer *l, int tile, int first, int count, floa
 }
 
 static void transform_output(const Layer *l, int tile, const float *m, long plane) {
-    int across = tiles_along(l->target.width), top = tile / across * OUT, left = tile % across * OUT;
-    int rows = l->target.height - top, columns = l->target.width - left;
+    int across = tiles_along(columns_of(l)), top = tile / across * OUT, left = tile % across * OUT;
+    int rows = rows_of(l) - top, columns = columns_of(l) - left, quarter = l->stored / 4;
     for (int c = 0; c < l->stored; c += LANES) {
         vec half[OUT][IN] __attribute__((aligned(64))), bias = load(l->bias + c), slope = load(l->slope + c);
         for (int j = 0; j < IN; j++) {
@@ -192,7 +200,11 @@ static void transform_output(const Layer *l, int tile, const float *m, long plan
                 for (int r = 0; r < 2; r++)
                     if (l->residual[r].data)
                         y += l->scale[r] * load(l->residual[r].data + tile * l->residual[r].stride + at);
-                store(l->target.data + tile * l->target.stride + at, y);
+                if (l->shuffled) {
+                    int phase = c / quarter, row = 2 * (top + i) + phase / 2, column = 2 * (left + j) + phase % 2;
+                    store((float *)pixel(&l->target, row, column) + c % quarter / LANES * TILE, y);
+                } else
+                    store(l->target.data + tile * l->target.stride + at, y);
             }
         }
     }
@@ -313,7 +325,7 @@ static void *run_layers(void *argument) {
     pthread_mutex_unlock(&w->gate);
     for (int i = 0; i < w->count; i++) {
         const Layer *l = &w->layers[i];
-        int tiles = tiles_along(l->target.width) * tiles_along(l->target.height), number;
+        int tiles = tiles_along(columns_of(l)) * tiles_along(rows_of(l)), number;
         while ((number = atomic_fetch_add(&w->next[i], 1)) * BLOCK < tiles) run_block(l, number, tiles, scratch);
         pthread_barrier_wait(&w->barrier);
     }

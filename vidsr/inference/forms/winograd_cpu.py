@@ -135,7 +135,10 @@ class Buffer:
 
 @dataclass(slots=True, kw_only=True)
 class Step:
-    """One convolution over given places; ``residuals`` are added after the activation, times their factor."""
+    """One convolution over given places; ``residuals`` are added after the activation, times their factor.
+
+    ``shuffled``: the output channels are four groups, which become the 2×2 pixels of a target twice as large.
+    """
 
     conv: Convolution
     source: Picture
@@ -143,12 +146,14 @@ class Step:
     residuals: Sequence[tuple[Picture, float]] = ()
     doubled: bool = False
     skipped: int = 0
+    shuffled: bool = False
     stored: int | None = None
 
     def layer(self) -> Layer:
         """As the C code takes it."""
         conv = self.conv
         layer = Layer(source=self.source, target=self.target, doubled=int(self.doubled), skipped=self.skipped)
+        layer.shuffled = int(self.shuffled)
         layer.weights, layer.bias, layer.slope = (a.ctypes.data for a in (conv.weights, conv.bias, conv.slope))
         layer.cin, layer.cout, layer.stored = conv.cin, conv.cout, self.stored or conv.cout
         layer.chunk = conv.chunk
