@@ -103,10 +103,12 @@ def _options() -> Iterator[str]:
             if "vidsr" not in f.metadata:
                 continue
             what = describe(f)
-            default = "" if f.default in (None, ()) else f"`{f.default}`"
+            value = what.plain(f.default)
+            default = "" if value in (None, ()) else f"`{value}`"
             choices = f" One of {', '.join(f'`{c}`' for c in what.choices)}." if what.choices else ""
-            hint = getattr(hints[f.name], "__name__", str(hints[f.name])).replace("|", "or")
+            hint = str if what.parse is not None else hints[f.name]
+            kind_name = getattr(hint, "__name__", str(hint)).replace("|", "or")
             flags = ", ".join(f"`{flag}`" for flag in what.flags)
             text = (what.help + choices).replace("|", "\\|").replace("\n", " ")
-            yield f"| `{f.name}` ({hint}) | {flags} | {default} | {text} |"
+            yield f"| `{f.name}` ({kind_name}) | {flags} | {default} | {text} |"
         yield ""

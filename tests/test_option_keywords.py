@@ -10,14 +10,16 @@ import pytest
 from vidsr.errors import OptionsError
 from vidsr.jobs.enhance import enhance
 from vidsr.option_keywords import EnhanceKeywords, FrameKeywords, SourceKeywords, chosen_options
-from vidsr.option_schema import groups_of
+from vidsr.option_schema import describe, groups_of
 from vidsr.options import EnhanceOptions, ModelOptions, SizeOptions
 
 
 def declared(*groups: str) -> dict[str, object]:
-    """Field name → type of the option groups named; of all groups if none are."""
+    """Field name → type of the option groups named; of all groups if none are. Text is taken where it is parsed."""
     kinds = [kind for name, kind in groups_of(EnhanceOptions) if name in groups or not groups]
-    return {f.name: typing.get_type_hints(kind)[f.name] for kind in kinds for f in fields(kind)}
+    types = {f.name: typing.get_type_hints(kind)[f.name] for kind in kinds for f in fields(kind)}
+    parsed = [f.name for kind in kinds for f in fields(kind) if describe(f).parse is not None]
+    return types | {name: types[name] | str for name in parsed}
 
 
 def test_keywords_and_dataclasses_agree() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from vidsr.errors import OptionsError
+from vidsr.filter_choices import FilterSelection
 from vidsr.options import EnhanceOptions
 
 
@@ -46,9 +47,9 @@ class FrameKeywords(TypedDict, total=False):
     size: str | None
     square_pixels: bool
     # RestoreOptions
-    restore: str
+    restore: FilterSelection | str
     fields: str
-    fidelity: str
+    fidelity: float | str | None
     stabilize: float
     strength: float
     colour_lock: bool

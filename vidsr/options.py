@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from vidsr.codec_table import CODECS
-from vidsr.option_schema import Checked, Composed, opt
+from vidsr.option_schema import Options, opt
 from vidsr.restore_options import MATERIALS, RestoreOptions, with_material
 
 ENGINES = ("local", "ray")
@@ -24,7 +24,7 @@ PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelOptions(Checked):
+class ModelOptions(Options):
     """Which network, and how it is run."""
 
     title: ClassVar[str] = "Model"
@@ -74,7 +74,7 @@ class ModelOptions(Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SizeOptions(Checked):
+class SizeOptions(Options):
     """How large the result is. At most one of the three may be given; the model's own scale is the default."""
 
     title: ClassVar[str] = "Size"
@@ -88,9 +88,8 @@ class SizeOptions(Checked):
         "--square-pixels/--keep-pixel-shape",
     )
 
-    def faults(self) -> Iterator[str]:
-        """As :meth:`Checked.faults`, and that at most one size is given."""
-        yield from Checked.faults(self)
+    def cross_faults(self) -> Iterator[str]:
+        """At most one size is given."""
         given = [name for name in ("scale", "height", "size") if getattr(self, name) is not None]
         if len(given) > 1:
             yield f"{' and '.join('--' + g for g in given)} contradict each other: give one"
@@ -107,7 +106,7 @@ class SizeOptions(Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EncodeOptions(Checked):
+class EncodeOptions(Options):
     """How the result is encoded."""
 
     title: ClassVar[str] = "Encoding"
@@ -130,9 +129,8 @@ class EncodeOptions(Checked):
         metavar="COLOUR",
     )
 
-    def faults(self) -> Iterator[str]:
-        """As :meth:`Checked.faults`, and that encoder options and the colour are well written."""
-        yield from Checked.faults(self)
+    def cross_faults(self) -> Iterator[str]:
+        """Encoder options and the colour are well written."""
         for text in self.encoder_options:
             if not re.fullmatch(r"[A-Za-z0-9_-]+=.+", text):
                 yield f"--encoder-options {text}: write it as KEY=VALUE, for example tune=film"
@@ -141,7 +139,7 @@ class EncodeOptions(Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamOptions(Checked):
+class StreamOptions(Options):
     """Which other streams of the source go into the result."""
 
     title: ClassVar[str] = "Streams"
@@ -155,16 +153,15 @@ class StreamOptions(Checked):
         metavar="STREAM",
     )
 
-    def faults(self) -> Iterator[str]:
-        """As :meth:`Checked.faults`, and that ``--map`` names numbers or kinds of streams."""
-        yield from Checked.faults(self)
+    def cross_faults(self) -> Iterator[str]:
+        """``--map`` names numbers or kinds of streams."""
         for text in self.map:
             if not re.fullmatch(r"\d+|audio|subtitle|attachment|cover|data|video", text):
                 yield f"--map {text}: give a stream number, or audio, subtitle, attachment, cover, data or video"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ColourOptions(Checked):
+class ColourOptions(Options):
     """What to assume where the source does not say, or says wrong."""
 
     title: ClassVar[str] = "Colour"
@@ -178,7 +175,7 @@ class ColourOptions(Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceOptions(Checked):
+class SourceOptions(Options):
     """How the source is read."""
 
     title: ClassVar[str] = "Source"
@@ -197,7 +194,7 @@ class SourceOptions(Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutputOptions(Checked):
+class OutputOptions(Options):
     """Where the result goes."""
 
     title: ClassVar[str] = "Result"
@@ -212,7 +209,7 @@ class OutputOptions(Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PictureOptions(Checked):
+class PictureOptions(Options):
     """How still pictures and textures are treated; video ignores these."""
 
     title: ClassVar[str] = "Pictures"
@@ -239,15 +236,14 @@ class PictureOptions(Checked):
     picture_quality: int = opt(95, "Quality of JPEG, WebP and AVIF results.", between=(1, 100))
     fps: str | None = opt(None, "Frames per second of numbered pictures read as a video.", metavar="N|N/D")
 
-    def faults(self) -> Iterator[str]:
-        """As :meth:`Checked.faults`, and that the frame rate is a positive number or fraction."""
-        yield from Checked.faults(self)
+    def cross_faults(self) -> Iterator[str]:
+        """The frame rate is a positive number or fraction."""
         if self.fps is not None and not re.fullmatch(r"0*[1-9]\d*(/0*[1-9]\d*|\.\d+)?", self.fps):
             yield f"--fps {self.fps}: write a number or a fraction, for example 24 or 24000/1001"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobOptions(Checked):
+class JobOptions(Options):
     """How the work is cut up, shared out and watched. Only ``segment_frames`` shapes the result."""
 
     title: ClassVar[str] = "Job"
@@ -282,9 +278,8 @@ class JobOptions(Checked):
         "bar", "A bar on stderr, or one JSON line per event on stdout.", "--progress", choices=PROGRESS_FORMATS
     )
 
-    def faults(self) -> Iterator[str]:
-        """As :meth:`Checked.faults`, and that Ray's options come with Ray."""
-        yield from Checked.faults(self)
+    def cross_faults(self) -> Iterator[str]:
+        """Ray's options come with Ray."""
         if self.engine != "ray":
             for flag, value in (("--address", self.address), ("--ship", self.ship)):
                 if value is not None:
@@ -298,7 +293,7 @@ class JobOptions(Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnhanceOptions(Composed):
+class EnhanceOptions(Options):
     """All options of ``vidsr enhance``, in their groups."""
 
     model: ModelOptions = field(default_factory=ModelOptions)
@@ -313,8 +308,8 @@ class EnhanceOptions(Composed):
     restore: RestoreOptions = field(default_factory=RestoreOptions)
 
     def check(self) -> Self:
-        """As :meth:`Composed.check`; a material named by ``--preset`` is replaced by the options it stands for."""
-        checked = Composed.check(self)
+        """As :meth:`Options.check`; a material named by ``--preset`` is replaced by the options it stands for."""
+        checked = Options.check(self)
         material = checked.encode.preset
         if material not in MATERIALS:
             return checked
@@ -326,7 +321,7 @@ class EnhanceOptions(Composed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SamplingOptions(Checked):
+class SamplingOptions(Options):
     """How much of a job is done to estimate the whole."""
 
     title: ClassVar[str] = "Sampling"
@@ -337,7 +332,7 @@ class SamplingOptions(Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreviewOptions(Checked):
+class PreviewOptions(Options):
     """What a preview shows."""
 
     title: ClassVar[str] = "Preview"
@@ -366,7 +361,7 @@ class PreviewAllOptions(PlanOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServeOptions(Checked):
+class ServeOptions(Options):
     """Where and for whom the web app is served."""
 
     title: ClassVar[str] = "Server"
@@ -382,10 +377,36 @@ class ServeOptions(Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServeAllOptions(Composed):
+class ServeAllOptions(Options):
     """All options of ``vidsr serve``."""
 
     serve: ServeOptions = field(default_factory=ServeOptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchOptions(Options):
+    """What `vidsr bench` measures."""
+
+    title: ClassVar[str] = "Measurements"
+
+    model: tuple[str, ...] = opt((), "A model; may be repeated.", "--model", "-m", metavar="NAME|FILE")
+    size: tuple[str, ...] = opt((), "Frame size; may be repeated. 160x90 and 640x360 if not given.", metavar="WxH")
+    precision: tuple[str, ...] = opt((), "Arithmetic of the network; may be repeated.", choices=PRECISIONS)
+    backend: tuple[str, ...] = opt((), "Engine that runs the network; may be repeated.", choices=BACKENDS)
+    device: str = opt("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", metavar="DEVICE")
+    frames: int = opt(24, "Frames of the clip to enhance.", between=(2, 1_000_000))
+    seconds: float = opt(3.0, "Time for each measurement.", between=(0.1, 3600))
+
+    def cross_faults(self) -> Iterator[str]:
+        """Sizes are well written."""
+        for text in self.size:
+            if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text):
+                yield f"--size {text}: write it as WIDTHxHEIGHT, for example 640x360"
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """(width, height) of the frames to measure with."""
+        parts = (text.split("x") for text in self.size or ("160x90", "640x360"))
+        return [(int(width), int(height)) for width, height in parts]
 
 
 def default_output(source: Path, size: SizeOptions, model_scale: int, suffix: str) -> Path:

@@ -1,18 +1,17 @@
-"""Options that restore: what is undone before the network, what is kept true after it, and sets of them by material."""
+"""Options that restore: filters ahead of the network, steps after it, and sets of both by kind of material."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from vidsr.errors import OptionsError
-from vidsr.option_schema import Checked, opt
+from vidsr.filter_choices import FilterSelection, filter_list, syntax_of
+from vidsr.option_schema import Options, opt, typed_values
 
-#: Filters ahead of the network, in the order in which they act.
-FILTERS = ("ivtc", "deinterlace", "dedupe", "crop", "deblock", "dust", "deflicker", "denoise", "grey")
-
-#: What each material means: nothing but options of :class:`RestoreOptions`. "auto" lets the analysis choose.
+#: What each material stands for: values of :class:`RestoreOptions`, as on the command line. "auto" lets the analysis
+#: of the source choose.
 MATERIALS: dict[str, dict[str, Any]] = {
     "vhs": {"restore": "deinterlace,crop,denoise", "fidelity": "auto", "stabilize": 0.5, "strength": 0.85},
     "dv": {"restore": "deinterlace,crop", "fidelity": "auto", "stabilize": 0.3},
@@ -23,87 +22,78 @@ MATERIALS: dict[str, dict[str, Any]] = {
     "animation": {"restore": "auto", "fidelity": "auto", "stabilize": 0.3},
     "phone": {"restore": "deblock,denoise", "fidelity": "auto", "strength": 0.9},
 }
+_DOUBLED = ";fields=double"
+
+
+def _restore_help() -> str:
+    return f"Filters ahead of the network: auto takes what `vidsr inspect` recommends; or a list of {filter_list()}."
+
+
+def _parse_fidelity(text: str) -> float | None:
+    """A share from 0 to 1; None for "auto"."""
+    if text == "auto":
+        return None
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise OptionsError(f"--fidelity {text}: give auto or a number between 0 and 1")
+    return share
+
+
+def _write_fidelity(share: float | None) -> str:
+    return "auto" if share is None else repr(share).removesuffix(".0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreOptions(Checked):
+class RestoreOptions(Options):
     """What is undone before the network, and what keeps its result true to the source."""
 
     title: ClassVar[str] = "Restoration"
 
-    restore: str = opt(
-        "off",
-        "Filters ahead of the network: auto takes what `vidsr inspect` recommends; or name some of "
-        f"{', '.join(FILTERS)}.",
-        metavar="auto|off|LIST",
+    restore: FilterSelection = opt(  # noqa: RUF009 - opt makes a field; ruff knows it only beside plain types
+        FilterSelection(), _restore_help, metavar="auto|off|LIST", parse=FilterSelection.parse, write=str
     )
     fields: str = opt(
         "same", "Deinterlace to one frame for each frame, or to one for each field.", choices=("same", "double")
     )
-    fidelity: str = opt(
-        "auto",
-        "How true the result, scaled down again, is to the source: 0 to 1; auto measures what the source can bear.",
+    fidelity: float | None = opt(
+        None,
+        "How closely the result, scaled down again, follows the source: 0 to 1; auto measures what the source bears.",
+        between=(0, 1),
         metavar="0..1|auto",
+        parse=_parse_fidelity,
+        write=_write_fidelity,
     )
-    stabilize: float = opt(0.0, "Take flicker away by carrying detail along the motion.", between=(0, 1))
+    stabilize: float = opt(0.0, "Reduce flicker by carrying detail along the motion.", between=(0, 1))
     strength: float = opt(1.0, "Blend the network's result with a plain bicubic enlargement.", between=(0, 1))
-    colour_lock: bool = opt(True, "Keep the source's colour in the large.", "--colour-lock/--no-colour-lock")
+    colour_lock: bool = opt(True, "Keep the source's colour at low frequencies.", "--colour-lock/--no-colour-lock")
     grain: float = opt(0.0, "Put back this share of the source's own grain, at the new size.", between=(0, 1))
 
-    def faults(self) -> Iterator[str]:
-        """As :meth:`Checked.faults`, and that the filters have known names and fidelity is auto or a share."""
-        yield from Checked.faults(self)
-        if self.restore not in ("auto", "off"):
-            unknown = [name for name, _ in self.named() if name not in FILTERS]
-            if unknown or not self.named():
-                yield f"--restore {self.restore}: give auto, off, or a list of {', '.join(FILTERS)}"
-        if self.fidelity != "auto" and self.fidelity_share() is None:
-            yield f"--fidelity {self.fidelity}: give auto or a number between 0 and 1"
-
-    def named(self) -> tuple[tuple[str, str], ...]:
-        """(filter, parameter) for what ``restore`` lists, in the order in which they act; "" is no parameter.
-
-        Empty for "auto" and "off". Unknown names come last.
-        """
-        if self.restore in ("auto", "off"):
-            return ()
-        listed = [part.strip().partition("=") for part in self.restore.split(",") if part.strip()]
-        given = {name.strip(): parameter.strip() for name, _, parameter in listed}
-        order = [name for name in FILTERS if name in given] + [name for name in given if name not in FILTERS]
-        return tuple((name, given[name]) for name in order)
-
     def reshaping(self) -> str:
-        """What of this changes which frames there are, when they are shown, or their shape; "" if nothing does."""
-        kinds = ["ivtc", "dedupe", "crop", *(["deinterlace"] if self.fields == "double" else [])]
-        parts = [f"{name}={parameter}" if parameter else name for name, parameter in self.named() if name in kinds]
-        return ",".join(parts) + (";fields=double" if self.fields == "double" and parts else "")
+        """The choices that change which frames there are, their times or their size, as text; "" if none does.
+
+        A result carries this text, so that ``vidsr verify`` can make the same frames and times again.
+        """
+        chosen = [str(c) for c in self.restore.choices if syntax_of(c.name).reshapes(self.fields)]
+        return ",".join(chosen) + (_DOUBLED if self.fields == "double" and chosen else "")
 
     @classmethod
     def reshaped(cls, text: str) -> RestoreOptions:
         """The inverse of :meth:`reshaping`.
 
         Raises:
-            OptionsError: the text is none that it gives.
+            OptionsError: ``text`` was not written by :meth:`reshaping`.
         """
-        restore, _, rest = text.partition(";")
-        told = cls(restore=restore or "off", fields="double" if rest == "fields=double" else "same")
-        faults = list(told.faults())
-        if faults:
-            raise OptionsError("; ".join(faults))
-        return told
-
-    def fidelity_share(self) -> float | None:
-        """``fidelity`` as a number 0 to 1; None for "auto" or what is no such number."""
-        try:
-            share = float(self.fidelity)
-        except ValueError:
-            return None
-        return share if 0 <= share <= 1 else None
+        listed = text.removesuffix(_DOUBLED)
+        fields = "double" if listed != text else "same"
+        return cls(restore=FilterSelection.parse(listed or "off"), fields=fields)
 
 
 def with_material(options: RestoreOptions, material: str) -> RestoreOptions:
-    """``options`` with what ``material`` stands for, where the user gave nothing else."""
-    wanted = MATERIALS[material]
+    """``options`` with the values that ``material`` stands for, wherever the user left the default."""
+    wanted: Mapping[str, Any] = typed_values(RestoreOptions, MATERIALS[material])
     chosen = {
         f.name: wanted[f.name] for f in fields(options) if f.name in wanted and getattr(options, f.name) == f.default
     }

@@ -22,8 +22,8 @@ import numpy.typing as npt
 import torch
 
 from vidsr.errors import VidsrError
-from vidsr.filters.after.post import PostSettings, post_steps
-from vidsr.filters.before.static import Crop
+from vidsr.filters.after.post import post_steps
+from vidsr.filters.before.crop import Crop
 from vidsr.filters.resample import area_down
 from vidsr.frames import Frame
 from vidsr.inference.colour import planes_from_rgb, rgb_from_planes
@@ -31,6 +31,7 @@ from vidsr.inference.upscaler import Upscaler
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
 from vidsr.options import ModelOptions
+from vidsr.restore_options import RestoreOptions
 
 SUFFIXES = (".mp4", ".mkv", ".webm", ".mpg", ".vob", ".ps", ".png", ".jpg")
 Chroma = list[npt.NDArray[np.float64]]
@@ -90,7 +91,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=352)
     wanted = parser.parse_args()
     options = ModelOptions(model=wanted.model, device="cpu")
-    default = Upscaler(options, post=post_steps(PostSettings()))
+    default = Upscaler(options, post=post_steps(RestoreOptions()))
     alone = Upscaler(options)
     worst = [0.0, 0.0]
     print(f"{'clip':<44}  network        with the steps of the default")

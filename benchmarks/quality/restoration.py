@@ -33,7 +33,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vidsr.filters.after.post import PostSettings, post_steps, warmup
+from vidsr.filters.after.post import post_steps, warmup
 from vidsr.filters.resample import area_down, cubic_up
 from vidsr.frames import PixelFormat
 from vidsr.inference.colour import rgb8_of
@@ -43,21 +43,22 @@ from vidsr.media.pictures.frame_files import PICTURE_COLOUR
 from vidsr.media.probe import probe
 from vidsr.options import ModelOptions
 from vidsr.quality.lpips import Lpips
+from vidsr.restore_options import RestoreOptions
 
 SCALE = 4
 EVERY = 5
 Clip = npt.NDArray[np.uint8]  # [frames, height, width, 3]
 
 #: What is compared, as the settings of the steps; None is a plain bicubic enlargement.
-VARIANTS: dict[str, PostSettings | None] = {
-    "plain": PostSettings(fidelity=0.0, colour_lock=False),
+VARIANTS: dict[str, RestoreOptions | None] = {
+    "plain": RestoreOptions(fidelity=0.0, colour_lock=False),
     "bicubic": None,
-    "fidelity": PostSettings(colour_lock=False),
-    "fidelity, colour lock (the default)": PostSettings(),
-    "stabilise": PostSettings(fidelity=0.0, stabilize=0.8, colour_lock=False),
-    "stabilise, colour lock": PostSettings(fidelity=0.0, stabilize=0.8),
-    "stabilise, fidelity": PostSettings(stabilize=0.8, colour_lock=False),
-    "stabilise, fidelity, colour lock": PostSettings(stabilize=0.8),
+    "fidelity": RestoreOptions(colour_lock=False),
+    "fidelity, colour lock (the default)": RestoreOptions(),
+    "stabilise": RestoreOptions(fidelity=0.0, stabilize=0.8, colour_lock=False),
+    "stabilise, colour lock": RestoreOptions(fidelity=0.0, stabilize=0.8),
+    "stabilise, fidelity": RestoreOptions(stabilize=0.8, colour_lock=False),
+    "stabilise, fidelity, colour lock": RestoreOptions(stabilize=0.8),
 }
 
 
@@ -163,7 +164,7 @@ def enlarged(upscaler: Upscaler, source: Clip, cache: Path) -> Iterator[Tensor]:
 
 
 @torch.inference_mode()
-def treated(settings: PostSettings | None, source: Clip, pictures: Iterator[Tensor]) -> Clip:
+def treated(settings: RestoreOptions | None, source: Clip, pictures: Iterator[Tensor]) -> Clip:
     """The result of a variant. The steps see frames one by one, as they do on a device with a batch of one."""
     frames = [_frame_of(picture, n) for n, picture in enumerate(source)]
     steps = [] if settings is None else post_steps(settings)
@@ -249,7 +250,7 @@ def report(sequence: Sequence, damage: str, judge: Judge, upscaler: Upscaler, ca
 
 def seams(sequence: Sequence, damage: str, judge: Judge, upscaler: Upscaler, cache: Path) -> None:
     """Print how much more flicker there is where one segment ends and the next, warmed up anew, begins."""
-    settings = PostSettings(stabilize=0.8)
+    settings = RestoreOptions(stabilize=0.8)
     source = DAMAGES[damage](reduced(sequence.truth))
     pictures = list(enlarged(upscaler, source, cache))
     whole, early = treated(settings, source, iter(pictures)), warmup(post_steps(settings))

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from vidsr.filters.before.chain import make_filter
-from vidsr.filters.before.timeline import Times, matched, without_repeats
+from vidsr.filter_choices import FilterSelection
+from vidsr.filters.before.descriptor import descriptor, make_filter
+from vidsr.filters.before.timeline import Times
 from vidsr.frames import Frame
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
@@ -44,12 +45,14 @@ def work_of(name: str) -> Callable[[list[Frame]], object]:
 
     def timeline(frames: list[Frame]) -> object:
         times = Times(pts=range(0, 4 * len(frames), 4), durations=[4] * len(frames), time_base=Fraction(1, 100))
-        return matched(iter(frames), times, "tff") if name == "ivtc" else without_repeats(iter(frames), times)
+        assert retiming is not None
+        return retiming.table(iter(frames), times, "tff")
 
-    if name in ("ivtc", "dedupe"):
+    (choice,) = FilterSelection.parse(name).choices
+    retiming = descriptor(choice.name).retiming
+    if retiming is not None:
         return timeline
-    kind, _, parameter = name.partition("=")
-    return lambda frames: list(make_filter(kind, parameter)(iter(frames)))
+    return lambda frames: list(make_filter(choice)(iter(frames)))
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vidsr.filters.before.static import Crop
+from vidsr.filters.before.crop import Crop
 from vidsr.frames import Frame
 from vidsr.inference.upscaler import Upscaler
 from vidsr.media.decode import read_frames

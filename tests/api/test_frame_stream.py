@@ -107,7 +107,7 @@ def test_no_frames_give_no_frames(tiny_model: Path) -> None:
         ({"restore": "dedupe"}, "changes the number of frames"),
         ({"restore": "deinterlace=tff", "fields": "double"}, "changes the number of frames"),
         ({"restore": "deinterlace"}, "deinterlace=tff"),
-        ({"restore": "crop"}, "crop=8:0:704:576"),
+        ({"restore": "crop"}, "crop=LEFT:TOP:WIDTH:HEIGHT"),
         ({"scale": 99}, "--scale 99"),
     ],
 )

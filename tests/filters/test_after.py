@@ -11,10 +11,12 @@ from tests.support.scenes import gray_frames, pan, shrink, texture
 from vidsr.filters.after.colour_lock import ColourLock
 from vidsr.filters.after.fidelity import Fidelity, above_noise, intact, noise_of_colour
 from vidsr.filters.after.grain import Grain
-from vidsr.filters.after.post import PostSettings, Strength, post_steps, warmup
+from vidsr.filters.after.post import post_steps, warmup
 from vidsr.filters.after.stabilise import Stabilise
+from vidsr.filters.after.strength import Strength
 from vidsr.filters.flow import gaussian, luma
 from vidsr.filters.resample import area_down, cubic_up, up_and_down
+from vidsr.restore_options import RestoreOptions
 
 
 def flickering(truth: Tensor, amount: float = 0.08) -> Tensor:
@@ -232,8 +234,8 @@ def test_a_source_without_grain_gets_none() -> None:
 
 
 def test_the_order_of_the_steps() -> None:
-    names = [type(s).__name__ for s in post_steps(PostSettings(stabilize=0.8, strength=0.9, grain=1.0))]
+    names = [type(s).__name__ for s in post_steps(RestoreOptions(stabilize=0.8, strength=0.9, grain=1.0))]
     assert names == ["Fidelity", "Stabilise", "Fidelity", "Strength", "ColourLock", "Grain"]
-    assert post_steps(PostSettings(fidelity=0.0, colour_lock=False)) == []
-    assert warmup(post_steps(PostSettings(stabilize=0.8))) == 10
-    assert warmup(post_steps(PostSettings())) == 0
+    assert post_steps(RestoreOptions(fidelity=0.0, colour_lock=False)) == []
+    assert warmup(post_steps(RestoreOptions(stabilize=0.8))) == 10
+    assert warmup(post_steps(RestoreOptions())) == 0

@@ -14,12 +14,18 @@ from tests.support.clips import run_ffmpeg
 from tests.support.field_clips import YUV, Clip, frames_of, moments, pulled_down, woven
 from tests.support.places import SAMPLE
 from vidsr.errors import OptionsError
+from vidsr.filter_choices import FilterSelection
 from vidsr.filters.before.base import Filter
-from vidsr.filters.before.chain import lookaround, make_filter
-from vidsr.filters.before.deinterlace import Deinterlace
-from vidsr.filters.before.motion_compensated import Denoise, Dust
-from vidsr.filters.before.static import Crop, Deflicker, Grey
-from vidsr.filters.before.timeline import Timeline, Times, doubled, fineness, matched, without_repeats
+from vidsr.filters.before.crop import Crop
+from vidsr.filters.before.dedupe import without_repeats
+from vidsr.filters.before.deflicker import Deflicker
+from vidsr.filters.before.deinterlace import Deinterlace, doubled
+from vidsr.filters.before.denoise import Denoise
+from vidsr.filters.before.descriptor import descriptor, lookaround, make_filter
+from vidsr.filters.before.dust import Dust
+from vidsr.filters.before.grey import Grey
+from vidsr.filters.before.ivtc import matched
+from vidsr.filters.before.timeline import Timeline, Times
 from vidsr.frames import Frame
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
@@ -29,8 +35,8 @@ ALL = ("deinterlace=tff", "crop=8:4:96:80", "deblock=0.5", "dust", "deflicker", 
 
 
 def made(text: str) -> Filter:
-    name, _, parameter = text.partition("=")
-    return make_filter(name, parameter)
+    (choice,) = FilterSelection.parse(text).choices
+    return make_filter(choice)
 
 
 def psnr(result: list[Frame], truth: Clip) -> float:
@@ -134,12 +140,9 @@ def test_a_table_survives_json_and_any_cut() -> None:
 
 
 def test_times_are_whole_numbers() -> None:
-    assert [fineness("double", 1), fineness("double", 3600), fineness("ivtc", 3003), fineness("ivtc", 12012)] == [
-        2,
-        1,
-        4,
-        1,
-    ]
+    double, film = descriptor("deinterlace").doubling, descriptor("ivtc").retiming
+    assert double is not None and film is not None
+    assert [double.fineness(1), double.fineness(3600), film.fineness(3003), film.fineness(12012)] == [2, 1, 4, 1]
 
 
 def noisy(clip: Clip, sigma: float) -> Clip:
@@ -233,7 +236,7 @@ def test_crop_and_grey() -> None:
     assert grey.format == YUV
 
 
-@pytest.mark.parametrize("text", ["crop=1", "crop=a:b:c:d", "denoise=2", "grey=1", "dust=x"])
+@pytest.mark.parametrize("text", ["crop=1", "crop=a:b:c:d", "denoise=2", "grey=1", "dust=x", "dust=0", "ivtc=up"])
 def test_parameters_that_mean_nothing(text: str) -> None:
     with pytest.raises(OptionsError, match="--restore"):
         made(text)

@@ -17,12 +17,13 @@ from torch import Tensor
 from tests.support.frames import largest_gap, noise_frame, pixel_format
 from tests.support.networks import TinyModel, identity, tiny_rrdbnet
 from vidsr.errors import InferenceError, OptionsError
-from vidsr.filters.after.post import PostSettings, post_steps
+from vidsr.filters.after.post import post_steps
 from vidsr.frames import Colour, Frame
 from vidsr.inference.backend import Backend, TorchBackend
 from vidsr.inference.forms import native_build
 from vidsr.inference.upscaler import Upscaler
 from vidsr.options import ModelOptions
+from vidsr.restore_options import RestoreOptions
 
 OPTIONS = ModelOptions(device="cpu", precision="fp32")
 
@@ -90,7 +91,7 @@ def test_the_batch_changes_no_bit_on_a_cpu(post: bool, name: str, backend: str) 
     if backend == "winograd" and native_build.library() is None:
         pytest.skip("no C compiler here")
     frames = [noise_frame(name, (48, 40), index=i, seed=i - i // 3) for i in range(4)]
-    settings = PostSettings(fidelity=0.7, stabilize=0.5, strength=0.9, grain=0.5)
+    settings = RestoreOptions(fidelity=0.7, stabilize=0.5, strength=0.9, grain=0.5)
     fine = pixel_format("gbrp16le")  # 16 bits show what rounding to 8 mostly hides
     made = []
     for batch in (1, 2, 4):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vidsr.option_toml import to_toml
 from vidsr.training.options import TrainOptions
-from vidsr.training.tables import to_toml
 
 
 def textured(seed: int, height: int = 48, width: int = 48) -> np.ndarray:

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from tests.support.training import textured
+from vidsr.option_schema import from_data
 from vidsr.training.dataset.patch_store import PatchWriter
 from vidsr.training.options import TrainOptions
-from vidsr.training.tables import from_data
 
 
 @pytest.fixture(scope="session")

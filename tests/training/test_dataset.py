@@ -20,10 +20,10 @@ from vidsr.media.source import VIDEO_SUFFIXES
 from vidsr.quality.bicubic import resize_bicubic_uint8
 from vidsr.training.dataset import selection
 from vidsr.training.dataset.loader import Draw, Part, Patches, batches
-from vidsr.training.dataset.make import MakeOptions, _files, make_dataset
+from vidsr.training.dataset.make import _files, make_dataset
 from vidsr.training.dataset.patch_store import PatchStore
 from vidsr.training.dataset.selection import Seen, choose, sharpness_of
-from vidsr.training.options import TrainOptions
+from vidsr.training.options import MakeOptions, TrainOptions
 from vidsr.web.routes_files import _entry
 
 Options = Callable[..., TrainOptions]
@@ -113,7 +113,7 @@ def test_paired_dataset(tmp_path: Path, small_options: Options) -> None:
     _save(high / "x_HR.png", pixels)
     small = resize_bicubic_uint8(torch.from_numpy(pixels).permute(2, 0, 1), 0.25).permute(1, 2, 0).numpy()
     _save(low / "x_LR.png", small)
-    make_dataset([high], tmp_path / "out", MakeOptions(patch=64), low=low)
+    make_dataset([high], tmp_path / "out", MakeOptions(patch=64, low=str(low)))
     store = PatchStore(tmp_path / "out")
     assert store[0][1] is not None and store[0][1].shape == (16, 16, 3)
     options = small_options(degradation={"recipe": "paired"})
@@ -132,10 +132,10 @@ def test_wrong_pairs_are_errors(tmp_path: Path, small_dataset: Path, small_optio
     low.mkdir()
     _save(high / "x.png", textured(5, 96, 128))
     with pytest.raises(TrainingError, match="has no twin"):
-        make_dataset([high], tmp_path / "out", MakeOptions(patch=64), low=low)
+        make_dataset([high], tmp_path / "out", MakeOptions(patch=64, low=str(low)))
     _save(low / "x.png", textured(5, 24, 30))
     with pytest.raises(TrainingError, match="30x24 times 4 is not the 128x96"):
-        make_dataset([high], tmp_path / "out", MakeOptions(patch=64), low=low)
+        make_dataset([high], tmp_path / "out", MakeOptions(patch=64, low=str(low)))
     options = small_options(degradation={"recipe": "paired"})
     with pytest.raises(TrainingError, match="has no pairs"):
         Patches(PatchStore(small_dataset), options.data, options.degradation, Draw(seed=0, stage="psnr", scale=4))
@@ -265,19 +265,19 @@ def test_pairs_beside_each_other_and_of_the_same_name_in_folders(tmp_path: Path)
     beside.mkdir()
     _save(beside / "x_HR.png", textured(5, 64, 64))
     _save(beside / "x_LR.png", small)
-    make_dataset([beside], tmp_path / "one", MakeOptions(patch=64), low=beside)
+    make_dataset([beside], tmp_path / "one", MakeOptions(patch=64, low=str(beside)))
     kept = PatchStore(tmp_path / "one")[0][1]
     assert kept is not None and np.array_equal(kept, small)
     for part, seed in (("a", 1), ("b", 2)):
         for side, folder in ((64, "high"), (16, "low")):
             (tmp_path / folder / part).mkdir(parents=True)
             _save(tmp_path / folder / part / "x.png", textured(seed, side, side))
-    make_dataset([tmp_path / "high"], tmp_path / "two", MakeOptions(patch=64), low=tmp_path / "low")
+    make_dataset([tmp_path / "high"], tmp_path / "two", MakeOptions(patch=64, low=str(tmp_path / "low")))
     store = PatchStore(tmp_path / "two")
     assert [int(store[i][1].sum()) for i in (0, 1)] == [int(textured(s, 16, 16).sum()) for s in (1, 2)]
     _save(tmp_path / "x.png", textured(1, 64, 64))
     with pytest.raises(TrainingError, match="has several twins"):
-        make_dataset([tmp_path / "x.png"], tmp_path / "three", MakeOptions(patch=64), low=tmp_path / "low")
+        make_dataset([tmp_path / "x.png"], tmp_path / "three", MakeOptions(patch=64, low=str(tmp_path / "low")))
 
 
 def test_flip_and_turn(small_dataset: Path, small_options: Options) -> None:

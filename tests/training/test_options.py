@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from vidsr.errors import OptionsError
+from vidsr.option_schema import faults_of, from_data
+from vidsr.option_toml import read_toml, to_toml
 from vidsr.training.options import TrainOptions
 from vidsr.training.presets import PRESETS, preset_options
-from vidsr.training.tables import faults_of, from_data, read_toml, to_toml
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
@@ -111,7 +112,7 @@ def test_values_out_of_range_and_contradictions(tmp_path: Path) -> None:
 
 def test_no_toml_and_no_file(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text("[data\n")
-    with pytest.raises(OptionsError, match="is no valid TOML"):
+    with pytest.raises(OptionsError, match="not valid TOML"):
         read_toml(tmp_path / "x.toml", TrainOptions)
     with pytest.raises(OptionsError, match="vidsr train init"):
         read_toml(tmp_path / "none.toml", TrainOptions)

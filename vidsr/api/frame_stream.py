@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from vidsr.api.video_file import VideoFrame
 from vidsr.errors import InputError, OptionsError
+from vidsr.filters.before.descriptor import descriptor
 from vidsr.frames import Frame, PixelFormat
 from vidsr.jobs.filter_chain import Chain, compose
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, interleaved
@@ -77,19 +78,20 @@ def enhance_frames(
 def _for_frames(options: EnhanceOptions) -> EnhanceOptions:
     """``options``, checked to be applicable without knowing the whole file."""
     wanted = options.restore
-    if wanted.restore == "auto":
+    if wanted.restore.auto:
         raise OptionsError(
             'restore="auto" needs a file to analyse: pass the filters, for example those in '
             "vidsr.inspect(path).recommended"
         )
-    named = dict(wanted.named())
-    timed = [name for name in ("ivtc", "dedupe") if name in named]
-    if timed or (wanted.fields == "double" and "deinterlace" in named):
-        what = f"restore={timed[0]}" if timed else 'fields="double"'
-        raise OptionsError(f"{what} changes the number of frames: use vidsr.enhance on the file")
-    for name, example in (("deinterlace", "deinterlace=tff"), ("crop", "crop=8:0:704:576")):
-        if name in named and not named[name]:
-            raise OptionsError(f"restore={name} has to be detected in a file: give its parameter, such as {example}")
+    for choice in wanted.restore.choices:
+        filter_ = descriptor(choice.name)
+        if filter_.retimes(wanted.fields) is not None:
+            what = f"restore={choice.name}" if filter_.retiming is not None else 'fields="double"'
+            raise OptionsError(f"{what} changes the number of frames: use vidsr.enhance on the file")
+        if filter_.find is not None and choice.parameter is None:
+            raise OptionsError(
+                f"restore={choice.name} has to be detected in a file: give it, {choice.name}={filter_.syntax}"
+            )
     return options
 
 

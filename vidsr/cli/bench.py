@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
-from vidsr.errors import OptionsError, VidsrError
-from vidsr.options import BACKENDS, PRECISIONS, EnhanceOptions, ModelOptions
+from vidsr.errors import VidsrError
+from vidsr.options import BenchOptions, EnhanceOptions, ModelOptions
 
 if TYPE_CHECKING:
     from vidsr.inference.bench import Ceilings, Row
@@ -30,8 +30,12 @@ The share is of the machine's own matrix-product rate; Winograd kernels, which m
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
+#: One model of each size, measured if none is named.
+_MODELS = ("realesr-animevideov3", "realesrgan-x4plus-anime-6B", "realesrgan-x4plus")
+
 
 @app.command(cls=Command, epilog=EXAMPLES)
+@with_options(BenchOptions)
 def bench(
     clip: Annotated[
         Path | None,
@@ -39,48 +43,34 @@ def bench(
             metavar="CLIP", help="A video whose first frames are also enhanced end to end.", show_default=False
         ),
     ] = None,
-    model: Annotated[
-        list[str] | None, typer.Option("--model", "-m", metavar="NAME|FILE", help="A model; may be repeated.")
-    ] = None,
-    size: Annotated[list[str] | None, typer.Option(metavar="WxH", help="Size of the frames; may be repeated.")] = None,
-    precision: Annotated[
-        list[str] | None,
-        typer.Option(metavar="|".join(PRECISIONS), help="Arithmetic of the network; may be repeated."),
-    ] = None,
-    backend: Annotated[
-        list[str] | None,
-        typer.Option(metavar="|".join(BACKENDS), help="Engine that runs the network; may be repeated."),
-    ] = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="Where to compute: auto, cpu, cuda, cuda:1, mps.")] = (
-        "auto"
-    ),
-    frames: Annotated[int, typer.Option(metavar="N", help="Frames of the clip to enhance.", min=2)] = 24,
-    seconds: Annotated[float, typer.Option(metavar="N", help="Time for each measurement.", min=0.1)] = 3.0,
     picture: Annotated[
         Path | None, typer.Option(metavar="OUT.svg", help="Also draw the table as an SVG picture.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    *,
+    options: BenchOptions,
 ) -> None:
     """Measure this machine's ceilings, then the models on it: alone, and with a clip end to end."""
     from vidsr.inference.bench import as_json as plain
     from vidsr.inference.bench import ceilings
     from vidsr.inference.device import choose_device
 
-    sizes = [_parsed(s) for s in size or ["160x90", "640x360"]]
-    limits = ceilings(choose_device(device))
+    limits = ceilings(choose_device(options.device))
     if not as_json:
         typer.echo(_machine(limits))
         typer.echo(_HEADER)
     rows = []
-    names = model or ["realesr-animevideov3", "realesrgan-x4plus-anime-6B", "realesrgan-x4plus"]
-    for one, place, how, engine in product(names, sizes, precision or ["auto"], backend or ["auto"]):
-        options = ModelOptions(model=one, device=device, precision=how, backend=engine)
-        row = _measured(options, place, limits, seconds)
+    names = options.model or _MODELS
+    for one, size, how, engine in product(
+        names, options.sizes(), options.precision or ["auto"], options.backend or ["auto"]
+    ):
+        network = ModelOptions(model=one, device=options.device, precision=how, backend=engine)
+        row = _measured(network, size, limits, options.seconds)
         if row is not None:
             rows.append(row)
             if not as_json:
                 typer.echo(_line(row))
-    whole = [_end_to_end(clip, one, device, frames) for one in names] if clip is not None else []
+    whole = [_end_to_end(clip, one, options.device, options.frames) for one in names] if clip is not None else []
     if as_json:
         typer.echo(json.dumps({**plain(limits, rows), "end_to_end": whole}))
     for line in [] if as_json else whole:
@@ -110,20 +100,11 @@ def _machine(limits: Ceilings) -> str:
     )
 
 
-def _parsed(size: str) -> tuple[int, int]:
-    if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", size):
-        raise OptionsError(f"--size {size}: write it as WIDTHxHEIGHT, for example 640x360")
-    width, height = size.split("x")
-    return int(width), int(height)
-
-
 def _measured(options: ModelOptions, size: tuple[int, int], limits: Ceilings, seconds: float) -> Row | None:
     """A row, or None and a line on stderr where this combination cannot run here."""
     from vidsr.inference.bench import measure
 
-    faults = list(options.faults())
-    if faults:
-        raise OptionsError("; ".join(faults))
+    options.check()
     try:
         return measure(options, size, limits, seconds)
     except VidsrError as error:

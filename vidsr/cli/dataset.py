@@ -1,4 +1,4 @@
-"""``vidsr dataset``: make a dataset to train on, and look at what its degradations do."""
+"""``vidsr dataset``: make a dataset to train on, and preview its degradations."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 
+from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command, Group
 from vidsr.errors import OutputError
+from vidsr.training.options import MakeOptions, SheetOptions
 
 _EXAMPLES = """
 Examples:
@@ -25,11 +27,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Make a dataset to train on, and look at what its degradations do.",
+    help="Make a dataset to train on, and preview its degradations.",
     epilog=_EXAMPLES,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 _MAKE_EXAMPLES = """
 Examples:
@@ -49,22 +49,15 @@ Examples:
 
 
 @app.command(short_help="Cut pictures and videos into patches.", cls=Command, epilog=_MAKE_EXAMPLES)
+@with_options(MakeOptions)
 def make(
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="SOURCE... OUT", help="Pictures, videos, folders of them; then the new folder."),
     ],
-    patch: Annotated[int, typer.Option(metavar="PX", help="Side of the stored patches.")] = 256,
-    frames: Annotated[int, typer.Option(metavar="N", help="Most frames taken of one video.")] = 40,
-    detail: Annotated[
-        float, typer.Option(metavar="N", help="Leave out patches with less detail than this, of 255.")
-    ] = 2.0,
-    low: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Low-resolution twins: makes a paired dataset.")
-    ] = None,
-    scale: Annotated[int, typer.Option(metavar="N", help="Scale of the pairs.")] = 4,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first source that cannot be used.")] = False,
-    as_json: Json = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    *,
+    options: MakeOptions,
 ) -> None:
     """Cut pictures and videos into patches, with a report (OUT/report.html) of what was taken.
 
@@ -72,19 +65,18 @@ def make(
     """
     from tqdm import tqdm
 
-    from vidsr.training.dataset.make import MakeOptions, make_dataset
+    from vidsr.training.dataset.make import make_dataset
 
     if len(paths) < 2:
         raise typer.BadParameter("give at least one source and the folder to make", param_hint="SOURCE... OUT")
     *sources, out = paths
-    options = MakeOptions(patch=patch, frames=frames, detail=detail, scale=scale, strict=strict)
     with tqdm(unit="source", disable=not sys.stderr.isatty()) as bar:
 
         def on_source(path: Path) -> None:
             bar.set_postfix_str(path.name)
             bar.update()
 
-        tally = make_dataset(sources, out, options, low=low, on_source=on_source)
+        tally = make_dataset(sources, out, options, on_source=on_source)
     for _, reason in tally.refused:
         print(f"vidsr: left out: {reason}", file=sys.stderr)
     facts = {
@@ -96,10 +88,10 @@ def make(
         "refused": len(tally.refused),
         "report": str(out / "report.html"),
     }
-    print(json.dumps(facts, indent=2) if as_json else _told(facts))
+    print(json.dumps(facts, indent=2) if as_json else _text(facts))
 
 
-def _told(facts: dict[str, object]) -> str:
+def _text(facts: dict[str, object]) -> str:
     return (
         f"{facts['dataset']}: {facts['patches']} patches from {facts['pictures']} pictures and frames; "
         f"{facts['flat']} flat ones and {facts['refused']} sources left out; see {facts['report']}"
@@ -107,29 +99,28 @@ def _told(facts: dict[str, object]) -> str:
 
 
 @app.command(short_help="Write a sheet of examples.", cls=Command, epilog=_PREVIEW_EXAMPLES)
+@with_options(SheetOptions)
 def preview(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder made by `vidsr dataset make`.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.png", help="The picture to write.")],
-    options: Annotated[Path | None, typer.Option(metavar="OPTIONS.toml", help="Options of the training run.")] = None,
-    preset: Annotated[
-        str, typer.Option(metavar="esrgan|realesrgan|archival|tiny", help="In place of --options.")
-    ] = "realesrgan",
-    rows: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Rows of the sheet, two examples each.")] = 6,
+    *,
+    options: SheetOptions,
 ) -> None:
-    """Write a picture of patches and what the degradations make of them: what training will see."""
+    """Write a picture of patches before and after the degradations, as training will see them."""
+    from vidsr.option_toml import read_toml
     from vidsr.training.dataset.example_sheet import write_sheet
     from vidsr.training.options import TrainOptions
     from vidsr.training.presets import preset_options
-    from vidsr.training.tables import read_toml
 
     if out.suffix.lower() != ".png":
         raise OutputError(f"{out}: the sheet is a PNG; give a name that ends in .png")
-    chosen: TrainOptions = read_toml(options, TrainOptions) if options else preset_options(preset)
-    if options is None:
+    file = options.options_file
+    chosen: TrainOptions = read_toml(Path(file), TrainOptions) if file else preset_options(options.preset)
+    if file is None:
         from vidsr.training.dataset.patch_store import PatchStore
 
         side = PatchStore(dataset).index.patch
         if side < chosen.data.patch:
             chosen = replace(chosen, data=replace(chosen.data, patch=side // 16 * 16))
-    write_sheet(dataset, out, chosen, rows)
+    write_sheet(dataset, out, chosen, options.rows)
     print(out)

@@ -1,4 +1,4 @@
-"""From option dataclasses to command-line flags: one declaration, in ``vidsr.options``, serves both."""
+"""Command-line flags from option dataclasses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vidsr.option_schema import Described, describe, groups_of
+from vidsr.option_schema import Described, describe, groups_of, is_option
 from vidsr.options import EnhanceOptions
 
 
@@ -47,24 +47,26 @@ def with_options(
 
 def _parameters(kind: type[Any], only: tuple[str, ...]) -> Iterator[inspect.Parameter]:
     for group, group_kind in groups_of(kind):
-        title = group_kind.title
         hints = typing.get_type_hints(group_kind)
         for f in fields(group_kind):
-            if "vidsr" not in f.metadata or (only and not {group, f"{group}.{f.name}"} & set(only)):
+            if not is_option(f) or (only and not {group, f"{group}.{f.name}"} & set(only)):
                 continue
             what = describe(f)
             several = typing.get_origin(hints[f.name]) is tuple
+            default = what.plain(f.default)
             option = typer.Option(
                 *what.flags,
                 help=_help(what),
                 metavar=what.metavar or "|".join(what.choices) or _metavar(hints[f.name]),
-                rich_help_panel=title,
-                show_default=f.default not in (None, (), False),
+                rich_help_panel=group_kind.title,
+                show_default=default not in (None, (), False),
             )
-            hint = list[str] if several else hints[f.name]
-            default: Any = [] if several else f.default
+            hint = list[str] if several else str if what.parse is not None else hints[f.name]
             yield inspect.Parameter(
-                f.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[hint, option]
+                f.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=[] if several else default,
+                annotation=Annotated[hint, option],
             )
 
 

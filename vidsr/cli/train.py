@@ -76,9 +76,9 @@ def init(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a file of options, every field explained, to edit before training."""
+    from vidsr.option_toml import to_toml
     from vidsr.storage import AtomicFile
     from vidsr.training.presets import preset_options
-    from vidsr.training.tables import to_toml
 
     options = preset_options(preset)
     options = replace(
@@ -121,8 +121,8 @@ def resume(options: Toml) -> None:
 
 
 def _train(path: Path, *, resume: bool) -> None:
+    from vidsr.option_toml import read_toml
     from vidsr.training.options import TrainOptions
-    from vidsr.training.tables import read_toml
     from vidsr.training.trainer import start
 
     print(json.dumps(start(read_toml(path, TrainOptions), resume=resume), indent=2))

@@ -1,5 +1,6 @@
-"""What game textures and cut-out pictures need around the network: seamless edges, colour under transparency,
-normal maps, sizes that are powers of two. Arrays are float32 [height, width, channels] in 0..1."""
+"""Game textures and cut-out pictures: colour under transparency, normal maps, sizes that are powers of two.
+
+Arrays are float32 [height, width, channels] in 0..1."""
 
 from __future__ import annotations
 
@@ -11,27 +12,11 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-#: Source pixels of context that the network should see beyond a wrapped edge.
-WRAP_CONTEXT_PX = 32
-
 
 def power_of_two(size: tuple[int, int]) -> tuple[int, int]:
     """(width, height) with each side the nearest power of two, by ratio."""
     width, height = (2 ** max(0, round(math.log2(side))) for side in size)
     return width, height
-
-
-def wrap_margin(length: int, new_length: int) -> int:
-    """Pixels to wrap around on one axis: at least :data:`WRAP_CONTEXT_PX`, and such that the margin's enlarged
-    length is whole, so that the middle can be cut out exactly."""
-    step = length // math.gcd(length, new_length)
-    return step * -(-WRAP_CONTEXT_PX // step)
-
-
-def wrapped(pixels: Array, margin: tuple[int, int]) -> Array:
-    """The picture with ``margin`` (x, y) pixels of its own other side around it, as a tiling would show it."""
-    x, y = margin
-    return np.pad(pixels, ((y, y), (x, x), (0, 0)), mode="wrap")
 
 
 def fill_under_transparency(colour: Array, alpha: Array) -> Array:

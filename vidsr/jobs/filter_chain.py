@@ -1,7 +1,7 @@
-"""What happens to a segment's frames besides the network: filters before it and steps after it, from the options.
+"""The filters before the network and the steps after it that the options ask for, in one chain for a segment.
 
-Everything is chosen by name and plain parameters of :class:`~vidsr.options.EnhanceOptions`, which travel with
-every order; so a segment is composed in the same way by whichever worker makes it.
+Everything is chosen by the values of :class:`~vidsr.options.EnhanceOptions`, which travel with every order; so a
+segment is composed in the same way by whichever worker makes it.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ from vidsr.pipeline.segment import Upscale
 if TYPE_CHECKING:
     from vidsr.inference.stream import PostStep
 
-#: Filters that change frames or times: their table is read through before these filters (see jobs.restoring).
-RETIMING = ("ivtc", "dedupe")
-
 ReadFrames = Callable[[int, int], Iterator[Frame]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """Filters ahead of the network, in order, and steps after it; ``lookaround`` is what they need together."""
+    """Filters ahead of the network, in order, and steps after it; ``lookaround`` is what they need together.
+
+    ``resizing`` are those of the filters that change the size of frames.
+    """
 
     before: Sequence[Upscale] = ()
+    resizing: Sequence[Upscale] = ()
     after: Sequence[PostStep] = ()
     lookaround: Lookaround = field(default_factory=Lookaround)
 
     def source(self, read: ReadFrames, segment: Segment, frames: int) -> Generator[Frame]:
-        """The frames that go through the network for ``segment``: decoded with their surroundings, filtered, cut.
+        """The frames that go through the network for ``segment``: decoded with their surroundings, filtered, trimmed.
 
         ``read(first, stop)`` decodes a half-open range of a source that has ``frames`` frames.
         """
@@ -49,7 +50,7 @@ class Chain:
             _close(streams)
 
     def result(self, upscale: Upscale, segment: Segment) -> Upscale:
-        """``upscale`` without the frames that only served to settle the steps after the network."""
+        """``upscale`` without the frames that only settle the steps after the network."""
         low, _ = self.lookaround.computed(segment)
 
         def cut(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -72,23 +73,18 @@ def _close(streams: Sequence[Iterator[Frame]]) -> None:
 
 def compose(options: EnhanceOptions) -> Chain:
     """The chain that these options ask for; every filter is named and has its parameter."""
-    from vidsr.filters.after.post import PostSettings, post_steps, warmup
-    from vidsr.filters.before.chain import lookaround, make_filter
+    from vidsr.filters.after.post import post_steps, warmup
+    from vidsr.filters.before.descriptor import descriptor, lookaround, make_filter
 
     wanted = options.restore
-    named = [(name, parameter) for name, parameter in wanted.named() if name not in RETIMING]
-    if wanted.fields == "double":
-        named = [(name, parameter) for name, parameter in named if name != "deinterlace"]
-    filters = [make_filter(name, parameter) for name, parameter in named]
-    before, after = lookaround(filters)
-    steps = post_steps(
-        PostSettings(
-            fidelity=wanted.fidelity_share(),
-            stabilize=wanted.stabilize,
-            strength=wanted.strength,
-            colour_lock=wanted.colour_lock,
-            grain=wanted.grain,
-        )
+    # Frames are read through the table of a filter that retimes (see jobs.restoration_plan): it has no place here.
+    choices = [c for c in wanted.restore.choices if descriptor(c.name).retimes(wanted.fields) is None]
+    filters = {choice.name: make_filter(choice) for choice in choices}
+    before, after = lookaround(list(filters.values()))
+    steps = post_steps(wanted)
+    return Chain(
+        before=list(filters.values()),
+        resizing=[made for name, made in filters.items() if descriptor(name).resize is not None],
+        after=steps,
+        lookaround=Lookaround(before=before, after=after, settle=warmup(steps)),
     )
-    around = Lookaround(before=before, after=after, settle=warmup(steps))
-    return Chain(before=filters, after=steps, lookaround=around)

@@ -108,7 +108,7 @@ class SourcePlan:
     def advice(self) -> tuple[str, ...]:
         """What the user should know about the choice of filters: what was chosen or left out, and a warning where an
         unrestored source looks as if it needed restoration, by a quick look at its frames."""
-        warning = quick_warning(self.stored) if self.asked.restore.restore == "off" else None
+        warning = quick_warning(self.stored) if self.asked.restore.restore.is_off else None
         return (*([warning] if warning else []), *choice_notes(self.asked, self.options))
 
 

@@ -1,14 +1,16 @@
-"""How ``--restore`` becomes work: what is open is chosen, the shape and the times of the frames are settled."""
+"""From ``--restore`` to a plan: open choices are made, and the shape and the times of the frames are settled."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
-from vidsr.errors import InputError, VidsrError
-from vidsr.filters.before.timeline import ReadFrames, Timeline, Times, doubled, fineness, matched, without_repeats
-from vidsr.filters.detect.inspection import SMALLEST_PX, Inspection, Inspector
+from vidsr.errors import VidsrError
+from vidsr.filter_choices import FilterChoice, FilterSelection
+from vidsr.filters.before.descriptor import Retiming, descriptor
+from vidsr.filters.before.timeline import ReadFrames, Timeline, Times
+from vidsr.filters.detect.inspection import SMALLEST_PX, Inspection, Inspector, recommended_filters
 from vidsr.filters.detect.inspection_text import command
 from vidsr.jobs.inspect import flagged_order, inspect_file
 from vidsr.media.decode import read_frames
@@ -17,56 +19,55 @@ from vidsr.media.samples import stretches
 from vidsr.media.source import SourceInfo
 from vidsr.options import EnhanceOptions
 
-#: Filters whose parameter is the field order, and is found by looking.
-_ORDERED = ("ivtc", "deinterlace")
+#: The quick look: places, frames at each, frames of a source short enough to be looked at whole, and frames that do.
+_QUICK_PLACES, _QUICK_LENGTH, _QUICK_WHOLE, _QUICK_ENOUGH = 2, 16, 48, 32
+#: Frames in the middle of a long source from which the share of frames that a filter keeps is estimated.
+_SAMPLED_FRAMES = 600
 
 
 def resolve(options: EnhanceOptions, info: SourceInfo) -> EnhanceOptions:
-    """``options`` with every filter named and every parameter given, by looking at the source where they are not.
+    """``options`` with every filter named and every parameter known, found in the source where it was not given.
+
+    Filters that have nothing to do in the source, such as ivtc in progressive video, are left out.
 
     Raises:
-        InputError: a filter was asked for that has nothing to work on, such as ivtc where no field order is found.
+        InputError: the source cannot be inspected.
     """
-    wanted = options.restore
-    if wanted.restore == "off":
-        return options
-    named = dict(wanted.named())
-    if wanted.restore != "auto" and all(named[n] for n in (*_ORDERED, "crop") if n in named):
+    selection = options.restore.restore
+    if not selection.auto and not any(_is_open(choice) for choice in selection.choices):
         return options
     found, _ = inspect_file(info.path, options)
-    chosen = found.recommended if wanted.restore == "auto" else {}
-    if wanted.restore == "auto":
-        named = dict(replace(wanted, restore=chosen.get("restore", "off")).named())
-    parts = []
-    for name, parameter in named.items():
-        value = parameter or _parameter(name, found)
-        if value is not None:
-            parts.append(f"{name}={value}" if value else name)
-    return replace(options, restore=replace(wanted, restore=",".join(parts) or "off"))
+    wanted = recommended_filters(found) if selection.auto else selection
+    made = (_found(choice, found) for choice in wanted.choices)
+    chosen = FilterSelection.of(choice for choice in made if choice is not None)
+    return replace(options, restore=replace(options.restore, restore=chosen))
+
+
+def _is_open(choice: FilterChoice) -> bool:
+    """Whether the source must be looked at for the filter's parameter."""
+    return choice.parameter is None and descriptor(choice.name).find is not None
+
+
+def _found(choice: FilterChoice, found: Inspection) -> FilterChoice | None:
+    """The choice with its parameter; None where the filter has nothing to do in the source."""
+    find = descriptor(choice.name).find
+    if choice.parameter is not None or find is None:
+        return choice
+    parameter = find(found)
+    return None if parameter is None else FilterChoice(choice.name, parameter)
 
 
 def choice_notes(asked: EnhanceOptions, chosen: EnhanceOptions) -> tuple[str, ...]:
-    """Lines that say what :func:`resolve` made of ``asked``: what auto stands for, what was left out and why."""
-    before, after = asked.restore, dict(chosen.restore.named())
-    idle = before.fields == "double" and "deinterlace" not in after
-    notes = ("--fields double: without effect, as nothing is deinterlaced",) if idle else ()
-    if before.restore == "auto":
-        return (f"--restore auto: {chosen.restore.restore if after else 'nothing to restore was found'}", *notes)
-    reasons = {"crop": "no bars were found (crop=LEFT:TOP:WIDTH:HEIGHT cuts all the same)"}
-    reasons |= {name: f"the picture looks progressive ({name}=tff does it all the same)" for name in _ORDERED}
-    left = (f"--restore {name}: left out, {reasons[name]}" for name, _ in before.named() if name not in after)
-    return (*left, *notes)
-
-
-def _parameter(name: str, found: Inspection) -> str | None:
-    """The parameter that the look at the source gives; None where the filter has nothing to do."""
-    if name == "crop":
-        return ":".join(map(str, found.crop)) if found.has_bars else None
-    if name in _ORDERED:
-        if found.scan == "progressive":
-            return None  # deinterlacing what is progressive would only take detail away
-        return found.field_order or found.flagged or "tff"
-    return ""
+    """Lines that say how :func:`resolve` changed ``asked``: what auto chose, and what was left out and why."""
+    before, after = asked.restore.restore, chosen.restore.restore
+    notes: tuple[str, ...] = ()
+    doubles = any(descriptor(choice.name).doubling is not None for choice in after.choices)
+    if asked.restore.fields == "double" and not doubles:
+        notes = ("--fields double: without effect, as nothing is deinterlaced",)
+    if before.auto:
+        return (f"--restore auto: {'nothing to restore was found' if after.is_off else after}", *notes)
+    missing = (choice.name for choice in before.choices if choice.name not in after)
+    return (*(f"--restore {name}: left out, {descriptor(name).absent}" for name in missing), *notes)
 
 
 def quick_warning(info: SourceInfo) -> str | None:
@@ -75,15 +76,15 @@ def quick_warning(info: SourceInfo) -> str | None:
         return None
     inspector = Inspector(flagged_order(info.video), info.video.sar)
     try:
-        for _, frames in stretches(info, places=2, length=16, whole=48):
-            inspector.add(frames[:48])
-            if inspector.sampled >= 32:
+        for _, frames in stretches(info, places=_QUICK_PLACES, length=_QUICK_LENGTH, whole=_QUICK_WHOLE):
+            inspector.add(frames[:_QUICK_WHOLE])
+            if inspector.sampled >= _QUICK_ENOUGH:
                 break
         if not inspector.sampled:
             return None
         found = inspector.result(inspector.sampled)
     except VidsrError:
-        return None  # the job itself will say what is wrong
+        return None  # the job itself reports what is wrong
     faults = [] if found.scan == "progressive" else [found.scan]
     faults += ["barred"] if found.has_bars else []
     if not faults:
@@ -92,56 +93,32 @@ def quick_warning(info: SourceInfo) -> str | None:
     return f"this looks {' and '.join(faults)}; to restore it: {remedy} (vidsr inspect says more)"
 
 
-def mode_of(options: EnhanceOptions) -> tuple[str, str] | None:
-    """(mode, field order) of the filter that changes frames or times; None if none does."""
-    named = dict(options.restore.named())
-    if "ivtc" in named:
-        return "ivtc", named["ivtc"]
-    if "deinterlace" in named and options.restore.fields == "double":
-        return "double", named["deinterlace"]
-    if "dedupe" in named:
-        return "dedupe", ""
+def retiming_of(options: EnhanceOptions) -> tuple[Retiming[Any], Any] | None:
+    """The filter that changes frames or times, and its parameter; None if none does. Of several the first acts."""
+    for choice in options.restore.restore.choices:
+        retiming = descriptor(choice.name).retimes(options.restore.fields)
+        if retiming is not None:
+            return retiming, choice.parameter
     return None
 
 
-def crop_of(options: EnhanceOptions) -> tuple[int, int, int, int] | None:
-    """(left, top, width, height) of the crop, if there is one."""
-    text = dict(options.restore.named()).get("crop")
-    if not text:
-        return None
-    try:
-        left, top, width, height = (int(part) for part in text.split(":"))
-    except ValueError:
-        raise InputError(f"--restore crop={text}: write it as crop=LEFT:TOP:WIDTH:HEIGHT") from None
-    return left, top, width, height
-
-
 def restored(info: SourceInfo, options: EnhanceOptions) -> SourceInfo:
-    """``info`` as the frames are after the filters: their size, their rate, their time base.
+    """``info`` of the frames as they leave the filters: with their size, rate and time base.
 
     Raises:
-        InputError: the crop does not lie inside the picture, or on odd pixels of subsampled chroma.
+        InputError: the crop is not inside the picture, or begins on odd pixels of subsampled chroma.
     """
     video = info.video
-    crop, mode = crop_of(options), mode_of(options)
-    if crop is not None:
-        left, top, width, height = crop
-        if (
-            left < 0
-            or top < 0
-            or width < 16
-            or height < 16
-            or left + width > video.width
-            or top + height > video.height
-        ):
-            raise InputError(f"--restore crop={':'.join(map(str, crop))}: the picture is {video.width}x{video.height}")
-        if left % (1 << video.format.log2_chroma_w) or top % (1 << video.format.log2_chroma_h):
-            raise InputError(f"--restore crop={':'.join(map(str, crop))}: left and top must be even here")
-        video = replace(video, width=width, height=height)
-    if mode is not None:
-        parts = fineness(mode[0], video.step)
-        rate = video.rate * {"double": Fraction(2), "ivtc": Fraction(4, 5), "dedupe": Fraction(1)}[mode[0]]
-        video = replace(video, rate=rate, time_base=video.time_base / parts)
+    for choice in options.restore.restore.choices:
+        resize = descriptor(choice.name).resize
+        if resize is not None:
+            width, height = resize(choice.parameter, (video.width, video.height), video.format)
+            video = replace(video, width=width, height=height)
+    retimed_by = retiming_of(options)
+    if retimed_by is not None:
+        retiming, _ = retimed_by
+        parts = retiming.fineness(video.step)
+        video = replace(video, rate=video.rate * retiming.rate, time_base=video.time_base / parts)
     return replace(info, video=video)
 
 
@@ -154,40 +131,39 @@ def as_decoded(settled: SourceInfo, probed: SourceInfo) -> SourceInfo:
 
 def plan_times(info: SourceInfo, index: VideoIndex, options: EnhanceOptions) -> Timeline | None:
     """The table of the filter that changes frames or times, from a pass over the source ``info`` as decoded."""
-    mode = mode_of(options)
-    if mode is None:
+    found = retiming_of(options)
+    if found is None:
         return None
-    parts = fineness(mode[0], info.video.step)
+    retiming, parameter = found
+    parts = retiming.fineness(info.video.step)
     times = Times(
         pts=[p * parts for p in index.pts],
         durations=[d * parts for d in index.durations],
         time_base=index.time_base / parts,
     )
-    if mode[0] == "double":
-        return doubled(times, mode[1])
-    frames = read_frames(info, index=index)
-    return matched(frames, times, mode[1]) if mode[0] == "ivtc" else without_repeats(frames, times)
-
-
-#: Frames of a long source from which the share that ivtc and dedupe keep is told.
-_LOOKED_AT = 600
+    return retiming.table(read_frames(info, index=index), times, parameter)
 
 
 def expected_frames(info: SourceInfo, index: VideoIndex, options: EnhanceOptions) -> int:
-    """How many frames the filters give of the source ``info`` as decoded; of long ones told from their middle."""
-    mode, count = mode_of(options), len(index)
-    if mode is None or mode[0] == "double":
-        return count * (1 if mode is None else 2)
-    first = max(0, count // 2 - _LOOKED_AT // 2)
-    stop = min(count, first + _LOOKED_AT)
-    times = Times(pts=range(0, 4 * (stop - first), 4), durations=[4] * (stop - first), time_base=index.time_base)
-    frames = read_frames(info, first, stop, index)
-    table = matched(frames, times, mode[1]) if mode[0] == "ivtc" else without_repeats(frames, times)
+    """The number of frames that the filters make of the source ``info`` as decoded; of long ones an estimate."""
+    found, count = retiming_of(options), len(index)
+    if found is None:
+        return count
+    retiming, parameter = found
+    if not retiming.looks:
+        return round(count * retiming.rate)
+    first = max(0, count // 2 - _SAMPLED_FRAMES // 2)
+    stop = min(count, first + _SAMPLED_FRAMES)
+    step = retiming.parts
+    times = Times(
+        pts=range(0, step * (stop - first), step), durations=[step] * (stop - first), time_base=index.time_base
+    )
+    table = retiming.table(read_frames(info, first, stop, index), times, parameter)
     return round(count * len(table.entries) / max(1, stop - first))
 
 
 def reshaping_notes(info: SourceInfo, frames: tuple[int, int], options: EnhanceOptions) -> tuple[str, ...]:
-    """A line that says what the filters make of ``frames`` = (before, after) and of their size; none if nothing."""
+    """A line on how the filters change ``frames`` = (before, after) and their size; none if they do not."""
     if not options.restore.reshaping():
         return ()
     was, now = info.video, restored(info, options).video
@@ -217,19 +193,22 @@ def retimed(index: VideoIndex, timeline: Timeline | None) -> VideoIndex:
 
 
 def reader(timeline: Timeline | None, source: ReadFrames) -> ReadFrames:
-    """From what reads source frames, what reads the frames that go into the filters."""
+    """From a reader of source frames, a reader of the frames that go into the filters."""
     if timeline is None:
         return source
     return lambda first, stop: timeline.read(source, first, stop)
 
 
 def tried_out(options: EnhanceOptions) -> EnhanceOptions:
-    """``options`` for a look at single moments: what changes frames or times stands back for plain deinterlacing."""
-    mode = mode_of(options)
-    if mode is None:
+    """``options`` for single moments, which have no table of times: filters that retime are replaced or left out.
+
+    A filter's descriptor names its replacement: plain deinterlacing for inverse telecine, none for repeated frames.
+    """
+    found = retiming_of(options)
+    if found is None:
         return options
-    left = {name: parameter for name, parameter in options.restore.named() if name not in ("ivtc", "dedupe")}
-    if mode[0] == "ivtc":
-        left = {"deinterlace": mode[1], **left}
-    text = ",".join(f"{name}={parameter}" if parameter else name for name, parameter in left.items())
-    return replace(options, restore=replace(options.restore, restore=text or "off", fields="same"))
+    retiming, parameter = found
+    left = [c for c in options.restore.restore.choices if descriptor(c.name).retiming is None]
+    if retiming.at_moments is not None:
+        left.insert(0, retiming.at_moments(parameter))
+    return replace(options, restore=replace(options.restore, restore=FilterSelection.of(left), fields="same"))

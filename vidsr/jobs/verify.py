@@ -60,7 +60,7 @@ def verify_result(
 
 def _recorded(result: Path, options: EnhanceOptions) -> tuple[RestoreOptions, str]:
     """The restoration of a result, and where it is recorded."""
-    if options.restore.restore != "off":
+    if not options.restore.restore.is_off:
         return options.restore, "the options say"
     record = provenance.sidecar_of(result)
     if record.is_file():

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from vidsr.option_schema import opt
+from vidsr.option_schema import Options, opt, weights
 from vidsr.training.degradation.options import DegradationOptions
-from vidsr.training.tables import Table, weights
 
 #: All convolutions of VGG19; VGG16 lacks conv3_4, conv4_4 and conv5_4.
 PERCEPTUAL_LAYERS = tuple(
@@ -20,7 +20,7 @@ PERCEPTUAL_LAYERS = tuple(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions(Table):
+class RunOptions(Options):
     """Where the run lives and how it is computed."""
 
     folder: str = opt(
@@ -41,7 +41,7 @@ class RunOptions(Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DataOptions(Table):
+class DataOptions(Options):
     """What is learnt from."""
 
     dataset: str = opt("", "Folder made by `vidsr dataset make`.")
@@ -59,10 +59,10 @@ class DataOptions(Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratorOptions(Table):
+class GeneratorOptions(Options):
     """The network that is trained: RRDBNet."""
 
-    scale: int = opt(4, "Enlargement.", choices=(1, 2, 4, 8))  # type: ignore[arg-type]
+    scale: int = opt(4, "Enlargement.", choices=(1, 2, 4, 8))
     num_feat: int = opt(64, "Channels of the trunk.", between=(1, 1024))
     num_block: int = opt(23, "RRDB blocks.", between=(1, 256))
     num_grow_ch: int = opt(32, "Channels that each dense convolution adds.", between=(1, 1024))
@@ -72,7 +72,7 @@ class GeneratorOptions(Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StageOptions(Table):
+class StageOptions(Options):
     """How long a stage is and how its learning rate goes."""
 
     steps: int = opt(1_000_000, "Steps of this stage; 0 leaves it out.", between=(0, None))
@@ -125,7 +125,7 @@ class GanOptions(StageOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValidationOptions(Table):
+class ValidationOptions(Options):
     """What the network is measured on while it learns."""
 
     folder: str = opt("", "Folder with *_HR.png and *_LR.png pairs, or of pictures to shrink; none if empty.")
@@ -136,7 +136,7 @@ class ValidationOptions(Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainOptions(Table):
+class TrainOptions(Options):
     """Options of one training run. Made by `vidsr train init`; unknown keys are refused."""
 
     run: RunOptions = field(default_factory=RunOptions)
@@ -159,3 +159,32 @@ class TrainOptions(Table):
             yield "[psnr] steps and [gan] steps are both 0: there is nothing to train"
         if not self.data.dataset:
             yield "[data] dataset: give the folder that `vidsr dataset make` made"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeOptions(Options):
+    """How `vidsr dataset make` cuts a dataset."""
+
+    title: ClassVar[str] = "Dataset"
+
+    patch: int = opt(
+        256, "Side of the stored patches, px; training cuts smaller ones from them.", between=(32, 1024), metavar="PX"
+    )
+    frames: int = opt(40, "Most frames taken of one video.", between=(1, 100_000))
+    detail: float = opt(
+        2.0, "Leave out patches whose detail (mean step to the next pixel, of 255) is less.", between=(0, 255)
+    )
+    low: str | None = opt(None, "Folder of low-resolution twins: makes a paired dataset.", metavar="FOLDER")
+    scale: int = opt(4, "Scale of the pairs.", between=(1, 8))
+    strict: bool = opt(False, "Stop at the first source that cannot be used.", "--strict")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SheetOptions(Options):
+    """What `vidsr dataset preview` shows."""
+
+    title: ClassVar[str] = "Sheet"
+
+    options_file: str | None = opt(None, "Options of the training run.", "--options", metavar="OPTIONS.toml")
+    preset: str = opt("realesrgan", "In place of --options.", choices=("esrgan", "realesrgan", "archival", "tiny"))
+    rows: int = opt(6, "Rows of the sheet, two examples each.", between=(1, 100))

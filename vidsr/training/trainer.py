@@ -22,6 +22,7 @@ from vidsr.errors import Interrupted, TrainingError
 from vidsr.inference.device import DTYPES, choose_device
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.zoo import load_model, resolve
+from vidsr.option_schema import changes
 from vidsr.training import checkpoints, distributed
 from vidsr.training.dataset.loader import Draw, Part, Patches, batches
 from vidsr.training.dataset.patch_store import PatchStore
@@ -33,7 +34,6 @@ from vidsr.training.options import StageOptions, TrainOptions
 from vidsr.training.perceptual import Perceptual
 from vidsr.training.run_log import RunLog
 from vidsr.training.stopping import StopRequest
-from vidsr.training.tables import changes
 from vidsr.training.validation import Validation
 
 

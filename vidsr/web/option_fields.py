@@ -1,4 +1,4 @@
-"""Which options of ``vidsr enhance`` the web app takes, and how they are described to it."""
+"""The options of ``vidsr enhance`` that the web app takes, and their description for it."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def option_infos() -> Iterator[OptionInfo]:
     for group, kind in groups_of(EnhanceOptions):
         hints = typing.get_type_hints(kind)
         for f in fields(kind):
-            simple = _simple(hints[f.name])
-            if "vidsr" not in f.metadata or group in REFUSED_GROUPS or f.name in REFUSED or simple is None:
+            simple = _simple(str if describe(f).parse is not None else hints[f.name])
+            if group in REFUSED_GROUPS or f.name in REFUSED or simple is None:
                 continue
             what = describe(f)
             yield OptionInfo(
                 name=f.name,
-                group=str(getattr(kind, "title", group)),
+                group=kind.title,
                 help=what.help,
                 flag=what.flags[0].split("/")[0],
                 type=simple,
-                default=typing.cast(Any, f.default),
+                default=what.plain(f.default),
                 choices=list(what.choices),
-                minimum=what.minimum,
-                maximum=what.maximum,
+                minimum=what.minimum if simple != "string" else None,
+                maximum=what.maximum if simple != "string" else None,
             )
 
 
@@ -53,30 +53,25 @@ def checked_options(values: Mapping[str, Any], roots: Sequence[Path]) -> Enhance
     """Options from names and values as they came in.
 
     Raises:
-        OptionsError: an option is unknown, may not be set from here, or has a value that does not fit.
+        OptionsError: an option is unknown, may not be set from here, or has a value that does not fit; every fault is
+            listed.
     """
-    known = {info.name: info for info in option_infos()}
-    faults = [f"{name[:80]!r} is no option that can be set here" for name in values if name not in known]
-    faults += [f"{known[name].flag}: {value!r:.80} is no {known[name].type}" for name, value in values.items()
-               if name in known and value is not None and not _fits(value, known[name].type)]  # fmt: skip
-    faults += [
-        f"{name}: no value"
-        for name, v in values.items()
-        if name in known and v is None and known[name].default is not None
-    ]
+    known = {info.name for info in option_infos()}
+    faults = [f"{name[:80]!r} cannot be set here" for name in values if name not in known]
+    chosen = {name: value for name, value in values.items() if name in known}
+    try:
+        if isinstance(chosen.get("model"), str):
+            chosen["model"] = _model(chosen["model"], roots)
+    except OptionsError as error:
+        faults.append(str(error))
+        del chosen["model"]
+    try:
+        options = EnhanceOptions.from_flat(chosen)
+    except OptionsError as error:
+        faults.append(str(error))
     if faults:
         raise OptionsError("; ".join(faults))
-    chosen = dict(values)
-    if isinstance(chosen.get("model"), str):
-        chosen["model"] = _model(chosen["model"], roots)
-    return EnhanceOptions.from_flat(chosen)
-
-
-def _fits(value: Any, kind: str) -> bool:
-    if kind == "boolean" or isinstance(value, bool):
-        return kind == "boolean" and isinstance(value, bool)
-    wanted: dict[str, Any] = {"integer": int, "number": (int, float), "string": str}
-    return isinstance(value, wanted[kind])
+    return options
 
 
 def _model(name: str, roots: Sequence[Path]) -> str:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vidsr.filters.after.fidelity import intact
+from vidsr.filters.after.step import StepDescriptor
 from vidsr.filters.flow import gaussian
 from vidsr.filters.resample import area_down, cubic_up, up_and_down
 from vidsr.frames import Frame
@@ -61,3 +62,6 @@ def _low_frequencies(missing: Tensor, whole: Tensor) -> Tensor:
 def _is_grey(rgb: Tensor) -> Tensor:
     """For each of ``[N, 3, h, w]``: do all pixels have equal channels? Boolean ``[N]``."""
     return (rgb.amax(1) - rgb.amin(1)).amax((1, 2)) < GREY
+
+
+STEP = StepDescriptor(option="colour_lock", make=lambda options: ColourLock() if options.colour_lock else None)

@@ -13,10 +13,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from vidsr.filters.after.step import StepDescriptor
 from vidsr.filters.detect.noise import dct_basis
 from vidsr.filters.flow import gaussian, luma
 from vidsr.filters.resample import area_down, cubic_up, up_and_down
 from vidsr.frames import Frame
+from vidsr.restore_options import RestoreOptions
 
 ROUNDS = 2
 #: Ratio of fine to middling DCT power up to which a source is not followed at all, and from which it is followed all
@@ -157,3 +159,14 @@ def _floor(fine: Tensor) -> tuple[Tensor, Tensor]:
     levels = fine.mean(-1).sqrt().sort(-1).values
     lowest, low = (levels[..., int(share * (levels.shape[-1] - 1))] for share in (_QUIETEST, _QUIET))
     return lowest, low
+
+
+def _make(options: RestoreOptions) -> Fidelity | None:
+    return Fidelity(options.fidelity) if options.fidelity is None or options.fidelity > 0 else None
+
+
+STEP = StepDescriptor(option="fidelity", make=_make)
+#: The same once more where the stabiliser acts.
+AFTER_STABILISE = StepDescriptor(
+    option="fidelity", make=lambda options: _make(options) if options.stabilize > 0 else None
+)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vidsr.filters.after.step import StepDescriptor
 from vidsr.filters.detect.noise import BLOCK, flat_blocks, measure
 from vidsr.filters.flow import luma
 from vidsr.filters.resample import area_down
@@ -88,3 +89,6 @@ def _stretch(spectrum: Tensor, low: tuple[int, int], size: tuple[int, int]) -> T
     power = power * ((fy.abs() <= 0.5)[:, None] & (fx <= 0.5)[None])
     response = torch.sinc(fy)[:, None] * torch.sinc(fx)[None]
     return torch.where(power > 0, power / response.clamp(min=0.3) ** 2, power)
+
+
+STEP = StepDescriptor(option="grain", make=lambda options: Grain(options.grain) if options.grain > 0 else None)

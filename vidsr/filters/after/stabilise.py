@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vidsr.filters.after.step import StepDescriptor
 from vidsr.filters.flow import gaussian, luma, optical_flow, resize_flow, warp
 from vidsr.frames import Frame
 
@@ -81,3 +82,10 @@ def _inside(motion: Tensor) -> Tensor:
     y = torch.arange(height, device=motion.device, dtype=motion.dtype).view(1, height, 1) + motion[:, 1]
     within = (x > -0.75) & (x < width - 0.25) & (y > -0.75) & (y < height - 0.25)
     return within.unsqueeze(1).to(motion.dtype)
+
+
+STEP = StepDescriptor(
+    option="stabilize",
+    make=lambda options: Stabilise(options.stabilize) if options.stabilize > 0 else None,
+    needs_time=True,
+)

@@ -1,8 +1,8 @@
-"""What a filter ahead of the network is, and the window over neighbouring frames that most of them need.
+"""The protocol of a filter ahead of the network, and the window over neighbouring frames that most filters need.
 
-A filter takes frames and gives as many, each with its own number and time. ``lookaround`` says how many frames before
-and after one it needs to see: a segment is decoded with so many more at each end, and what those give is thrown away,
-so that it does not matter where a recording was cut into segments.
+A filter yields one frame for each frame it takes, with the same number and time. ``lookaround`` says how many frames
+before and after a frame it must see: a segment is decoded with that many more at each end, and the frames made from
+those are thrown away. So the result does not depend on where a recording was cut into segments.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from vidsr.frames import Frame, Plane
 
 
 class Filter(Protocol):
-    """One filter ahead of the network."""
+    """One filter ahead of the network. ``lookaround`` is frames before and after."""
 
     name: str
     lookaround: tuple[int, int]
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """As many frames as come in, in their order."""
+        """One frame for each of ``frames``, in their order."""
         ...
 
 
-#: From a window of frames and the place of the one to make in it, the new frame.
+#: From a window of frames and the place in it of the frame to make, the new frame.
 Make = Callable[[Sequence[Frame], int], Frame]
 
 
@@ -54,17 +54,17 @@ def windowed(frames: Iterator[Frame], before: int, after: int, make: Make) -> It
 
 
 def with_planes(frame: Frame, planes: Sequence[Plane]) -> Frame:
-    """``frame`` with other planes, all else as it was."""
+    """``frame`` with other planes and all else unchanged."""
     return replace(frame, planes=tuple(planes))
 
 
 def quantised(values: npt.NDArray[Any], frame: Frame) -> Plane:
-    """Float code values as a plane of ``frame``'s sample type, rounded and limited."""
+    """Float code values as a plane of ``frame``'s sample type, rounded and clipped."""
     limit = frame.format.max_code
     codes: Plane = np.clip(np.rint(values), 0, limit).astype(frame.format.dtype)
     return codes
 
 
 def scale8(frame: Frame) -> float:
-    """How many of the frame's code values make one 8-bit code value."""
+    """Code values of the frame per 8-bit code value."""
     return frame.format.max_code / 255

@@ -1,30 +1,17 @@
-"""Deinterlacing: the missing lines of each field from its neighbours in time and in the picture.
-
-The estimate of a missing sample mixes the lines above and below it with the high vertical frequencies of the fields
-before and after (three-field filter: Weston, "Interpolating lines of video signals", UK patent 2191361; coefficients
-as published in BBC R&D Report 1988/2 and its successors), and is then held within the range that the neighbours in
-time allow, wider where they differ, as motion-adaptive deinterlacers do.
-"""
+"""Deinterlacing: one progressive frame for each interlaced frame, or for each field."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
-import numpy as np
-import numpy.typing as npt
-
-from vidsr.filters.before.base import quantised, windowed, with_planes
+from vidsr.filters.before.base import windowed
+from vidsr.filters.before.descriptor import FilterDescriptor, Retiming, find_field_order, parse_field_order
+from vidsr.filters.before.field_interpolation import bob
+from vidsr.filters.before.timeline import FIRST, SECOND, Entry, Timeline, Times
+from vidsr.filters.detect.inspection import Inspection
+from vidsr.filters.detect.interlace import FieldOrder
 from vidsr.frames import Frame
-
-Lines = npt.NDArray[np.float32]
-
-#: Three-field filter: lines of the own field (near, far), lines of the neighbours in time (same, ±2, ±4 lines).
-_OWN = (4309 / 8192, 213 / 8192)
-_OTHER = (5570 / 8192, 3801 / 8192, 1016 / 8192)
-#: Within one field, where nothing in time can be trusted: lines at ±1 and ±3.
-_SPATIAL = (5077 / 8192, 981 / 8192)
-#: Changes up to half a code value are rounding: they give no leave to depart from the neighbours in time.
-_ROUNDING = 0.5
 
 
 class Deinterlace:
@@ -49,68 +36,33 @@ class Deinterlace:
         return windowed(frames, *self.lookaround, make)
 
 
-def bob(before: Frame, now: Frame, after: Frame, *, first: bool, order: str) -> Frame:
-    """The moment of one field of ``now`` as a whole frame: the first or the second field in ``order``.
-
-    At the ends of a clip ``before`` or ``after`` may be ``now`` itself.
-    """
-    keep = 0 if (order == "tff") == first else 1
-    planes = []
-    for number, plane in enumerate(now.planes):
-        own = plane.astype(np.float32)
-        # The other field as it was before and after this moment.
-        past = (before if first else now).planes[number]
-        future = (now if first else after).planes[number]
-        around = (before.planes[number].astype(np.float32), after.planes[number].astype(np.float32))
-        values = own.copy()
-        values[1 - keep :: 2] = _missing(own, past.astype(np.float32), future.astype(np.float32), around, 1 - keep)
-        planes.append(quantised(values, now))
-    return with_planes(now, planes)
+def doubled(times: Times, order: str) -> Timeline:
+    """One new frame for each field, the second half-way to the next frame."""
+    entries = []
+    for n, (pts, duration) in enumerate(zip(times.pts, times.durations, strict=True)):
+        half = duration // 2
+        entries.append(Entry(n, n, FIRST, pts, half))
+        entries.append(Entry(n, n, SECOND, pts + half, duration - half))
+    return Timeline(tuple(entries), order, times.time_base, len(times.pts))
 
 
-def _missing(own: Lines, past: Lines, future: Lines, around: tuple[Lines, Lines], parity: int) -> Lines:
-    """The lines of ``parity`` (0 even, 1 odd) at the moment of the other field of ``own``."""
-    rows = np.arange(parity, own.shape[0], 2)
-    last = own.shape[0] - 1
-
-    def line(picture: Lines, offset: int) -> Lines:
-        return np.asarray(picture[_reflected(rows + offset, last)])
-
-    above, below = line(own, -1), line(own, 1)
-    earlier, later = line(past, 0), line(future, 0)
-    middle = (earlier + later) / 2
-    change = np.abs(earlier - later)
-    reach = np.maximum(np.maximum(change / 2, _field_change(line, around, (above, below))) - _ROUNDING, 0)
-    # Beyond the reach, allow what the vertical course of the neighbours in time shows.
-    up = (line(past, -2) + line(future, -2)) / 2 - above
-    down = (line(past, 2) + line(future, 2)) / 2 - below
-    to_above, to_below = middle - above, middle - below
-    highest = np.maximum(np.maximum(to_below, to_above), np.minimum(up, down))
-    lowest = np.minimum(np.minimum(to_below, to_above), np.maximum(up, down))
-    # At the very edge there is no such course to be seen.
-    inside = ((rows >= 2) & (rows + 2 <= last))[:, None]
-    wide = np.where(inside, np.maximum(np.maximum(reach, lowest), -highest), reach)
-    spatial = _SPATIAL[0] * (above + below) - _SPATIAL[1] * (line(own, -3) + line(own, 3))
-    mixed = (
-        _OTHER[0] * middle / 2
-        - _OTHER[1] * ((line(past, -2) + line(future, -2)) + (line(past, 2) + line(future, 2))) / 4
-        + _OTHER[2] * ((line(past, -4) + line(future, -4)) + (line(past, 4) + line(future, 4))) / 4
-    )
-    mixed = mixed + _OWN[0] * (above + below) - _OWN[1] * (line(own, -3) + line(own, 3))
-    guess = np.where(np.abs(above - below) > change, mixed, spatial)
-    held = np.clip(guess, middle - wide, middle + wide)
-    return np.where(reach == 0, middle, held).astype(np.float32)
+def _make(order: FieldOrder | None) -> Deinterlace:
+    assert order is not None, "the field order is found before filters are made"
+    return Deinterlace(order)
 
 
-def _field_change(line: Callable[[Lines, int], Lines], around: tuple[Lines, Lines], own: tuple[Lines, Lines]) -> Lines:
-    """The larger of the mean changes of the field's own lines to the frame before and to the frame after."""
-    (before, after), (above, below) = around, own
-    to_before = (np.abs(line(before, -1) - above) + np.abs(line(before, 1) - below)) / 2
-    to_after = (np.abs(line(after, -1) - above) + np.abs(line(after, 1) - below)) / 2
-    return np.asarray(np.maximum(to_before, to_after), np.float32)
+def _recommended(found: Inspection) -> bool:
+    return found.scan == "interlaced" or (found.scan == "mixed" and not found.pattern)
 
 
-def _reflected(rows: npt.NDArray[np.int64], last: int) -> npt.NDArray[np.int64]:
-    """Row numbers brought inside by steps of two, so that each stays in its own field."""
-    rows = np.where(rows < 0, rows % 2, rows)
-    return np.where(rows > last, last - (last - rows) % 2, rows)
+FILTER: FilterDescriptor[FieldOrder] = FilterDescriptor(
+    name="deinterlace",
+    help="one frame for each frame; with `--fields double` one for each field",
+    syntax="tff|bff",
+    parse=parse_field_order,
+    make=_make,
+    doubling=Retiming(rate=Fraction(2), parts=2, table=lambda _, times, order: doubled(times, order), looks=False),
+    find=find_field_order,
+    absent="the picture looks progressive (deinterlace=tff does it all the same)",
+    recommended=_recommended,
+)

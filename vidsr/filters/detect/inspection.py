@@ -1,4 +1,4 @@
-"""What a clip is, from samples of it: gathered stretch by stretch, then put into words, figures and options."""
+"""Inspection of a clip from samples: measures gathered stretch by stretch, then findings and recommended options."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from vidsr.filter_choices import FilterChoice, FilterSelection
 from vidsr.filters.detect import interlace, statistics
 from vidsr.frames import Frame
 
@@ -23,15 +24,28 @@ FLICKERING = 0.7
 BLOCKY = 0.6
 GREY = 2.0
 REPEATING = 0.08
+#: Share of its own grain that a grainy source should have put back.
+_GRAIN = 0.7
+#: Of a stretch every so many frames are looked at singly, beginning with this one; shorter stretches at every frame.
+_EVERY, _FIRST, _SHORT = 8, 4, 5
+#: Stretches of fewer frames say nothing of flicker, and pairs of fewer frames nothing of the scan.
+_STEADY_FRAMES, _FEWEST_PAIRS = 5, 4
+#: A clip is grey if this percentile of its frames' chroma is below :data:`GREY`.
+_GREY_PERCENTILE = 90
+#: Prediction blurs the block grid; the frames that were coded anew show it.
+_BLOCKING_PERCENTILE = 80
+#: Share of the blocks, the flattest, that noise is measured in, and the most that may be found for what the finest
+#: detail shows: grain as coarse as that of most film scans keeps a quarter of its strength there.
+_FLAT_SHARE, _COARSE_GRAIN = 0.05, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What was found. Strengths are in 8-bit code values; ``true_width`` and ``true_height`` in pixels.
+    """Findings. Strengths are in 8-bit code values; ``true_width`` and ``true_height`` in pixels.
 
     ``scan`` is "progressive", "interlaced", "telecined" or "mixed"; ``field_order`` "tff", "bff" or None.
     ``crop`` is (left, top, width, height). ``cuts`` are frame numbers; they are all of the clip's if ``complete``.
-    ``recommended`` maps option names to values.
+    ``recommended`` maps option names to values as on the command line.
     """
 
     frames: int
@@ -106,7 +120,7 @@ class Inspector:
             before = prepared
             small.append(statistics.thumbnail(prepared))
             means.append(float(prepared.mean()))
-            if number % 8 == 4 or len(frames) < 5:
+            if number % _EVERY == _FIRST or len(frames) < _SHORT:
                 self._look(frame)
         cuts = statistics.find_cuts(small)
         self._cuts += [frames[n].index for n in cuts]
@@ -122,7 +136,7 @@ class Inspector:
         """What was found in all stretches of a clip of ``total`` frames."""
         width, height = self._size
         kind, order, pattern, repeated = interlace.summarise(self.windows)
-        steady = [(n, f) for n, f in self._flicker if n >= 5]
+        steady = [(n, f) for n, f in self._flicker if n >= _STEADY_FRAMES]
         found = Inspection(
             frames=total,
             sampled=self.sampled,
@@ -136,11 +150,10 @@ class Inspector:
             duplicate_ratio=repeated,
             crop=statistics.settle_crop(self._bars, width, height),
             sar=self.sar,
-            grey=bool(self._grey) and float(np.percentile(self._grey, 90)) <= GREY,
+            grey=bool(self._grey) and float(np.percentile(self._grey, _GREY_PERCENTILE)) <= GREY,
             noise=_median(self._noise),
             flicker=float(np.average([f for _, f in steady], weights=[n for n, _ in steady])) if steady else 0.0,
-            # Prediction blurs the grid; it is the frames that were coded anew that show it.
-            blocking=float(np.percentile(self._blocking, 80)) if self._blocking else 0.0,
+            blocking=float(np.percentile(self._blocking, _BLOCKING_PERCENTILE)) if self._blocking else 0.0,
             true_width=round(width * _median([a for a, _ in self._shares])),
             true_height=round(height * _median([b for _, b in self._shares])),
             cuts=tuple(self._cuts),
@@ -153,7 +166,7 @@ class Inspector:
             count = max(1, round(len(inside) / WINDOW))
             edges = [round(n * len(inside) / count) for n in range(count + 1)]
             for low, high in pairwise(edges):
-                if high - low >= 4:
+                if high - low >= _FEWEST_PAIRS:
                     self.windows.append(interlace.classify(inside[low:high], self.flagged))
 
     def _look(self, frame: Frame) -> None:
@@ -170,7 +183,7 @@ class Inspector:
 
 
 def noise_of(luma: statistics.Picture) -> float:
-    """Strength of noise or grain, in the code values of ``luma``; 0 for pictures too small to tell."""
+    """Strength of noise or grain, in the code values of ``luma``; 0 for pictures too small to measure."""
     import torch
 
     from vidsr.filters.detect.noise import BLOCK, fine_floor, flat_blocks, measure
@@ -178,36 +191,26 @@ def noise_of(luma: statistics.Picture) -> float:
     if min(luma.shape) < 2 * BLOCK:
         return 0.0
     picture = torch.from_numpy(np.ascontiguousarray(luma))[None, None] / 255
-    # Texture must not pass for grain: only the very flattest blocks count, and no more than the finest detail bears out
-    # (grain as coarse as that of most film scans keeps a quarter of its strength there).
-    sigma = measure(picture, flat_blocks(picture, 0.05)).sigma
-    return 255 * min(sigma, 4 * fine_floor(picture) + 1 / 255)
+    # Use only the flattest blocks, and cap the estimate by the finest detail, so that texture is not taken for noise.
+    sigma = measure(picture, flat_blocks(picture, _FLAT_SHARE)).sigma
+    return 255 * min(sigma, _COARSE_GRAIN * fine_floor(picture) + 1 / 255)
+
+
+def recommended_filters(found: Inspection) -> FilterSelection:
+    """The filters ahead of the network that fit what was found; parameters are left to be found later."""
+    from vidsr.filters.before.descriptor import descriptors
+
+    return FilterSelection.of(FilterChoice(d.name) for d in descriptors() if d.recommended(found))
 
 
 def recommend(found: Inspection) -> dict[str, Any]:
-    """The options that fit what was found, by name."""
-    filters = []
-    if found.scan == "telecined" or (found.scan == "mixed" and found.pattern):
-        filters.append("ivtc")
-    elif found.scan in ("interlaced", "mixed"):
-        filters.append("deinterlace")
-    elif found.duplicate_ratio > REPEATING:
-        filters.append("dedupe")
-    if found.has_bars:
-        filters.append("crop")
-    if found.blocking > BLOCKY:
-        filters.append("deblock")
-    if found.flicker > FLICKERING:
-        filters.append("deflicker")
-    if found.noise > VERY_NOISY:
-        filters.append("denoise")
-    if found.grey:
-        filters.append("grey")
+    """The options that fit what was found: name → value as on the command line."""
+    filters = recommended_filters(found)
     chosen: dict[str, Any] = {}
-    if filters:
-        chosen["restore"] = ",".join(filters)
+    if filters.choices:
+        chosen["restore"] = str(filters)
     if found.noise > NOISY and "denoise" not in filters:
-        chosen["grain"] = 0.7
+        chosen["grain"] = _GRAIN
     if found.sar != 1:
         chosen["square_pixels"] = True
     return chosen

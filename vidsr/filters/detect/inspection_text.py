@@ -1,4 +1,4 @@
-"""An inspection in plain words, with its figures, and as a command line."""
+"""An inspection in words and figures, and as a command line."""
 
 from __future__ import annotations
 

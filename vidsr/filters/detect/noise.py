@@ -39,7 +39,7 @@ def flat_blocks(picture: Tensor, share: float = 0.25) -> Tensor:
     smooth = gaussian(picture, 3.0)
     steep = (smooth[..., 1:, :-1] - smooth[..., :-1, :-1]) ** 2 + (smooth[..., :-1, 1:] - smooth[..., :-1, :-1]) ** 2
     steep = F.pad(steep, (0, 1, 0, 1), mode="replicate")
-    # The steepest place of a block decides, not its mean: one thin line in a flat block is no noise.
+    # The steepest place of a block decides, not its mean: one thin line in a flat block is not noise.
     score = F.max_pool2d(steep, BLOCK, STRIDE).flatten()
     level = F.avg_pool2d(picture, BLOCK, STRIDE).flatten()
     clipped = (level < 0.015) | (level > 0.985)

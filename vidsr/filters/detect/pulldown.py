@@ -17,10 +17,10 @@ import numpy as np
 from vidsr.filters.detect.interlace import Luma
 
 CYCLE = 5
-#: Bounds on what one field can say, as the logarithm of a ratio; what it says if both fields change alike; the gain of
+#: Bounds on the cost of one field, as the logarithm of a ratio; its cost if both fields change alike; the gain of
 #: having no rhythm where there is motion; the price of another rhythm than in the group before.
 _STRONGEST, _AGAINST, _ALIKE, _NONE, _SWITCH = -1.5, 0.7, 0.3, -0.25, 2.0
-#: Mean change (8-bit code values) that is added to all: below it nothing is told.
+#: Mean change (8-bit code values) that is added to all, so that smaller ones say little.
 _FLOOR = 0.05
 #: Differences up to this are noise; a frame moves if it differs by more than that on average by at least so much.
 _NOISE, _MOVING = 3.0, 0.1
@@ -73,11 +73,13 @@ def _cost(changes: Sequence[FieldChange], first: int, state: int | None, order: 
     if state is None:
         group = changes[first : first + CYCLE]
         return _NONE * sum(c.moves for c in group) / len(group)
-    return _told(changes, first + state, order == "tff") + _told(changes, first + state + 2, order != "tff")
+    return _repeat_cost(changes, first + state, order == "tff") + _repeat_cost(
+        changes, first + state + 2, order != "tff"
+    )
 
 
-def _told(changes: Sequence[FieldChange], at: int, is_top: bool) -> float:
-    """What the change of one field against that of the other says of its being shown again."""
+def _repeat_cost(changes: Sequence[FieldChange], at: int, is_top: bool) -> float:
+    """How unlikely it is that a field repeats the one before, from its change against that of the other field."""
     if not 0 < at < len(changes):
         return 0.0
     top, bottom = changes[at].top + _FLOOR, changes[at].bottom + _FLOOR

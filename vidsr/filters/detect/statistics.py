@@ -1,4 +1,4 @@
-"""What single pictures show: bars, colour or grey, noise, blocks, how much resolution is really there; and cuts."""
+"""Measures of single pictures: bars, colour or grey, compression blocks, true resolution; and scene cuts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _JUMP = 25.0
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Lines and columns of bar at each edge, and whether the picture begins there all at once (else it may be dark)."""
+    """Lines and columns of bar at each edge, and whether the picture begins there abruptly (or may just be dark)."""
 
     left: int = 0
     top: int = 0
@@ -55,8 +55,8 @@ def codes8(plane: npt.NDArray[Any], max_code: int) -> Picture:
 def find_bars(luma: Picture) -> Bars | None:
     """The dark, even bars around a picture; None where the picture is too dark to tell.
 
-    A line belongs to a bar while 98 % of it lies within a few code values of black. Bars thicker than 45 % of the
-    side are no bars. Where the picture begins by and by, it may only be dark there: that side is not ``sharp``.
+    A line belongs to a bar while 98 % of it lies within a few code values of black. Anything thicker than 45 % of the
+    side does not count as a bar. Where the picture begins gradually, it may only be dark: that side is not ``sharp``.
     """
     black = min(16.0, float(np.percentile(luma, 1)))
     limit = black + 10.0
@@ -115,7 +115,7 @@ def chroma_spread(frame: Frame) -> float:
 
 
 def blocking(luma: Picture) -> float:
-    """How much stronger steps are on the 8×8 grid than beside it: 0 none, 1 twice as strong."""
+    """How much stronger steps are on the 8×8 grid than next to it: 0 none, 1 twice as strong."""
     across, down = np.abs(np.diff(luma, axis=1)), np.abs(np.diff(luma, axis=0))
     scores = []
     for steps, axis in ((across, 1), (down, 0)):

@@ -94,8 +94,8 @@ class Sampler:
 
     def _cropped(self, frame: Frame) -> Frame:
         """A source frame with the crop that comes before the network, if there is one."""
-        for crop in (f for f in self._run.chain.before if getattr(f, "name", "") == "crop"):
-            (frame,) = crop(iter([frame]))
+        for resizing in self._run.chain.resizing:
+            (frame,) = resizing(iter([frame]))
         return frame
 
     def sample(self, start: int, stop: int) -> Sample:

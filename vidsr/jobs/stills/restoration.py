@@ -1,12 +1,13 @@
-"""What ``--restore``, ``--fidelity`` and their kin mean for one picture: settled once, then done block by block."""
+"""Restoration options for one still picture: settled once for the whole, then applied block by block."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vidsr.filter_choices import FilterSelection
 from vidsr.media.pictures.types import Array, Picture
 from vidsr.restore_options import RestoreOptions
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from vidsr.filters.picture_restoration import StillFilters, StillSteps
 
 
-#: Pictures up to this many pixels are looked at whole, larger ones in places of this many pixels a side.
+#: Pictures up to this many pixels are looked at whole, larger ones at nine places of this many pixels a side.
 _WHOLE_PX = 1 << 20
 _PLACE_PX = 512
 _PLACES = (0.1, 0.5, 0.9)
@@ -29,57 +30,40 @@ class Restoring:
 
 
 def needs_time(options: RestoreOptions) -> list[str]:
-    """What of the options a single picture cannot have, by name."""
-    from vidsr.filters.picture_restoration import STILL_FILTERS
+    """Names of the filters and flags that a single picture cannot have."""
+    from vidsr.filters.after.post import STEPS
+    from vidsr.filters.before.descriptor import descriptor
 
-    names = [name for name, _ in options.named() if name not in STILL_FILTERS]
+    names = [choice.name for choice in options.restore.choices if descriptor(choice.name).still is None]
     if options.fields == "double":
         names.append("--fields")
-    if options.stabilize > 0:
-        names.append("--stabilize")
-    return names
+    return names + [f"--{step.option}" for step in STEPS if step.needs_time and step.make(options) is not None]
 
 
 def left_out_note(names: list[str]) -> str:
-    """One sentence about what :func:`needs_time` found."""
+    """One sentence about the names that :func:`needs_time` gave."""
     return f"left out: {', '.join(names)} (for video only)"
 
 
 def settle(picture: Picture, options: RestoreOptions, device: Any = "cpu") -> Restoring:
-    """Look at a picture where the options leave something open; what it cannot have goes into its notes.
-
-    Raises:
-        OptionsError: a filter's parameter is no share.
-    """
-    from vidsr.filters.after.post import PostSettings
-    from vidsr.filters.picture_restoration import STILL_FILTERS, StillFilters, StillLook, StillSteps, look
+    """Look at a picture where the options leave something open; its notes say what it cannot have."""
+    from vidsr.filters.before.descriptor import descriptor
+    from vidsr.filters.picture_restoration import StillFilters, StillLook, StillSteps, look
 
     left_out = needs_time(options)
     if left_out:
         picture.notes.append(left_out_note(left_out))
-    named = [(name, parameter) for name, parameter in options.named() if name in STILL_FILTERS]
-    _check(named)
-    share = options.fidelity_share()
-    seen = StillLook(trust=1.0, noise=0.0, recommended=())
-    if options.restore == "auto" or share is None or any(name == "denoise" for name, _ in named):
+    stills = [(choice, descriptor(choice.name).still) for choice in options.restore.choices]
+    choices = [choice for choice, still in stills if still is not None]
+    seen = StillLook(trust=1.0, noise=0.0, recommended=FilterSelection())
+    uses_noise = any(still is not None and still.uses_noise for _, still in stills)
+    if options.restore.auto or options.fidelity is None or uses_noise:
         seen = look(_samples(picture))
-    if options.restore == "auto":
-        named = [(name, "") for name in seen.recommended]
-        picture.notes.append(f"--restore auto: {', '.join(seen.recommended) or 'nothing to do'}")
-    settings = PostSettings(
-        fidelity=seen.trust if share is None else share,
-        strength=options.strength,
-        colour_lock=options.colour_lock,
-        grain=options.grain,
-    )
-    return Restoring(filters=StillFilters(named, seen.noise), steps=StillSteps(settings, device))
-
-
-def _check(named: list[tuple[str, str]]) -> None:
-    from vidsr.filters.before.chain import make_filter
-
-    for name, parameter in named:
-        make_filter(name, parameter)
+    if options.restore.auto:
+        choices = list(seen.recommended.choices)
+        picture.notes.append(f"--restore auto: {', '.join(c.name for c in choices) or 'nothing to do'}")
+    steps = replace(options, fidelity=seen.trust if options.fidelity is None else options.fidelity, stabilize=0.0)
+    return Restoring(filters=StillFilters(choices, seen.noise), steps=StillSteps(steps, device))
 
 
 def _samples(picture: Picture) -> list[Array]:

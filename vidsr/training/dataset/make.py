@@ -13,25 +13,11 @@ from vidsr.errors import DecodeError, InputError, TrainingError
 from vidsr.frames import Rgb8
 from vidsr.media.pictures.files import is_picture
 from vidsr.media.source import VIDEO_SUFFIXES
-from vidsr.option_schema import opt
 from vidsr.training.dataset.dataset_page import Tally, write_report
 from vidsr.training.dataset.image_files import pictures_in, read_rgb
 from vidsr.training.dataset.patch_store import PatchWriter
 from vidsr.training.dataset.selection import survey_video
-from vidsr.training.tables import Table, faults_of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MakeOptions(Table):
-    """How a dataset is cut."""
-
-    patch: int = opt(256, "Side of the stored patches, px; training cuts smaller ones from them.", between=(32, 1024))
-    frames: int = opt(40, "Most frames taken of one video.", between=(1, 100_000))
-    detail: float = opt(
-        2.0, "Leave out patches whose detail (mean step to the next pixel, of 255) is less.", between=(0, 255)
-    )
-    scale: int = opt(4, "Scale of the pairs in paired mode.", between=(1, 8))
-    strict: bool = opt(False, "Stop at the first source that cannot be used.")
+from vidsr.training.options import MakeOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,27 +34,26 @@ def make_dataset(
     out: Path,
     options: MakeOptions,
     *,
-    low: Path | None = None,
     on_source: Callable[[Path], None] = lambda path: None,
 ) -> Tally:
     """Make a dataset of pictures, folders of pictures and videos; what was taken and what was left out, and why.
 
-    With ``low``, a folder of low-resolution pictures with the same names, it is a paired dataset of pictures.
+    With ``options.low``, a folder of low-resolution pictures with the same names, it is a paired dataset of pictures.
 
     Raises:
         TrainingError: nothing usable was found, a pair does not fit, or ``out`` holds a dataset already.
         InputError: a source does not exist; with ``strict``, any source that cannot be used.
         DiskFullError: no space is left; no dataset appears.
     """
-    faults = list(faults_of(options))
+    faults = list(options.faults())
     if faults:
         raise TrainingError("; ".join(faults))
-    twins = Twins(low, options.scale) if low else None
+    twins = Twins(Path(options.low), options.scale) if options.low else None
     files = [path for path in _files(sources) if not (twins and twins.has(path))]
     if not files:
         raise TrainingError(f"{', '.join(map(str, sources))}: contains neither pictures nor videos")
     tally = Tally()
-    with PatchWriter(out, options.patch, options.scale if low else 0) as writer:
+    with PatchWriter(out, options.patch, options.scale if twins else 0) as writer:
         for path in files:
             on_source(path)
             try:

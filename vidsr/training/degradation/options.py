@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from vidsr.option_schema import opt
-from vidsr.training.tables import Table, weights
+from vidsr.option_schema import Options, opt, weights
 
 KERNELS = ("iso", "aniso", "generalised_iso", "generalised_aniso", "plateau_iso", "plateau_aniso")
 _KERNEL_WEIGHTS = dict(zip(KERNELS, (0.45, 0.25, 0.12, 0.03, 0.12, 0.03), strict=True))
@@ -19,7 +18,7 @@ _RANGE = "LOW,HIGH"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderOptions(Table):
+class OrderOptions(Options):
     """One order of the Real-ESRGAN pipeline: blur, resize, noise, JPEG."""
 
     blur_chance: float = opt(1.0, "Chance that this order blurs.", between=(0, 1))
@@ -61,7 +60,7 @@ class OrderOptions(Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CodecOptions(Table):
+class CodecOptions(Options):
     """Video compression of single patches, as a short clip with slight motion."""
 
     chance: float = opt(0.0, "Chance that a patch is compressed.", between=(0, 1))
@@ -96,7 +95,7 @@ class CodecOptions(Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TapeOptions(Table):
+class TapeOptions(Options):
     """What analogue video tape and broadcast leave behind."""
 
     interlace_chance: float = opt(0.0, "Chance of combing: the two fields shifted against each other.", between=(0, 1))
@@ -114,7 +113,7 @@ class TapeOptions(Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FilmOptions(Table):
+class FilmOptions(Options):
     """What age leaves on film."""
 
     dust_chance: float = opt(0.0, "Chance of dust specks.", between=(0, 1))
@@ -128,7 +127,7 @@ class FilmOptions(Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DegradationOptions(Table):
+class DegradationOptions(Options):
     """How low-resolution pictures are made from the dataset."""
 
     recipe: str = opt(

@@ -1,0 +1,41 @@
+"""The protocol of a step after the network, and what a step says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from vidsr.frames import Frame
+from vidsr.restore_options import RestoreOptions
+
+
+class PostStep(Protocol):
+    """One step after the network. ``warmup`` is frames that it must see before its results are settled."""
+
+    warmup: int
+
+    def __call__(self, source: Tensor, out: Tensor, frames: Sequence[Frame]) -> Tensor:
+        """``source`` ``[N, 3, h, w]``, ``out`` ``[N, 3, H, W]``, both fp32 RGB, not clamped, N frames in order."""
+        ...
+
+    def reset(self) -> None:
+        """Forget all earlier frames."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDescriptor:
+    """One step: the field of :class:`~vidsr.restore_options.RestoreOptions` that asks for it, and its making.
+
+    Attributes:
+        option: name of the field.
+        make: the step, or None where the options do not ask for it.
+        needs_time: whether it compares a frame with earlier ones, so that still pictures cannot have it.
+    """
+
+    option: str
+    make: Callable[[RestoreOptions], PostStep | None]
+    needs_time: bool = False

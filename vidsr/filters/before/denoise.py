@@ -1,0 +1,126 @@
+"""Denoising: along the motion in video, by self-similarity in stills.
+
+A still is compared with itself: non-local means (Buades, Coll and Morel, "A non-local algorithm for image denoising",
+CVPR 2005), with the noise's own share of the distances taken off as in their IPOL article of 2011.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidsr.filters.before.base import windowed, with_planes
+from vidsr.filters.before.descriptor import FilterDescriptor, StillForm, StillPart, parse_share, write_number
+from vidsr.filters.detect.inspection import VERY_NOISY
+from vidsr.frames import Frame
+
+DEFAULT_STRENGTH = 0.7
+#: Share of the blocks of a frame, the flattest, that its noise is measured in.
+_FLAT_SHARE = 0.1
+#: The least noise that is assumed, 8-bit code values.
+_LEAST_NOISE = 0.5
+#: Stills: pixels around a pixel that are searched, and around each that are compared.
+_SEARCH_PX, _PATCH_PX = 5, 2
+#: Stills: width of the weights, in shares of the noise, at strength 1.
+_WIDTH = 0.8
+
+
+class Denoise:
+    """Averages a frame with its neighbours, carried along the motion, where they differ by no more than the noise.
+
+    Args:
+        strength: 0 to 1; 1 takes differences up to three times the measured noise for noise.
+    """
+
+    name = "denoise"
+    lookaround = (2, 2)
+
+    def __init__(self, strength: float = DEFAULT_STRENGTH) -> None:
+        self.strength = strength
+
+    def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        return windowed(frames, *self.lookaround, self._average)
+
+    def _average(self, window: Sequence[Frame], at: int) -> Frame:
+        import torch
+
+        with torch.inference_mode():
+            return self._averaged(window, at)
+
+    def _averaged(self, window: Sequence[Frame], at: int) -> Frame:
+        import torch
+        from torch.nn import functional as F
+
+        from vidsr.filters.before.motion import carried, plane_of, unit
+        from vidsr.filters.detect.noise import BLOCK, flat_blocks, measure
+        from vidsr.filters.flow import gaussian
+
+        frame = window[at]
+        own = [unit(frame, n) for n in range(len(frame.planes))]
+        if min(own[0].shape[-2:]) < BLOCK:
+            return frame
+        sigma = max(measure(own[0], flat_blocks(own[0], _FLAT_SHARE)).sigma, _LEAST_NOISE / 255)
+        sums, weights = [p.clone() for p in own], [torch.ones_like(p) for p in own]
+        for n in range(max(0, at - 2), min(len(window), at + 3)):
+            if n == at:
+                continue
+            other = carried(frame, window[n])
+            # Over a small neighbourhood noise averages out and real change does not.
+            change = gaussian((other[0] - own[0]) ** 2, 1.5).sqrt()
+            fit = torch.exp(-((change / (3 * self.strength * sigma)) ** 4))
+            for number, plane in enumerate(other):
+                size = (plane.shape[-2], plane.shape[-1])
+                share = fit if fit.shape[-2:] == size else F.interpolate(fit, size=size, mode="area")
+                sums[number] += share * plane
+                weights[number] += share
+        return with_planes(frame, [plane_of(s / w, frame) for s, w in zip(sums, weights, strict=True)])
+
+
+def _still(picture: npt.NDArray[Any], strength: float | None, part: StillPart) -> npt.NDArray[Any]:
+    import torch
+
+    width = _WIDTH * (strength or DEFAULT_STRENGTH) * part.noise
+    if width <= 0:
+        return picture
+    with torch.inference_mode():
+        return _similar_means(picture, part.noise, width)
+
+
+def _similar_means(picture: npt.NDArray[Any], sigma: float, width: float) -> npt.NDArray[Any]:
+    """Each pixel the mean of those around it whose surroundings look alike."""
+    import torch
+    from torch.nn import functional as F
+
+    channels = 1 if picture.shape[2] == 1 else 3
+    own = torch.from_numpy(np.array(picture, np.float32)).movedim(-1, 0).expand(channels, -1, -1)[None]
+    reach = _SEARCH_PX + _PATCH_PX
+    padded = F.pad(own, (reach, reach, reach, reach), mode="replicate")
+    height, columns = own.shape[-2:]
+    near = padded[..., _SEARCH_PX:-_SEARCH_PX, _SEARCH_PX:-_SEARCH_PX]
+    total, weights = own.clone(), torch.ones_like(own[:, :1])
+    for dy in range(-_SEARCH_PX, _SEARCH_PX + 1):
+        for dx in range(-_SEARCH_PX, _SEARCH_PX + 1):
+            if dy == 0 and dx == 0:
+                continue
+            y, x = _SEARCH_PX + dy, _SEARCH_PX + dx
+            other = padded[..., y : y + height + 2 * _PATCH_PX, x : x + columns + 2 * _PATCH_PX]
+            apart = F.avg_pool2d(((other - near) ** 2).mean(1, keepdim=True), 2 * _PATCH_PX + 1, 1)
+            weight = torch.exp(-(apart - 2 * sigma**2).clamp(min=0) / width**2)
+            total += weight * other[..., _PATCH_PX:-_PATCH_PX, _PATCH_PX:-_PATCH_PX]
+            weights += weight
+    return np.asarray((total / weights)[0].movedim(0, -1).numpy())
+
+
+FILTER: FilterDescriptor[float] = FilterDescriptor(
+    name="denoise",
+    help="averages along the motion, as far as the measured noise allows",
+    syntax="0..1",
+    parse=parse_share,
+    write=write_number,
+    make=lambda strength: Denoise(strength or DEFAULT_STRENGTH),
+    recommended=lambda found: found.noise > VERY_NOISY,
+    still=StillForm(apply=_still, recommended=lambda seen: seen.noise > VERY_NOISY, uses_noise=True),
+)
