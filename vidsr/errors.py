@@ -4,23 +4,23 @@
 
     VidsrError
     ├── OptionsError          options that contradict each other or are out of range (exit 2)
-    ├── InputError            the source is missing, is no video, or is damaged beyond use
-    ├── OutputError           the result cannot be written where or how it was asked for
+    ├── InputError            the source is missing, not a video, or damaged beyond use
+    ├── OutputError           the result cannot be written at the path or in the form requested
     │   └── DiskFullError     no space left
     ├── ModelError            a model is unknown or cannot be used
-    │   ├── CheckpointError   a weights file that is no model, truncated, unknown, or carries code
-    │   └── DownloadError     a download that failed or has the wrong digest
-    ├── DecodeError           the source could not be decoded at a named place
-    ├── EncodeError           an encoder refused its options or a frame
+    │   ├── CheckpointError   a weights file that is not a model, is truncated, unknown or carries code
+    │   └── DownloadError     a download failed or has the wrong digest
+    ├── DecodeError           the source could not be decoded; the message says where
+    ├── EncodeError           an encoder is missing, rejected its options or failed on a frame
     ├── InferenceError        a frame could not be computed on the device
     ├── JobError              a job cannot be started, resumed or finished
     ├── VerifyError           a result differs from its source in a way that was not announced
-    ├── TrainingError         training cannot start or go on
+    ├── TrainingError         training cannot start or continue
     ├── MissingExtraError     an optional library is not installed
     └── Interrupted           the user stopped the work (exit 130)
 
-A message says what failed, where, what was found, what was expected, and the next step. Foreign errors are
-mapped at one border per library, always with ``from``.
+A message says what failed, where, what was found, what was expected, and the next step. Errors of other
+libraries are translated in one place per library, always with ``from``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class VidsrError(Exception):
 
 
 class OptionsError(VidsrError):
-    """Options that are out of range or contradict each other; lists every fault at once."""
+    """Options that are out of range or contradict each other; the message lists every fault."""
 
     exit_code = 2
 
@@ -43,7 +43,7 @@ class InputError(VidsrError):
 
 
 class OutputError(VidsrError):
-    """The result cannot be written where or how it was asked for."""
+    """The result cannot be written at the path or in the form requested."""
 
 
 class DiskFullError(OutputError):
@@ -51,23 +51,23 @@ class DiskFullError(OutputError):
 
 
 class ModelError(VidsrError):
-    """A model is unknown or cannot be used for what was asked."""
+    """A model is unknown or cannot be used for the requested task."""
 
 
 class CheckpointError(ModelError):
-    """A weights file that is no model, is truncated, is of an unknown architecture, or carries code."""
+    """A weights file that is not a model, is truncated, has an unknown architecture, or carries code."""
 
 
 class DownloadError(ModelError):
-    """A download that failed, or whose digest is not the one expected."""
+    """A download failed, or its digest is not the expected one."""
 
 
 class DecodeError(VidsrError):
-    """The source could not be decoded at the place that the message names."""
+    """The source could not be decoded; the message says where."""
 
 
 class EncodeError(VidsrError):
-    """An encoder is missing, refused its options, or failed on a frame."""
+    """An encoder is missing, rejected its options, or failed on a frame."""
 
 
 class InferenceError(VidsrError):
@@ -83,14 +83,14 @@ class VerifyError(VidsrError):
 
 
 class TrainingError(VidsrError):
-    """Training cannot start or go on."""
+    """Training cannot start or continue."""
 
 
 class MissingExtraError(VidsrError):
-    """An optional library is not installed; the message names the extra that brings it."""
+    """An optional library is not installed; the message names the extra to install."""
 
 
 class Interrupted(VidsrError):  # noqa: N818 - it is a stop, not an error
-    """The user stopped the work; what is finished is kept."""
+    """The user stopped the work; finished parts are kept."""
 
     exit_code = 130

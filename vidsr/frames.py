@@ -1,6 +1,6 @@
-"""What flows through the pipeline: frames as planes, with their pixel format, colour and time.
+"""The data of the pipeline: frames as planes, with their pixel format, colour and timestamps.
 
-Nothing here knows torch or PyAV. A plane is a numpy array that may view a decoder's own memory.
+Independent of torch and PyAV. A plane is a numpy array and may be a view of a decoder's memory.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class PixelFormat:
     @staticmethod
     @cache
     def parse(name: str) -> PixelFormat | None:
-        """The planar format with this FFmpeg name, or None if vidsr has no planar path for it.
+        """The planar format with this FFmpeg name, or None if vidsr does not handle it as planes.
 
         ``yuvj*`` names are the full-range twins of ``yuv*``; the range itself is part of :class:`Colour`.
         """
@@ -104,10 +104,10 @@ class PixelFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Colour:
-    """How code values mean colour: FFmpeg's names for the H.273 code points.
+    """How code values map to colour, in FFmpeg's names for the H.273 code points.
 
     ``primaries`` and ``transfer`` are None where the source does not say; ``matrix`` and ``range`` always
-    hold what is used for conversion, guessed where the source does not say (see ``media.probe``).
+    hold the values used for conversion, guessed where the source does not say (see ``media.probe``).
     """
 
     matrix: str = "bt709"
@@ -119,12 +119,12 @@ class Colour:
 
 @dataclass(slots=True, kw_only=True)
 class Frame:
-    """One picture: its planes and its place in time.
+    """One picture: its planes and its timestamp.
 
     ``planes`` are 2-D arrays shaped as ``format.plane_shape`` says, uint8 or uint16, possibly strided views of
     a decoder's memory: **never write into them**. ``pts`` and ``duration`` count ``time_base`` units of the
-    source's video stream; ``index`` is the frame's number in the source, from 0. ``alpha`` rides as the last
-    plane where the format has it.
+    source's video stream; ``index`` is the frame's number in the source, from 0. Where the format has alpha,
+    it is the last plane.
     """
 
     planes: tuple[Plane, ...]

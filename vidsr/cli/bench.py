@@ -1,4 +1,4 @@
-"""``vidsr bench``: what this machine can do, and what vidsr gets out of it."""
+"""``vidsr bench``: the machine's peak rates, and how much of them vidsr reaches."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ Examples:
   vidsr bench --backend winograd --backend openvino --precision fp32
   vidsr bench clip.mp4 --json > bench.json
 
-The share is of the machine's own matrix-product rate; Winograd kernels, which multiply less, can exceed 100 %.
+The share is relative to this machine's measured matrix-product rate. Winograd kernels need fewer multiplications and
+can exceed 100 %.
 """
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -40,17 +41,17 @@ def bench(
     clip: Annotated[
         Path | None,
         typer.Argument(
-            metavar="CLIP", help="A video whose first frames are also enhanced end to end.", show_default=False
+            metavar="CLIP", help="A video to enhance end to end as well (its first frames).", show_default=False
         ),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(metavar="OUT.svg", help="Also draw the table as an SVG picture.")
+        Path | None, typer.Option(metavar="OUT.svg", help="Also draw the table as an SVG chart.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     *,
     options: BenchOptions,
 ) -> None:
-    """Measure this machine's ceilings, then the models on it: alone, and with a clip end to end."""
+    """Measure this machine's peak rates, then each model alone and, given CLIP, the whole pipeline."""
     from vidsr.inference.bench import as_json as plain
     from vidsr.inference.bench import ceilings
     from vidsr.inference.device import choose_device

@@ -22,8 +22,8 @@ Examples:
   vidsr compare master.mov a.mkv --measures psnr_y,ssim,vmaf --json
   vidsr compare small.mp4 small.x4.mkv --fit other
 
-Measures: psnr and ssim of RGB, psnr_y of luma, ms_ssim, lpips (lower is better), vmaf, and in time tof and
-warping_error (lower is better). Frames are paired by their timestamps.
+Measures: psnr and ssim of RGB, psnr_y of luma, ms_ssim, lpips (lower is better), vmaf, and for temporal
+stability tof and warping_error (lower is better). Frames are paired by their timestamps.
 """
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -31,26 +31,26 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command(cls=Command, epilog=EXAMPLES)
 def compare(
-    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="What the others are measured against.")],
+    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="The video to measure the others against.")],
     others: Annotated[list[Path], typer.Argument(metavar="OTHER...", help="One or more videos.")],
     measures: Annotated[
-        str | None, typer.Option(metavar="NAME,NAME", help="Only these measures; all that are possible if not given.")
+        str | None, typer.Option(metavar="NAME,NAME", help="Measures to compute. Default: all that are available.")
     ] = None,
     fit: Annotated[
-        str, typer.Option(metavar="none|reference|other", help="Whose size to bring both to where sizes differ.")
+        str, typer.Option(metavar="none|reference|other", help="If sizes differ, resize to the size of this one.")
     ] = "none",
     align: Annotated[str, typer.Option(metavar="pts|index", help="Pair frames by time or by number.")] = "pts",
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Stop after this many pairs of frames.")] = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="Where to compute: auto, cpu, cuda, mps.")] = "auto",
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="Device to compute on: auto, cpu, cuda, mps.")] = "auto",
     report: Annotated[
-        Path | None, typer.Option(metavar="OUT.html", help="Write one page with curves and the worst frames.")
+        Path | None, typer.Option(metavar="OUT.html", help="Write an HTML report with curves and the worst frames.")
     ] = None,
-    csv: Annotated[Path | None, typer.Option(metavar="OUT.csv", help="Write the values of every frame.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="OUT.csv", help="Write the values of every frame as CSV.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing reports.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all values.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """Measure how close videos are to a reference, and how steady in time."""
+    """Measure how close videos are to a reference, and how stable they are over time."""
     if fit not in ("none", "reference", "other"):
         raise OptionsError(f"--fit {fit}: must be none, reference or other")
     if align not in ("pts", "index"):
@@ -102,8 +102,8 @@ def _check_target(path: Path | None, sources: list[Path], overwrite: bool) -> No
     if path is None:
         return
     if not path.parent.is_dir():
-        raise OutputError(f"{path}: the folder {path.parent} does not exist")
+        raise OutputError(f"{path}: the folder {path.parent} does not exist; create it or choose another path")
     if any(path.exists() and source.exists() and path.samefile(source) for source in sources):
-        raise OutputError(f"{path} is one of the videos: choose another name")
+        raise OutputError(f"{path} is one of the input videos; choose another name")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already; give --overwrite to replace it")
+        raise OutputError(f"{path} already exists; use --overwrite to replace it")

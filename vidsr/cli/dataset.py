@@ -1,4 +1,4 @@
-"""``vidsr dataset``: make a dataset to train on, and preview its degradations."""
+"""``vidsr dataset``: build training datasets and preview their degradations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Make a dataset to train on, and preview its degradations.",
+    help="Build training datasets and preview their degradations.",
     epilog=_EXAMPLES,
 )
 
@@ -53,22 +53,24 @@ Examples:
 def make(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="SOURCE... OUT", help="Pictures, videos, folders of them; then the new folder."),
+        typer.Argument(
+            metavar="SOURCE... OUT", help="Pictures, videos or folders of them, followed by the folder to create."
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
     *,
     options: MakeOptions,
 ) -> None:
-    """Cut pictures and videos into patches, with a report (OUT/report.html) of what was taken.
+    """Cut pictures and videos into patches, and write a report of what was used to OUT/report.html.
 
-    Of videos the sharpest frames are taken that differ from each other, in equal parts from all scenes.
+    From each video, takes the sharpest frames that differ from each other, equally from all scenes.
     """
     from tqdm import tqdm
 
     from vidsr.training.dataset.make import make_dataset
 
     if len(paths) < 2:
-        raise typer.BadParameter("give at least one source and the folder to make", param_hint="SOURCE... OUT")
+        raise typer.BadParameter("give at least one source and the folder to create", param_hint="SOURCE... OUT")
     *sources, out = paths
     with tqdm(unit="source", disable=not sys.stderr.isatty()) as bar:
 
@@ -78,7 +80,7 @@ def make(
 
         tally = make_dataset(sources, out, options, on_source=on_source)
     for _, reason in tally.refused:
-        print(f"vidsr: left out: {reason}", file=sys.stderr)
+        print(f"vidsr: skipped: {reason}", file=sys.stderr)
     facts = {
         "dataset": str(out),
         "patches": tally.patches,
@@ -94,11 +96,11 @@ def make(
 def _text(facts: dict[str, object]) -> str:
     return (
         f"{facts['dataset']}: {facts['patches']} patches from {facts['pictures']} pictures and frames; "
-        f"{facts['flat']} flat ones and {facts['refused']} sources left out; see {facts['report']}"
+        f"skipped {facts['flat']} flat patches and {facts['refused']} sources; see {facts['report']}"
     )
 
 
-@app.command(short_help="Write a sheet of examples.", cls=Command, epilog=_PREVIEW_EXAMPLES)
+@app.command(short_help="Write a sheet of example patches.", cls=Command, epilog=_PREVIEW_EXAMPLES)
 @with_options(SheetOptions)
 def preview(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder made by `vidsr dataset make`.")],

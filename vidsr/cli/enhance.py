@@ -1,4 +1,4 @@
-"""``vidsr enhance``: the main job."""
+"""``vidsr enhance``: enlarge and restore a video or pictures."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Examples:
   vidsr enhance frames/%06d.png --fps 24 -o film.mkv
   vidsr enhance film.mkv --devices cuda:0,cuda:1
 
-An interrupted job goes on where it ended: run the same command again.
+To continue an interrupted job, run the same command again.
 
-The result is printed on stdout, everything else on stderr.
+The path of the result is printed on stdout, everything else on stderr.
 """
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -47,7 +47,10 @@ def enhance(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Where the result goes; clip.x4.mkv beside the source if not given."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The file to write. Default: a name next to the source, e.g. clip.x4.mkv.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
@@ -55,12 +58,12 @@ def enhance(
     *,
     options: EnhanceOptions,
 ) -> None:
-    """Enlarge a video or pictures with ESRGAN, keeping sound, subtitles, timing, colour and metadata."""
+    """Enlarge a video or pictures with ESRGAN, keeping audio, subtitles, timing, colour and metadata."""
     run_enhance(source, output, options, as_json=as_json, quiet=quiet)
 
 
 def run_enhance(source: Path, output: Path | None, options: EnhanceOptions, *, as_json: bool, quiet: bool) -> None:
-    """Enhance with progress and signals as on the command line, and print the result."""
+    """Enhance with the command line's progress display and signal handling, and print the result."""
     from vidsr.jobs.enhance import enhance as run
     from vidsr.jobs.state.cancel import stop_on_signals
 

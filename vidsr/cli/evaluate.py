@@ -1,4 +1,4 @@
-"""``vidsr evaluate``: score a model on pictures whose originals are known."""
+"""``vidsr evaluate``: score a model on pictures with known originals."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Examples:
   vidsr evaluate realesrgan-x4plus Set5/
   vidsr evaluate runs/mine/export.safetensors photos/ --scale 4 --json
 
-DATASET is a folder of pairs (img_HR.png beside img_LR.png), or of originals that are reduced here, bicubically as
-MATLAB does. PSNR-Y and SSIM-Y are of BT.601 luma, PSNR-RGB of colour, all without a border of one scale; LPIPS (lower
-is better) is of the whole picture.
+DATASET is a folder of pairs (img_HR.png and img_LR.png), or of originals, which are then reduced with MATLAB's bicubic
+filter. PSNR-Y and SSIM-Y use BT.601 luma, PSNR-RGB uses RGB; all three leave out a border as wide as the scale. LPIPS
+(lower is better) uses the whole picture.
 """
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -35,17 +35,19 @@ def evaluate(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of pictures.")],
     scale: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, max=8, help="Reduce originals by this; the model's own scale if not given."),
+        typer.Option(metavar="N", min=1, max=8, help="Factor to reduce originals by. Default: the model's scale."),
     ] = None,
     border: Annotated[
-        int | None, typer.Option(metavar="PX", min=0, help="Pixels left out per side; the scale if not given.")
+        int | None, typer.Option(metavar="PX", min=0, help="Pixels to leave out on each side. Default: the scale.")
     ] = None,
-    lpips: Annotated[bool, typer.Option("--lpips/--no-lpips", help="Measure LPIPS too.")] = True,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="Where to compute: auto, cpu, cuda, mps.")] = "auto",
-    precision: Annotated[str, typer.Option(metavar="fp32|fp16|bf16", help="Arithmetic of the network.")] = "fp32",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with every picture.")] = False,
+    lpips: Annotated[bool, typer.Option("--lpips/--no-lpips", help="Also measure LPIPS.")] = True,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="Device to compute on: auto, cpu, cuda, mps.")] = "auto",
+    precision: Annotated[str, typer.Option(metavar="fp32|fp16|bf16", help="Numeric precision.")] = "fp32",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object with the scores of every picture.")
+    ] = False,
 ) -> None:
-    """Score a model on a set of pictures as papers do, next to plain bicubic enlargement."""
+    """Score a model on a set of pictures as papers do, with bicubic enlargement for comparison."""
     from vidsr.options import ModelOptions
     from vidsr.training.evaluation import EvaluateSettings
     from vidsr.training.evaluation import evaluate as run
@@ -72,5 +74,5 @@ def table(result: Evaluation) -> str:
     rows += [(f"{result.model}, mean", result.means()), ("bicubic, mean", result.means("bicubic"))]
     lines = [" " * width + "".join(f"{SCORES[name][0]:>10}" for name in names)]
     lines += [f"{title:<{width}}" + "".join(f"{row[n]:>10.{SCORES[n][1]}f}" for n in names) for title, row in rows]
-    lines.append(f"{len(result.pictures)} pictures, {result.megapixels_per_second:.3f} megapixels of result per second")
+    lines.append(f"{len(result.pictures)} pictures, {result.megapixels_per_second:.3f} output megapixels per second")
     return "\n".join([*lines, *result.notes])

@@ -1,4 +1,4 @@
-"""How every help text looks: arguments first, options group by group, then examples that can be copied."""
+"""Layout of the help texts: arguments, then options group by group, then examples to copy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Command(TyperCommand):
-    """A command whose help lists its arguments, then its options by group, then its epilog as it was written."""
+    """A command whose help lists its arguments, then its options by group, then its epilog verbatim."""
 
     def __init__(self, name: str | None, **settings: Any) -> None:
         settings["context_settings"] = _CONTEXT | (settings.get("context_settings") or {})
@@ -43,19 +43,19 @@ class Command(TyperCommand):
                     formatter.write_dl(sections[title])
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the examples, and what else stands below the options."""
+        """Write the examples and other text below the options."""
         _write_epilog(self.epilog, formatter)
 
 
 class Group(TyperGroup):
-    """A group of commands whose help gives each of them its whole line, and examples."""
+    """A group of commands whose help shows every command's full summary line, and examples."""
 
     def __init__(self, **settings: Any) -> None:
         settings["context_settings"] = _CONTEXT | (settings.get("context_settings") or {})
         super().__init__(**settings)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of commands, nothing cut off."""
+        """Write the list of commands without truncating their summaries."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self.command_lines(ctx)))
 
@@ -80,7 +80,7 @@ def _in_words(text: str) -> str:
 
 
 def _write_epilog(epilog: str | None, formatter: Any) -> None:
-    """Paragraphs are wrapped to the width; those that are indented are examples and stay as they are."""
+    """Wrap paragraphs to the width; indented ones are examples and stay verbatim."""
     for paragraph in inspect.cleandoc(epilog or "").split("\n\n"):
         if paragraph:
             formatter.write_paragraph()

@@ -1,4 +1,4 @@
-"""``vidsr inspect``: what the material is, and what would be done about it."""
+"""``vidsr inspect``: detect a video's defects and recommend restoration options."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ Examples:
 @app.command(cls=Command, epilog=EXAMPLES)
 @with_options(only=("colour", "source"))
 def inspect(
-    file: Annotated[str, typer.Argument(help="The video to look at.", metavar="FILE")],
+    file: Annotated[str, typer.Argument(help="The video to inspect.", metavar="FILE")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     sheet: Annotated[
-        Path | None, typer.Option("--sheet", help="Write a contact sheet of the stretches looked at.", metavar="PNG")
+        Path | None, typer.Option("--sheet", help="Write a contact sheet of the sampled parts.", metavar="PNG")
     ] = None,
     *,
     options: EnhanceOptions,
 ) -> None:
-    """Look at samples of a video: fields, telecine, bars, grain, flicker, cuts; and say what to do about it."""
+    """Sample a video for interlacing, telecine, bars, grain, flicker and cuts, and recommend options."""
     from tqdm import tqdm
 
     from vidsr.filters.detect.inspection_text import command, sentences
@@ -48,8 +48,8 @@ def inspect(
         typer.echo(json.dumps({**found.to_json(), "command": command(file, found.recommended)}, indent=2))
         return
     size = f"{found.width}x{found.height}"
-    typer.echo(f"{file}: {size}, {found.frames} frames, {found.sampled} looked at")
+    typer.echo(f"{file}: {size}, {found.frames} frames, {found.sampled} sampled")
     for line in sentences(found):
         typer.echo(f"  {line}")
-    typer.echo("to do that:" if found.recommended else "nothing to restore:")
+    typer.echo("recommended command:" if found.recommended else "nothing to restore; plain command:")
     typer.echo(f"  {command(file, found.recommended)}")

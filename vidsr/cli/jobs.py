@@ -21,7 +21,7 @@ from vidsr.version import __version__
 if TYPE_CHECKING:
     from vidsr.jobs.state.overview import Overview
 
-#: Job options that may be chosen anew when a job is resumed.
+#: Job options that may be changed when a job is resumed.
 CHANGEABLE = ("workers", "devices", "threads", "engine", "address", "keep_going", "restart", "progress_format")
 
 _EXAMPLES = """
@@ -71,11 +71,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=True,
-    help="List, show, resume, remove and watch jobs. A job is named by its id, its folder, or its result's path.",
+    help="List, show, resume, remove and watch jobs. Name a job by its id, its folder or its result's path.",
     epilog=_EXAMPLES,
 )
 
-Named = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, its folder, or its result.", show_default=False)]
+Named = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, folder or result.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -93,7 +93,7 @@ def list_jobs(
     found = list(job_folders.known_folders())
     if folder is not None:
         if not folder.is_dir():
-            raise JobError(f"{folder} is no folder")
+            raise JobError(f"{folder} is not a folder")
         found += [f for f in sorted(folder.absolute().glob(f"*{job_folders.SUFFIX}")) if f not in found]
     views = [look_at(f) for f in found]
     if as_json:
@@ -133,7 +133,7 @@ def _left(view: Overview) -> str:
 
 @app.command("show", short_help="Show one job.", cls=Command, epilog=_SHOW_EXAMPLES)
 def show(job: Named, as_json: AsJson = False) -> None:
-    """Show one job: progress, time left, disk use, last error, and how to go on."""
+    """Show one job: progress, time left, disk use, last error, and the command to resume it."""
     from vidsr.jobs.state import job_folders
     from vidsr.jobs.state.overview import look_at
 
@@ -159,16 +159,16 @@ def _lines(view: Overview) -> Iterator[tuple[str, str]]:
     elif view.seconds_left is not None:
         yield "left", f"about {_left(view)} at its last speed"
     if view.fallbacks:
-        yield "fallback", f"{view.fallbacks} segments were made in a way not asked for; see the log"
+        yield "fallback", f"{view.fallbacks} segments used a fallback instead of the requested settings; see the log"
     yield "disk", f"{human_bytes(view.disk_bytes)} in {view.folder}"
     yield "updated", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view.updated))
     if view.error:
         yield "error", view.error
     if view.resume:
-        yield "to go on", view.resume
+        yield "resume", view.resume
 
 
-@app.command("resume", short_help="Go on with an interrupted job.", cls=Command, epilog=_RESUME_EXAMPLES)
+@app.command("resume", short_help="Resume an interrupted job.", cls=Command, epilog=_RESUME_EXAMPLES)
 @with_options(only=tuple(f"jobs.{name}" for name in CHANGEABLE))
 def resume(
     ctx: typer.Context,
@@ -177,8 +177,8 @@ def resume(
     *,
     options: EnhanceOptions,
 ) -> None:
-    """Go on with a job that was interrupted, with the options that it was begun with; where and how it is done may be
-    chosen anew."""
+    """Resume an interrupted job with its original options; only the options below, such as devices and workers, may
+    change."""
     from vidsr.cli.enhance import run_enhance
     from vidsr.jobs.state import job_folders
     from vidsr.jobs.state.manifest import Manifest
@@ -187,13 +187,15 @@ def resume(
     folder = job_folders.find(job)
     manifest = Manifest.load(folder)
     if manifest.state == "done":
-        raise JobError(f"{manifest.output} is finished; its segments were kept on request")
+        raise JobError(
+            f"{manifest.output} is already finished (its segments were kept on request); there is nothing to resume"
+        )
     if manifest.binding.vidsr != __version__:
         raise JobError(
-            f"{folder.name} was begun by vidsr {manifest.binding.vidsr}, this is {__version__}: resume with the "
-            "former, or begin anew with vidsr enhance --restart"
+            f"{folder.name} was started by vidsr {manifest.binding.vidsr}, but this is {__version__}: resume it with "
+            "that version, or start over with vidsr enhance --restart"
         )
-    # By name: Typer brings a Click of its own, in a place that is not public.
+    # By name: Typer bundles its own Click in a private module.
     given = {name for name in CHANGEABLE if getattr(ctx.get_parameter_source(name), "name", "DEFAULT") != "DEFAULT"}
     changes = {name: getattr(options.jobs, name) for name in given | {"restart", "progress_format"}}
     if changes.get("engine") == "local":
@@ -208,19 +210,19 @@ def resume(
 @app.command("remove", short_help="Delete a job and its finished segments.", cls=Command, epilog=_REMOVE_EXAMPLES)
 def remove(
     job: Named,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete a job and its finished segments. Its result, if there is one, stays."""
+    """Delete a job and its finished segments. An existing result is kept."""
     from vidsr.jobs.state import job_folders
     from vidsr.jobs.state.overview import look_at
 
     folder = job_folders.find(job)
     view = look_at(folder)
     if view.state == "running":
-        raise JobError(f"{folder.name} is being worked on; stop that first")
+        raise JobError(f"{folder.name} is running; stop it first")
     if not yes:
         if not sys.stdin.isatty():
-            raise OptionsError("nobody is there to ask: give --yes to remove the job")
+            raise OptionsError("cannot ask for confirmation without a terminal; use --yes to remove the job")
         typer.confirm(f"Delete {view.segments} finished segments in {folder}?", abort=True)
     job_folders.remove(folder)
     typer.echo(f"removed {folder}", err=True)
@@ -229,7 +231,7 @@ def remove(
 @app.command("watch", short_help="Follow a running job until it ends.", cls=Command, epilog=_WATCH_EXAMPLES)
 def watch(
     job: Named,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a second.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per second.")] = False,
 ) -> None:
     """Follow a running job until it ends."""
     from vidsr.jobs.state import job_folders
@@ -249,7 +251,7 @@ def watch(
 
 
 def _say_end(folder: Path, view: Overview, *, as_json: bool) -> None:
-    """The last word of ``watch``: a job's folder goes when its result is there."""
+    """Print the final state; a job's folder is removed once its result is complete."""
     if not folder.exists():
         view = dataclasses.replace(view, state="done", frames=view.total_frames, seconds_left=None, fps=None)
     if as_json:
@@ -259,7 +261,7 @@ def _say_end(folder: Path, view: Overview, *, as_json: bool) -> None:
     if view.error:
         typer.echo(f"error: {view.error}")
     if view.resume and folder.exists():
-        typer.echo(f"to go on: {view.resume}")
+        typer.echo(f"to resume: {view.resume}")
 
 
 def _line(view: Overview) -> str:

@@ -1,6 +1,6 @@
-"""The ``vidsr`` command: its subcommands, loaded only when they are called, and its exit codes.
+"""The ``vidsr`` command: its subcommands, imported only when called, and its exit codes.
 
-Exit codes: 0 done, 1 a :class:`~vidsr.errors.VidsrError`, 2 wrong usage, 130 interrupted. A traceback is shown
+Exit codes: 0 success, 1 a :class:`~vidsr.errors.VidsrError`, 2 usage error, 130 interrupted. A traceback is shown
 only with ``VIDSR_DEBUG=1``.
 """
 
@@ -20,23 +20,26 @@ from vidsr.version import __version__
 
 #: name → (module that has `app`, one line of help). The line is here so that `--help` imports nothing else.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "enhance": ("vidsr.cli.enhance", "Enlarge a video or pictures, keeping sound, timing, colour and metadata."),
-    "probe": ("vidsr.cli.probe", "Show what a video file holds, and what could not be kept."),
-    "verify": ("vidsr.cli.verify", "Prove that a result has all that its source had."),
-    "preview": ("vidsr.cli.preview", "Show a few moments before and after, and what the whole job would take."),
+    "enhance": ("vidsr.cli.enhance", "Enlarge a video or pictures, keeping audio, timing, colour and metadata."),
+    "probe": ("vidsr.cli.probe", "Show what a video file contains, and what cannot be kept."),
+    "verify": ("vidsr.cli.verify", "Check that a result kept everything its source had."),
+    "preview": ("vidsr.cli.preview", "Show a few moments before and after, and estimate the whole job."),
     "plan": ("vidsr.cli.plan", "Estimate time, size and memory of a whole job."),
-    "evaluate": ("vidsr.cli.evaluate", "Score a model on pictures whose originals are known."),
-    "compare": ("vidsr.cli.compare", "Measure videos against a reference: PSNR, SSIM, LPIPS, VMAF, steadiness."),
+    "evaluate": ("vidsr.cli.evaluate", "Score a model on pictures with known originals."),
+    "compare": (
+        "vidsr.cli.compare",
+        "Measure videos against a reference: PSNR, SSIM, LPIPS, VMAF, temporal stability.",
+    ),
     "jobs": ("vidsr.cli.jobs", "List, resume, remove and watch the jobs of enhance."),
     "inspect": (
         "vidsr.cli.inspect",
-        "Look at what a video is: fields, telecine, bars, grain; and what to do about it.",
+        "Detect interlacing, telecine, bars and grain in a video, and recommend options.",
     ),
-    "bench": ("vidsr.cli.bench", "Measure this machine, and how fast the models run on it."),
+    "bench": ("vidsr.cli.bench", "Measure this machine and how fast the models run on it."),
     "serve": ("vidsr.cli.serve", "Serve a web page and an HTTP API for the same jobs (extra: web)."),
     "models": ("vidsr.cli.models", "List, inspect, fetch and convert models."),
-    "dataset": ("vidsr.cli.dataset", "Make a dataset to train on, and look at what its degradations do."),
-    "train": ("vidsr.cli.train", "Train a model of your own."),
+    "dataset": ("vidsr.cli.dataset", "Build training datasets and preview their degradations."),
+    "train": ("vidsr.cli.train", "Train your own model."),
 }
 
 
@@ -48,7 +51,7 @@ class LazyGroup(Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import and return one subcommand, or None if there is none of that name."""
+        """Import and return one subcommand, or None if no command has that name."""
         if cmd_name not in COMMANDS:
             return None
         command = typer.main.get_command(importlib.import_module(COMMANDS[cmd_name][0]).app)
@@ -69,7 +72,7 @@ Examples:
   vidsr inspect tape.mpg
   vidsr models list
 
-`vidsr COMMAND --help` tells more. Exit codes: 0 done, 1 an error, 2 wrong usage, 130 interrupted.
+Run `vidsr COMMAND --help` for details. Exit codes: 0 success, 1 error, 2 usage error, 130 interrupted.
 """
 
 app = typer.Typer(
@@ -92,7 +95,7 @@ def _print_version(wanted: bool) -> None:
 def root(
     version: bool = typer.Option(False, "--version", help="Print the version.", callback=_print_version, is_eager=True),
 ) -> None:
-    """Enlarge and restore video with ESRGAN, and lose nothing of it on the way."""
+    """Enlarge and restore video with ESRGAN, keeping audio, subtitles, timing, colour and metadata."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -101,18 +104,18 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def run(argv: list[str]) -> int:
-    """Run the command line; the exit code. The one place where errors become messages."""
+    """Run the command line and return its exit code. The only place that turns errors into messages."""
     try:
         result: Any = app(argv, prog_name="vidsr", standalone_mode=False)
     except (SystemExit, Exception) as error:
-        return _told(error, argv)
-    if result == Interrupted.exit_code:  # what Typer makes of Ctrl-C
+        return _report(error, argv)
+    if result == Interrupted.exit_code:  # how Typer reports Ctrl-C
         _say("interrupted")
     return result if isinstance(result, int) else 0
 
 
-def _told(error: BaseException, argv: list[str]) -> int:
-    """Say what went wrong, in one line; the exit code."""
+def _report(error: BaseException, argv: list[str]) -> int:
+    """Print what went wrong in one line and return the exit code."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if os.environ.get("VIDSR_DEBUG") == "1" and not isinstance(error, typer.TyperException):
@@ -126,9 +129,9 @@ def _told(error: BaseException, argv: list[str]) -> int:
     if isinstance(error, typer.TyperException):
         _say_usage(error, argv)
         return error.exit_code
-    # Not one of ours: a fault in vidsr or in a library. Still one line, and how to learn more.
+    # Not a VidsrError: a bug in vidsr or a library. Still one line, and how to get the traceback.
     what = f"{type(error).__name__}: {error}".splitlines()[0]
-    _say(f"unexpected error: {what} (VIDSR_DEBUG=1 shows where; please report it)")
+    _say(f"unexpected error: {what} (run again with VIDSR_DEBUG=1 for the traceback, and please report it)")
     return 1
 
 

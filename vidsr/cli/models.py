@@ -63,7 +63,7 @@ Examples:
   vidsr models blend rrdb-psnr-x4 esrgan-x4 mixed.safetensors --alpha 0.8
   vidsr models blend realesr-general-wdn-x4v3 realesr-general-x4v3 half.safetensors
 
-Models of one family only, such as a model and what was trained on from it; strangers are refused.
+Both models must belong to one family, such as a model and its fine-tuned version; unrelated models are rejected.
 """
 
 _EXPORT_EXAMPLES = """
@@ -87,7 +87,7 @@ Examples:
 
 @app.command("list", short_help="List the models known by name.", cls=Command, epilog=_LIST_EXAMPLES)
 def list_models(as_json: Json = False) -> None:
-    """List the models known by name, and which of them are on this machine."""
+    """List the models known by name, and show which are on this machine."""
     rows = [_row(entry) for entry in zoo.ZOO.values()]
     if as_json:
         print(json.dumps({"models": rows, "folders": [str(folder) for folder in zoo.folders()]}, indent=2))
@@ -105,15 +105,15 @@ def list_models(as_json: Json = False) -> None:
             scale = f"x{row['scale']}" if row["scale"] else "  "
             print(f"  {row['name']:<{width}}  {mark}  {scale}  {row['advice']}")
         print()
-    print("'here' can be used at once; 'fetch' needs: vidsr models fetch NAME")
+    print("'here' is ready to use; 'fetch' must be downloaded first: vidsr models fetch NAME")
 
 
-@app.command(short_help="Say what a model is.", cls=Command, epilog=_INFO_EXAMPLES)
+@app.command(short_help="Show what a model is.", cls=Command, epilog=_INFO_EXAMPLES)
 def info(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name from the list, or a weights file.")],
     as_json: Json = False,
 ) -> None:
-    """Open a model and say what it is: architecture, scale, size, digest, licence, origin."""
+    """Open a model and show its architecture, scale, size, digest, licence and origin."""
     facts = _facts(model)
     if as_json:
         print(json.dumps(facts, indent=2))
@@ -126,7 +126,9 @@ def info(
 
 @app.command(short_help="Write a model as safetensors.", cls=Command, epilog=_CONVERT_EXAMPLES)
 def convert(
-    source: Annotated[str, typer.Argument(metavar="NAME|FILE", help="The model: .pth, .param, .safetensors.")],
+    source: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="A model's name or file (.pth, .param, .safetensors).")
+    ],
     target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The file to write.")],
     half: Annotated[
         bool, typer.Option("--half", help="Store convolution weights in fp16; biases and slopes stay fp32.")
@@ -148,7 +150,7 @@ def convert(
     _check_target(target, ".safetensors", overwrite)
     path = zoo.resolve(source)
     if target.exists() and target.samefile(path):
-        raise OutputError(f"{target} is the source itself: choose another name")
+        raise OutputError(f"{target} is the source file; choose another name")
     found, old = checkpoint.read(path)
     state = found.state
     if half:
@@ -162,26 +164,27 @@ def convert(
         print(f"{target}\n{found.architecture}, {found.layout} layout, SHA-256 {sha256}")
 
 
-@app.command(short_help="Make a model between two of one family.", cls=Command, epilog=_BLEND_EXAMPLES)
+@app.command(short_help="Blend two models of one family.", cls=Command, epilog=_BLEND_EXAMPLES)
 def blend(
     first: Annotated[str, typer.Argument(metavar="A", help="The model at alpha 0: a name or a file.")],
     second: Annotated[str, typer.Argument(metavar="B", help="The model at alpha 1.")],
     target: Annotated[
-        Path | None, typer.Argument(metavar="OUT.safetensors", help="The file to write; named after both if not given.")
+        Path | None,
+        typer.Argument(metavar="OUT.safetensors", help="The file to write. Default: named after both models."),
     ] = None,
     alpha: Annotated[float, typer.Option(metavar="N", help="How far from A to B, 0 to 1.")] = 0.5,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write, in place of OUT.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write, instead of OUT.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Interpolate the weights of two models of one family: between faithful and vivid, or grainy and smooth."""
+    """Interpolate the weights of two models of one family, for example a faithful and a vivid one."""
     from vidsr.models import blend as blending
     from vidsr.models import checkpoint, saving
 
     if target and output:
-        raise OptionsError(f"--output {output}: the file to write is named already, {target}")
+        raise OptionsError(f"--output {output}: the file to write is already given as {target}; give only one")
     names = "+".join(zoo.resolve(name).name.partition(".")[0] for name in (first, second))
     target = target or output or Path(f"{names}-{alpha:g}.safetensors")
     _check_target(target, ".safetensors", overwrite)
@@ -192,22 +195,22 @@ def blend(
     if as_json:
         print(json.dumps({"output": str(target), "sha256": checkpoint.digest(target), "card": lines}, indent=2))
     else:
-        print(f"{target}\ncorrelation of the two: {lines['blend_correlation']}")
+        print(f"{target}\ncorrelation of the two models: {lines['blend_correlation']}")
 
 
 @app.command(short_help="Write a model for another runtime.", cls=Command, epilog=_EXPORT_EXAMPLES)
 def export(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name from the list, or a weights file.")],
-    to: Annotated[str, typer.Option(metavar="onnx|openvino|ncnn", help="The runtime.")],
+    to: Annotated[str, typer.Option(metavar="onnx|openvino|ncnn", help="The target runtime.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The file to write; named after the model if not given."),
+        typer.Option("--output", "-o", metavar="FILE", help="The file to write. Default: named after the model."),
     ] = None,
-    fp16: Annotated[bool, typer.Option("--fp16", help="Half precision inside: half the size.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Store weights in half precision: half the size.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write a model for ONNX Runtime, OpenVINO or ncnn: servers, laptops, phones."""
+    """Write a model for ONNX Runtime, OpenVINO or ncnn."""
     from vidsr.models import export as exporting
 
     suffixes = exporting.FORMATS.get(to)
@@ -216,11 +219,11 @@ def export(
     path = zoo.resolve(model)
     target = output or Path(path.name.partition(".")[0] + (".fp16" if fp16 else "") + suffixes[0])
     if target.suffix != suffixes[0]:
-        raise OptionsError(f"--output {target}: the name of a model for {to} ends in {suffixes[0]}")
+        raise OptionsError(f"--output {target}: the name of an {to} model must end in {suffixes[0]}")
     for suffix in suffixes:
         _check_target(target.with_suffix(suffix), "", overwrite)
         if target.with_suffix(suffix).absolute() == path.absolute():
-            raise OutputError(f"{path} is the source itself: choose another name")
+            raise OutputError(f"{path} is the source file; choose another name")
     written = exporting.export(zoo.load_model(model), target, to, half=fp16)
     digests = {str(file): sha256_of(file) for file in written}
     print(json.dumps({"output": str(target), "files": digests}, indent=2) if as_json else "\n".join(digests))
@@ -228,17 +231,17 @@ def export(
 
 @app.command(short_help="Download a model and check its digest.", cls=Command, epilog=_FETCH_EXAMPLES)
 def fetch(
-    model: Annotated[str, typer.Argument(metavar="NAME|URL", help="A name from the list, or an address.")],
-    sha256: Annotated[str | None, typer.Option(metavar="DIGEST", help="The digest that the file must have.")] = None,
+    model: Annotated[str, typer.Argument(metavar="NAME|URL", help="A name from the list, or a URL.")],
+    sha256: Annotated[str | None, typer.Option(metavar="DIGEST", help="The expected SHA-256 digest.")] = None,
     accept_unverified: Annotated[
-        bool, typer.Option("--accept-unverified", help="Take a file whose digest nobody vouches for, and print it.")
+        bool, typer.Option("--accept-unverified", help="Accept a file without a known digest, and print its digest.")
     ] = False,
     to: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where to put it; the user's cache if not given.")
+        Path | None, typer.Option(metavar="FOLDER", help="The folder to save to. Default: the user's cache.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Download a model; its digest is checked before the file gets its name. A broken download is resumed."""
+    """Download a model and verify its digest before it is put in place. Interrupted downloads are resumed."""
     from vidsr.models import checkpoint
     from vidsr.models import fetch as fetching
 
@@ -247,11 +250,11 @@ def fetch(
         raise OptionsError(f"--sha256 {sha256}: a SHA-256 is 64 hexadecimal digits")
     wanted = entry.sha256 or (sha256.lower() if sha256 else None)
     if sha256 and entry.sha256 and sha256.lower() != entry.sha256:
-        raise OptionsError(f"--sha256 {sha256}: the digest of {entry.name} is known to be {entry.sha256}")
+        raise OptionsError(f"--sha256 {sha256}: does not match the known digest of {entry.name}, {entry.sha256}")
     if wanted is None and not accept_unverified and not entry.parts:
         raise DownloadError(
-            f"{entry.name}: no digest of this file is publicly verifiable. Give --sha256 DIGEST if you know it, or "
-            "--accept-unverified to take what the server sends (its digest is printed and kept beside it)"
+            f"{entry.name}: no trusted digest of this file is known. Give --sha256 DIGEST if you know it, or "
+            "--accept-unverified to accept what the server sends (its digest is printed and saved next to it)"
         )
     folder = to or zoo.cache_folder()
     path = folder / entry.file
@@ -263,7 +266,7 @@ def fetch(
         note = "verified" if wanted or entry.parts else "unverified"
     if note == "unverified":
         path.with_name(path.name + ".sha256").write_text(f"{got}  {path.name}\n", encoding="utf-8")
-        print(f"vidsr: {path.name} was taken unverified; its SHA-256 is {got}", file=sys.stderr)
+        print(f"vidsr: {path.name} was downloaded without verification; its SHA-256 is {got}", file=sys.stderr)
     if as_json:
         print(json.dumps({"name": entry.name, "path": str(path), "sha256": got, "state": note}, indent=2))
     else:
@@ -274,7 +277,7 @@ def _entry(model: str) -> zoo.ZooEntry:
     if "://" in model:
         file = Path(unquote(urlsplit(model).path)).name
         if not Path(file).suffix:
-            raise OptionsError(f"{model}: the address does not end in a file name")
+            raise OptionsError(f"{model}: the URL does not end in a file name")
         return zoo.ZooEntry(
             name=file, file=file, sha256=None, architecture="?", licence="?", origin=model, advice="", url=model
         )
@@ -283,7 +286,7 @@ def _entry(model: str) -> zoo.ZooEntry:
         names = ", ".join(e.name for e in zoo.ZOO.values() if e.url or e.parts)
         raise OptionsError(f"no model is called {model!r}; these can be fetched: {names}")
     if entry.shipped:
-        raise OptionsError(f"{entry.name} is part of vidsr; there is nothing to fetch")
+        raise OptionsError(f"{entry.name} is shipped with vidsr; there is nothing to fetch")
     return entry
 
 
@@ -322,7 +325,7 @@ def _check_target(target: Path, suffix: str, overwrite: bool) -> None:
     if suffix and target.suffix != suffix:
         raise OptionsError(f"{target}: the result is a {suffix[1:]} file, so its name must end in {suffix}")
     if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already; give --overwrite to replace it")
+        raise OutputError(f"{target} already exists; use --overwrite to replace it")
 
 
 def _card(lines: list[str]) -> dict[str, str]:
@@ -348,7 +351,7 @@ class _Bar:
             self._bar.close()
 
     def __call__(self, done: int, total: int | None) -> None:
-        """Show that ``done`` of ``total`` bytes are here."""
+        """Show that ``done`` of ``total`` bytes have arrived."""
         if self._bar is None:
             pace = 0.1 if sys.stderr.isatty() else 5.0  # a log file wants a line now and then
             self._bar = tqdm(

@@ -34,18 +34,18 @@ def preview(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The video or picture.", show_default=False)],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The sheet, a picture; CLIP.preview.png if not given."),
+        typer.Option("--output", "-o", metavar="FILE", help="The picture to write. Default: CLIP.preview.png."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     *,
     options: PreviewAllOptions,
 ) -> None:
-    """Show a few moments enhanced with the options you are about to use, and what the whole job would take."""
+    """Show a few moments enhanced with these options, and estimate the whole job."""
     from vidsr.jobs.preview.estimate import estimate
     from vidsr.jobs.preview.preview import sheet
     from vidsr.media.pictures.files import is_picture
 
-    # Up to here this process has done what every job does first: import its libraries.
+    # Everything up to here (importing libraries) is start-up that every job has.
     start_seconds = time.process_time()
     shown = options.preview
     target = output or source.with_name(f"{source.stem}.preview.png")
@@ -54,19 +54,19 @@ def preview(
     sets = [(text, tried(options, text)) for text in shown.tries] or [(options.model.model, options)]
     columns = [_moments(source, chosen, times, shown.count) for _, chosen in sets]
     sheet(list(zip(*columns, strict=True)), [text for text, _ in sets]).save(target)
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         "sheet": str(target),
         "moments": [m.seconds for m in columns[0]],
         "pictures": _save_pictures(columns, Path(shown.single)) if shown.single is not None else [],
     }
     lines = [str(target)]
     if shown.plan and not is_picture(source):
-        told["plans"] = []
+        report["plans"] = []
         for text, chosen in sets:
             found = estimate(source, chosen, options.sampling, start_seconds=start_seconds)
-            told["plans"].append({"options": text, **found.to_json()})
+            report["plans"].append({"options": text, **found.to_json()})
             lines.append(f"\n{text}:\n{described(found)}")
-    typer.echo(json.dumps(told) if as_json else "\n".join(lines))
+    typer.echo(json.dumps(report) if as_json else "\n".join(lines))
 
 
 def _moments(source: Path, options: EnhanceOptions, times: list[float], count: int) -> list[Any]:
@@ -80,7 +80,7 @@ def _check(source: Path, target: Path, *, overwrite: bool) -> None:
     from vidsr.jobs.disk_space import check_output
 
     if target.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-        raise OptionsError(f"--output {target}: a sheet is a .png, .jpg or .webp")
+        raise OptionsError(f"--output {target}: the sheet must be a .png, .jpg, .jpeg or .webp file")
     check_output(source, target, overwrite=overwrite)
 
 
@@ -104,7 +104,7 @@ def seconds_of(text: str) -> float:
     """Seconds from "90", "1:30" or "1:02:03.5".
 
     Raises:
-        OptionsError: it is no time.
+        OptionsError: it is not a time.
     """
     parts = text.split(":")
     try:
@@ -112,7 +112,7 @@ def seconds_of(text: str) -> float:
     except ValueError:
         values = []
     if not 1 <= len(values) <= 3 or any(not 0 <= v < 1e7 for v in values) or any(v >= 60 for v in values[1:]):
-        raise OptionsError(f"--at {text}: write seconds, or 1:02:03.5")
+        raise OptionsError(f"--at {text}: not a time; write seconds (61.5) or h:mm:ss (1:02:03.5)")
     total = 0.0
     for value in values:
         total = total * 60 + value
@@ -120,10 +120,10 @@ def seconds_of(text: str) -> float:
 
 
 def tried(options: EnhanceOptions, text: str) -> EnhanceOptions:
-    """The options with those in ``text`` in their place, read as the command line of ``vidsr enhance`` is.
+    """The options overridden by those in ``text``, parsed like the command line of ``vidsr enhance``.
 
     Raises:
-        OptionsError: ``text`` holds something that is no option of ``vidsr enhance``.
+        OptionsError: ``text`` contains something that is not an option of ``vidsr enhance``.
     """
     from typer.main import get_command
 
@@ -139,7 +139,7 @@ def tried(options: EnhanceOptions, text: str) -> EnhanceOptions:
     flat = {name: value for group in job.to_json().values() for name, value in group.items()}
     unknown = [name for name in given if name not in flat]
     if unknown:
-        raise OptionsError(f'--try "{text}": only options that shape the result, not {", ".join(unknown)}')
+        raise OptionsError(f'--try "{text}": takes only options that affect the result, not {", ".join(unknown)}')
     merged = {name: tuple(v) if isinstance(v, list) else v for name, v in (flat | given).items()}
     return EnhanceOptions.from_flat(merged)
 

@@ -1,4 +1,4 @@
-"""``vidsr probe``: what vidsr understood of a file."""
+"""``vidsr probe``: what vidsr reads from a file."""
 
 from __future__ import annotations
 
@@ -25,15 +25,17 @@ Examples:
 @app.command(cls=Command, epilog=EXAMPLES)
 @with_options(only=("colour", "source"))
 def probe(
-    file: Annotated[str, typer.Argument(help="The video to look at.", metavar="FILE")],
+    file: Annotated[str, typer.Argument(help="The video to describe.", metavar="FILE")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Read the header only; do not count frames.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Read only the header, without decoding to count frames.")
+    ] = False,
     *,
     options: EnhanceOptions,
 ) -> None:
     """Show streams, frames, timing, colour and HDR of a video, what was guessed, and what cannot be kept.
 
-    All frames are decoded once, because only that tells how many there are and when.
+    Decodes the whole video once, the only reliable way to get the number and times of its frames.
     """
     from vidsr.media.index import check_strict, index_video
     from vidsr.media.probe import probe as look

@@ -1,4 +1,4 @@
-"""Progress for a person, a tqdm bar and plain lines on stderr; or for a program, JSON lines on stdout."""
+"""Progress as a tqdm bar and plain lines on stderr, or as JSON lines on stdout."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Bar:
 
     def _advance(self, event: Event) -> None:
         if self._bar is None:
-            # Frames of an earlier run count as done but not as speed: tqdm's `initial` is made for that.
+            # Frames of an earlier run count as done but not towards speed: tqdm's `initial`.
             pace = 0.2 if sys.stderr.isatty() else 10.0  # a log file wants a line now and then, not every frame
             self._bar = tqdm(
                 total=event.total_frames,
@@ -66,9 +66,9 @@ class Bar:
 
 
 class JsonLines:
-    """Prints one JSON object per event on stdout; frame counts at most ten times a second, and always the last.
+    """Prints one JSON object per event on stdout; frame counts at most ten times a second, and always the last one.
 
-    As a context manager it also prints how the work failed, if it does: ``error`` or ``interrupted``.
+    As a context manager it also prints a failure event: ``error`` or ``interrupted``.
     """
 
     EVERY_SECONDS = 0.1
@@ -83,8 +83,8 @@ class JsonLines:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, VidsrError):
             event = "interrupted" if isinstance(error, Interrupted) else "error"
-            told = {"event": event, "job": self._job, "kind": type(error).__name__, "text": str(error)}
-            print(json.dumps(told), flush=True)
+            failure = {"event": event, "job": self._job, "kind": type(error).__name__, "text": str(error)}
+            print(json.dumps(failure), flush=True)
 
     def __call__(self, event: Event) -> None:
         """Print one event."""

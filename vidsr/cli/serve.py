@@ -19,8 +19,8 @@ Examples:
   vidsr serve --root /srv/films --root /srv/results --port 9000
   vidsr serve --root /srv/films --host 0.0.0.0
 
-The first root is where relative paths start from, and where uploads go. An address that others can reach
-needs a token; one is made and printed if none is given with --token.
+Relative paths start at the first root, and uploads are stored there. An address that other machines can reach
+needs a token; without --token, one is generated and printed.
 """
 
 _END_SECONDS = 3
@@ -31,10 +31,10 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command(cls=Command, epilog=EXAMPLES)
 @with_options(ServeAllOptions)
 def serve(*, options: ServeAllOptions) -> None:
-    """Serve a web page and an HTTP API on this machine for the same jobs as the command line.
+    """Serve a web page and an HTTP API that run the same jobs as the command line.
 
-    Jobs run in processes of their own: closing the page or ending the server loses nothing. The API is described
-    at /openapi.json. No request ever leaves this machine.
+    Jobs run in separate processes: closing the page or stopping the server loses nothing. The API is described
+    at /openapi.json. The server makes no requests to other machines.
     """
     try:
         import uvicorn
@@ -46,28 +46,28 @@ def serve(*, options: ServeAllOptions) -> None:
         ) from error
     from vidsr.web.server_settings import WebSettings, default_state, is_loopback
 
-    told = options.serve
-    token = told.token or (None if is_loopback(told.host) else secrets.token_urlsafe(24))
+    chosen = options.serve
+    token = chosen.token or (None if is_loopback(chosen.host) else secrets.token_urlsafe(24))
     settings = WebSettings(
-        roots=tuple(Path(root).expanduser().resolve() for root in told.root or (".",)),
+        roots=tuple(Path(root).expanduser().resolve() for root in chosen.root or (".",)),
         state=default_state(),
-        host=told.host,
-        port=told.port,
+        host=chosen.host,
+        port=chosen.port,
         token=token,
-        max_upload_bytes=round(told.max_upload_gb * 1e9),
-        parallel=told.parallel,
+        max_upload_bytes=round(chosen.max_upload_gb * 1e9),
+        parallel=chosen.parallel,
     ).check()
-    shown = "127.0.0.1" if told.host in ("0.0.0.0", "::") else told.host
-    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{told.port}/"
+    shown = "127.0.0.1" if chosen.host in ("0.0.0.0", "::") else chosen.host
+    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{chosen.port}/"
     typer.echo(f"vidsr: open {address}{f'?token={token}' if token else ''}", err=True)
     for root in settings.roots:
         typer.echo(f"vidsr: serving {root}", err=True)
     uvicorn.run(
         create_app(settings),
-        host=told.host,
-        port=told.port,
+        host=chosen.host,
+        port=chosen.port,
         log_level="warning",
         server_header=False,
         ws="none",
-        timeout_graceful_shutdown=_END_SECONDS,  # nobody waits for a look at a file that takes minutes
+        timeout_graceful_shutdown=_END_SECONDS,  # do not wait minutes for a running inspection
     )

@@ -26,7 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Train a model of your own: stage psnr (L1), then stage gan (with a discriminator).",
+    help="Train your own model: stage psnr (L1), then stage gan (with a discriminator).",
     epilog=_EXAMPLES,
 )
 
@@ -61,21 +61,21 @@ Examples:
   vidsr enhance clip.mp4 --model mine.safetensors
 """
 
-Toml = Annotated[Path, typer.Argument(metavar="OPTIONS.toml", help="Options, as `vidsr train init` writes them.")]
+Toml = Annotated[Path, typer.Argument(metavar="OPTIONS.toml", help="Options file, as written by `vidsr train init`.")]
 
 
-@app.command(short_help="Write a file of options.", cls=Command, epilog=_INIT_EXAMPLES)
+@app.command(short_help="Write an options file.", cls=Command, epilog=_INIT_EXAMPLES)
 def init(
     target: Annotated[Path, typer.Argument(metavar="OPTIONS.toml", help="The file to write.")] = Path("train.toml"),
     preset: Annotated[
-        str, typer.Option(metavar="esrgan|realesrgan|archival|tiny", help="What to begin with.")
+        str, typer.Option(metavar="esrgan|realesrgan|archival|tiny", help="Preset to start from.")
     ] = "esrgan",
     dataset: Annotated[str, typer.Option(metavar="FOLDER", help="Folder made by `vidsr dataset make`.")] = "",
-    validation: Annotated[str, typer.Option(metavar="FOLDER", help="Folder of pictures to measure on.")] = "",
-    folder: Annotated[str, typer.Option(metavar="FOLDER", help="Folder of the run.")] = "runs/train",
+    validation: Annotated[str, typer.Option(metavar="FOLDER", help="Folder of pictures for validation.")] = "",
+    folder: Annotated[str, typer.Option(metavar="FOLDER", help="Folder for checkpoints and logs.")] = "runs/train",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Write a file of options, every field explained, to edit before training."""
+    """Write an options file, with every field explained, to edit before training."""
     from vidsr.option_toml import to_toml
     from vidsr.storage import AtomicFile
     from vidsr.training.presets import preset_options
@@ -88,35 +88,35 @@ def init(
         validation=replace(options.validation, folder=validation),
     )
     if target.exists() and not overwrite:
-        raise OutputError(f"{target}: exists already; give --overwrite or another name")
+        raise OutputError(f"{target} already exists; use --overwrite to replace it")
     with AtomicFile(target) as file:
         file.write(to_toml(options).encode())
     print(target)
     if options.gan.steps and options.gan.perceptual_weight:
-        _tell_missing(options.gan.vgg)
+        _warn_missing(options.gan.vgg)
 
 
-def _tell_missing(vgg: str) -> None:
-    """Say now that the perceptual loss's network has to be fetched: training itself would not begin without."""
+def _warn_missing(vgg: str) -> None:
+    """Warn early that the perceptual loss's network must be fetched: training would not start without it."""
     from vidsr.models import zoo
 
     entry = zoo.find(vgg)
     if entry is not None and zoo.locate(entry) is None:
         print(
-            f"vidsr: stage gan needs {vgg}: vidsr models fetch {vgg}; or set perceptual_weight = 0 in [gan]",
+            f"vidsr: stage gan needs {vgg}. Run vidsr models fetch {vgg}, or set perceptual_weight = 0 in [gan]",
             file=sys.stderr,
         )
 
 
-@app.command(short_help="Train from the beginning.", cls=Command, epilog=_RUN_EXAMPLES)
+@app.command(short_help="Train from scratch.", cls=Command, epilog=_RUN_EXAMPLES)
 def run(options: Toml) -> None:
-    """Train from the beginning: both stages, with validation and checkpoints as the options say."""
+    """Train from scratch: both stages, with validation and checkpoints as set in the options."""
     _train(options, resume=False)
 
 
-@app.command(short_help="Go on from the newest checkpoint.", cls=Command, epilog=_RESUME_EXAMPLES)
+@app.command(short_help="Continue from the newest checkpoint.", cls=Command, epilog=_RESUME_EXAMPLES)
 def resume(options: Toml) -> None:
-    """Go on from the newest whole checkpoint; the result equals that of an uninterrupted run."""
+    """Continue from the newest intact checkpoint; the result equals that of an uninterrupted run."""
     _train(options, resume=True)
 
 
@@ -130,15 +130,15 @@ def _train(path: Path, *, resume: bool) -> None:
 
 @app.command(short_help="Write the trained model.", cls=Command, epilog=_EXPORT_EXAMPLES)
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The model to write.")],
     which: Annotated[
         str, typer.Option(metavar="WHICH", help="latest, best, or a checkpoint such as psnr-00005000.")
     ] = "latest",
-    stage: Annotated[str | None, typer.Option(metavar="psnr|gan", help="The newest stage if not given.")] = None,
+    stage: Annotated[str | None, typer.Option(metavar="psnr|gan", help="Default: the newest stage.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Write the averaged weights of a run, with a card that says how they came about."""
+    """Write the averaged weights of a run, with a model card that records how they were trained."""
     from vidsr.training import export_run as exporting
 
     exporting.export(run, target, which=which, stage=stage, overwrite=overwrite)
