@@ -51,7 +51,7 @@ def test_list_show_resume(stopped: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert run(["jobs", "show", job]) == 0
     shown = capsys.readouterr().out
     assert "6 of 24 frames (25.0 %)" in shown
-    assert f"to go on  vidsr jobs resume {stopped}" in shown
+    assert f"resume    vidsr jobs resume {stopped}" in shown
     assert run(["jobs", "show", job, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["total_frames"] == 24
     assert run(["jobs", "resume", job, "--progress", "json"]) == 0
@@ -83,7 +83,7 @@ def test_a_job_moved_with_its_source_goes_on_in_its_new_place(
     before.rename(after)
     assert run(["jobs", "show", "after/out.mkv"]) == 0
     shown = capsys.readouterr().out
-    assert f"to go on  vidsr jobs resume {after}/out.mkv" in shown
+    assert f"resume    vidsr jobs resume {after}/out.mkv" in shown
     assert f"source    {after}/in/clip.mp4" in shown
     assert run(["jobs", "resume", "after/out.mkv", "--workers", "1", "--progress", "json"]) == 0
     assert "resuming: 1 of 4 segments done" in capsys.readouterr().out
@@ -110,7 +110,7 @@ def test_failures_are_told_in_the_list_and_as_json(stopped: Path, capsys: pytest
     )
     path.write_text(text.replace('"vidsr": "', '"vidsr": "0.0.').replace('"square_pixels"', '"round_pixels"'))
     assert run(["jobs", "resume", str(stopped)]) == 1
-    assert "was begun by vidsr 0.0." in capsys.readouterr().err
+    assert "was started by vidsr 0.0." in capsys.readouterr().err
     path.write_text(text)
     assert run(["jobs", "resume", str(stopped), "--restart", "--engine", "local", "--progress", "json"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -176,7 +176,7 @@ def test_a_running_job_cannot_be_removed_or_resumed(stopped: Path, capsys: pytes
 
     with JobLock(job_folders.job_folder(stopped)):
         assert run(["jobs", "remove", str(stopped), "--yes"]) == 1
-        assert "being worked on" in capsys.readouterr().err
+        assert "is running; stop it first" in capsys.readouterr().err
         assert run(["jobs", "resume", str(stopped)]) == 1
         assert "another vidsr" in capsys.readouterr().err
         assert run(["jobs", "list"]) == 0

@@ -119,9 +119,11 @@ def test_fetch(vidsr: Run, server: Server, tmp_path: Path) -> None:
 
 def test_fetch_faults(vidsr: Run) -> None:
     assert "these can be fetched" in vidsr("models", "fetch", "nonsense", code=2).stderr
-    assert "part of vidsr" in vidsr("models", "fetch", "realesrgan-x4plus", code=2).stderr
-    assert "publicly verifiable" in vidsr("models", "fetch", "realesrnet-x4plus", code=1).stderr
-    assert "is known to be" in vidsr("models", "fetch", "esrgan-x4", "--sha256", "0" * 64, code=2).stderr
+    assert "is shipped with vidsr" in vidsr("models", "fetch", "realesrgan-x4plus", code=2).stderr
+    assert "no trusted digest" in vidsr("models", "fetch", "realesrnet-x4plus", code=1).stderr
+    assert (
+        "does not match the known digest" in vidsr("models", "fetch", "esrgan-x4", "--sha256", "0" * 64, code=2).stderr
+    )
     assert "64 hexadecimal digits" in vidsr("models", "fetch", "esrgan-x4", "--sha256", "beef", code=2).stderr
     for address in ("http://127.0.0.1:9/", "http://example.org:80", "http://example.org/a/..%2f"):
         assert "does not end in a file name" in vidsr("models", "fetch", address, code=2).stderr
@@ -151,7 +153,7 @@ def test_blend(vidsr: Run, tmp_path: Path) -> None:
     vidsr("models", "blend", "a.pth", "b.pth", "--alpha", "0.25", "-o", "named.safetensors")
     assert "a+b-0.25.safetensors" in vidsr("models", "blend", "a.pth", "b.pth", "--alpha", "0.25").stdout
     assert (tmp_path / "named.safetensors").read_bytes() == (tmp_path / "a+b-0.25.safetensors").read_bytes()
-    assert "named already" in vidsr("models", "blend", "a.pth", "b.pth", "x.safetensors", "-o", "y", code=2).stderr
+    assert "already given" in vidsr("models", "blend", "a.pth", "b.pth", "x.safetensors", "-o", "y", code=2).stderr
     small_other = RRDBNet(RRDBNetConfig(num_feat=4, num_block=1, num_grow_ch=2, scale=2))
     torch.save(small_other.state_dict(), tmp_path / "d.pth")
     assert "not of one family" in vidsr("models", "blend", "a.pth", "d.pth", "e.safetensors", code=1).stderr

@@ -52,7 +52,7 @@ def test_command_line_on_a_picture(tmp_path: Path) -> None:
     assert told["size"] == [64, 48]
     again = vidsr("enhance", source, "--model", SMALL["model"], "--device", "cpu")
     assert again.returncode == 1
-    assert again.stderr.count("\n") == 1 and "exists already" in again.stderr
+    assert again.stderr.count("\n") == 1 and "already exists" in again.stderr
 
 
 def test_command_line_on_a_folder(tmp_path: Path) -> None:

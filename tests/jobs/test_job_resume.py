@@ -47,7 +47,9 @@ def test_every_stop_tells_how_to_go_on(moment: str, small_job: SmallJob) -> None
             raise Interrupted("stopped on request")  # as the first one does where no segment is in work
 
     done = 1 if moment == "frame" else 4
-    with pytest.raises(Interrupted, match=f"stopped; {done} of 4 segments are done; to go on: vidsr jobs resume ") as e:
+    with pytest.raises(
+        Interrupted, match=f"stopped; {done} of 4 segments are done; to resume: vidsr jobs resume "
+    ) as e:
         small_job.run(end, stop=stop)
     assert str(e.value).endswith(str(small_job.output))
     assert Manifest.load(small_job.job).error is None
@@ -106,7 +108,7 @@ def test_a_result_that_is_a_link_goes_where_it_leads(small_job: SmallJob, tmp_pa
     target = small_job.folder / "disk" / "film.mkv"
     target.parent.mkdir()
     small_job.output.symlink_to(target)
-    with pytest.raises(OutputError, match="is the source itself"):
+    with pytest.raises(OutputError, match="is the source file"):
         enhance(small_job.source, link_to(small_job.source), model=str(small_job.model), overwrite=True)
     small_job.run()
     assert small_job.output.is_symlink()

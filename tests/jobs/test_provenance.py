@@ -62,4 +62,4 @@ def test_record_of_a_folder_of_pictures(tmp_path: Path) -> None:
     (root / "one.png").unlink()
     assert "one.png is missing" in verify(root, result.output).stdout
     (result.output / "vidsr-provenance.json").unlink()
-    assert "no such record" in verify(root, result.output).stderr
+    assert "which writes this record" in verify(root, result.output).stderr

@@ -57,7 +57,7 @@ class SmallJob:
             if sum(e.kind == "segment" for e in self.events) >= segments:
                 stop.soft.set()
 
-        with pytest.raises(Interrupted, match=f"{segments} of 4 segments are done; to go on: vidsr jobs resume"):
+        with pytest.raises(Interrupted, match=f"{segments} of 4 segments are done; to resume: vidsr jobs resume"):
             self.run(count, stop=stop, **options)
         assert not self.output.exists()
 

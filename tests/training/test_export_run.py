@@ -62,7 +62,7 @@ def test_export_picks_what_is_asked_for_and_refuses_what_is_not_there(
     assert model.scale == 4 and model.card["stage"] == "psnr" and "psnr_y" in model.card["scores"]
     assert str(tmp_path) not in json.dumps(model.card), "the card names no folder of this machine"
     assert json.loads(model.card["options"])["psnr"]["steps"] == 20
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         export(folder, target)
     with pytest.raises(TrainingError, match="no checkpoint psnr-00000015; there are psnr-00000010"):
         export(folder, tmp_path / "n.safetensors", which="psnr-00000015")
@@ -105,7 +105,7 @@ def test_broken_options_exit_with_2_and_all_faults(vidsr: Callable[..., Done], t
     assert "rum: unknown, did you mean run?" in done.stderr and "Traceback" not in done.stderr
     assert "choose one of" in vidsr("train", "init", "--preset", "huge", str(tmp_path / "x.toml"), code=2).stderr
     vidsr("train", "init", str(tmp_path / "x.toml"))
-    assert "exists already" in vidsr("train", "init", str(tmp_path / "x.toml"), code=1).stderr
+    assert "already exists" in vidsr("train", "init", str(tmp_path / "x.toml"), code=1).stderr
 
 
 def test_tiles_give_the_whole_pictures_result(small_options: Options, validation_folder: Path) -> None:

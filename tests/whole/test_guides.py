@@ -100,6 +100,6 @@ def test_the_programs_of_the_developer_guide(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    for line in ("large.mkv 30 frames,", "of 30 frames", "segments are done; to go on:", "(360, 640, 3)", "True []"):
+    for line in ("large.mkv 30 frames,", "of 30 frames", "segments are done; to resume:", "(360, 640, 3)", "True []"):
         assert line in done.stdout, done.stdout
     assert (tmp_path / "archive.mkv").exists() and not (tmp_path / "background.mkv").exists()

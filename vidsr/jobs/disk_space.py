@@ -92,9 +92,9 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
         raise OutputError(f"the folder {folder} does not exist; make it first, or choose another --output")
     if output.exists():
         if source.exists() and output.samefile(source):
-            raise OutputError(f"{output} is the source itself; choose another --output")
+            raise OutputError(f"{output} is the source file; choose another --output")
         if not overwrite:
-            raise OutputError(f"{output} exists already; use --overwrite to replace it, or choose another --output")
+            raise OutputError(f"{output} already exists; use --overwrite to replace it, or choose another --output")
     try:
         # os.access says nothing on network shares and read-only mounts; a real file does.
         with tempfile.TemporaryFile(dir=folder, prefix=".vidsr-"):

@@ -49,7 +49,7 @@ def enhance(
         OptionsError: an option is out of range, options contradict each other, or both ``options`` and keywords were
             given.
         InputError: the source is missing, damaged, or not a video or picture.
-        OutputError: the result exists already, is the source, or cannot be written.
+        OutputError: the result already exists, is the source, or cannot be written.
         ModelError: the model is unknown or cannot be used.
         Interrupted: ``stop`` was set.
         VidsrError: any other failure, see :mod:`vidsr.errors`. No partial file is ever left under the output's name.

@@ -66,7 +66,7 @@ def _open(order: Prepared, progress: Progress) -> Job:
         if not (order.folder / MANIFEST_NAME).exists():
             job_folders.empty(order.folder)
         elif isinstance(error, Interrupted):
-            raise Interrupted(f"stopped; to go on: {job_folders.resume_command(order.output)}") from error
+            raise Interrupted(f"stopped; to resume: {job_folders.resume_command(order.output)}") from error
         raise
 
 
@@ -171,7 +171,7 @@ def _failure(job: Job, tracker: Tracker) -> VidsrError:
 
 def _way_on(job: Job) -> str:
     done, all_ = len(job.manifest.finished), len(job.manifest.segments())
-    return f"{done} of {all_} segments are done; to go on: {job_folders.resume_command(job.order.output)}"
+    return f"{done} of {all_} segments are done; to resume: {job_folders.resume_command(job.order.output)}"
 
 
 def _note_failure(job: Job, error: Exception) -> None:

@@ -157,7 +157,9 @@ def _done_before(work: SequenceWork, sink: FrameFiles) -> int:
         return next((n for n in range(len(work.index)) if not sink.path_of(n).exists()), len(work.index))
     taken = next((p for p in map(sink.path_of, range(len(work.index))) if p.exists()), None)
     if taken is not None and not work.options.output.overwrite:
-        raise OutputError(f"{taken}: exists already and is not of this job; use --overwrite to replace such files")
+        raise OutputError(
+            f"{taken} already exists and does not belong to this job; use --overwrite to replace such files"
+        )
     if taken is not None:
         for number in range(len(work.index)):
             sink.path_of(number).unlink(missing_ok=True)

@@ -28,7 +28,7 @@ def export(
     if target.suffix != ".safetensors":
         raise OutputError(f"{target}: a model is written as .safetensors; give a name with that ending")
     if target.exists() and not overwrite:
-        raise OutputError(f"{target}: exists already; give --overwrite or another name")
+        raise OutputError(f"{target} already exists; use --overwrite to replace it")
     path = _pick(run / "checkpoints", which, stage)
     found = checkpoints.read(path)
     save(target, found.tensors["average"], card_of(found.state))

@@ -136,7 +136,7 @@ def test_times_and_tries() -> None:
     assert (changed.size.scale, changed.encode.codec, changed.encode.crf) == (3, "hevc", 20)
     with pytest.raises(OptionsError, match=r'--try "--nonsense"'):
         tried(base, "--nonsense")
-    with pytest.raises(OptionsError, match="only options that shape the result"):
+    with pytest.raises(OptionsError, match="takes only options that affect the result"):
         tried(base, "--output x.mkv")
 
 
@@ -152,7 +152,7 @@ def test_command_line(clips: Any, tmp_path: Path) -> None:
     with Image.open(out) as image:
         assert image.width == 1488
     again = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert again.returncode == 1 and "exists already" in again.stderr
+    assert again.returncode == 1 and "already exists" in again.stderr
 
 
 def test_a_source_that_is_none(tmp_path: Path) -> None:

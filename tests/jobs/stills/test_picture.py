@@ -244,10 +244,10 @@ def test_outputs_that_must_not_be(tmp_path: Path) -> None:
     source = tmp_path / "in.png"
     Image.fromarray(noise_texture(8, 8)).save(source)
     before = source.read_bytes()
-    with pytest.raises(OutputError, match="is the source itself"):
+    with pytest.raises(OutputError, match="is the source file"):
         enhance_picture(source, source, options(overwrite=True), Lanczos())
     (tmp_path / "there.png").write_bytes(b"mine")
-    with pytest.raises(OutputError, match="exists already; use --overwrite"):
+    with pytest.raises(OutputError, match="already exists; use --overwrite"):
         enhance_picture(source, tmp_path / "there.png", options(), Lanczos())
     with pytest.raises(OutputError, match="does not exist; make it first"):
         enhance_picture(source, tmp_path / "no" / "out.png", options(), Lanczos())
@@ -342,7 +342,7 @@ def test_folder_names_reasons_and_leaves_what_is_not_its_own(tmp_path: Path) -> 
     (out / "a.png").write_bytes(b"mine")
     result = folders.enhance_folder(root, out, options(picture_format="png"), Lanczos)
     assert {(str(p), reason) for p, reason in result.skipped} == {
-        ("a.jpg", "exists already; use --overwrite to replace it"),
+        ("a.jpg", "already exists; use --overwrite to replace it"),
         ("readme.txt", "not a picture, by its name"),
     }
     assert [str(r.output.relative_to(out)) for r in result.done] == ["a.png.png"]
