@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,11 +19,14 @@ from PIL import Image
 
 from tests.support import oracle
 from vidsr.cli.main import run
-from vidsr.errors import InputError, Interrupted, JobError, OptionsError, OutputError
+from vidsr.errors import InputError, Interrupted, JobError, OptionsError, OutputError, VerifyError
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate
 from vidsr.jobs.state import job_folders
+from vidsr.jobs.state.cancel import Stop
+from vidsr.jobs.state.events import Event
 from vidsr.jobs.state.manifest import Manifest
+from vidsr.jobs.state.overview import look_at
 from vidsr.media import image_sequence
 from vidsr.media.pictures.files import read_picture
 from vidsr.media.pictures.frame_files import linear
@@ -167,26 +172,136 @@ def test_exr_is_read_as_linear_light(tmp_path: Path) -> None:
 def test_pictures_to_pictures_go_on_after_a_stop(tmp_path: Path) -> None:
     pattern = frames(tmp_path / "in", 8)
     out = tmp_path / "out" / "%06d.png"
-    stop = threading.Event()
+    options: dict[str, Any] = {**SMALL, "fps": "24", "segment_frames": 3}
+    stop = Stop()
+    events: list[Event] = []
 
-    def after_three(event: Any) -> None:
-        if event.kind == "frame" and event.frames >= 3:
-            stop.set()
+    def after_one(event: Event) -> None:
+        if event.kind == "segment":
+            stop.soft.set()
 
-    with pytest.raises(Interrupted):
-        enhance(pattern, out, fps="24", progress=after_three, stop=stop, **SMALL)
-    there = sorted(p.name for p in out.parent.glob("0*.png"))
-    assert 3 <= len(there) < 8 and not list(out.parent.glob("*.part"))
-    before = {n: (out.parent / n).stat().st_mtime_ns for n in there}
-    result = enhance(pattern, out, fps="24", **SMALL)
-    assert result.resumed_frames == len(there)
-    assert {n: (out.parent / n).stat().st_mtime_ns for n in there} == before
+    with pytest.raises(Interrupted, match="1 of 3 segments are done; to resume: vidsr jobs resume"):
+        enhance(pattern, out, progress=after_one, stop=stop, **options)
+    assert not list(out.parent.glob("0*")), "nothing has its final name before all is verified"
+    assert len(Manifest.load(job_folders.job_folder(out)).finished) == 1
+    assert look_at(job_folders.job_folder(out)).state == "stopped"
+    result = enhance(pattern, out, progress=events.append, **options)
+    assert result.kind == "sequence" and result.frames == 8
+    assert sum(e.kind == "segment" for e in events) == 2
+    assert sorted(p.name for p in out.parent.iterdir()) == [*(f"{n:06}.png" for n in range(1, 9)), "timestamps.txt"]
     whole = tmp_path / "whole" / "%06d.png"
-    enhance(pattern, whole, fps="24", **SMALL)
+    enhance(pattern, whole, **{**options, "segment_frames": 256}, workers=2)
     for name in (f"{i:06}.png" for i in range(1, 9)):
         assert (whole.parent / name).read_bytes() == (out.parent / name).read_bytes()
-    with pytest.raises(OutputError, match="is not of this job"):
-        enhance(pattern, out, fps="24", **{**SMALL, "scale": 3})
-    enhance(pattern, out, fps="24", overwrite=True, **{**SMALL, "scale": 3})
+    with pytest.raises(OutputError, match="does not belong to this job"):
+        enhance(pattern, out, **{**options, "scale": 3})
+    enhance(pattern, out, overwrite=True, **{**options, "scale": 3})
     with Image.open(out.parent / "000008.png") as image:
         assert image.size == (72, 48)
+    with pytest.raises(OutputError, match="is the source itself"):
+        enhance(pattern, pattern, overwrite=True, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "filters"),
+    [
+        ({"restore": "ivtc=tff"}, "fieldmatch=order=tff:combmatch=full,decimate"),
+        ({"restore": "deinterlace=tff", "fields": "double"}, "bwdif=mode=send_field:parity=tff"),
+        ({"restore": "dedupe"}, ""),
+    ],
+    ids=["ivtc", "double", "dedupe"],
+)
+def test_restoration_that_changes_times_works_for_pictures(
+    tmp_path: Path, tiny_model: Path, options: dict[str, Any], filters: str
+) -> None:
+    """The pictures are the frames of the video that the same options give, at its times."""
+    source = tmp_path / "film.mkv"
+    if filters.startswith("fieldmatch"):
+        shape = ["testsrc2=size=128x96:rate=24000/1001:duration=1.5", "telecine=pattern=23"]
+    elif filters:
+        shape = ["testsrc2=size=128x96:rate=50:duration=0.6", "tinterlace=mode=interleave_top,setfield=tff"]
+    else:
+        shape = ["testsrc2=size=128x96:rate=12:duration=1", "fps=24"]
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", shape[0], "-vf", shape[1], "-c:v", "ffv1", str(source)],
+        check=True,
+    )
+    flat: dict[str, Any] = {"model": str(tiny_model), "scale": 2, "segment_frames": 7, **options}
+    video = enhance(source, tmp_path / "film.x2.mkv", codec="ffv1", **flat)
+    pictures = enhance(source, tmp_path / "out" / "%04d.png", **flat)
+    stored = len(oracle.frame_pts(source))
+    made = sorted((tmp_path / "out").glob("*.png"))
+    assert len(made) == pictures.frames == video.frames != stored
+    times = [float(line) for line in (tmp_path / "out" / "timestamps.txt").read_text().splitlines()[1:]]
+    probed = json.loads(
+        subprocess.run(
+            ["ffprobe", "-v", "error", "-show_entries", "frame=pts_time", "-of", "json", video.output],
+            capture_output=True, check=True,
+        ).stdout
+    )  # fmt: skip
+    shown = [float(f["pts_time"]) * 1000 for f in probed["frames"]]
+    assert times == pytest.approx([t - shown[0] for t in shown], abs=1.01), "Matroska rounds to milliseconds"
+    for number in (1, len(made) // 2, len(made)):
+        command = [
+            "ffmpeg",
+            "-v",
+            "error",
+            "-i",
+            str(video.output),
+            "-vf",
+            rf"select=eq(n\,{number - 1})",
+            "-frames:v",
+            "1",
+        ]
+        raw = [*command, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+        want = np.frombuffer(subprocess.run(raw, capture_output=True, check=True).stdout, np.uint8)
+        with Image.open(tmp_path / "out" / f"{number:04}.png") as image:
+            have = np.asarray(image.convert("RGB")).reshape(-1)
+        assert np.abs(have.astype(int) - want).mean() < 6, f"picture {number} is another frame"
+    assert run(["verify", str(source), str(tmp_path / "out" / "%04d.png"), *as_flags(options)]) == 0
+    made[2].write_bytes(made[2].read_bytes()[:-200])
+    assert run(["verify", str(source), str(tmp_path / "out" / "%04d.png"), *as_flags(options)]) == 1
+
+
+def as_flags(options: dict[str, Any]) -> list[str]:
+    return [part for name, value in options.items() for part in (f"--{name}", str(value))]
+
+
+def test_a_damaged_picture_never_gets_its_name(tmp_path: Path, tiny_model: Path) -> None:
+    """A segment whose archive holds a broken picture fails the verification before anything is renamed."""
+    pattern = frames(tmp_path / "in", 4)
+    out = tmp_path / "out" / "%06d.png"
+    folder = job_folders.job_folder(out)
+
+    def damage(event: Event) -> None:
+        if event.kind == "stage" and event.text == "verify":
+            path = folder / "result.pictures" / "000003.png"
+            path.write_bytes(path.read_bytes()[:60])
+
+    with pytest.raises(VerifyError, match=r"decodes whole.*1 damaged files"):
+        enhance(pattern, out, fps="24", model=str(tiny_model), scale=2, progress=damage)
+    assert not list(out.parent.glob("0*.png")) and folder.is_dir()
+    enhance(pattern, out, fps="24", model=str(tiny_model), scale=2)
+    assert len(list(out.parent.glob("0*.png"))) == 4 and not folder.exists()
+
+
+def test_naming_that_was_interrupted_is_finished(tmp_path: Path, tiny_model: Path, monkeypatch: Any) -> None:
+    pattern = frames(tmp_path / "in", 4)
+    out = tmp_path / "out" / "%06d.png"
+    flat: dict[str, Any] = {"fps": "24", "model": str(tiny_model), "scale": 2}
+    rename = os.replace
+
+    def killed(source: Any, target: Any) -> None:
+        if str(target) == str(out.with_name("000003.png")):
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            enhance(pattern, out, **flat)
+    assert sorted(p.name for p in out.parent.glob("0*.png")) == ["000001.png", "000002.png"]
+    events: list[Event] = []
+    enhance(pattern, out, progress=events.append, **flat)
+    assert not [e for e in events if e.kind in ("segment", "frame")], "no frame is made again"
+    assert len(list(out.parent.glob("0*.png"))) == 4 and (out.parent / "timestamps.txt").exists()

@@ -53,7 +53,7 @@ def verify(
     found: dict[str, Any] = {"provenance": [c.to_json() for c in checks]} if checks else {}
     lines = [f"{'ok  ' if c.ok else 'FAIL'}  {c.what}: {c.text}" for c in checks]
     count = sum(not c.ok for c in checks)
-    if kind_of(Path(source), result) == "video":
+    if kind_of(Path(source), result) in ("video", "numbered"):
         report = verify_result(source, result, options)
         found = report.to_json() | found
         lines = [report.table(), *lines]

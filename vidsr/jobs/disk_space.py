@@ -12,17 +12,28 @@ from vidsr.errors import DiskFullError, OutputError
 from vidsr.jobs.state.manifest import Manifest
 from vidsr.media.encode.codecs import entry
 from vidsr.media.encode.encoder import EncoderSettings
+from vidsr.media.pictures.frame_files import PictureSettings
 from vidsr.storage import human_bytes, os_errors
 
 #: The estimate may be this many times too large, so that work is refused only below that share of it.
 CERTAINTY = 4
 
 
-def estimate_bytes(settings: EncoderSettings, frames: int, manifest: Manifest | None = None) -> int:
-    """Bytes of ``frames`` encoded frames: by the finished segments' size, else by the codec's row."""
+#: Bits per sample, for each bit of its depth, that lossy picture files take at most at the highest usual quality;
+#: others may take all of them.
+_LOSSY_PICTURES = {".jpg": 0.5, ".jpeg": 0.5, ".jpe": 0.5, ".webp": 0.4, ".avif": 0.3, ".gif": 0.34}
+
+
+def estimate_bytes(
+    settings: EncoderSettings, frames: int, manifest: Manifest | None = None, picture: PictureSettings | None = None
+) -> int:
+    """Bytes of ``frames`` encoded frames: by the finished segments, else by the picture format or codec."""
     done = manifest.frames_done() if manifest is not None else 0
     if manifest is not None and done:
         return round(frames * sum(f.size for f in manifest.finished.values()) / done)
+    if picture is not None:
+        samples = settings.width * settings.height * picture.format.plane_count
+        return round(frames * samples * picture.depth / 8 * _LOSSY_PICTURES.get(picture.suffix, 1.0))
     codec = entry(settings.codec)
     depth = settings.format.frames.depth / 8 if codec.bits_by_depth else 1.0
     bits = settings.width * settings.height * codec.bits_per_pixel * depth
@@ -61,7 +72,9 @@ class Outlook:
             )
 
 
-def disk_outlook(folder: Path, settings: EncoderSettings, manifest: Manifest) -> Outlook:
+def disk_outlook(
+    folder: Path, settings: EncoderSettings, manifest: Manifest, picture: PictureSettings | None = None
+) -> Outlook:
     """The outlook of a job.
 
     Until the result has its name, segments and joined file lie side by side, so that what counts is the segments
@@ -71,10 +84,10 @@ def disk_outlook(folder: Path, settings: EncoderSettings, manifest: Manifest) ->
         JobError: the disk cannot be looked at.
     """
     missing = manifest.frames - manifest.frames_done()
-    result = estimate_bytes(settings, manifest.frames, manifest)
+    result = estimate_bytes(settings, manifest.frames, manifest, picture)
     with os_errors("looking at the disk of", folder):
         free = shutil.disk_usage(folder).free
-    need = result + estimate_bytes(settings, missing, manifest)
+    need = result + estimate_bytes(settings, missing, manifest, picture)
     return Outlook(folder=folder, need=need, result=result, free=free)
 
 
@@ -95,6 +108,15 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
             raise OutputError(f"{output} is the source file; choose another --output")
         if not overwrite:
             raise OutputError(f"{output} already exists; use --overwrite to replace it, or choose another --output")
+    check_writable(folder)
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder in which no file can be made.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
     try:
         # os.access says nothing on network shares and read-only mounts; a real file does.
         with tempfile.TemporaryFile(dir=folder, prefix=".vidsr-"):

@@ -71,25 +71,10 @@ def _enhance(
     path = Path(source)
     target = None if output is None else Path(output)
     kind = kind_of(path, target)
-    if kind == "video":
+    if kind in ("video", "numbered"):
         from vidsr.jobs.run_video import enhance_video
 
         return enhance_video(path, target, chosen, progress=progress, stop=stop)
-    if kind == "numbered":
-        from vidsr.jobs.sequence import enhance_sequence
-
-        written = enhance_sequence(path, target, chosen, progress=progress, stop=stop.soft)
-        return EnhanceResult(
-            kind="sequence",
-            output=written.output,
-            frames=written.frames,
-            resumed_frames=written.resumed,
-            seconds=written.seconds,
-            model=written.model,
-            device=written.device,
-            precision=written.precision,
-            notes=written.notes,
-        )
     stoppable = _stopping(progress, stop.soft)
     if kind == "folder":
         return _folder(path, target, chosen, stoppable)

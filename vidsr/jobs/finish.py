@@ -1,25 +1,105 @@
-"""The end of a job: join the segments, prove the result, give it its name, tidy up. Each step can be repeated."""
+"""The end of a job: join the segments, verify the result, give it its name, tidy up. Each step can be repeated."""
 
 from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Protocol
 
 from vidsr.errors import JobError, OutputError, VerifyError
-from vidsr.jobs.job import Job, is_published, source_unchanged
+from vidsr.jobs.job import Job, source_unchanged
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.event_log import Status
-from vidsr.jobs.state.events import Event, Progress, silent
+from vidsr.jobs.state.events import Event, Progress
 from vidsr.jobs.state.manifest import Finished
 from vidsr.media.check.report import VerifyReport
 from vidsr.media.check.verify import Expectation, verify
-from vidsr.media.encode.encoder import EncoderSettings
-from vidsr.media.index import VideoIndex
 from vidsr.media.mux.assemble import assemble
-from vidsr.media.source import SourceInfo
-from vidsr.options import EnhanceOptions
 from vidsr.storage import os_errors, sampled_digest, sync_folder
+
+#: Differences that one message lists.
+_SHOWN = 5
+
+
+class Assembly(Protocol):
+    """How finished segments become the result. It is built inside the job folder and gets its name at the end."""
+
+    def build(self) -> None:
+        """Make the result inside the job folder, whatever an earlier run left of it."""
+
+    def prove(self) -> VerifyReport:
+        """Compare the result inside the job folder with the source."""
+
+    def size_bytes(self) -> int:
+        """Bytes of the result."""
+
+    def fingerprint(self) -> str:
+        """A digest of the result, in the job folder or under its name; empty if it is incomplete."""
+
+    def publish(self) -> None:
+        """Give the result its name; does nothing where an earlier run did.
+
+        Raises:
+            OutputError: something else has the name, and ``--overwrite`` was not given.
+        """
+
+    def notes(self) -> Iterator[str]:
+        """What the user should know of the finished result."""
+
+
+def assembly_of(job: Job) -> Assembly:
+    """The assembly of a job, by the kind of its result."""
+    if job.order.recipe.picture is None:
+        return VideoAssembly(job)
+    from vidsr.jobs.sequence import PictureAssembly
+
+    return PictureAssembly(job)
+
+
+class VideoAssembly:
+    """One video file: the packets of all segments, and the other streams of the source."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._output = job.order.output
+        self._staged = job.folder / f"{job_folders.RESULT_STEM}{self._output.suffix.lstrip('.')}"
+
+    def build(self) -> None:
+        """See :class:`Assembly`."""
+        job = self._job
+        self._staged.unlink(missing_ok=True)
+        source_unchanged(job)
+        shaped = job.order.recipe.shaped
+        assemble(shaped, job.index, job.segment_paths(), self._staged, job.order.options, job.settings)
+
+    def prove(self) -> VerifyReport:
+        """See :class:`Assembly`."""
+        job = self._job
+        expectation = Expectation(settings=job.settings, options=job.order.options)
+        return verify(job.order.recipe.shaped, self._staged, expectation, index=job.index)
+
+    def size_bytes(self) -> int:
+        """See :class:`Assembly`."""
+        return self._staged.stat().st_size
+
+    def fingerprint(self) -> str:
+        """See :class:`Assembly`."""
+        return next((sampled_digest(path) for path in (self._staged, self._output) if path.is_file()), "")
+
+    def publish(self) -> None:
+        """See :class:`Assembly`."""
+        if not self._staged.exists():
+            return
+        if self._output.exists() and not self._job.order.options.output.overwrite:
+            raise OutputError(f"{self._output} was created by something else meanwhile; use --overwrite to replace it")
+        with os_errors("renaming the result to", self._output):
+            os.replace(self._staged, self._output)  # noqa: PTH105 - one call, both names in sight
+            sync_folder(self._output.parent)
+
+    def notes(self) -> Iterator[str]:
+        """See :class:`Assembly`."""
+        yield from ()
 
 
 def finish(job: Job, progress: Progress) -> None:
@@ -28,13 +108,14 @@ def finish(job: Job, progress: Progress) -> None:
     Raises:
         VidsrError: a step failed; the segments are kept, and the same command tries again.
     """
-    manifest, output = job.manifest, job.order.output
-    staged = _staged(job)
+    manifest, assembly = job.manifest, assembly_of(job)
     if not can_publish(job):
-        _assemble(job, staged, progress)
-    if staged.exists():
-        _publish(job, staged)
-    job.journal.log(f"done: {output}")
+        _assemble(job, assembly, progress)
+    assembly.publish()
+    for note in assembly.notes():
+        job.notes = (*job.notes, note)
+        progress(Event(kind="note", text=note))
+    job.journal.log(f"done: {job.order.output}")
     manifest.state = "done"
     if job.order.options.jobs.keep_segments:
         job.save()
@@ -45,48 +126,50 @@ def finish(job: Job, progress: Progress) -> None:
 
 
 def can_publish(job: Job) -> bool:
-    """Whether an earlier run came as far as to have the whole, proven result, named or not yet."""
-    manifest, staged = job.manifest, _staged(job)
+    """Whether an earlier run left the whole, verified result, under its name or not yet."""
+    manifest = job.manifest
     if manifest.state != "publishing" or manifest.result is None:
         return False
-    if staged.is_file():
-        return sampled_digest(staged) == manifest.result.blake2
-    return is_published(job.order.output)
+    return assembly_of(job).fingerprint() == manifest.result.blake2
 
 
-def _staged(job: Job) -> Path:
-    return job.folder / f"{job_folders.RESULT_STEM}{job.order.output.suffix.lstrip('.')}"
-
-
-def _assemble(job: Job, staged: Path, progress: Progress) -> None:
+def _assemble(job: Job, assembly: Assembly, progress: Progress) -> None:
     manifest = job.manifest
     manifest.state = "assembly"
     job.save()
     begin = time.perf_counter()
     _stage(job, "assemble", progress)
-    source_unchanged(job)
-    staged.unlink(missing_ok=True)
-    assemble(job.order.recipe.shaped, job.index, job.segment_paths(), staged, job.order.options, job.settings)
-    prove(job.order.recipe.shaped, job.index, staged, job.settings, job.order.options, progress)
-    with os_errors("reading", staged):
+    assembly.build()
+    _prove(job, assembly, progress)
+    with os_errors("reading the result of", job.folder):
         manifest.result = Finished(
             frames=manifest.frames,
-            size=staged.stat().st_size,
-            blake2=sampled_digest(staged),
+            size=assembly.size_bytes(),
+            blake2=assembly.fingerprint(),
             seconds=time.perf_counter() - begin,
         )
     manifest.state = "publishing"
     job.save()
 
 
-def _publish(job: Job, staged: Path) -> None:
-    """Give the result its name: the one step after which it is there, whole."""
-    output = job.order.output
-    if output.exists() and not job.order.options.output.overwrite:
-        raise OutputError(f"{output} was made by someone else meanwhile; give --overwrite to replace it")
-    with os_errors("renaming the result to", output):
-        os.replace(staged, output)  # noqa: PTH105 - one call, both names in sight
-        sync_folder(output.parent)
+def _prove(job: Job, assembly: Assembly, progress: Progress) -> None:
+    """Verify the result, unless ``--no-verify`` was given.
+
+    Raises:
+        VerifyError: something differs that was not announced; the message lists it.
+    """
+    if not job.order.options.output.verify:
+        return
+    progress(Event(kind="stage", text="verify"))
+    report = assembly.prove()
+    if report.ok:
+        return
+    found = [f"{c.name}: {c.source} became {c.result}" for c in report.differences]
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    raise VerifyError(
+        f"the result of {job.order.source} failed verification ({'; '.join(found[:_SHOWN])}{more}); "
+        "it was not given its name. --no-verify skips this check"
+    )
 
 
 def _stage(job: Job, name: str, progress: Progress) -> None:
@@ -96,37 +179,6 @@ def _stage(job: Job, name: str, progress: Progress) -> None:
     job.journal.status(Status(stage=name, frames=manifest.frames, total_frames=manifest.frames), now=True)
     if manifest.missing():
         raise JobError(
-            f"{job.folder}: {len(manifest.missing())} segments are damaged or missing as soon as they are made: "
-            "see whether the disk is sound, then run the same command again"
+            f"{job.folder}: {len(manifest.missing())} segments are damaged right after being written; "
+            "the disk may be failing: check it, then run the same command again"
         )
-
-
-#: Differences that one message lists.
-_SHOWN = 5
-
-
-def prove(
-    info: SourceInfo,
-    index: VideoIndex,
-    result: Path,
-    settings: EncoderSettings,
-    options: EnhanceOptions,
-    progress: Progress = silent,
-) -> VerifyReport | None:
-    """Verify a finished file against its source, unless ``--no-verify`` was given.
-
-    Raises:
-        VerifyError: something differs that was not announced; the message lists it.
-    """
-    if not options.output.verify:
-        return None
-    progress(Event(kind="stage", text="verify"))
-    report = verify(info, result, Expectation(settings=settings, options=options), index=index)
-    if not report.ok:
-        found = [f"{c.name}: {c.source} became {c.result}" for c in report.differences]
-        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise VerifyError(
-            f"the result of {info.path} is not what it should be ({'; '.join(found[:_SHOWN])}{more}); "
-            "it was not given its name. --no-verify skips this check"
-        )
-    return report

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vidsr.errors import InputError, JobError
-from vidsr.jobs.disk_space import check_output
+from vidsr.errors import InputError, JobError, OutputError
+from vidsr.jobs.disk_space import check_output, check_writable
 from vidsr.jobs.messages import Task
 from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.restoration_plan import retimed
@@ -20,11 +20,12 @@ from vidsr.jobs.state.events import Event, Progress
 from vidsr.jobs.state.index_file import load_index, load_timeline, save_index
 from vidsr.jobs.state.lock import LOCK_NAME, lock_mark
 from vidsr.jobs.state.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity, stamp
+from vidsr.media import image_sequence
 from vidsr.media.check.preflight import preflight
 from vidsr.media.encode.encoder import EncoderSettings
-from vidsr.media.encode.encoder_plan import encoder_build
 from vidsr.media.index import VideoIndex
 from vidsr.media.mux.containers import choose_suffix
+from vidsr.media.source import StoredInfo
 from vidsr.options import EnhanceOptions, default_output
 from vidsr.storage import WORK_PREFIX, os_errors, sampled_digest
 from vidsr.version import __version__
@@ -102,6 +103,7 @@ class Job:
             model_sha256=self.order.binding.model_sha256,
             encoder=self.order.binding.encoder,
             encoder_threads=self.manifest.encoder_threads,
+            pictures=self.order.output.suffix.lower() if self.order.recipe.picture is not None else "",
             lock_mark=lock_mark(self.folder),
         )
 
@@ -131,24 +133,74 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions) -> Prepa
         # Workers, and a later resume, may stand in another folder.
         named = dataclasses.replace(options.model, model=str(Path(options.model.model).absolute()))
         options = dataclasses.replace(options, model=named)
-    recipe = Recipe.of(source, options)
-    suffix = choose_suffix(recipe.stored, options.encode.codec)
-    output = (output or default_output(source, options.size, recipe.model.scale, suffix)).absolute()
-    if output.is_symlink():
-        output = output.resolve()  # else the link would be replaced, and its target kept as it is
-    overwrite = options.output.overwrite or is_published(output)
-    check_output(source, output, overwrite=overwrite)
-    notes = preflight(recipe.shaped, recipe.settings, output, recipe.options)
+    numbered = image_sequence.is_pattern(output or source)
+    recipe = Recipe.of(source, options, pictures=(output or source).suffix.lower() if numbered else "")
+    if numbered:
+        output = (output or _default_pattern(source, options, recipe.model.scale)).absolute()
+        check_pattern(recipe.stored, output, overwrite=options.output.overwrite)
+        notes: tuple[str, ...] = ()
+    else:
+        suffix = choose_suffix(recipe.stored, options.encode.codec)
+        output = (output or default_output(source, options.size, recipe.model.scale, suffix)).absolute()
+        if output.is_symlink():
+            output = output.resolve()  # else the link would be replaced, and its target kept as it is
+        overwrite = options.output.overwrite or is_published(output)
+        check_output(source, output, overwrite=overwrite)
+        notes = preflight(recipe.shaped, recipe.settings, output, recipe.options)
     binding = Binding(
         source=SourceIdentity.of(recipe.stored.path),
         options=bound_options(recipe.options),
         model=options.model.model,
         model_sha256=recipe.model.sha256,
-        encoder=encoder_build(recipe.settings.codec),
+        encoder=recipe.build,
         vidsr=__version__,
     )
     notes = tuple(dict.fromkeys((*recipe.advice(), *recipe.notes, *notes)))
     return Prepared(output=output, recipe=recipe, binding=binding, notes=notes)
+
+
+def _default_pattern(source: Path, options: EnhanceOptions, scale: int) -> Path:
+    """A folder beside the one of the source's pictures, with the same file names."""
+    tag = f"x{options.size.scale or scale:g}"
+    folder = source.absolute().parent
+    return folder.with_name(f"{folder.name}.{tag}") / source.name
+
+
+def first_number(stored: StoredInfo) -> int:
+    """The number of the first picture of a result: that of the source's first, 1 where the source is a video."""
+    path = stored.path
+    return image_sequence.find(path).first if isinstance(path, Path) and image_sequence.is_pattern(path) else 1
+
+
+def check_pattern(stored: StoredInfo, output: Path, *, overwrite: bool) -> None:
+    """Refuse numbered pictures that cannot or must not be written; make their folder.
+
+    Raises:
+        OutputError: they are the source itself, files of these names exist without ``overwrite`` and are not a job's
+            that was interrupted while it named them, or the folder cannot be written.
+        JobError: the folder cannot be made.
+    """
+    first = first_number(stored)
+    file = image_sequence.name_of(output, first)
+    if isinstance(stored.path, Path) and file.exists():
+        begin = image_sequence.files_of(stored.path)[0]
+        if begin.exists() and file.samefile(begin):
+            raise OutputError(f"{output} is the source itself; choose another --output")
+    if file.exists() and not overwrite and not _naming(job_folders.job_folder(output)):
+        raise OutputError(
+            f"{file} already exists and does not belong to this job; use --overwrite to replace such files"
+        )
+    with os_errors("making", output.parent):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(output.parent)
+
+
+def _naming(folder: Path) -> bool:
+    """Whether the job in ``folder`` was interrupted while it gave its pictures their names."""
+    try:
+        return Manifest.load(folder).state == "publishing"
+    except JobError:
+        return False
 
 
 def is_published(output: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What passes between the runner and its workers: orders one way, news the other, all of it plain JSON values."""
+"""Messages between the runner and its workers: orders to them, news from them, all as plain JSON values."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from vidsr.jobs.state.segments import Segment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What all orders of one job have in common; sent to each worker once.
+    """What all orders of one job share; sent to each worker once.
 
     ``source`` and ``folder`` (the job folder) are absolute paths; ``options`` are those of the whole job, as
     :meth:`vidsr.options.EnhanceOptions.to_json` writes them, filters and encoder included. With the manifest's
-    binding they determine every byte of a segment, as x264 and x265 write other bits with another thread count.
-    ``lock_mark`` is what the runner wrote into the folder's lock: whoever reads the same there sees the same folder.
+    binding they determine every byte of a segment; the bytes of x264 and x265 depend on the thread count.
+    ``pictures`` is the suffix of numbered pictures, empty where the result is a video. ``lock_mark`` is what the runner
+    wrote into the folder's lock: a worker that reads the same there sees the same folder.
     """
 
     job: str
@@ -30,6 +31,7 @@ class Task:
     model_sha256: str
     encoder: str
     encoder_threads: int
+    pictures: str = ""
     lock_mark: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -39,7 +41,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Make one segment. ``rung`` is the rung of the ladder of fallbacks to begin at; 0 is as asked."""
+    """Make one segment, starting at ``rung`` of the fallback ladder; rung 0 is the work as asked for."""
 
     segment: Segment
     rung: int = 0
@@ -56,7 +58,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progressed:
-    """``frames`` frames of the segment in work are encoded."""
+    """``frames`` frames of the segment are encoded so far."""
 
     number: int
     frames: int
@@ -64,7 +66,7 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A segment is finished and its file has its name."""
+    """A segment is finished: its file is whole and under its final name."""
 
     number: int
     finished: Finished
@@ -80,7 +82,7 @@ class Failed:
 
     @classmethod
     def of(cls, number: int, error: BaseException) -> Failed:
-        """The news of this error; an error that is not ours keeps its class name in the message."""
+        """The news of an error; the message of one that is not vidsr's begins with its class name."""
         if isinstance(error, VidsrError):
             return cls(number=number, kind=type(error).__name__, message=str(error))
         return cls(number=number, kind="JobError", message=f"{type(error).__name__}: {error}")
@@ -114,7 +116,7 @@ def news_from_json(data: dict[str, Any]) -> News:
     """The inverse of :func:`news_to_json`.
 
     Raises:
-        JobError: the data is no news.
+        JobError: the data is not a known message.
     """
     values = dict(data)
     kind = values.pop("news", None)
@@ -125,4 +127,4 @@ def news_from_json(data: dict[str, Any]) -> News:
         kinds = {"Progressed": Progressed, "Failed": Failed, "Remark": Remark}
         return kinds[kind](**values)
     except (KeyError, TypeError) as error:
-        raise JobError(f"a worker sent {data!r}, which is no news") from error
+        raise JobError(f"a worker sent an unknown message: {data!r}") from error

@@ -15,6 +15,7 @@ from typing import Any
 from vidsr.errors import VerifyError, VidsrError
 from vidsr.media import image_sequence
 from vidsr.media.encode.encoder_plan import encoder_build
+from vidsr.media.pictures.frame_files import picture_build
 from vidsr.models.zoo import ZOO, load_chosen
 from vidsr.options import EnhanceOptions
 from vidsr.storage import os_errors, sha256_of, write_atomically
@@ -66,7 +67,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
         "software": {
             "vidsr": __version__,
             "python": platform.python_version(),
-            "encoder": encoder_build(options.encode.codec),
+            "encoder": _build(result, options),
             **{name: importlib.metadata.version(name) for name in _LIBRARIES},
         },
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
@@ -74,6 +75,13 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
     path = sidecar_of(result)
     write_atomically(path, (json.dumps(record, indent=1, ensure_ascii=False, default=str) + "\n").encode())
     return path
+
+
+def _build(result: Path, options: EnhanceOptions) -> str:
+    """The encoder of a result and its build."""
+    if image_sequence.is_pattern(result):
+        return picture_build(result.suffix.lower())
+    return encoder_build(options.encode.codec)
 
 
 def _members(path: Path, facts: dict[str, Any], side: str) -> list[Path]:

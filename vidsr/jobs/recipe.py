@@ -17,7 +17,6 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -42,10 +41,11 @@ from vidsr.jobs.state.segments import Segment
 from vidsr.media import image_sequence
 from vidsr.media.decode import SequentialReader, read_frames
 from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
-from vidsr.media.encode.encoder_plan import prepare
+from vidsr.media.encode.encoder_plan import encoder_build, prepare
 from vidsr.media.index import VideoIndex, check_strict, index_video
+from vidsr.media.pictures.frame_files import PICTURE_COLOUR, PictureSettings, SegmentPictures, picture_build
 from vidsr.media.probe import probe
-from vidsr.media.source import DecodedInfo, ShapedInfo, StoredInfo
+from vidsr.media.source import DecodedInfo, ShapedInfo, SourceInfo, StoredInfo
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, ModelOptions
@@ -134,11 +134,14 @@ def plan_source(stored: StoredInfo, options: EnhanceOptions, *, resolved: bool =
 class Recipe(SourcePlan):
     """What will be done to a source. Make one with :meth:`of`.
 
-    ``notes`` say what the result cannot keep and what was left out.
+    ``settings`` say how the result is encoded. Of numbered pictures, ``picture`` does; their ``settings`` are those of
+    the lossless codec that takes any format, and give the size. ``notes`` say what the result cannot keep and what was
+    left out.
     """
 
     model: LoadedModel
     settings: EncoderSettings
+    picture: PictureSettings | None = None
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -148,6 +151,7 @@ class Recipe(SourcePlan):
         options: EnhanceOptions,
         *,
         model: LoadedModel | None = None,
+        pictures: str = "",
         resolved: bool = False,
     ) -> Recipe:
         """Take every decision about ``source``.
@@ -156,6 +160,7 @@ class Recipe(SourcePlan):
             source: path or address of a video, or a pattern of numbered pictures.
             options: what was asked for.
             model: the network, where it is loaded already.
+            pictures: the suffix of numbered pictures such as ``.png``, where they are the result.
             resolved: ``options`` come from another recipe and leave nothing open: the source is not inspected.
 
         Raises:
@@ -163,12 +168,20 @@ class Recipe(SourcePlan):
         """
         stored = open_source(source, options)
         model = model or load_chosen(options.model)
-        return cls._settled(plan_source(stored, options, resolved=resolved), model)
+        return cls._settled(plan_source(stored, options, resolved=resolved), model, pictures)
 
     @classmethod
-    def _settled(cls, plan: SourcePlan, model: LoadedModel) -> Recipe:
+    def _settled(cls, plan: SourcePlan, model: LoadedModel, pictures: str) -> Recipe:
         """The steps that follow the choice of filters."""
-        settled = prepare(plan.shaped, plan.options, model.scale)
+        encode, picture = plan.options.encode, None
+        if pictures:
+            encode = dataclasses.replace(encode, codec="ffv1", bit_depth=None)
+        settled = prepare(plan.shaped, dataclasses.replace(plan.options, encode=encode), model.scale)
+        notes = settled.notes
+        if pictures:
+            depth, quality = plan.options.encode.bit_depth, plan.options.pictures.picture_quality
+            picture = PictureSettings.for_source(pictures, settled.info.video, bit_depth=depth, quality=quality)
+            notes = (*(note for note in notes if not note.startswith("ffv1 ")), *_lost_in_pictures(settled.info))
         return cls(
             asked=plan.asked,
             options=plan.options,
@@ -177,7 +190,8 @@ class Recipe(SourcePlan):
             shaped=ShapedInfo(settled.info),
             model=model,
             settings=settled.settings,
-            notes=settled.notes,
+            picture=picture,
+            notes=notes,
         )
 
     @property
@@ -188,6 +202,8 @@ class Recipe(SourcePlan):
     @property
     def frame_format(self) -> tuple[PixelFormat, Colour | None]:
         """The planar format and the colour in which the result's frames are encoded."""
+        if self.picture is not None:
+            return self.picture.format, PICTURE_COLOUR
         return self.settings.format.frames, self.settings.format.colour
 
     def chain(self) -> Chain:
@@ -206,13 +222,38 @@ class Recipe(SourcePlan):
         options = tried_out(self.options)
         if options == self.options:
             return self
-        other = self._settled(plan_source(self.stored, options, resolved=True), self.model)
+        other = self._settled(
+            plan_source(self.stored, options, resolved=True),
+            self.model,
+            "" if self.picture is None else self.picture.suffix,
+        )
         note = _left_out(self.options, options)
         return dataclasses.replace(other, notes=tuple(dict.fromkeys((*self.notes, *other.notes, note))))
 
-    def sink(self, path: Path) -> AbstractContextManager[SegmentEncoder]:
+    @property
+    def build(self) -> str:
+        """The encoder or picture format and the libraries behind it; another build may write other bytes."""
+        return encoder_build(self.settings.codec) if self.picture is None else picture_build(self.picture.suffix)
+
+    def sink(self, path: Path) -> SegmentSink:
         """What writes the frames of one segment to ``path``, whole or not at all."""
+        if self.picture is not None:
+            return SegmentPictures(path, self.picture)
         return SegmentEncoder(path, self.settings)
+
+
+#: Writes one segment: a context manager with ``write(frame)`` and the number of ``frames`` written so far.
+SegmentSink = SegmentEncoder | SegmentPictures
+
+
+def _lost_in_pictures(info: SourceInfo) -> Iterator[str]:
+    """What numbered pictures do not keep of a source."""
+    video = info.video
+    others = {s.kind for s in info.streams if s.index != video.stream_index}
+    if others:
+        yield f"numbered pictures hold no {', '.join(sorted(others))}"
+    if video.hdr.mastering or video.hdr.light_level:
+        yield "numbered pictures do not store mastering display and light level data: they are left out"
 
 
 def _left_out(options: EnhanceOptions, shown: EnhanceOptions) -> str:

@@ -117,7 +117,7 @@ def _check_disk(job: Job, progress: Progress) -> None:
     Raises:
         DiskFullError: it cannot fit; a job of which nothing is done leaves nothing behind.
     """
-    outlook = disk_outlook(job.folder, job.settings, job.manifest)
+    outlook = disk_outlook(job.folder, job.settings, job.manifest, job.order.recipe.picture)
     progress(Event(kind="warning" if outlook.worrying else "note", text=str(outlook)))
     try:
         outlook.check()
@@ -191,6 +191,7 @@ def _result(job: Job, seconds: float) -> EnhanceResult:
     finished = [job.manifest.finished[number] for number in sorted(job.manifest.finished)]
     stats = sum((SegmentStats(**f.timing) for f in finished), SegmentStats())  # type: ignore[arg-type]
     return EnhanceResult(
+        kind="video" if job.order.recipe.picture is None else "sequence",
         output=job.order.output,
         size=(job.settings.width, job.settings.height),
         frames=job.manifest.frames,

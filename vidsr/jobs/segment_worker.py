@@ -31,6 +31,7 @@ from vidsr.jobs.state.segments import Segment
 from vidsr.jobs.thumbnails import LivePicture
 from vidsr.media import image_sequence
 from vidsr.media.encode.encoder_plan import encoder_build
+from vidsr.media.pictures.frame_files import picture_build
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, ModelOptions
@@ -58,8 +59,8 @@ def on_rung(options: ModelOptions, rung: int) -> ModelOptions:
 
 
 def describe_encoder(task: Task) -> str:
-    """The encoder build of this process for a task's codec."""
-    return encoder_build(task.options["encode"]["codec"])
+    """The build of this process that writes a task's segments."""
+    return picture_build(task.pictures) if task.pictures else encoder_build(task.options["encode"]["codec"])
 
 
 def is_visible(task: Task) -> bool:
@@ -104,7 +105,9 @@ class SegmentWorker:
                 f"the weights {model.path} have the digest {model.sha256[:12]}…, "
                 f"the job began with {task.model_sha256[:12]}…"
             )
-        recipe = Recipe.of(task.source, options, model=model, resolved=True).with_threads(task.encoder_threads)
+        recipe = Recipe.of(task.source, options, model=model, pictures=task.pictures, resolved=True).with_threads(
+            task.encoder_threads
+        )
         index, timeline = load_index(folder), load_timeline(folder)
         self._run = RecipeRun(recipe, index=index, timeline=timeline, device=device)
 

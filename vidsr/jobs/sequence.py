@@ -1,196 +1,105 @@
-"""Numbered pictures as the result of a video or of other numbered pictures, through the same three threads."""
+"""Numbered pictures as the result of a job: which files it makes, and how they get their final names.
+
+The work itself is that of any job. Its segments hold finished picture files; at the end these are unpacked into the
+job folder, verified there, and renamed one after the other. See docs/decisions/038-numbered-pictures.md.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
-import json
-import threading
-import time
-from dataclasses import dataclass, replace
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from vidsr.errors import OutputError
-from vidsr.frames import Frame
-from vidsr.jobs.recipe import Recipe, RecipeRun
-from vidsr.jobs.state.events import Event, Progress
-from vidsr.jobs.state.segments import Segment
+from vidsr.jobs.job import Job, first_number, source_unchanged
+from vidsr.jobs.state import job_folders
 from vidsr.media import image_sequence
-from vidsr.media.index import VideoIndex
-from vidsr.media.pictures.frame_files import PICTURE_COLOUR, FrameFiles, frame_format
-from vidsr.media.source import SourceInfo
-from vidsr.options import EnhanceOptions
-from vidsr.pipeline.segment import run_segment
-from vidsr.storage import os_errors, sampled_digest, write_atomically
+from vidsr.media.check.report import VerifyReport
+from vidsr.media.check.verify_pictures import TIMES_NAME, PictureExpectation, times_text, verify_pictures
+from vidsr.media.pictures.frame_files import unpack
+from vidsr.storage import os_errors, sampled_digest, sync_folder, write_atomically
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SequenceWork:
-    """One job that writes numbered pictures."""
+class PictureAssembly:
+    """How the segments of a job become numbered pictures; see :class:`vidsr.jobs.finish.Assembly`."""
 
-    run: RecipeRun
-    index: VideoIndex
-    output: Path
-    options: EnhanceOptions
-    progress: Progress
-    stop: threading.Event | None
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._output = job.order.output
+        self._staging = job.folder / f"{job_folders.RESULT_STEM}pictures"
+        self._first = first_number(job.order.recipe.stored)
 
-    @property
-    def info(self) -> SourceInfo:
-        """The source."""
-        return self.run.recipe.decoded
+    def build(self) -> None:
+        """Unpack the pictures of all segments into the job folder, with the list of their times."""
+        with os_errors("making", self._staging):
+            shutil.rmtree(self._staging, ignore_errors=True)
+            self._staging.mkdir()
+        source_unchanged(self._job)
+        for segment, path in zip(self._job.manifest.segments(), self._job.segment_paths(), strict=True):
+            unpack(path, [self._staged(number) for number in range(segment.start, segment.stop)])
+        write_atomically(self._staging / TIMES_NAME, times_text(self._job.index).encode())
 
-    def advance(self, before: int = 0) -> Any:
-        """A callback that reports one more frame, ``before`` of which an earlier run had done."""
-        counter = itertools.count(before + 1)
-        total = len(self.index)
-
-        def one(frame: Frame) -> None:
-            self.progress(Event(kind="frame", frames=next(counter), total_frames=total, resumed_frames=before))
-
-        return one
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SequenceResult:
-    """What became of it. ``output`` is the pattern; ``resumed`` frames an earlier run had done."""
-
-    output: Path
-    frames: int
-    resumed: int
-    seconds: float
-    model: str
-    device: str
-    precision: str
-    notes: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values, times in seconds."""
-        return {
-            "output": str(self.output),
-            "frames": self.frames,
-            "resumed_frames": self.resumed,
-            "seconds": round(self.seconds, 3),
-            "model": self.model,
-            "device": self.device,
-            "precision": self.precision,
-            "notes": list(self.notes),
-        }
-
-    def timing_line(self) -> str:
-        """One line about speed."""
-        return f"{self.frames} frames in {self.seconds:.1f} s"
-
-
-def enhance_sequence(
-    source: Path,
-    output: Path | None,
-    options: EnhanceOptions,
-    *,
-    progress: Progress,
-    stop: threading.Event | None,
-) -> SequenceResult:
-    """Enhance a numbered sequence or a video into a numbered sequence.
-
-    Raises:
-        OptionsError: numbered pictures without ``--fps``.
-        InputError: the pattern matches nothing, or a number is missing.
-        OutputError: files of the result exist already and are not this job's.
-        Interrupted: ``stop`` was set; a numbered result goes on from there next time.
-    """
-    began = time.perf_counter()
-    # No encoder will run; FFV1 stands for "whatever the frames need", alpha and 16 bits included.
-    encode = replace(options.encode, codec="ffv1", bit_depth=None)
-    run = RecipeRun(Recipe.of(source, replace(options, encode=encode)).for_moments())
-    output = output or _default(source, options, run.upscaler.scale)
-    index = run.index
-    work = SequenceWork(run=run, index=index, output=output, options=options, progress=progress, stop=stop)
-    resumed, notes = _to_files(work)
-    progress(Event(kind="done", frames=len(index), total_frames=len(index)))
-    return SequenceResult(
-        output=output,
-        frames=len(index),
-        resumed=resumed,
-        seconds=time.perf_counter() - began,
-        model=options.model.model,
-        device=str(run.upscaler.device),
-        precision=run.upscaler.precision,
-        notes=(*run.recipe.notes, *index.notes, *notes),
-    )
-
-
-def _default(source: Path, options: EnhanceOptions, scale: int) -> Path:
-    """A folder beside the sequence's own, with the same file names."""
-    tag = f"x{options.size.scale or scale:g}"
-    folder = source.absolute().parent
-    return folder.with_name(f"{folder.name}.{tag}") / source.name
-
-
-def _to_files(work: SequenceWork) -> tuple[int, tuple[str, ...]]:
-    """Frames that an earlier run of the same job wrote are kept; the others follow."""
-    source = Path(work.info.path)
-    first = image_sequence.find(source).first if image_sequence.is_pattern(source) else 1
-    format = frame_format(work.output, work.info.video, work.options.encode.bit_depth)
-    sink = FrameFiles(work.output, first=first, quality=work.options.pictures.picture_quality)
-    folder = work.output.parent
-    with os_errors("making", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    done = _done_before(work, sink)
-    _write_times(work)
-    segment = Segment(number=0, start=done, stop=len(work.index))
-    upscale = work.run.upscale(segment, format=(format, PICTURE_COLOUR))
-    run_segment(work.run.frames(segment), upscale, sink, on_frame=work.advance(done), stop=work.stop)
-    return done, _notes(work)
-
-
-def _done_before(work: SequenceWork, sink: FrameFiles) -> int:
-    """How many frames from the first on are there from this very job.
-
-    Raises:
-        OutputError: a file of the result exists and is another job's.
-    """
-    state = work.output.with_name(f".{work.output.name.replace('%', '')}.vidsr.json")
-    key = _key(work)
-    ours = state.exists() and json.loads(state.read_text()).get("key") == key
-    if ours and not work.options.output.overwrite:
-        return next((n for n in range(len(work.index)) if not sink.path_of(n).exists()), len(work.index))
-    taken = next((p for p in map(sink.path_of, range(len(work.index))) if p.exists()), None)
-    if taken is not None and not work.options.output.overwrite:
-        raise OutputError(
-            f"{taken} already exists and does not belong to this job; use --overwrite to replace such files"
+    def prove(self) -> VerifyReport:
+        """Decode every picture and compare it with what was planned."""
+        recipe = self._job.order.recipe
+        assert recipe.picture is not None
+        expectation = PictureExpectation(
+            size=recipe.size, depth=recipe.picture.depth, alpha=recipe.picture.format.alpha, first=self._first
         )
-    if taken is not None:
-        for number in range(len(work.index)):
-            sink.path_of(number).unlink(missing_ok=True)
-    write_atomically(state, json.dumps({"schema": 1, "key": key}).encode())
-    return 0
+        return verify_pictures(recipe.shaped, self._staging / self._output.name, self._job.index, expectation)
 
+    def size_bytes(self) -> int:
+        """Bytes of all pictures."""
+        return sum(path.stat().st_size for path in self._present())
 
-def _key(work: SequenceWork) -> str:
-    """A digest of all that decides the frames: source, options, weights."""
-    source = Path(work.info.path)
-    if image_sequence.is_pattern(source):
-        files = image_sequence.find(source)
-        known = [image_sequence.name_of(source, n).stat() for n in range(files.first, files.first + files.count)]
-        origin: Any = [[s.st_size, s.st_mtime_ns] for s in known]
-    else:
-        origin = sampled_digest(source)
-    told = work.options.to_json()
-    told.pop("output")
-    told.pop("jobs")
-    weights = str(getattr(work.run.upscaler.model, "sha256", ""))
-    return hashlib.sha256(json.dumps([origin, told, weights], sort_keys=True).encode()).hexdigest()
+    def fingerprint(self) -> str:
+        """A digest of all pictures, wherever each is on its way from the job folder to its name; empty if one is
+        missing."""
+        whole = hashlib.blake2b(digest_size=32)
+        count = 0
+        for path in self._present():
+            whole.update(sampled_digest(path).encode())
+            count += 1
+        return whole.hexdigest() if count == self._job.manifest.frames else ""
 
+    def publish(self) -> None:
+        """Rename every picture to its final name. A rename that an earlier run did is not repeated.
 
-def _write_times(work: SequenceWork) -> None:
-    """The time of every frame in milliseconds, in the format that mkvmerge calls timestamps v2."""
-    base = work.index.time_base * 1000
-    lines = ["# timestamp format v2", *(f"{float((p - work.index.pts[0]) * base):.6f}" for p in work.index.pts)]
-    write_atomically(work.output.with_name("timestamps.txt"), ("\n".join(lines) + "\n").encode())
+        Raises:
+            OutputError: another file has one of the names and ``--overwrite`` was not given; nothing is renamed then.
+        """
+        staged = [number for number in range(self._job.manifest.frames) if self._staged(number).exists()]
+        if not self._job.order.options.output.overwrite:
+            for number in staged:
+                final = self._final(number)
+                if final.exists() and sampled_digest(final) != sampled_digest(self._staged(number)):
+                    raise OutputError(f"{final} was created by something else meanwhile; use --overwrite to replace it")
+        with os_errors("renaming the result to", self._output):
+            for number in staged:
+                os.replace(self._staged(number), self._final(number))  # noqa: PTH105 - both names in sight
+            times = self._staging / TIMES_NAME
+            if times.exists():
+                times.replace(self._output.with_name(TIMES_NAME))
+            sync_folder(self._output.parent)
+            shutil.rmtree(self._staging, ignore_errors=True)
 
+    def notes(self) -> Iterator[str]:
+        """What the user should know of the files."""
+        yield f"frame times are in {TIMES_NAME} beside the pictures"
+        beyond = image_sequence.name_of(self._output, self._first + self._job.manifest.frames)
+        if beyond.exists():
+            yield f"{beyond} and any after it are not of this result, which ends before them"
 
-def _notes(work: SequenceWork) -> tuple[str, ...]:
-    others = [s.kind for s in work.info.streams if s.index != work.info.video.stream_index]
-    lost = (f"numbered pictures hold no {', '.join(sorted(set(others)))}",) if others else ()
-    return (*lost, "frame times are in timestamps.txt beside the pictures")
+    def _present(self) -> Iterator[Path]:
+        for number in range(self._job.manifest.frames):
+            path = next((p for p in (self._staged(number), self._final(number)) if p.is_file()), None)
+            if path is not None:
+                yield path
+
+    def _staged(self, number: int) -> Path:
+        return self._staging / self._final(number).name
+
+    def _final(self, number: int) -> Path:
+        return image_sequence.name_of(self._output, self._first + number)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 from vidsr.errors import OptionsError
@@ -17,6 +18,7 @@ from vidsr.jobs.recipe import plan_source
 from vidsr.jobs.restoration_plan import retimed
 from vidsr.media.check.report import Check, VerifyReport
 from vidsr.media.check.verify import Expectation, verify
+from vidsr.media.check.verify_pictures import TIMES_NAME, read_times, verify_pictures
 from vidsr.media.image_sequence import is_pattern, with_rate
 from vidsr.media.index import index_video
 from vidsr.media.mux.restoration_tag import restored_of
@@ -35,6 +37,8 @@ def verify_result(
         InputError: either file cannot be read as a video at all.
         VerifyError: the file that should be the provenance record is not one.
     """
+    if is_pattern(result):
+        return _verify_pictures(source, result, options, on_frame)
     stored = StoredInfo(probe(source, options.colour, options.source))
     if is_pattern(Path(source)):
         # Numbered pictures have no times of their own: what is checked is that they follow each other evenly.
@@ -56,6 +60,25 @@ def verify_result(
         why=f"{done}, as {origin}",
     )
     return dataclasses.replace(report, checks=(change, *report.checks))
+
+
+def _verify_pictures(
+    source: Path | str, result: Path, options: EnhanceOptions, on_frame: Callable[[int], None] | None
+) -> VerifyReport:
+    """Compare numbered pictures with their source."""
+    stored = StoredInfo(probe(source, options.colour, options.source))
+    if is_pattern(Path(source)):
+        times = read_times(result.with_name(TIMES_NAME))
+        stored = StoredInfo(
+            with_rate(stored, Fraction(1000 * (len(times) - 1)) / times[-1] if times[1:] else Fraction(25))
+        )
+    record = provenance.sidecar_of(result)
+    restore = options.restore
+    if restore.restore.is_off and record.is_file():
+        restore = provenance.options_of(record).restore
+    plan = plan_source(stored, dataclasses.replace(options, restore=restore))
+    index = index_video(plan.decoded)
+    return verify_pictures(plan.shaped, result, retimed(index, plan.timeline(index)), on_frame=on_frame)
 
 
 def _recorded(result: Path, options: EnhanceOptions) -> tuple[RestoreOptions, str]:

@@ -79,7 +79,7 @@ class Tracker:
 
     def _watch_disk(self) -> None:
         """Warn once when, by what the segments really take, the disk will not do."""
-        outlook = disk_outlook(self._job.folder, self._job.settings, self._job.manifest)
+        outlook = disk_outlook(self._job.folder, self._job.settings, self._job.manifest, self._job.order.recipe.picture)
         if outlook.worrying and not self._worried:
             self._worried = True
             self._progress(Event(kind="warning", text=str(outlook)))

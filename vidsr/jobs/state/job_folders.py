@@ -8,8 +8,8 @@ the user's state folder remembers the folders, so that ``vidsr jobs list`` works
     clip.x4.mkv.vidsr-job/
     ├── manifest.json    what the job is and which segments are done
     ├── index.json       the time of every frame of the source
-    ├── segments/        000000.nut, 000001.nut, …; *.part while in work
-    ├── result.mkv      joined and being verified, before it gets its name
+    ├── segments/        000000.nut, 000001.nut, … (.zip of numbered pictures); *.part while in work
+    ├── result.mkv       joined and being verified, before it gets its name (result.pictures/ of numbered pictures)
     ├── status.json      progress of the process that is at work
     ├── job.log          what happened
     ├── workers.log      what worker processes and their libraries print

@@ -160,7 +160,8 @@ class Manifest:
 
     def segments(self) -> tuple[Segment, ...]:
         """The plan; made again from two numbers, always the same."""
-        return plan_segments(self.frames, self.segment_frames)
+        pictures = image_sequence.is_pattern(Path(self.output))
+        return plan_segments(self.frames, self.segment_frames, ".zip" if pictures else ".nut")
 
     def missing(self) -> list[Segment]:
         """The segments that are not finished yet, in order."""

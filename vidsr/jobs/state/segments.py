@@ -13,11 +13,15 @@ from itertools import pairwise
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """Frames ``start`` to ``stop`` (not included) of the source; ``number`` counts segments from 0."""
+    """Frames ``start`` to ``stop`` (not included) of the source; ``number`` counts segments from 0.
+
+    ``suffix`` is that of its file: NUT for video, ZIP for numbered pictures.
+    """
 
     number: int
     start: int
     stop: int
+    suffix: str = ".nut"
 
     @property
     def frames(self) -> int:
@@ -27,7 +31,7 @@ class Segment:
     @property
     def file_name(self) -> str:
         """The segment's file inside the job folder's ``segments``."""
-        return f"{self.number:06d}.nut"
+        return f"{self.number:06d}{self.suffix}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,7 @@ class Lookaround:
         return max(0, segment.start - self.settle), segment.stop
 
 
-def plan_segments(frames: int, segment_frames: int = 256) -> tuple[Segment, ...]:
+def plan_segments(frames: int, segment_frames: int = 256, suffix: str = ".nut") -> tuple[Segment, ...]:
     """Cut ``frames`` frames into the fewest segments of at most ``segment_frames``, all of nearly one length.
 
     The lengths differ by at most one frame, so that the last is never tiny: where there is more than one
@@ -70,7 +74,10 @@ def plan_segments(frames: int, segment_frames: int = 256) -> tuple[Segment, ...]
         raise ValueError(f"cannot cut {frames} frames into segments of {segment_frames}")
     count = -(-frames // segment_frames)
     cuts = [number * frames // count for number in range(count + 1)] if count else [0]
-    return tuple(Segment(number=number, start=start, stop=stop) for number, (start, stop) in enumerate(pairwise(cuts)))
+    return tuple(
+        Segment(number=number, start=start, stop=stop, suffix=suffix)
+        for number, (start, stop) in enumerate(pairwise(cuts))
+    )
 
 
 def longest_first(segments: Iterable[Segment]) -> list[Segment]:

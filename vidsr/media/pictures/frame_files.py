@@ -1,63 +1,114 @@
-"""Frames as numbered picture files: PNG and TIFF of 8 or 16 bit, JPEG and others of 8, EXR in linear light."""
+"""Frames as numbered picture files: PNG and TIFF of 8 or 16 bits, JPEG and others of 8, EXR in linear light."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import av
+import av.container
 import numpy as np
+import PIL
+import tifffile
 
-from vidsr.errors import OutputError
+from vidsr.errors import InputError, OutputError
 from vidsr.frames import Colour, Frame, PixelFormat
-from vidsr.media.image_sequence import name_of
 from vidsr.media.libav import AvError, output_error
-from vidsr.media.pictures.files import FORMATS, write_picture
+from vidsr.media.pictures.files import FORMATS, mapped_errors, read_picture, write_picture
 from vidsr.media.pictures.types import Array, Picture
 from vidsr.media.source import VideoInfo
 from vidsr.storage import publish
 
 _DEEP = (".png", ".tif", ".tiff", ".exr")
+_ALPHA = (".png", ".tif", ".tiff", ".webp")
 #: Colour of picture files: RGB without a matrix, all code values used.
 PICTURE_COLOUR = Colour(matrix="gbr", range="full", chroma_location="center")
 
 
-def frame_format(pattern: Path, video: VideoInfo, bit_depth: int | None) -> PixelFormat:
-    """The planar format that frames must have for these files.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureSettings:
+    """All that decides the bytes of numbered picture files, besides their frames.
 
-    ``bit_depth`` is the wanted one; the source's decides if None. Depths between 8 and 16 become 16 where the
-    format has that.
-
-    Raises:
-        OutputError: the suffix names no picture format, or an HDR source would become linear light.
-    """
-    suffix = pattern.suffix.lower()
-    if suffix not in FORMATS and suffix != ".exr":
-        raise OutputError(f"{pattern}: cannot write numbered {suffix or 'files without a suffix'}")
-    if suffix == ".exr" and video.colour.transfer in ("smpte2084", "arib-std-b67"):
-        raise OutputError(f"{pattern}: EXR of HDR video is not supported: use 16-bit .tif, which keeps its code values")
-    deep = suffix == ".exr" or (suffix in _DEEP and (bit_depth or video.format.depth) > 8)
-    alpha = video.format.alpha and suffix in (".png", ".tif", ".tiff", ".webp")
-    base = "gray" if video.format.family == "gray" and not alpha else ("gbrap" if alpha else "gbrp")
-    format = PixelFormat.parse(base + ("16le" if deep else ""))
-    assert format is not None
-    return format
-
-
-class FrameFiles:
-    """A sink that writes each frame as one file of a numbered pattern; whole or not at all.
-
-    ``first`` is the number of frame 0.
+    ``suffix`` names the file format, ``format`` the planar format of the frames, ``quality`` (1 to 100) is that of
+    lossy formats.
     """
 
-    def __init__(self, pattern: Path, *, first: int, quality: int) -> None:
-        self.pattern = pattern
-        self.first = first
-        self.quality = quality
+    suffix: str
+    format: PixelFormat
+    quality: int
 
-    def path_of(self, index: int) -> Path:
-        """The file of the frame with this index."""
-        return name_of(self.pattern, self.first + index)
+    @classmethod
+    def for_source(cls, suffix: str, video: VideoInfo, *, bit_depth: int | None, quality: int) -> PictureSettings:
+        """Settings for pictures of ``video``.
+
+        ``bit_depth`` is the wanted one; the source's decides if None. Depths between 8 and 16 become 16 where the
+        file format has that.
+
+        Raises:
+            OutputError: the suffix names no picture format, or an HDR source would become linear light.
+        """
+        if suffix not in FORMATS and suffix != ".exr":
+            known = " ".join(dict.fromkeys((*FORMATS, ".exr")))
+            raise OutputError(f"cannot write numbered {suffix or 'files without a suffix'}; use one of {known}")
+        if suffix == ".exr" and video.colour.transfer in ("smpte2084", "arib-std-b67"):
+            raise OutputError("EXR of HDR video is not supported: use 16-bit .tif, which keeps its code values")
+        deep = suffix == ".exr" or (suffix in _DEEP and (bit_depth or video.format.depth) > 8)
+        alpha = video.format.alpha and suffix in _ALPHA
+        base = "gray" if video.format.family == "gray" and not alpha else ("gbrap" if alpha else "gbrp")
+        format = PixelFormat.parse(base + ("16le" if deep else ""))
+        assert format is not None
+        return cls(suffix=suffix, format=format, quality=quality)
+
+    @property
+    def depth(self) -> int:
+        """Bits per sample in the files: 8 or 16, 32 of EXR, which stores floating point."""
+        return 32 if self.suffix == ".exr" else self.format.depth
+
+
+def picture_build(suffix: str) -> str:
+    """The file format of numbered pictures and the libraries that write it, as one line."""
+    libraries = f"Pillow {PIL.__version__}, tifffile {tifffile.__version__}, PyAV {av.__version__}"
+    return f"numbered {suffix} files by {libraries}, FFmpeg {av.ffmpeg_version_info}"
+
+
+class SegmentPictures:
+    """Writes frames as the pictures of one segment: an uncompressed ZIP of files ``000000.png``, ``000001.png``…
+
+    A context manager like :class:`~vidsr.media.encode.encoder.SegmentEncoder`: the archive gets its name only when it
+    is whole and synced; leaving the block by an exception leaves nothing. One file per segment makes its digest, its
+    way through a cluster and its renaming the same as those of a video segment. The same frames give the same bytes.
+    """
+
+    def __init__(self, path: Path, settings: PictureSettings) -> None:
+        self.path = path
+        self.settings = settings
+        self.frames = 0
+        self._part = path.with_name(path.name + ".part")
+        with mapped_errors(path, OutputError, "cannot be written"):
+            self._archive = zipfile.ZipFile(self._part, "w", zipfile.ZIP_STORED)
+
+    def __enter__(self) -> SegmentPictures:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                with mapped_errors(self.path, OutputError, "cannot be written"):
+                    self._archive.close()
+                    publish(self._part, self.path)
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                self._archive.close()
+            self._part.unlink(missing_ok=True)
 
     def write(self, frame: Frame) -> None:
         """Write one frame.
@@ -66,15 +117,86 @@ class FrameFiles:
             OutputError: the file cannot be written.
             DiskFullError: no space is left.
         """
-        path = self.path_of(frame.index)
-        if path.suffix.lower() == ".exr":
-            _write_exr(path, frame)
-            return
-        pixels = interleaved(frame)
-        mode = {1: "L", 3: "RGB", 4: "RGBA"}[pixels.shape[2]]
-        white = float(frame.format.max_code)
-        picture = Picture(path=path, format=path.suffix, mode=mode, pixels=pixels, value_range=(0, white))
-        write_picture(path, picture, iter([pixels]), size=(frame.width, frame.height), quality=self.quality)
+        name = member_name(self.frames, self.settings.suffix)
+        picture = self.path.with_name(name)
+        try:
+            write_frame(picture, frame, self.settings.quality)
+            with mapped_errors(self.path, OutputError, "cannot be written"):
+                self._archive.writestr(zipfile.ZipInfo(name), picture.read_bytes())
+        finally:
+            picture.unlink(missing_ok=True)
+        self.frames += 1
+
+
+def member_name(number: int, suffix: str) -> str:
+    """The name of a segment's picture; ``number`` counts from 0 in each segment."""
+    return f"{number:06d}{suffix}"
+
+
+def unpack(segment: Path, targets: Sequence[Path]) -> None:
+    """Write the pictures of a segment to ``targets``, in order.
+
+    Raises:
+        OutputError: the archive is damaged or has another number of pictures, or a file cannot be written.
+        DiskFullError: no space is left.
+    """
+    with mapped_errors(segment, OutputError, "cannot be unpacked"), zipfile.ZipFile(segment) as archive:
+        members = sorted(archive.namelist())
+        if len(members) != len(targets):
+            raise OutputError(f"{segment} holds {len(members)} pictures, expected {len(targets)}")
+        for member, target in zip(members, targets, strict=True):
+            with archive.open(member) as packed, target.open("wb") as file:
+                shutil.copyfileobj(packed, file)
+                file.flush()
+                os.fsync(file.fileno())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
+    """What a picture file is once decoded: size in pixels, bits per sample, whether it has alpha."""
+
+    width: int
+    height: int
+    depth: int
+    alpha: bool
+
+
+def decode_facts(path: Path) -> FileFacts:
+    """Decode a picture file to its end, with FFmpeg's decoders where other libraries wrote it.
+
+    Raises:
+        InputError: it is missing or cannot be decoded.
+    """
+    if path.suffix.lower() == ".dds":  # FFmpeg does not read every kind that Pillow writes
+        picture = read_picture(path)
+        width, height = picture.size
+        return FileFacts(width=width, height=height, depth=8, alpha=picture.mode in ("LA", "RGBA"))
+    # An open file and not its path: FFmpeg would take a percent sign in a folder's name for a pattern.
+    with mapped_errors(path, InputError, "cannot be decoded"), path.open("rb") as file, av.open(file) as container:
+        assert isinstance(container, av.container.InputContainer)
+        frame = next(container.decode(video=0), None)
+        if frame is None:
+            raise InputError(f"{path}: it holds no picture")
+        components = frame.format.components
+        depth = 8 if frame.format.has_palette else max(c.bits for c in components)
+        return FileFacts(width=frame.width, height=frame.height, depth=depth, alpha=any(c.is_alpha for c in components))
+
+
+def write_frame(path: Path, frame: Frame, quality: int) -> None:
+    """Write one grey or RGB frame as a picture file; its suffix names the format.
+
+    Raises:
+        OutputError: the file cannot be written.
+        DiskFullError: no space is left.
+    """
+    if path.suffix.lower() == ".exr":
+        _write_exr(path, frame)
+        return
+    pixels = interleaved(frame)
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[pixels.shape[2]]
+    white = float(frame.format.max_code)
+    picture = Picture(path=path, format=path.suffix, mode=mode, pixels=pixels, value_range=(0, white))
+    write_picture(path, picture, iter([pixels]), size=(frame.width, frame.height), quality=quality)
 
 
 def interleaved(frame: Frame) -> Array:
