@@ -394,7 +394,7 @@ class BenchOptions(Options):
     precision: tuple[str, ...] = opt((), "Arithmetic of the network; may be repeated.", choices=PRECISIONS)
     backend: tuple[str, ...] = opt((), "Engine that runs the network; may be repeated.", choices=BACKENDS)
     device: str = opt("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", metavar="DEVICE")
-    frames: int = opt(24, "Frames of the clip to enhance.", between=(2, 1_000_000))
+    frames: int = opt(24, "Frames of the clip to enhance.", between=(2, 100_000))
     seconds: float = opt(3.0, "Time for each measurement.", between=(0.1, 3600))
 
     def cross_faults(self) -> Iterator[str]:
