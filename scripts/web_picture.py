@@ -38,7 +38,7 @@ def main() -> None:
 def take(page: Page) -> bytes:
     """Choose the sample, try a moment, start the job, and take the picture once it is done."""
     page.get_by_role("button", name=re.compile("160x90.mp4")).click()
-    page.get_by_text("Nothing here needs restoring.").wait_for(timeout=PATIENCE_MS)
+    page.get_by_text("No restoration needed.").wait_for(timeout=PATIENCE_MS)
     page.get_by_label("Model").select_option("realesr-animevideov3")
     page.get_by_role("button", name="Start the job").click()
     page.locator(".job").get_by_text("Done", exact=True).wait_for(timeout=PATIENCE_MS)

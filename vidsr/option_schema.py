@@ -268,7 +268,7 @@ def from_data(data: Mapping[str, Any], kind: type[T], *, where: str = "options")
 class _Faults:
     """Faults of plain values: sentences, the keys they are about, and tables in which a key could not be used.
 
-    Such ``doubtful`` tables are not checked for contradictions, which would be about defaults that nobody chose.
+    Such ``doubtful`` tables are not checked for contradictions, which would concern unchosen defaults.
     """
 
     sentences: list[str] = field(default_factory=list)

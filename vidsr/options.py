@@ -25,7 +25,7 @@ PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOptions(Options):
-    """Which network, and how it is run."""
+    """The network and how to run it."""
 
     title: ClassVar[str] = "Model"
 
@@ -36,11 +36,11 @@ class ModelOptions(Options):
         "-m",
         metavar="NAME|FILE",
     )
-    device: str = opt("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", metavar="DEVICE")
+    device: str = opt("auto", "Device to compute on: auto, cpu, cuda, cuda:1, mps.", metavar="DEVICE")
     precision: str = opt(
-        "auto", "Arithmetic of the network: auto takes the fastest that is safe here.", choices=PRECISIONS
+        "auto", "Numeric precision: auto picks the fastest that is safe on this device.", choices=PRECISIONS
     )
-    compile: bool = opt(False, "Compile the network first: slower to start, faster after.", "--compile/--no-compile")
+    compile: bool = opt(False, "Compile the network first: slower to start, then faster.", "--compile/--no-compile")
     batch: int | None = opt(
         None,
         "Frames per step of a GPU; chosen from its free memory if not given. A CPU computes frame by frame.",
@@ -51,7 +51,7 @@ class ModelOptions(Options):
     )
     backend: str = opt(
         "auto",
-        "Engine that runs the network: auto takes the fastest that is here.",
+        "Backend that runs the network: auto picks the fastest available.",
         choices=BACKENDS,
     )
     denoise_strength: float | None = opt(
@@ -75,12 +75,14 @@ class ModelOptions(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizeOptions(Options):
-    """How large the result is. At most one of the three may be given; the model's own scale is the default."""
+    """Size of the result. At most one of the three may be given; the default is the model's own scale."""
 
     title: ClassVar[str] = "Size"
 
-    scale: float | None = opt(None, "Enlarge by 1 to 8; the model's own if not given.", "--scale", "-s", between=(1, 8))
-    height: int | None = opt(None, "Enlarge to this height in pixels, keeping the shape.", between=(16, 16384))
+    scale: float | None = opt(
+        None, "Enlarge by this factor, 1 to 8. Default: the model's scale.", "--scale", "-s", between=(1, 8)
+    )
+    height: int | None = opt(None, "Enlarge to this height in pixels, keeping the aspect ratio.", between=(16, 16384))
     size: str | None = opt(None, "Enlarge to exactly this size.", metavar="WxH")
     square_pixels: bool = opt(
         False,
@@ -119,7 +121,7 @@ class EncodeOptions(Options):
         None,
         f"What the material is ({', '.join(MATERIALS)}), or a speed preset of the encoder by its own name.",
     )
-    bit_depth: int | None = opt(None, "Bits per sample of the result; the source's if not given.", between=(8, 16))
+    bit_depth: int | None = opt(None, "Bits per sample of the result. Default: the source's.", between=(8, 16))
     encoder_options: tuple[str, ...] = opt(
         (), "One more option of the encoder, as FFmpeg names it; may be given again.", metavar="KEY=VALUE"
     )
@@ -130,7 +132,7 @@ class EncodeOptions(Options):
     )
 
     def cross_faults(self) -> Iterator[str]:
-        """Encoder options and the colour are well written."""
+        """Check the syntax of the encoder options and the colour."""
         for text in self.encoder_options:
             if not re.fullmatch(r"[A-Za-z0-9_-]+=.+", text):
                 yield f"--encoder-options {text}: write it as KEY=VALUE, for example tune=film"
@@ -140,7 +142,7 @@ class EncodeOptions(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOptions(Options):
-    """Which other streams of the source go into the result."""
+    """Other streams of the source to copy into the result."""
 
     title: ClassVar[str] = "Streams"
 
@@ -149,7 +151,7 @@ class StreamOptions(Options):
     map: tuple[str, ...] = opt(
         (),
         "Copy only these streams: numbers as `vidsr probe` shows them, or audio, subtitle, attachment, cover, "
-        "data. May be given again.",
+        "data. May be repeated.",
         metavar="STREAM",
     )
 
@@ -162,16 +164,18 @@ class StreamOptions(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColourOptions(Options):
-    """What to assume where the source does not say, or says wrong."""
+    """Colour to assume where the source has no tags or wrong ones."""
 
     title: ClassVar[str] = "Colour"
 
     input_matrix: str | None = opt(
         None,
-        "YUV matrix of the source, in place of its tag or of a guess.",
+        "YUV matrix of the source, overriding its tag.",
         choices=("bt709", "smpte170m", "bt470bg", "bt2020nc", "smpte240m", "fcc"),
     )
-    input_range: str | None = opt(None, "Range of the source's code values.", choices=("limited", "full"))
+    input_range: str | None = opt(
+        None, "Range of the source's code values, overriding its tag.", choices=("limited", "full")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,20 +186,20 @@ class SourceOptions(Options):
 
     hwaccel: str = opt(
         "off",
-        "Decode on the GPU: auto uses CUDA where it works and the processor elsewhere.",
+        "Decode on the GPU: auto uses CUDA if it works, else the CPU.",
         choices=("off", "auto", "cuda"),
     )
-    allow_network: bool = opt(False, "Read sources from network addresses too.", "--allow-network/--local-only")
+    allow_network: bool = opt(False, "Also read sources from network addresses.", "--allow-network/--local-only")
     strict: bool = opt(
         False,
-        "Stop where a source is damaged, cut off, or changes its size, in place of making the best of it.",
+        "Stop if a source is damaged, truncated or changes size, instead of using what is readable.",
         "--strict/--lenient",
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions(Options):
-    """Where the result goes."""
+    """Options for writing and checking the result."""
 
     title: ClassVar[str] = "Result"
 
@@ -203,7 +207,7 @@ class OutputOptions(Options):
     verify: bool = opt(True, "Check the result against its source at the end.", "--verify/--no-verify")
     provenance: bool = opt(
         False,
-        "Write a record beside the result: digests of source, result and weights, all options, versions.",
+        "Write a record next to the result: digests of source, result and weights, all options, versions.",
         "--provenance/--no-provenance",
     )
 
@@ -225,12 +229,12 @@ class PictureOptions(Options):
     )
     under_alpha: str = opt(
         "fill",
-        "Colour under transparent pixels: fill it from the visible ones (no fringes), or keep it.",
+        "Colour of transparent pixels: fill from visible neighbours (avoids fringes), or keep.",
         choices=("fill", "keep"),
     )
     picture_format: str | None = opt(
         None,
-        "Format of the results of a folder; each picture keeps its own if not given.",
+        "Format of a folder's results. Default: each picture keeps its own.",
         choices=("png", "jpg", "webp", "tif", "bmp", "tga", "dds", "avif"),
     )
     picture_quality: int = opt(95, "Quality of JPEG, WebP and AVIF results.", between=(1, 100))
@@ -244,18 +248,18 @@ class PictureOptions(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions(Options):
-    """How the work is cut up, shared out and watched. Only ``segment_frames`` shapes the result."""
+    """How a job is split, distributed and monitored. Only ``segment_frames`` affects the result."""
 
     title: ClassVar[str] = "Job"
 
     segment_frames: int = opt(
         256, "Frames per segment at most; an interruption loses at most the segment in work.", between=(2, 65536)
     )
-    restart: bool = opt(False, "Begin the job anew, even if an earlier run left finished segments.", "--restart")
+    restart: bool = opt(False, "Start the job over, discarding segments of an earlier run.", "--restart")
     keep_segments: bool = opt(
         False, "Keep the job folder with its segments when the result is there.", "--keep-segments"
     )
-    keep_going: bool = opt(False, "When a segment fails, do the others before stopping.", "--keep-going")
+    keep_going: bool = opt(False, "If a segment fails, finish the others before stopping.", "--keep-going")
     workers: int | None = opt(
         None, "Worker processes: one for each device if not given; on a CPU, more need more cores.", between=(1, 1024)
     )
@@ -265,17 +269,20 @@ class JobOptions(Options):
     threads: int | None = opt(
         None, "CPU threads for each worker's network; the cores are shared out if not given.", between=(1, 1024)
     )
-    engine: str = opt("local", "Who does the segments: processes on this machine, or a Ray cluster.", choices=ENGINES)
+    engine: str = opt("local", "Where segments run: processes on this machine, or a Ray cluster.", choices=ENGINES)
     address: str | None = opt(
         None, "Address of the Ray cluster: auto or HOST:PORT; Ray is started on this machine if not given."
     )
     ship: bool | None = opt(
         None,
-        "Send source and segments through Ray's object store; done where workers cannot see the files if not given.",
+        "Send source and segments through Ray's object store. Default: only if workers cannot read the files.",
         "--ship/--no-ship",
     )
     progress_format: str = opt(
-        "bar", "A bar on stderr, or one JSON line per event on stdout.", "--progress", choices=PROGRESS_FORMATS
+        "bar",
+        "Progress as a bar on stderr, or as one JSON line per event on stdout.",
+        "--progress",
+        choices=PROGRESS_FORMATS,
     )
 
     def cross_faults(self) -> Iterator[str]:
@@ -322,13 +329,13 @@ class EnhanceOptions(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingOptions(Options):
-    """How much of a job is done to estimate the whole."""
+    """How to sample a job for an estimate."""
 
     title: ClassVar[str] = "Sampling"
 
-    samples: int = opt(4, "Places to sample.", between=(1, 1000))
-    sample_frames: int = opt(24, "Frames in a row at each place.", between=(2, 1000))
-    budget_seconds: float = opt(120.0, "Begin no further sample after this many seconds.", between=(1, 86400))
+    samples: int = opt(4, "Number of places to sample.", between=(1, 1000))
+    sample_frames: int = opt(24, "Consecutive frames at each place.", between=(2, 1000))
+    budget_seconds: float = opt(120.0, "Start no further sample after this many seconds.", between=(1, 86400))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,13 +344,15 @@ class PreviewOptions(Options):
 
     title: ClassVar[str] = "Preview"
 
-    at: tuple[str, ...] = opt((), "A moment, as seconds or 1:02:03.5; may be repeated.", metavar="TIME")
-    count: int = opt(3, "How many moments, evenly spread, if none is named.", between=(1, 50))
-    tries: tuple[str, ...] = opt(
-        (), "Options to try beside the others given; may be repeated.", "--try", metavar='"OPTIONS"'
+    at: tuple[str, ...] = opt(
+        (), "Time to preview, as seconds or h:mm:ss (1:02:03.5); may be repeated.", metavar="TIME"
     )
-    single: str | None = opt(None, "A folder for the single pictures, before and after.", metavar="FOLDER")
-    plan: bool = opt(True, "Estimate the whole job, too.", "--plan/--no-plan")
+    count: int = opt(3, "Number of evenly spaced moments, if --at is not given.", between=(1, 50))
+    tries: tuple[str, ...] = opt(
+        (), "Options to add to the others for one column; may be repeated.", "--try", metavar='"OPTIONS"'
+    )
+    single: str | None = opt(None, "Folder for the single pictures, before and after.", metavar="FOLDER")
+    plan: bool = opt(True, "Also estimate the whole job.", "--plan/--no-plan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,18 +371,18 @@ class PreviewAllOptions(PlanOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions(Options):
-    """Where and for whom the web app is served."""
+    """Address, folders and access of the web app."""
 
     title: ClassVar[str] = "Server"
 
     root: tuple[str, ...] = opt(
         (), "A folder to read from and write to; may be repeated. The current one if not given.", metavar="FOLDER"
     )
-    host: str = opt("127.0.0.1", "Address to listen on. Others than this machine can only get in with a token.")
+    host: str = opt("127.0.0.1", "Address to listen on. Other machines need a token.")
     port: int = opt(8765, "Port to listen on.", between=(1, 65535))
-    token: str | None = opt(None, "What a browser or program has to know; at least 16 characters.")
-    max_upload_gb: float = opt(20.0, "Largest upload in GB.", between=(0.000001, 100000))
-    parallel: int = opt(1, "Jobs at work at the same time.", between=(1, 64))
+    token: str | None = opt(None, "Token that browsers and programs must present; at least 16 characters.")
+    max_upload_gb: float = opt(20.0, "Maximum size of an upload in GB.", between=(0.000001, 100000))
+    parallel: int = opt(1, "Number of jobs to run at the same time.", between=(1, 64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -389,13 +398,13 @@ class BenchOptions(Options):
 
     title: ClassVar[str] = "Measurements"
 
-    model: tuple[str, ...] = opt((), "A model; may be repeated.", "--model", "-m", metavar="NAME|FILE")
-    size: tuple[str, ...] = opt((), "Frame size; may be repeated. 160x90 and 640x360 if not given.", metavar="WxH")
-    precision: tuple[str, ...] = opt((), "Arithmetic of the network; may be repeated.", choices=PRECISIONS)
-    backend: tuple[str, ...] = opt((), "Engine that runs the network; may be repeated.", choices=BACKENDS)
-    device: str = opt("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.", metavar="DEVICE")
-    frames: int = opt(24, "Frames of the clip to enhance.", between=(2, 100_000))
-    seconds: float = opt(3.0, "Time for each measurement.", between=(0.1, 3600))
+    model: tuple[str, ...] = opt((), "Model to measure; may be repeated.", "--model", "-m", metavar="NAME|FILE")
+    size: tuple[str, ...] = opt((), "Frame size; may be repeated. Default: 160x90 and 640x360.", metavar="WxH")
+    precision: tuple[str, ...] = opt((), "Numeric precision; may be repeated.", choices=PRECISIONS)
+    backend: tuple[str, ...] = opt((), "Backend that runs the network; may be repeated.", choices=BACKENDS)
+    device: str = opt("auto", "Device to compute on: auto, cpu, cuda, cuda:1, mps.", metavar="DEVICE")
+    frames: int = opt(24, "Number of frames of CLIP to enhance.", between=(2, 100_000))
+    seconds: float = opt(3.0, "Seconds per measurement.", between=(0.1, 3600))
 
     def cross_faults(self) -> Iterator[str]:
         """Sizes are well written."""
@@ -410,7 +419,7 @@ class BenchOptions(Options):
 
 
 def default_output(source: Path, size: SizeOptions, model_scale: int, suffix: str) -> Path:
-    """Where the result goes if the user does not say: ``clip.x4.mkv`` beside the source."""
+    """The default path of the result: ``clip.x4.mkv`` next to the source."""
     if size.size is not None:
         tag = size.size
     elif size.height is not None:

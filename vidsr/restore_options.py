@@ -48,7 +48,7 @@ def _write_fidelity(share: float | None) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreOptions(Options):
-    """What is undone before the network, and what keeps its result true to the source."""
+    """Defects to repair before the network, and corrections that keep its result close to the source."""
 
     title: ClassVar[str] = "Restoration"
 
@@ -56,20 +56,24 @@ class RestoreOptions(Options):
         FilterSelection(), _restore_help, metavar="auto|off|LIST", parse=FilterSelection.parse, write=str
     )
     fields: str = opt(
-        "same", "Deinterlace to one frame for each frame, or to one for each field.", choices=("same", "double")
+        "same", "Deinterlace to one output frame per frame (same) or per field (double).", choices=("same", "double")
     )
     fidelity: float | None = opt(
         None,
-        "How closely the result, scaled down again, follows the source: 0 to 1; auto measures what the source bears.",
+        "How closely the result, scaled back down, must match the source: 0 to 1; auto measures a suitable value.",
         between=(0, 1),
         metavar="0..1|auto",
         parse=_parse_fidelity,
         write=_write_fidelity,
     )
     stabilize: float = opt(0.0, "Reduce flicker by carrying detail along the motion.", between=(0, 1))
-    strength: float = opt(1.0, "Blend the network's result with a plain bicubic enlargement.", between=(0, 1))
+    strength: float = opt(
+        1.0,
+        "Share of the network's result when blended with a bicubic enlargement; 1 is the network alone.",
+        between=(0, 1),
+    )
     colour_lock: bool = opt(True, "Keep the source's colour at low frequencies.", "--colour-lock/--no-colour-lock")
-    grain: float = opt(0.0, "Put back this share of the source's own grain, at the new size.", between=(0, 1))
+    grain: float = opt(0.0, "Share of the source's grain to add back, at the new size.", between=(0, 1))
 
     def reshaping(self) -> str:
         """The choices that change which frames there are, their times or their size, as text; "" if none does.

@@ -35,7 +35,7 @@ def wait_for_report(client: Any, job: str) -> Any:
         answer = client.get(f"{job}/comparison")
         if answer.status_code != 202:
             break
-        assert "is compared with its source" in answer.text and answer.headers["refresh"]
+        assert "is being compared with its source" in answer.text and answer.headers["refresh"]
         time.sleep(0.1)
     assert answer.status_code == 200, answer.text
     return answer

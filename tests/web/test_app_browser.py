@@ -61,7 +61,7 @@ def test_from_choosing_to_playing(chromium: Any, folder: Path, screenshots: Path
         assert "160 × 90" in page.locator("#facts").inner_text()
         assert "aac" in page.locator("#facts").inner_text()
         page.get_by_alt_text("The source at this moment").wait_for(timeout=LONG)
-        page.get_by_text("Nothing here needs restoring.").wait_for(timeout=LONG)
+        page.get_by_text("No restoration needed.").wait_for(timeout=LONG)
         page.get_by_label("Size").select_option("scale:2")
         page.get_by_role("button", name="Preview").click()
         page.locator("#compare").wait_for(timeout=LONG)
@@ -87,7 +87,7 @@ def test_from_choosing_to_playing(chromium: Any, folder: Path, screenshots: Path
         page.keyboard.press("Escape")
         page.screenshot(path=screenshots / f"done-{width}.png", full_page=True)
         job.get_by_role("button", name="Remove").click()
-        page.get_by_text("No job yet.").wait_for()
+        page.get_by_text("No jobs yet.").wait_for()
         assert output.exists()
 
 
@@ -132,7 +132,7 @@ def see_the_report(page: Any, job: Any, picture: Path) -> None:
 
 def see_live_picture(page: Any, job: Any) -> None:
     """The picture of the running job is there, and follows the work."""
-    picture = job.get_by_alt_text("The frame that was finished last")
+    picture = job.get_by_alt_text("The most recently finished frame")
     picture.wait_for(timeout=LONG)
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
     shown = (
@@ -180,7 +180,7 @@ def test_pause_resume_cancel_and_a_server_that_dies(
         job = page.locator(".job")
         job.get_by_text(re.compile("^Running")).wait_for(timeout=LONG)
         job.get_by_role("button", name="Pause").click()
-        job.get_by_text(re.compile("will stop after the segment")).wait_for(timeout=LONG)
+        job.get_by_text(re.compile("will stop after the current segment")).wait_for(timeout=LONG)
         job.get_by_role("button", name="Pause now").click()
         job.get_by_text("Paused", exact=True).wait_for(timeout=LONG)
         job.get_by_role("button", name="Resume").click()
@@ -224,7 +224,7 @@ def test_typed_paths_other_roots_and_files_that_are_none(chromium: Any, folder: 
         page.get_by_role("button", name="Open").click()
         page.locator("#place-text").get_by_text(re.compile("broken.mp4 is not a video")).wait_for(timeout=LONG)
         assert not page.get_by_role("button", name="Start the job").is_visible(), "nothing is chosen now"
-        page.get_by_label("Folder served").select_option(str(other))
+        page.get_by_label("Served folder").select_option(str(other))
         page.get_by_role("button", name=re.compile("there.png")).click()
         page.get_by_role("heading", name=re.compile("there.png")).wait_for(timeout=LONG)
         page.get_by_label("Path of a folder or file").fill("bunny.mp4")

@@ -172,5 +172,5 @@ def compare(
     from vidsr.jobs.compare.compare import CompareSettings, compare
 
     if not others:
-        raise OptionsError("compare needs at least one video besides the reference")
+        raise OptionsError("compare needs at least one video in addition to the reference")
     return compare(Path(reference), [Path(other) for other in others], settings or CompareSettings(), progress)

@@ -20,7 +20,7 @@ class JobHandle:
     """A job that runs in a thread of its own; made by :func:`start_job`.
 
     Iterating gives its :class:`~vidsr.Event` objects as they happen and ends when the job does; :meth:`result` then
-    returns the result or raises the job's error. Events that nobody reads are kept, except that of successive "frame"
+    returns the result or raises the job's error. Unread events are kept, except that of successive "frame"
     events only the newest is. Leaving a ``with`` block cancels a job that is still running and waits for it to end;
     its finished segments stay, and the same call resumes it.
     """
@@ -44,7 +44,7 @@ class JobHandle:
         self.wait()
 
     def __iter__(self) -> Iterator[Event]:
-        """Events as they happen, until the job has ended. Each event is given once, to whoever asks first."""
+        """Events as they happen, until the job has ended. Each event is delivered once, to the first reader."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._events or self._ended)

@@ -111,7 +111,7 @@ class Fitted:
         self.notes.append(f"out of memory: tiles of {smaller} px from here on")
 
     def relieve(self, tried: int) -> None:
-        """Memory ran out beside the network while ``tried`` pictures were under way: give back all that is cached
+        """Memory ran out outside the network while ``tried`` pictures were under way: give back all that is cached
         here, and take half as many per step from now on."""
         release = getattr(self.backend, "release", None)
         if release is not None:

@@ -2,7 +2,7 @@
 
 Each batch goes through three stages: **compute** (upload, colour, network), **finish** (repair, post steps, quantise,
 start of the download) and **collect** (frames of host planes). On CUDA a stage runs one batch behind the one before it,
-so that the host never waits for a kernel that it has just queued: copies run beside the computation, and whether a
+so that the host never waits for a kernel that it has just queued: copies overlap with the computation, and whether a
 result is finite is known by the time the host asks. On a CPU each batch is finished before the next one starts, and
 each picture is computed by itself, so that no bit of a result depends on the batch.
 
@@ -196,7 +196,7 @@ class Stream:
         before = (self._carried, [copy.copy(step) for step in self._post])
         started = time.perf_counter()
         try:
-            # Not around the yields: inference mode belongs to the thread, and the thread to whoever takes frames.
+            # Not around the yields: inference mode is per thread, and the thread belongs to the consumer.
             with torch.inference_mode():
                 return step(argument)
         except (RuntimeError, MemoryError) as error:

@@ -37,7 +37,7 @@ def enhance(
 
     Args:
         source: the file, folder or pattern to enhance.
-        output: the file, folder or pattern to write. By default a name next to the source that tells the size, such
+        output: the file, folder or pattern to write. By default a name next to the source that contains the size, such
             as ``clip.x4.mkv``. A pattern writes a video as numbered pictures.
         options: all options in one object. Give either this or keywords.
         progress: called with an :class:`~vidsr.Event` for everything that happens, in the calling thread.

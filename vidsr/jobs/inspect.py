@@ -42,12 +42,12 @@ def inspect_file(
     ``on_share`` hears the share of the work that is done.
 
     Raises:
-        InputError: the file is no video, its picture is too small, or no frame of it can be decoded.
+        InputError: the file is not a video, its picture is too small, or no frame of it can be decoded.
     """
     wanted = options or EnhanceOptions()
     info = probe(source, wanted.colour, wanted.source)
     if min(info.video.width, info.video.height) < SMALLEST_PX:
-        raise InputError(f"{source}: {info.video.width}x{info.video.height} is too small to tell anything from")
+        raise InputError(f"{source}: {info.video.width}x{info.video.height} is too small to inspect")
     inspector = Inspector(flagged_order(info.video), info.video.sar)
     pictures: list[Thumbnail] = []
     last, passed = -1, 0.0

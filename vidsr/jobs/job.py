@@ -130,7 +130,7 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions) -> Prepa
         VidsrError: something is wrong with the source, the output, the options or the model.
     """
     if Path(options.model.model).is_file():
-        # Workers, and a later resume, may stand in another folder.
+        # Workers, and a later resume, may run in another working directory.
         named = dataclasses.replace(options.model, model=str(Path(options.model.model).absolute()))
         options = dataclasses.replace(options, model=named)
     numbered = image_sequence.is_pattern(output or source)

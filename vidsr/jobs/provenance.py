@@ -1,4 +1,4 @@
-"""A record beside a result that an archive can keep: what it was made from, with what, and what was not kept."""
+"""Provenance records, stored next to results: sources, options, software, and what was not kept."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def check(source: Path, result: Path, record: Path) -> list[ProvenanceCheck]:
     """Hold the digests of a record against a source and a result.
 
     Raises:
-        VerifyError: it is no record of vidsr.
+        VerifyError: it is not a provenance record of vidsr.
     """
     try:
         told = json.loads(record.read_text(encoding="utf-8"))
@@ -152,7 +152,7 @@ def options_of(record: Path) -> EnhanceOptions:
     """The options that a record says its result was made with.
 
     Raises:
-        VerifyError: it is no record of vidsr.
+        VerifyError: it is not a provenance record of vidsr.
     """
     try:
         return EnhanceOptions.from_json(json.loads(record.read_text(encoding="utf-8"))["options"])

@@ -50,7 +50,7 @@ def small_picture(path: Path, width: int) -> Array:
     """A still picture as RGB uint8, its sides divided by a whole number so that it is at most ``width`` wide.
 
     Raises:
-        InputError: it is no picture that can be read.
+        InputError: it is not a readable picture.
     """
     from vidsr.media.pictures.files import read_picture
 
@@ -67,7 +67,7 @@ def small_picture(path: Path, width: int) -> Array:
 def small_rgb(frame: Frame, width: int = _WIDTH_PX) -> Array:
     """A frame as RGB uint8 of at most ``width`` columns.
 
-    In numpy alone: this runs beside the network, and torch would start threads of its own for it.
+    In numpy alone: this runs in parallel with the network, and torch would start threads of its own for it.
     """
     small = reduced(frame, width)
     planes = [p.astype(np.float32) / small.format.max_code * 255 for p in small.planes]
@@ -115,7 +115,7 @@ def _mean(plane: Plane, rows: Array, columns: Array, span: int) -> Plane:
 
 
 class LivePicture:
-    """Keeps the newest frame of a job as ``live.jpg`` in its folder. Failing to do so disturbs nobody."""
+    """Keeps the newest frame of a job as ``live.jpg`` in its folder. Failures are ignored."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / LIVE_NAME

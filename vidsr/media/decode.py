@@ -139,7 +139,7 @@ def _same(frame: Any, digests: tuple[int, ...], number: int) -> bool:
 
 
 class SequentialReader:
-    """Keeps one decoder open between reads. A read that begins where the last one ended, or later, goes on from
+    """Keeps one decoder open between reads. A read that begins where the last one ended, or later, continues from
     there; ``keep`` frames before that are remembered; anything earlier starts a new decoder."""
 
     def __init__(self, info: SourceInfo, index: VideoIndex, keep: int = 0) -> None:

@@ -39,7 +39,7 @@ def download(url: str, target: Path, sha256: str | None, settings: FetchSettings
     """Download ``url`` to ``target`` and return its SHA-256.
 
     What has arrived is kept in ``target.part`` when the connection breaks, and the next attempt, in this call or a
-    later one, goes on from there. With ``sha256`` None any content is taken; the caller shows the digest.
+    later one, resumes from there. With ``sha256`` None any content is taken; the caller shows the digest.
 
     Raises:
         DownloadError: no connection, an HTTP error, or a digest that is not ``sha256``; after a wrong digest
@@ -120,7 +120,7 @@ def _persist(url: str, part: Path, settings: FetchSettings) -> None:
         if attempt < settings.attempts:
             gained = part.exists() and part.stat().st_size > before
             time.sleep(settings.pause_seconds * (1 if gained else 2 ** (attempt - 1)))
-    kept = f"; {part.stat().st_size} bytes are kept and the next call goes on from there" if part.exists() else ""
+    kept = f"; {part.stat().st_size} bytes are kept and the next call resumes from there" if part.exists() else ""
     raise DownloadError(f"{url}: {reason}, {settings.attempts} times{kept}")
 
 

@@ -39,7 +39,7 @@ class Sink(Protocol):
 class SegmentStats:
     """Where the time of a segment went, in seconds; the frame count is the number written.
 
-    ``decode``, ``infer`` and ``encode`` are the times the stages worked; the waits say for whom they waited.
+    ``decode``, ``infer`` and ``encode`` are the times the stages worked; the waits name the stage waited for.
     """
 
     frames: int = 0

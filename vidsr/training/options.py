@@ -21,72 +21,80 @@ PERCEPTUAL_LAYERS = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions(Options):
-    """Where the run lives and how it is computed."""
+    """Folder, device, precision and logging of the run."""
 
-    folder: str = opt(
-        "runs/train", "Folder of this run, for checkpoints and log; relative to where training is started."
+    folder: str = opt("runs/train", "Folder of this run, for checkpoints and logs; relative to the working directory.")
+    seed: int = opt(0, "Random seed.", between=(0, 2**31 - 1))
+    device: str = opt("auto", "Device to compute on: auto, cpu, cuda, cuda:1, mps.")
+    precision: str = opt(
+        "fp32", "Numeric precision of the networks; losses stay in fp32.", choices=("fp32", "bf16", "fp16")
     )
-    seed: int = opt(0, "Seed of everything that is drawn by chance.", between=(0, 2**31 - 1))
-    device: str = opt("auto", "auto, cpu, cuda, cuda:1, mps.")
-    precision: str = opt("fp32", "Arithmetic of the networks; losses stay in fp32.", choices=("fp32", "bf16", "fp16"))
     channels_last: bool = opt(True, "Keep pictures as NHWC in memory: about twice as fast for these networks.")
-    compile: bool = opt(False, "Compile the generator with torch.compile: slower to start, faster after.")
-    threads: int = opt(0, "CPU threads of the networks; 0 leaves torch's own choice.", between=(0, 1024))
+    compile: bool = opt(False, "Compile the generator with torch.compile: slower to start, then faster.")
+    threads: int = opt(0, "CPU threads of the networks; 0 uses torch's default.", between=(0, 1024))
     log_every: int = opt(50, "Steps between lines in the log.", between=(1, None))
     validate_every: int = opt(5000, "Steps between validations.", between=(1, None))
     checkpoint_every: int = opt(5000, "Steps between checkpoints.", between=(1, None))
-    keep: int = opt(3, "Newest checkpoints kept of each stage; the best is kept besides.", between=(1, None))
-    tensorboard: bool = opt(True, "Write TensorBoard files where it is installed (extra `train`).")
-    skip_limit: int = opt(50, "Stop after this many steps in a row with a loss that is no number.", between=(1, None))
+    keep: int = opt(
+        3, "Number of newest checkpoints to keep per stage; the best one is always kept.", between=(1, None)
+    )
+    tensorboard: bool = opt(True, "Write TensorBoard files if it is installed (extra `train`).")
+    skip_limit: int = opt(
+        50, "Stop after this many steps in a row with a loss that is not a finite number.", between=(1, None)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataOptions(Options):
-    """What is learnt from."""
+    """The training data."""
 
     dataset: str = opt("", "Folder made by `vidsr dataset make`.")
     patch: int = opt(128, "Side of a high-resolution patch.", between=(16, 1024))
     margin: int = opt(
         16,
-        "High-resolution pixels degraded around a patch and cut off again, so that it has no false edge.",
+        "High-resolution pixels around a patch that are degraded with it and then cut off, to avoid edge artefacts.",
         between=(0, 256),
     )
     batch: int = opt(16, "Patches per step in each process.", between=(1, 4096))
-    accumulate: int = opt(1, "Batches added up before each step of the optimiser.", between=(1, 1024))
-    flip: bool = opt(True, "Mirror patches left to right by chance.")
-    turn: bool = opt(True, "Mirror them upside down and turn them by 90 degrees by chance: with flip, eight variants.")
-    workers: int = opt(2, "Processes that read and degrade; 0 does it in the training process.", between=(0, 128))
+    accumulate: int = opt(1, "Batches to accumulate per optimiser step.", between=(1, 1024))
+    flip: bool = opt(True, "Randomly mirror patches horizontally.")
+    turn: bool = opt(True, "Randomly mirror vertically and rotate by 90 degrees: with flip, eight variants.")
+    workers: int = opt(2, "Processes that read and degrade patches; 0 uses the training process.", between=(0, 128))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorOptions(Options):
     """The network that is trained: RRDBNet."""
 
-    scale: int = opt(4, "Enlargement.", choices=(1, 2, 4, 8))
+    scale: int = opt(4, "Scale factor.", choices=(1, 2, 4, 8))
     num_feat: int = opt(64, "Channels of the trunk.", between=(1, 1024))
     num_block: int = opt(23, "RRDB blocks.", between=(1, 256))
     num_grow_ch: int = opt(32, "Channels that each dense convolution adds.", between=(1, 1024))
-    start_from: str | None = opt(None, "Model to start from, a name or a file; must have this very structure.")
+    start_from: str | None = opt(None, "Model to start from, a name or a file; must have exactly this architecture.")
     init_scale: float = opt(0.1, "Factor on the Kaiming initialisation of the dense blocks.", between=(0, 10))
-    ema: float = opt(0.999, "Decay of the averaged weights, which are exported; 0 is off.", between=(0, 0.99999))
+    ema: float = opt(
+        0.999, "Decay of the averaged weights, which are exported; 0 disables averaging.", between=(0, 0.99999)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageOptions(Options):
-    """How long a stage is and how its learning rate goes."""
+    """Length and learning-rate schedule of a stage."""
 
-    steps: int = opt(1_000_000, "Steps of this stage; 0 leaves it out.", between=(0, None))
+    steps: int = opt(1_000_000, "Steps of this stage; 0 skips it.", between=(0, None))
     learning_rate: float = opt(2e-4, "Adam's learning rate after warm-up.", between=(0, 1))
     warmup: int = opt(0, "Steps over which the learning rate rises from 0.", between=(0, None))
-    schedule: str = opt("steps", "halve at milestones, or fall along a cosine to `floor`.", choices=("steps", "cosine"))
+    schedule: str = opt(
+        "steps", "Halve the rate at milestones, or decay it along a cosine to `floor`.", choices=("steps", "cosine")
+    )
     milestones: tuple[int, ...] = opt((), "Steps at which `steps` halves the rate.", between=(1, None))
-    floor: float = opt(0.0, "Lowest rate of `cosine`, as a part of learning_rate.", between=(0, 1))
+    floor: float = opt(0.0, "Final rate of `cosine`, as a fraction of learning_rate.", between=(0, 1))
     betas: tuple[float, float] = opt((0.9, 0.99), "Adam's two decay rates.", between=(0, 1))
-    clip: float = opt(0.0, "Longest gradient (L2 norm over all weights); 0 does not clip.", between=(0, None))
+    clip: float = opt(0.0, "Maximum gradient norm (L2 over all weights); 0 disables clipping.", between=(0, None))
     sharpen_target: bool = opt(
         False,
-        "Sharpen the pictures (unsharp mask) that are degraded and that L1 and perceptual loss aim at, as "
-        "Real-ESRGAN does; the discriminator sees them as they are.",
+        "Sharpen (unsharp mask) the pictures to degrade, which are also the target of L1 and perceptual loss, as "
+        "Real-ESRGAN does; the discriminator sees them unsharpened.",
     )
 
     def cross_faults(self) -> Iterator[str]:
@@ -99,23 +107,27 @@ class StageOptions(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GanOptions(StageOptions):
-    """The second stage: a discriminator and features of a classifier join in."""
+    """The second stage, with adversarial and perceptual loss."""
 
-    steps: int = opt(400_000, "Steps of this stage; 0 leaves it out.", between=(0, None))
+    steps: int = opt(400_000, "Steps of this stage; 0 skips it.", between=(0, None))
     learning_rate: float = opt(1e-4, "Adam's learning rate of the generator.", between=(0, 1))
-    discriminator_rate: float = opt(1.0, "The discriminator's rate, as a multiple of that.", between=(0, 100))
+    discriminator_rate: float = opt(
+        1.0, "The discriminator's rate, as a multiple of the generator's.", between=(0, 100)
+    )
     milestones: tuple[int, ...] = opt((50_000, 100_000, 200_000, 300_000), "Steps at which `steps` halves the rate.")
-    discriminator: str = opt("vgg128", "vgg128 takes 128×128 patches only, unet any size.", choices=("vgg128", "unet"))
+    discriminator: str = opt(
+        "vgg128", "vgg128 accepts only 128×128 patches, unet any size.", choices=("vgg128", "unet")
+    )
     discriminator_feat: int = opt(64, "Channels of the discriminator's first layer.", between=(4, 256))
     loss: str = opt("ragan", "Adversarial loss.", choices=("ragan", "vanilla", "lsgan"))
     gan_weight: float = opt(5e-3, "Weight of the adversarial loss.", between=(0, None))
     pixel_weight: float = opt(1e-2, "Weight of the L1 loss.", between=(0, None))
     perceptual_weight: float = opt(1.0, "Weight of the perceptual loss; 0 needs no VGG file.", between=(0, None))
-    vgg: str = opt("", "VGG16 or VGG19 weights with torchvision's names; a file.")
+    vgg: str = opt("", "VGG16 or VGG19 weights with torchvision's names: a name or a file.")
     layers: dict[str, float] = weights({"conv5_4": 1.0}, "Weights of the VGG layers compared.")  # noqa: RUF009
 
     def cross_faults(self) -> Iterator[str]:
-        """As for a stage, and that the perceptual loss knows its file and layers."""
+        """Also checks the file and layers of the perceptual loss."""
         yield from StageOptions.cross_faults(self)
         for name in self.layers:
             if name not in PERCEPTUAL_LAYERS:
@@ -126,18 +138,20 @@ class GanOptions(StageOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationOptions(Options):
-    """What the network is measured on while it learns."""
+    """Validation during training."""
 
-    folder: str = opt("", "Folder with *_HR.png and *_LR.png pairs, or of pictures to shrink; none if empty.")
-    tile: int = opt(192, "Side of the low-resolution tiles that validation works in.", between=(32, 4096))
-    limit: int = opt(20, "Most pictures used.", between=(1, None))
-    lpips: str = opt("", "Measure LPIPS too, on this network; not measured if empty.", choices=("", "alex", "vgg16"))
-    pictures: int = opt(4, "Pictures shown in TensorBoard.", between=(0, 64))
+    folder: str = opt(
+        "", "Folder with *_HR.png and *_LR.png pairs, or of pictures to reduce; empty disables validation."
+    )
+    tile: int = opt(192, "Side of the low-resolution tiles used in validation.", between=(32, 4096))
+    limit: int = opt(20, "Maximum number of pictures.", between=(1, None))
+    lpips: str = opt("", "Also measure LPIPS with this network; empty disables it.", choices=("", "alex", "vgg16"))
+    pictures: int = opt(4, "Number of pictures to show in TensorBoard.", between=(0, 64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions(Options):
-    """Options of one training run. Made by `vidsr train init`; unknown keys are refused."""
+    """Options of one training run. Made by `vidsr train init`; unknown keys are rejected."""
 
     run: RunOptions = field(default_factory=RunOptions)
     data: DataOptions = field(default_factory=DataOptions)

@@ -1,4 +1,4 @@
-"""Keeping every path that comes in from outside inside the folders named at the start."""
+"""Confine every path of a request to the served folders."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ _LONGEST_NAME = 180
 
 
 def inside(text: str, roots: Sequence[Path]) -> Path:
-    """The path meant by ``text``, absolute or relative to the first root, all links followed.
+    """Resolve ``text``, absolute or relative to the first root, following all links.
 
     Raises:
-        InputError: it leads outside every root, or is no path at all. The message does not say what is there.
+        InputError: it leads outside every root, or is not a valid path. The message does not reveal what exists there.
     """
     if "\0" in text or not text or len(text) > 4096:
-        raise InputError("not a path")
+        raise InputError("this is not a valid path")
     try:
         path = (roots[0] / text).resolve()
-        path.exists()  # names that are too long for the system show here
+        path.exists()  # raises for names that are too long for the system
     except (OSError, RuntimeError, ValueError) as error:
-        raise InputError("not a path that can be followed") from error
+        raise InputError("this path cannot be resolved") from error
     if not any(path == root or root in path.parents for root in roots):
-        raise InputError("this path is outside the folders that vidsr serve was started for")
+        raise InputError(
+            "this path is outside the served folders; to add a folder, start vidsr serve with another --root"
+        )
     return path
 
 
@@ -35,20 +37,20 @@ def output_inside(text: str, roots: Sequence[Path]) -> Path:
     """A path to write to: its folder must exist inside a root, and it must not be a link.
 
     Raises:
-        OutputError: the folder is not there, or the place is taken by a link or a folder.
+        OutputError: the folder does not exist, or a link or folder already has this name.
         InputError: it leads outside every root.
     """
     path = inside(text, roots)
     named = roots[0] / text
     if named.is_symlink() or path.is_dir():
-        raise OutputError(f"{named.name}: give the name of a file")
+        raise OutputError(f"{named.name} is a link or a folder; give the name of a file")
     if not path.parent.is_dir():
-        raise OutputError(f"{path.parent.name}: no such folder")
+        raise OutputError(f"{path.parent.name}: no such folder; create it or choose another one")
     return path
 
 
 def safe_name(name: str) -> str:
-    """A file name made from what a browser calls a file: its last part, without what is special anywhere."""
+    """A safe file name from the one a browser sends: its last part, without special characters."""
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
     clean = _BAD.sub("_", last).strip(" .")
     stem, dot, suffix = clean.rpartition(".")
@@ -60,5 +62,5 @@ def safe_name(name: str) -> str:
 
 
 def shown(path: Path, roots: Sequence[Path]) -> str:
-    """How a path is shown to the browser: relative to the first root if it lies there, else in full."""
+    """The path as shown in the browser: relative to the first root if inside it, else absolute."""
     return str(path.relative_to(roots[0])) if path == roots[0] or roots[0] in path.parents else str(path)

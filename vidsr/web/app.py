@@ -24,12 +24,12 @@ from vidsr.web.server_settings import WebSettings
 PAGE = Path(__file__).parent / "page"
 DESCRIPTION = (
     "Enlarge video and pictures: submit a job, watch it, pause, resume or cancel it, fetch the result. "
-    "Paths are relative to the first folder served."
+    "Paths are relative to the first served folder."
 )
 
 
 def create_app(settings: WebSettings) -> FastAPI:
-    """The app for these settings; its runs begin to be served when it starts up."""
+    """Build the app for these settings; it starts queued runs once it is up."""
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -38,7 +38,7 @@ def create_app(settings: WebSettings) -> FastAPI:
         yield
         app.state.runs.close()
 
-    # No docs pages: FastAPI's load scripts from elsewhere. The description itself is at /openapi.json.
+    # No docs pages: FastAPI's load scripts from other servers. The OpenAPI description is at /openapi.json.
     app = FastAPI(
         title="vidsr", version=__version__, description=DESCRIPTION, lifespan=life, docs_url=None, redoc_url=None
     )
@@ -59,7 +59,7 @@ def create_app(settings: WebSettings) -> FastAPI:
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
-    """A vidsr error as an answer: 404 for what is not there, 409 for what cannot be now, 422 for the rest."""
+    """A vidsr error as a response: 404 if something does not exist, 409 if the job's state forbids it, else 422."""
     status = 422
     if isinstance(error, JobError):
         status = 409
@@ -76,7 +76,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _not_allowed(request: Request, error: Exception) -> JSONResponse:
-    """405 with every method that the path has; Starlette names only those of the first route that matches."""
+    """405 with every method of the path; Starlette lists only those of the first matching route."""
     paths = request.app.openapi()["paths"]
     shape = [re.sub(r"\{[^}]+\}", "[^/]+", path) for path in paths]
     found = [ops for pattern, ops in zip(shape, paths.values(), strict=True) if re.fullmatch(pattern, request.url.path)]

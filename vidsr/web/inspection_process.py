@@ -1,7 +1,7 @@
-"""Short looks at one file, each in a process of its own: ``inspect``, ``findings`` or ``frame``, then the file.
+"""Describe one file in a separate process; the arguments are ``inspect``, ``findings`` or ``frame``, then the file.
 
-A file that somebody uploaded is opened here and never in the server: a decoder that crashes or hangs on it takes
-down one short process. ``inspect`` and ``findings`` print JSON, ``frame`` a JPEG.
+Uploaded files are opened here and never in the server: a decoder that crashes or hangs takes down only this short
+process. ``inspect`` and ``findings`` print JSON, ``frame`` a JPEG.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ _FRAME_WIDTH_PX = 960
 
 
 def main(argv: list[str]) -> int:
-    """Do what the first argument names to the file that the second one names; the exit code."""
+    """Run the command in the first argument on the file in the second; returns the exit code."""
     what, path = argv[0], Path(argv[1])
     try:
         if what == "frame":
             sys.stdout.buffer.write(frame(path, float(argv[2])))
             return 0
-        told = inspect_file(path) if what == "inspect" else findings(path)
+        answer = inspect_file(path) if what == "inspect" else findings(path)
     except VidsrError as error:
-        told = {"error": str(error).replace(str(path), path.name)}
-    print(json.dumps(told))
+        answer = {"error": str(error).replace(str(path), path.name)}
+    print(json.dumps(answer))
     return 0
 
 
 def inspect_file(path: Path) -> dict[str, Any]:
-    """What a video or picture file is, as plain values.
+    """Describe a video or picture file as plain values.
 
     Raises:
         InputError: it is neither.
@@ -62,7 +62,7 @@ def inspect_file(path: Path) -> dict[str, Any]:
     streams = [{"kind": s.kind, "codec": s.codec, "language": s.language, "details": s.details} for s in info.streams]
     return {
         "kind": "video", "width": video.width, "height": video.height, "format": video.codec,
-        "details": f"{video.native_format}, {float(video.rate):.6g} frames a second nominal",
+        "details": f"{video.native_format}, {float(video.rate):.6g} frames per second (nominal)",
         "seconds": seconds, "streams": streams, "notes": [*info.notes, *video.guessed],
     }  # fmt: skip
 
@@ -74,7 +74,7 @@ def _is_still(path: Path) -> bool:
 
 
 def _last_time(path: Path) -> float:
-    """The time of the last frame of a file whose header does not say how long it is."""
+    """The end time of a file whose header does not give its duration, in seconds."""
     from vidsr.media.index import index_video
     from vidsr.media.probe import probe
 
@@ -83,10 +83,10 @@ def _last_time(path: Path) -> float:
 
 
 def findings(path: Path) -> dict[str, Any]:
-    """What ``vidsr inspect`` says of a video, and the options it recommends.
+    """What ``vidsr inspect`` reports about a video, and the options it recommends.
 
     Raises:
-        InputError: it is no video.
+        InputError: it is not a video.
     """
     from vidsr.filters.detect.inspection_text import sentences
     from vidsr.jobs.inspect import inspect_file as look_through

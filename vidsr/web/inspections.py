@@ -1,4 +1,4 @@
-"""Short looks at files for those who ask over HTTP: each in a process of its own, bounded in time and number."""
+"""Inspect files on behalf of HTTP requests: each in a separate process, limited in time and number."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _PATIENCE_SECONDS = 0.5
 
 
 class Looks:
-    """How many looks of each kind may be at work at the same time; one of these belongs to each app."""
+    """Limits how many inspections of each kind run at the same time; one instance per app."""
 
     def __init__(self) -> None:
         self._free = {kind: asyncio.Semaphore(count) for kind, count in _AT_ONCE.items()}
 
     async def take(self, kind: str, file: Path, *more: str, request: Request | None = None) -> bytes:
-        """What ``vidsr.web.inspection_process`` says of a file. Ends early if whoever asked has gone.
+        """The output of ``vidsr.web.inspection_process`` for a file. Stops early if the client has disconnected.
 
         Raises:
-            HTTPException: it took too long, failed, or nobody waits for it any more.
+            HTTPException: it took too long, or the client has disconnected.
         """
         async with self._free[kind]:
             process = await asyncio.create_subprocess_exec(
@@ -42,7 +42,7 @@ class Looks:
                 while not (await asyncio.wait([answer], timeout=_PATIENCE_SECONDS))[0]:
                     gone = request is not None and await request.is_disconnected()
                     if gone or asyncio.get_running_loop().time() > end:
-                        raise HTTPException(422, f"{file.name}: cannot be described in time")
+                        raise HTTPException(422, f"{file.name}: reading it took too long and was stopped")
                 return (await answer)[0]
             finally:
                 if process.returncode is None:
@@ -51,16 +51,16 @@ class Looks:
 
 
 def looks_of(request: Request) -> Looks:
-    """The looks of the app that got this request."""
+    """The inspections of the app that serves this request."""
     looks: Looks = request.app.state.looks
     return looks
 
 
 async def inspected(request: Request, file: Path) -> dict[str, Any]:
-    """What a file is.
+    """Describe a file.
 
     Raises:
-        HTTPException: it is no media file, or describing it takes too long.
+        HTTPException: it is not a media file, or reading it takes too long.
     """
     return _parsed_answer(await looks_of(request).take("inspect", file), file)
 
@@ -69,7 +69,7 @@ async def found_in(request: Request, file: Path) -> dict[str, Any]:
     """What ``vidsr inspect`` finds in a video.
 
     Raises:
-        HTTPException: it is no video, or looking takes too long.
+        HTTPException: it is not a video, or the inspection takes too long.
     """
     return _parsed_answer(await looks_of(request).take("findings", file, request=request), file)
 
@@ -78,7 +78,7 @@ def _parsed_answer(out: bytes, file: Path) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads(out)
     except ValueError as error:
-        raise HTTPException(422, f"{file.name}: cannot be described") from error
+        raise HTTPException(422, f"{file.name}: cannot be read; the decoder crashed on it") from error
     if "error" in answer:
         raise HTTPException(422, answer["error"])
     return answer

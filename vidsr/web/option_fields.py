@@ -22,7 +22,7 @@ _SIMPLE = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
 def option_infos() -> Iterator[OptionInfo]:
-    """Every option that may come over the web."""
+    """Every option that may be set over HTTP."""
     for group, kind in groups_of(EnhanceOptions):
         hints = typing.get_type_hints(kind)
         for f in fields(kind):
@@ -50,10 +50,10 @@ def _simple(hint: Any) -> Any:
 
 
 def checked_options(values: Mapping[str, Any], roots: Sequence[Path]) -> EnhanceOptions:
-    """Options from names and values as they came in.
+    """Options from the names and values of a request.
 
     Raises:
-        OptionsError: an option is unknown, may not be set from here, or has a value that does not fit; every fault is
+        OptionsError: an option is unknown, may not be set over HTTP, or has an invalid value; every fault is
             listed.
     """
     known = {info.name for info in option_infos()}
@@ -83,4 +83,4 @@ def _model(name: str, roots: Sequence[Path]) -> str:
     try:
         return str(inside(name, roots))
     except VidsrError as error:
-        raise OptionsError(f"--model {name[:80]!r}: neither a known model nor a file in the folders served") from error
+        raise OptionsError(f"--model {name[:80]!r}: neither a known model nor a file in the served folders") from error

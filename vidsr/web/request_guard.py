@@ -1,4 +1,4 @@
-"""What stands before every request: who may ask, from where, and what a browser may do with the answer.
+"""Access control for every request: token, host and origin checks, and security headers on the responses.
 
 On a loopback address without a token, the danger is another web page open in the same browser: it could send
 requests here (CSRF) or rebind its own name to 127.0.0.1 (DNS rebinding). So the Host must be a loopback name and an
@@ -46,7 +46,7 @@ class Guard:
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, log in, or pass on with the headers added."""
+        """Reject the request, log in, or pass it on and add the headers to the response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -73,12 +73,12 @@ class Guard:
         host = headers.get("host", "")
         name = urlsplit(f"//{host}").hostname or "" if _plain_host(host) else ""
         if is_loopback(self._settings.host) and self._settings.token is None and not is_loopback(name):
-            return 403, "this address is not one that vidsr serve answers to"
+            return 403, "vidsr serve does not answer at this host name; open the address it printed"
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return 403, "requests from other web pages are refused"
+            return 403, "requests from other web pages are not allowed"
         if headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and scope["path"] != "/":
-            return 403, "requests from other web pages are refused"
+            return 403, "requests from other web pages are not allowed"
         if self._settings.token and not self._knows_token(scope, headers):
             return 401, "a token is needed: open the address that vidsr serve printed, or send Authorization: Bearer"
         return None

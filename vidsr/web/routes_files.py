@@ -1,4 +1,4 @@
-"""API routes about files: listing and uploading."""
+"""API routes to list and upload files."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ router = APIRouter(
 )
 _MOST_ENTRIES = 2000
 
-PathQuery = Annotated[str, Query(max_length=4096, description="A path inside the folders served.")]
+PathQuery = Annotated[str, Query(max_length=4096, description="A path inside the served folders.")]
 
 
 def settings_of(request: Request) -> WebSettings:
-    """The settings of the app that got this request."""
+    """The settings of the app that serves this request."""
     settings: WebSettings = request.app.state.settings
     return settings
 
 
 @router.get("/about")
 def about(request: Request) -> About:
-    """The version, the folders served, the models at hand, every option."""
+    """The version, the served folders, the available models and all options."""
     settings = settings_of(request)
     return About(
         version=__version__,
@@ -64,12 +64,12 @@ def _models() -> list[ModelInfo]:
 
 @router.get("/files")
 def files(request: Request, path: PathQuery = ".") -> Listing:
-    """The folders and media files in a folder; of a file, those beside it, and the file."""
+    """The folders and media files in a folder; for a file, those in its folder, and the file."""
     roots = settings_of(request).roots
     named = inside(path, roots)
     folder = named.parent if named.is_file() else named
     if not folder.is_dir():
-        raise InputError("there is no such folder or file")
+        raise InputError("no such folder or file")
     entries = []
     for item in sorted(folder.iterdir(), key=lambda p: (not p.is_dir(), p.name.casefold())):
         entry = _entry(item, roots)
@@ -83,7 +83,7 @@ def files(request: Request, path: PathQuery = ".") -> Listing:
 
 
 def _entry(item: Path, roots: tuple[Path, ...]) -> Entry | None:
-    """An entry as it is shown; None for what is hidden, no media, or leads outside."""
+    """The entry to show; None if it is hidden, not a media file, or leads outside the roots."""
     if item.name.startswith(".") or item.name.endswith((".part", ".vidsr-job")):
         return None
     try:
@@ -116,7 +116,9 @@ async def upload(request: Request, name: str) -> Uploaded:
     settings = settings_of(request)
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > settings.max_upload_bytes:
-        raise HTTPException(413, f"more than the {settings.max_upload_bytes} bytes that may be uploaded")
+        raise HTTPException(
+            413, f"the file is larger than the upload limit of {settings.max_upload_bytes} bytes; see --max-upload-gb"
+        )
     settings.uploads.mkdir(exist_ok=True)
     wanted = settings.uploads / safe_name(name)
     part = wanted.with_name(f".{os.urandom(6).hex()}.{wanted.name}.part{wanted.suffix}")
@@ -137,13 +139,15 @@ async def _store(request: Request, part: Path, limit: int) -> int:
         async for chunk in request.stream():
             size += len(chunk)
             if size > limit:
-                raise HTTPException(413, f"more than the {limit} bytes that may be uploaded")
+                raise HTTPException(
+                    413, f"the file is larger than the upload limit of {limit} bytes; see --max-upload-gb"
+                )
             file.write(chunk)
     return size
 
 
 def _named(part: Path, wanted: Path) -> Path:
-    """Give a finished upload the name wanted, or that with a number if it is taken; the name it got."""
+    """Give a finished upload the wanted name, with a number added if it is taken; returns the final path."""
     path, number = wanted, 1
     while True:
         try:

@@ -1,4 +1,4 @@
-"""API routes about what a file is: its streams, what ``vidsr inspect`` finds, one of its frames."""
+"""API routes that describe a file: its streams, the findings of ``vidsr inspect``, single frames."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Seconds = Annotated[float, Query(ge=0, le=1e7, allow_inf_nan=False, description=
 
 @router.get("/inspect")
 async def inspect(request: Request, path: PathQuery) -> Inspection:
-    """What a video or picture is: size, streams, what is odd about it."""
+    """Describe a video or picture: size, streams, anything unusual."""
     file = _file(request, path)
     return Inspection(path=shown(file, settings_of(request).roots), **await inspected(request, file))
 
 
 @router.get("/findings")
 async def findings(request: Request, path: PathQuery) -> Findings:
-    """What `vidsr inspect` finds in a video: fields, bars, grain, flicker; and the options it recommends.
+    """What `vidsr inspect` finds in a video (fields, bars, grain, flicker), and the options it recommends.
 
-    Takes seconds to minutes; ends early if the request is given up.
+    Takes seconds to minutes; stops early if the client disconnects.
     """
     file = _file(request, path)
     return Findings(path=shown(file, settings_of(request).roots), **await found_in(request, file))
@@ -40,21 +40,21 @@ async def findings(request: Request, path: PathQuery) -> Findings:
 
 @router.get("/frame.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
 async def frame(request: Request, path: PathQuery, at_seconds: Seconds = 0.0) -> Response:
-    """The frame that a video shows at a moment, or a picture, at most 960 pixels wide."""
+    """A picture, or the frame that a video shows at a given time, at most 960 pixels wide."""
     file = _file(request, path)
     picture = await looks_of(request).take("frame", file, str(at_seconds), request=request)
     if not picture.startswith(b"\xff\xd8"):
-        raise HTTPException(422, f"{file.name}: no picture can be read there")
+        raise HTTPException(422, f"{file.name}: no frame can be read at this time; try another one")
     return Response(picture, media_type="image/jpeg")
 
 
 def _file(request: Request, path: str) -> Path:
-    """The file that is meant.
+    """The requested file.
 
     Raises:
-        InputError: it is outside the folders served, or no file.
+        InputError: it is outside the served folders, or not a file.
     """
     file = inside(path, settings_of(request).roots)
     if not file.is_file():
-        raise InputError("there is no such file")
+        raise InputError("no such file; reload the list of files")
     return file

@@ -26,7 +26,7 @@ CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Problem}}
 
 
 def runs_of(request: Request) -> Runs:
-    """The runs of the app that got this request."""
+    """The runs of the app that serves this request."""
     runs: Runs = request.app.state.runs
     return runs
 
@@ -50,20 +50,20 @@ def jobs(request: Request) -> list[Job]:
 
 @router.get("/jobs/{run_id}")
 def job(request: Request, run_id: Id) -> Job:
-    """Where a job stands."""
+    """The state and progress of a job."""
     return _job(run_of(request, run_id), request)
 
 
 @router.get("/jobs/{run_id}/events")
 def events(request: Request, run_id: Id, after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Events:
-    """What a job told since event number ``after``, at most 1,000 events."""
+    """A job's events from number ``after`` on, at most 1,000."""
     found, following = run_of(request, run_id).events(after)
     return Events(events=found, next=following)
 
 
 @router.post("/jobs/{run_id}/pause", responses=CONFLICT)
 def pause(request: Request, run_id: Id) -> Job:
-    """Stop a running job after the segment in work; asked again, at once. What is done is kept."""
+    """Stop a running job after the current segment; a second request stops it at once. Finished segments are kept."""
     run = run_of(request, run_id)
     runs_of(request).pause(run)
     return _job(run, request)
@@ -71,7 +71,7 @@ def pause(request: Request, run_id: Id) -> Job:
 
 @router.post("/jobs/{run_id}/resume", responses=CONFLICT)
 def resume(request: Request, run_id: Id) -> Job:
-    """Go on with a paused, failed or cancelled job."""
+    """Resume a paused, failed or cancelled job."""
     run = run_of(request, run_id)
     runs_of(request).resume(run)
     return _job(run, request)
@@ -79,7 +79,7 @@ def resume(request: Request, run_id: Id) -> Job:
 
 @router.post("/jobs/{run_id}/cancel", responses=CONFLICT)
 def cancel(request: Request, run_id: Id) -> Job:
-    """End a job."""
+    """Cancel a job."""
     run = run_of(request, run_id)
     runs_of(request).cancel(run)
     return _job(run, request)
@@ -87,7 +87,7 @@ def cancel(request: Request, run_id: Id) -> Job:
 
 @router.delete("/jobs/{run_id}", status_code=204, responses=CONFLICT)
 def remove(request: Request, run_id: Id) -> None:
-    """Forget a job that is not running. Its result stays."""
+    """Remove a job that is not running from the list. Its result is kept."""
     runs_of(request).remove(run_of(request, run_id))
 
 
@@ -97,10 +97,10 @@ def remove(request: Request, run_id: Id) -> None:
     responses={200: {"content": {"application/octet-stream": {}}}, 206: {"content": {"application/octet-stream": {}}}},
 )
 def result(request: Request, run_id: Id, download: bool = True) -> Response:
-    """The result as a file; parts of it on request, so that a browser can play it."""
+    """The result as a file; supports range requests, so that a browser can play it."""
     file = result_file(run_of(request, run_id), request)
     if file is None:
-        raise InputError("this job has no result")
+        raise InputError("this job has no result (yet)")
     kind = _MEDIA_TYPES.get(file.suffix.lower(), "application/octet-stream")
     disposition = "attachment" if download else "inline"
     return FileResponse(file, media_type=kind, filename=file.name, content_disposition_type=disposition)
@@ -123,17 +123,17 @@ def report(request: Request, run_id: Id) -> Response:
     """The provenance record of a finished job: digests, options, versions."""
     file = _report_file(run_of(request, run_id), request)
     if file is None:
-        raise InputError("this job has no report")
+        raise InputError("this job has no provenance record")
     return FileResponse(file, media_type="application/json")
 
 
 @router.get(
     "/jobs/{run_id}/thumbnail.jpg",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}, 204: {"description": "Nothing to see yet."}},
+    responses={200: {"content": {"image/jpeg": {}}}, 204: {"description": "No frame is finished yet."}},
 )
 def thumbnail(request: Request, run_id: Id) -> Response:
-    """The frame that was finished last, at most 480 pixels wide."""
+    """The most recently finished frame, at most 480 pixels wide."""
     output = runs_of(request).told(run_of(request, run_id)).output
     try:
         picture = (job_folder(FilePath(output)) / LIVE_NAME).read_bytes() if output else b""
@@ -143,14 +143,14 @@ def thumbnail(request: Request, run_id: Id) -> Response:
 
 
 def source_inside(text: str, roots: tuple[FilePath, ...]) -> FilePath:
-    """The source that is meant.
+    """The requested source.
 
     Raises:
-        InputError: it is outside the folders served, or not there.
+        InputError: it is outside the served folders, or does not exist.
     """
     source = inside(text, roots)
     if not source.exists():
-        raise InputError("there is no such file")
+        raise InputError("no such file; reload the list of files")
     return source
 
 
@@ -158,11 +158,11 @@ def run_of(request: Request, run_id: str, kind: str = "job") -> Run:
     """The run with this id.
 
     Raises:
-        InputError: there is none of this kind.
+        InputError: no run of this kind has this id.
     """
     run = runs_of(request).get(run_id)
     if run.order.get("kind") != kind:
-        raise InputError(f"there is no such {kind}")
+        raise InputError(f"no such {kind}")
     return run
 
 
@@ -195,12 +195,12 @@ def _job(run: Run, request: Request) -> Job:
 
 
 def without_roots(text: str | None, roots: tuple[FilePath, ...]) -> str | None:
-    """A message with paths inside the folders served as the browser knows them."""
+    """A message with paths inside the served folders shortened to those that the browser knows."""
     return None if text is None else text.replace(f"{roots[0]}/", "")
 
 
 def result_file(run: Run, request: Request) -> FilePath | None:
-    """The finished file, if it is there and still inside the folders served."""
+    """The finished file, if it is there and still inside the served folders."""
     outcome = run.outcome or {}
     output = (outcome.get("result") or {}).get("output")
     if outcome.get("state") != "done" or not output:

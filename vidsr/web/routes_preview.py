@@ -1,4 +1,4 @@
-"""API routes about trials of a job: one moment before and after, and what the whole job would take."""
+"""API routes to try a job first: preview one moment, and estimate the whole job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 
 @router.post("/previews", status_code=201)
 def new_preview(request: Request, wanted: NewPreview) -> Preview:
-    """Enhance one moment of a video, or a picture (of a large one its middle), with some options."""
+    """Enhance one moment of a video, or a picture (only the middle of a large one), with the given options."""
     return _preview(_submit(request, wanted, "preview", wanted.at_seconds), request)
 
 
@@ -39,13 +39,13 @@ def preview_picture(request: Request, run_id: Id, side: Annotated[str, Path(patt
     """One of the two pictures of a preview."""
     picture = run_of(request, run_id, "preview").folder / f"{side}.png"
     if not picture.is_file():
-        raise InputError("this preview is not ready")
+        raise InputError("this preview is not ready yet")
     return FileResponse(picture, media_type="image/png")
 
 
 @router.post("/estimates", status_code=201)
 def new_estimate(request: Request, wanted: NewEstimate) -> Estimate:
-    """Estimate time, size and memory of a whole video job with some options, from samples of it."""
+    """Estimate time, size and memory of a whole video job with the given options, from samples."""
     return _estimate(_submit(request, wanted, "estimate"), request)
 
 
@@ -66,22 +66,22 @@ def _submit(
 
 
 def _ended(run: Run, request: Request) -> dict[str, Any]:
-    """State and error of a run, and what it came to under "told"."""
+    """State, error and result of a run, the latter under "result"."""
     state = run.state()
     outcome = (run.outcome or {}) if state in ("done", "failed") else {}
     error = without_roots(outcome.get("error"), settings_of(request).roots)
-    return {"id": run.id, "state": state, "error": error, "told": outcome.get("result") or {}}
+    return {"id": run.id, "state": state, "error": error, "result": outcome.get("result") or {}}
 
 
 def _preview(run: Run, request: Request) -> Preview:
     ended = _ended(run, request)
-    told = ended.pop("told")
-    return Preview(**ended, **{name: told.get(name) for name in ("at_seconds", "width", "height", "place")})
+    result = ended.pop("result")
+    return Preview(**ended, **{name: result.get(name) for name in ("at_seconds", "width", "height", "place")})
 
 
 def _estimate(run: Run, request: Request) -> Estimate:
     ended = _ended(run, request)
-    told = ended.pop("told")
+    result = ended.pop("result")
     names = ("frames", "seconds", "result_bytes", "disk_bytes", "memory_bytes")
-    size = told.get("size") or (None, None)
-    return Estimate(**ended, width=size[0], height=size[1], **{name: told.get(name) for name in names})
+    size = result.get("size") or (None, None)
+    return Estimate(**ended, width=size[0], height=size[1], **{name: result.get(name) for name in names})

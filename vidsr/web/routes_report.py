@@ -1,4 +1,4 @@
-"""The API route of a job's report: how true its result is to its source, made when it is first asked for."""
+"""The API route of a job's report: how closely its result matches the source; generated on first request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ router = APIRouter(
     tags=["jobs"],
     responses={code: {"model": Problem} for code in (400, 401, 403, 404, 422)},
 )
-#: The page brings its own script and style and needs nothing else: it may not speak to this server, nor to any other.
+#: The page has its own script and style inline and may not contact this or any other server.
 _ALONE = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts"
@@ -26,9 +26,9 @@ _AGAIN_SECONDS = 2
 _WAIT = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Report: being made</title><link rel="stylesheet" href="/page/style.css"></head>
+<title>Preparing the report</title><link rel="stylesheet" href="/page/style.css"></head>
 <body><main><section><h1>Report</h1>
-<p role="status">The result is compared with its source{progress}. This page shows the report when it is ready.</p>
+<p role="status">The result is being compared with its source{progress}. The report appears here when it is ready.</p>
 </section></main></body></html>
 """
 _HTML: dict[str, Any] = {"content": {"text/html": {}}}
@@ -37,14 +37,14 @@ _HTML: dict[str, Any] = {"content": {"text/html": {}}}
 @router.get(
     "/jobs/{run_id}/comparison",
     response_class=Response,
-    responses={200: _HTML, 202: _HTML | {"description": "Being made: ask again."}, **CONFLICT},
+    responses={200: _HTML, 202: _HTML | {"description": "Being prepared; ask again."}, **CONFLICT},
 )
 def comparison(request: Request, run_id: Id) -> Response:
     """One page about a finished video: PSNR and SSIM against its source at the source's size, up to 500 frames."""
     job = run_of(request, run_id)
     file = result_file(job, request)
     if file is None or not comparable(file):
-        raise InputError("this job has no video as its result")
+        raise InputError("this job's result is not a video, so it cannot be compared")
     runs = runs_of(request)
     run = runs.comparison(job, file)
     state = run.state()
@@ -53,7 +53,7 @@ def comparison(request: Request, run_id: Id) -> Response:
             run.folder / REPORT_NAME, media_type="text/html", headers={"content-security-policy": _ALONE}
         )
     if state == "failed":
-        reason = (run.outcome or {}).get("error") or "it ended"
+        reason = (run.outcome or {}).get("error") or "the comparison stopped"
         runs.remove(run)  # so that the next request tries again
         raise JobError(f"the report cannot be made: {reason}")
     if state in ("paused", "cancelled"):  # its worker was killed

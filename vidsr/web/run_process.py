@@ -1,6 +1,6 @@
-"""What the web app starts as a process for each run: ``python -m vidsr.web.run_process FOLDER``.
+"""The process that the web app starts for each run: ``python -m vidsr.web.run_process FOLDER``.
 
-Files are opened here and never in the server: a decoder that crashes or hangs on one takes down this process.
+Media files are opened here and never in the server: a decoder that crashes or hangs takes down only this process.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from vidsr.storage import write_atomically
 
 _FRAME_EVENT_SECONDS = 0.5
 _ESTIMATE_SECONDS = 30.0
-#: What the report of a job measures, and of how many frames at most: it should be there within a minute or two.
+#: Measures of a job's report, and the maximum number of frames, chosen so that it takes a minute or two.
 _MEASURES = ("psnr", "ssim")
 _COMPARED_FRAMES = 500
 REPORT_NAME = "report.html"
 
 
 def run(folder: Path) -> int:
-    """Do the run in this folder, telling its events and its outcome in files there."""
+    """Execute the run in this folder, writing its events and outcome to files there."""
     with JobLock(folder):
         order = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         with (folder / "events.jsonl").open("a", encoding="utf-8") as events:
@@ -46,7 +46,7 @@ def _outcome(folder: Path, order: dict[str, Any], events: IO[str]) -> dict[str, 
         return {"state": wish.read_text() if wish.exists() else "paused", "error": str(stop)}
     except VidsrError as error:
         return {"state": "failed", "error": str(error)}
-    except BaseException as error:  # whatever it was, the page has to say that it ended
+    except BaseException as error:  # the page must show that it ended, whatever the cause
         return {"state": "failed", "error": f"unexpected: {type(error).__name__}: {error}"}
 
 
@@ -70,7 +70,7 @@ def _preview(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any
 
 
 def _estimate(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
-    """What the whole job would take, from a few samples: somebody waits for it."""
+    """Estimate the whole job from a few samples; short, because a user is waiting."""
     from vidsr.jobs.preview.estimate import estimate
 
     options = EnhanceOptions.from_json(order["options"])
@@ -80,22 +80,22 @@ def _estimate(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, An
 
 
 def _comparison(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
-    """How true a result is to its source, at the source's size; the page goes into the folder."""
+    """Compare a result with its source at the source's size, and write the page to the folder."""
     from vidsr.jobs.compare.compare import CompareSettings, compare
     from vidsr.quality.comparison_page import page
 
     settings = CompareSettings(measures=_MEASURES, fit="reference", limit=_COMPARED_FRAMES)
     result = compare(Path(order["source"]), [Path(order["output"])], settings, tell)
-    told = result.to_json()
-    for party in (told["reference"], *told["results"]):
-        party["path"] = Path(party["path"]).name  # where the folders served lie is nobody's business
-    text = page(told, [other.measured.worst for other in result.others])
+    figures = result.to_json()
+    for party in (figures["reference"], *figures["results"]):
+        party["path"] = Path(party["path"]).name  # do not reveal where the served folders are
+    text = page(figures, [other.measured.worst for other in result.others])
     write_atomically(folder / REPORT_NAME, text.encode())
     return {}
 
 
 class Teller:
-    """Writes events as JSON lines; of the many frame events, about two a second."""
+    """Writes events as JSON lines, frame events at most about twice per second."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file

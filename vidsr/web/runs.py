@@ -1,16 +1,16 @@
-"""The runs of the web app: each one a folder that a worker process writes and that outlives the server.
+"""The runs of the web app. Each is a folder written by a worker process; it outlives the server.
 
 ::
 
     RUN/
     ├── run.json       the order: source, output, options, when
     ├── events.jsonl   what the worker reports, one event a line
-    ├── outcome.json   how it ended
-    ├── lock           held by the worker while it lives; holds its process id
-    └── worker.log     what it printed
+    ├── outcome.json   how the run ended
+    ├── lock           held by the worker while it lives; contains its process id
+    └── worker.log     the worker's output
 
-A worker is a process of its own session: the server may end, and the work goes on. A new server finds the folders
-and, by the lock, which of them are still at work.
+A worker runs in its own session, so it continues when the server stops. A new server finds the folders, and by their
+locks knows which are still running.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _START_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOrder:
-    """What a run is to do. ``options`` are those of ``EnhanceOptions.to_json``; ``of`` is the job that is compared."""
+    """What a run has to do. ``options`` are those of ``EnhanceOptions.to_json``; ``of`` is the job to compare."""
 
     source: str
     output: str | None
@@ -56,7 +56,7 @@ class RunOrder:
 
 
 class Run:
-    """One run, by its folder."""
+    """One run, identified by its folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -64,16 +64,16 @@ class Run:
 
     @property
     def order(self) -> dict[str, Any]:
-        """The order as it was given, and when: ``created`` in seconds since the epoch."""
+        """The order as submitted, with ``created`` in seconds since the epoch."""
         return _json(self.folder / "run.json") or {}
 
     @property
     def outcome(self) -> dict[str, Any] | None:
-        """How the last worker ended, None while there is none or it is at work."""
+        """How the last worker ended; None if none has run yet or one is running."""
         return _json(self.folder / "outcome.json")
 
     def events(self, after: int = 0, limit: int = 1000) -> tuple[list[dict[str, Any]], int]:
-        """Events from line ``after`` on, and the number to ask from next."""
+        """Events from line ``after`` on, and the number to continue from."""
         try:
             lines = (self.folder / "events.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
         except OSError:
@@ -94,13 +94,13 @@ class Run:
         return owner[0] if owner else 0
 
     def state(self) -> RunState:
-        """Where it stands."""
+        """The current state."""
         if self.worker() is not None:
             return "running"
         outcome = self.outcome
         if outcome is not None:
             return outcome.get("state", "failed")  # type: ignore[no-any-return]
-        if self.stopping:  # ended by our signal before it could say so
+        if self.stopping:  # stopped by our signal before it wrote an outcome
             wish = (self.folder / "wish").read_text(encoding="utf-8")
             return "cancelled" if wish == "cancelled" else "paused"
         started = self.folder / "started"
@@ -142,7 +142,7 @@ class RunTotals:
 
 
 class Runs:
-    """All runs, and a thread that starts queued ones, ``parallel`` at a time, in the order they came."""
+    """All runs, and a thread that starts queued ones in order of submission, ``parallel`` at a time."""
 
     def __init__(self, folder: Path, parallel: int = 1) -> None:
         self._folder = folder
@@ -157,12 +157,12 @@ class Runs:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop starting runs; those at work go on."""
+        """Stop starting runs; running ones continue."""
         self._end.set()
         self._thread.join()
         for child in self._children:
             if child.poll() is None:
-                child.returncode = 0  # it goes on without us: Popen would call that a leak
+                child.returncode = 0  # it continues without us, which Popen would report as a leak
 
     def all(self, kind: str = "job") -> list[Run]:
         """All runs of a kind, the newest first."""
@@ -173,15 +173,15 @@ class Runs:
         """The run with this id.
 
         Raises:
-            InputError: there is none.
+            InputError: no run has this id.
         """
         folder = self._folder / run_id
         if not _ID.fullmatch(run_id) or not (folder / "run.json").is_file():
-            raise InputError("there is no such job")
+            raise InputError("no such job")
         return Run(folder)
 
     def told(self, run: Run) -> RunTotals:
-        """What a run's events come to; only what was added since the last time is read."""
+        """A run's progress; reads only the events added since the last call."""
         with self._telling:
             told = self._told.setdefault(run.id, RunTotals(output=run.order.get("output")))
             with contextlib.suppress(OSError), (run.folder / "events.jsonl").open("rb") as file:
@@ -200,13 +200,13 @@ class Runs:
                 shutil.rmtree(old.folder, ignore_errors=True)
 
     def submit(self, order: RunOrder) -> Run:
-        """Put an order into the queue."""
+        """Queue an order."""
         if order.kind in ("preview", "estimate"):
             self._forget_old(order.kind)
         name = time.strftime("%Y%m%d") + "-" + secrets.token_hex(6)
         folder = self._folder / name
         folder.mkdir(mode=0o700)
-        told = {
+        entry = {
             "source": order.source,
             "output": order.output,
             "options": order.options,
@@ -215,11 +215,11 @@ class Runs:
             "of": order.of,
             "created": time.time(),
         }
-        write_atomically(folder / "run.json", json.dumps(told).encode())
+        write_atomically(folder / "run.json", json.dumps(entry).encode())
         return Run(folder)
 
     def comparison(self, job: Run, output: Path) -> Run:
-        """The comparison of a finished job's result with its source; put into the queue where there is none yet."""
+        """The comparison of a finished job's result with its source; queued if there is none yet."""
         with self._comparing:
             for run in self.all("comparison"):
                 if run.order.get("of") == job.id:
@@ -228,31 +228,31 @@ class Runs:
             return self.submit(RunOrder(source=source, output=str(output), options={}, kind="comparison", of=job.id))
 
     def pause(self, run: Run) -> None:
-        """Ask the worker to stop after the segment in work; asked a second time, it stops at once. What is done is
+        """Ask the worker to stop after the current segment; a second call stops it at once. Finished segments are
         kept.
 
         Raises:
-            JobError: it is not at work.
+            JobError: it is not running.
         """
         self._stop(run, "paused")
 
     def cancel(self, run: Run) -> None:
-        """End the run, at once.
+        """Cancel the run at once.
 
         Raises:
-            JobError: it has ended already.
+            JobError: it has already ended.
         """
         if run.state() in ("queued", "paused", "failed"):
             self._settle(run, "cancelled")
             return
         self._stop(run, "cancelled")
-        self._stop(run, "cancelled")  # the second signal does not wait for the segment in work
+        self._stop(run, "cancelled")  # the second signal does not wait for the current segment
 
     def resume(self, run: Run) -> None:
-        """Put a paused, failed or cancelled run back into the queue; the job goes on where it ended.
+        """Put a paused, failed or cancelled run back into the queue; the job continues where it stopped.
 
         Raises:
-            JobError: it is queued, at work or done.
+            JobError: it is queued, running or done.
         """
         if run.state() not in ("paused", "failed", "cancelled"):
             raise JobError(f"this job is {run.state()}: there is nothing to resume")
@@ -260,17 +260,17 @@ class Runs:
             (run.folder / name).unlink(missing_ok=True)
 
     def remove(self, run: Run) -> None:
-        """Forget a run; its result stays.
+        """Remove a run; its result is kept.
 
         Raises:
-            JobError: it is at work.
+            JobError: it is running.
         """
         if run.state() == "running":
-            raise JobError("this job is running: pause or cancel it first")
+            raise JobError("this job is running; pause or cancel it first")
         for made in self.all("comparison"):
             if made.order.get("of") == run.id:
                 if made.state() == "running":
-                    raise JobError("the report of this job is being made: wait for it")
+                    raise JobError("this job's report is being made; try again when it is done")
                 shutil.rmtree(made.folder)
         shutil.rmtree(run.folder)
         with self._telling:
@@ -280,7 +280,7 @@ class Runs:
         pid = run.worker()
         if not pid:
             if run.stopping:
-                return  # it has just ended as it was asked to
+                return  # it has just stopped as requested
             raise JobError(f"this job is {run.state()}, not running")
         write_atomically(run.folder / "wish", wish.encode())
         with contextlib.suppress(ProcessLookupError):
@@ -292,7 +292,7 @@ class Runs:
     def _serve(self) -> None:
         while not self._end.wait(_TICK_SECONDS):
             self._children = [c for c in self._children if c.poll() is None]
-            with contextlib.suppress(OSError):  # a folder may go while it is looked at
+            with contextlib.suppress(OSError):  # a folder may disappear while it is read
                 self._start_what_waits()
 
     def _start_what_waits(self) -> None:

@@ -1,4 +1,4 @@
-"""What goes over the HTTP API: the shapes that the OpenAPI description is made from."""
+"""The types of the HTTP API, from which the OpenAPI description is generated."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ RunId = Annotated[str, Field(pattern=r"^[0-9]{8}-[0-9a-f]{12}$", description="Th
 
 
 class Shape(BaseModel):
-    """Base: unknown fields are refused."""
+    """Base class: rejects unknown fields."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Problem(Shape):
-    """Why a request was refused."""
+    """Why a request was rejected."""
 
     detail: str
 
@@ -37,7 +37,7 @@ class OptionInfo(Shape):
 
 
 class ModelInfo(Shape):
-    """One model that can be used at once."""
+    """One model that is ready to use."""
 
     name: str
     scale: int
@@ -45,7 +45,7 @@ class ModelInfo(Shape):
 
 
 class About(Shape):
-    """What this server is and takes."""
+    """The server's version, folders, models, options and limits."""
 
     version: str
     roots: list[str]
@@ -82,7 +82,7 @@ class Stream(Shape):
 
 
 class Inspection(Shape):
-    """What a file is."""
+    """The description of a file."""
 
     path: str
     kind: Literal["video", "picture"]
@@ -117,13 +117,13 @@ class NewEstimate(Shape):
 
 
 class NewPreview(NewEstimate):
-    """A moment to try."""
+    """A moment to preview."""
 
     at_seconds: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)] = 0.0
 
 
 class NewJob(Shape):
-    """A job to do."""
+    """A job to run."""
 
     source: Text
     output: Text | None = None
@@ -146,7 +146,7 @@ class Preview(Shape):
 
 
 class Estimate(Shape):
-    """What a whole job would take: figures once it is done."""
+    """The estimated cost of a whole job: figures once it is done."""
 
     id: RunId
     state: RunState
@@ -161,7 +161,7 @@ class Estimate(Shape):
 
 
 class Job(Shape):
-    """Where a job stands."""
+    """The state and progress of a job."""
 
     id: RunId
     state: RunState
@@ -184,14 +184,14 @@ class Job(Shape):
 
 
 class Events(Shape):
-    """What a job told: ask again with ``after=next``."""
+    """A job's events; request the next ones with ``after=next``."""
 
     events: list[dict[str, Any]]
     next: int
 
 
 class Uploaded(Shape):
-    """Where an upload lies."""
+    """Where an upload was stored."""
 
     path: str
     size_bytes: int

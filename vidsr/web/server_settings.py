@@ -1,4 +1,4 @@
-"""How the web app is set up, and where its things lie."""
+"""Settings of the web app, and where it keeps its files."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 from vidsr.errors import OptionsError
 
-#: Name of the folder below the first root that uploads go to.
+#: Folder for uploads, inside the first root.
 UPLOADS = "vidsr-uploads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings:
-    """What ``vidsr serve`` was told.
+    """The settings of ``vidsr serve``.
 
-    ``roots`` are the folders, links resolved, that sources are read from and results written to; nothing outside
-    them can be named. ``state`` keeps the runs. ``token`` is None only on a loopback address.
+    ``roots`` are the folders, links resolved, that sources are read from and results written to; paths outside
+    them are rejected. ``state`` keeps the runs. ``token`` is None only on a loopback address.
     """
 
     roots: tuple[Path, ...]
@@ -33,22 +33,22 @@ class WebSettings:
         """Return self.
 
         Raises:
-            OptionsError: a root is no folder, or the address can be reached from outside and no token is set.
+            OptionsError: a root is not a folder, or other machines can reach the address and no token is set.
         """
         for root in self.roots:
             if not root.is_dir():
-                raise OptionsError(f"--root {root}: no such folder")
+                raise OptionsError(f"--root {root}: not a folder")
         if not self.roots:
             raise OptionsError("--root: name at least one folder")
         if self.token is None and not is_loopback(self.host):
-            raise OptionsError(f"--host {self.host} can be reached by others: give a --token, too")
+            raise OptionsError(f"--host {self.host}: other machines can reach this address; also set a --token")
         if self.token is not None and len(self.token) < 16:
-            raise OptionsError("--token: at least 16 characters")
+            raise OptionsError("--token: too short; use at least 16 characters")
         return self
 
     @property
     def uploads(self) -> Path:
-        """The folder that uploads go to; made when the first one comes."""
+        """The folder that uploads go to; created with the first upload."""
         return self.roots[0] / UPLOADS
 
 

@@ -71,7 +71,7 @@ class Comparison:
     """One video against the reference.
 
     ``unpaired`` counts frames of (reference, other) without a partner. ``job`` says how the video was made, where a
-    provenance record of exactly this file lies beside it.
+    provenance record of exactly this file lies next to it.
     """
 
     party: Party
@@ -148,7 +148,7 @@ def compare(
     """Measure each of ``others`` against ``reference``.
 
     Raises:
-        InputError: a file is no video, or no two frames belong together.
+        InputError: a file is not a video, or no frames of the two can be paired.
         OptionsError: sizes differ and ``fit`` is "none", or a measure cannot be had.
     """
     settings = settings or CompareSettings()
@@ -219,7 +219,7 @@ def _one(
 
 
 def _job(party: Party) -> dict[str, Any] | None:
-    """Model, options and software that made a video, from the record beside it if that is of this very file."""
+    """Model, options and software that made a video, if the record next to it describes exactly this file."""
     try:
         record = json.loads(sidecar_of(party.path).read_text(encoding="utf-8"))
         if record["schema"] != SCHEMA or record["result"]["sha256"] != party.sha256:

@@ -33,7 +33,7 @@ def main() -> None:
         try:
             out.write(json.dumps(message) + "\n")
         except OSError:
-            os._exit(1)  # nobody listens any more
+            os._exit(1)  # the runner is gone
 
     start = inbox.get()
     try:

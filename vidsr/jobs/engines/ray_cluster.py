@@ -94,7 +94,7 @@ def _knock(address: str) -> None:
     """See whether anybody listens at HOST:PORT; Ray itself would try for minutes.
 
     Raises:
-        JobError: nobody does.
+        JobError: no actor does.
     """
     match = re.fullmatch(r"(?:ray://)?\[?([^/\]]+?)\]?:(\d+)", address)
     if match is None:

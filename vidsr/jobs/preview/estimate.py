@@ -132,7 +132,7 @@ class _Rates:
 
     @staticmethod
     def of(done: list[Sample], sampler: Sampler, options: EnhanceOptions) -> _Rates:
-        """On a CPU the stages share its cores, so that their sum counts, as the clock showed it; beside a GPU the
+        """On a CPU the stages share its cores, so that their sum counts, as the clock showed it; with a GPU the
         slowest stage decides once the pipeline is full, and several GPUs share the frames out."""
         computed = sum(s.computed for s in done)
         check = sum(s.decode_back_seconds for s in done) / sum(s.stats.frames for s in done)

@@ -15,7 +15,7 @@ from vidsr.stop_signals import handled_by
 GRACE_SECONDS = 3.0
 
 FIRST = b"\nvidsr: finishing what is in work; once more to stop at once\n"
-SECOND = b"\nvidsr: stopping at once; the same command goes on later\n"
+SECOND = b"\nvidsr: stopping at once; run the same command again to resume\n"
 
 
 class Stop:

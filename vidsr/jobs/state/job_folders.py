@@ -117,7 +117,7 @@ def find(reference: str) -> Path:
 
 
 def resume_command(output: Path) -> str:
-    """The command that goes on with the job of ``output``."""
+    """The command that resumes the job of ``output``."""
     return f"vidsr jobs resume {shlex.quote(str(output))}"
 
 

@@ -44,7 +44,7 @@ def enhance_picture(source: Path, output: Path, options: EnhanceOptions, network
     """Enhance one picture file into another.
 
     Raises:
-        InputError: the source is no usable picture.
+        InputError: the source is not a usable picture.
         OutputError: the result exists and may not be replaced, is the source, or cannot be written.
     """
     began = time.monotonic()

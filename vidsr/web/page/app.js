@@ -1,5 +1,5 @@
-// The page of `vidsr serve`. It keeps no state of its own: all of it is asked from the server, so that closing or
-// reloading the page loses nothing. Text from files and errors only ever goes into textContent.
+// The page of `vidsr serve`. All state is kept by the server, so that closing or reloading the page loses
+// nothing. Text from files and errors only ever goes into textContent.
 import { buildOptions, chosenOptions, setOptions } from "./options.js";
 import { refresh } from "./jobs.js";
 import { setUpTrying, tryFile } from "./trying.js";
@@ -22,11 +22,11 @@ async function openFolder(path) {
   $("up").disabled = listing.parent === null;
   $("up").onclick = () => openFolder(listing.parent);
   $("files").replaceChildren(...listing.entries.map(fileEntry));
-  if (listing.entries.length === 0) $("files").append(element("li", "No video or picture here.", { class: "hint" }));
+  if (listing.entries.length === 0) $("files").append(element("li", "No videos or pictures in this folder.", { class: "hint" }));
   return listing.file ?? null;
 }
 
-// What was typed may be a folder or a file.
+// The typed path may be a folder or a file.
 async function openPath(event) {
   event.preventDefault();
   const file = await openFolder($("folder").value.trim() || ".");
@@ -57,7 +57,7 @@ async function choose(path) {
     else button.removeAttribute("aria-current");
   }
   show(false);
-  setText($("place-text"), "Looking at the file…");
+  setText($("place-text"), "Reading the file…");
   let file;
   try {
     file = await call(`/inspect?path=${encodeURIComponent(path)}`);
@@ -92,7 +92,7 @@ function showFile(file) {
   lookCloser(file);
 }
 
-// What `vidsr inspect` finds; given up when another file is chosen.
+// Shows the findings of `vidsr inspect`; aborted when another file is chosen.
 async function lookCloser(file) {
   state.looking?.abort();
   const looking = (state.looking = new AbortController());
@@ -100,16 +100,16 @@ async function lookCloser(file) {
   $("use").hidden = true;
   $("closer").hidden = file.kind === "picture";
   if (file.kind === "picture") return;
-  setText($("findings-text"), "Looking through the video for interlacing, bars, grain and flicker…");
+  setText($("findings-text"), "Checking the video for interlacing, bars, grain and flicker…");
   try {
     const signal = looking.signal;
     const found = await call(`/findings?path=${encodeURIComponent(file.path)}`, { signal });
     $("findings").replaceChildren(...found.sentences.map((sentence) => element("li", sentence)));
     const wanted = Object.entries(found.recommended);
     const advice = wanted.map(([name, value]) => name.replaceAll("_", " ") + (value === true ? "" : ` ${value}`)).join(", ");
-    setText($("findings-text"), advice ? `Recommended: ${advice}` : "Nothing here needs restoring.");
+    setText($("findings-text"), advice ? `Recommended: ${advice}` : "No restoration needed.");
     $("use").hidden = !advice;
-    $("use").onclick = () => { setOptions(found.recommended); setText($("findings-text"), `In use: ${advice}`); };
+    $("use").onclick = () => { setOptions(found.recommended); setText($("findings-text"), `Applied: ${advice}`); };
   } catch (error) {
     if (!looking.signal.aborted) setText($("findings-text"), error.message);
   }
@@ -118,7 +118,7 @@ async function lookCloser(file) {
 function upload(file) {
   const bar = $("upload-bar");
   if (file.size > state.about.max_upload_bytes) {
-    fault($("upload-text"), `Too large: at most ${bytes(state.about.max_upload_bytes)}`);
+    fault($("upload-text"), `Too large: uploads are limited to ${bytes(state.about.max_upload_bytes)}`);
     return;
   }
   const request = new XMLHttpRequest();
@@ -128,9 +128,9 @@ function upload(file) {
   request.onloadend = async () => {
     bar.hidden = true;
     let body = {};
-    try { body = JSON.parse(request.responseText); } catch { /* no answer: said below */ }
+    try { body = JSON.parse(request.responseText); } catch { /* no answer: reported below */ }
     if (request.status !== 201) {
-      fault($("upload-text"), body.detail || "The upload failed.");
+      fault($("upload-text"), body.detail || "The upload failed; try again.");
       return;
     }
     await openFolder(body.path);
@@ -148,7 +148,7 @@ async function start() {
   try {
     const options = { ...chosenOptions(state.about.options), provenance: true };
     await post("/jobs", { source: state.file.path, output: $("output").value.trim() || null, options });
-    setText($("start-text"), "The job is in the list. It goes on even if this page is closed.");
+    setText($("start-text"), "The job was added to the list. It continues even if you close this page.");
     await refresh();
     document.querySelector(".job")?.scrollIntoView({ block: "nearest" });
   } catch (error) {
@@ -170,7 +170,7 @@ async function begin() {
   const named = location.hash === "#main" ? "" : decodeURIComponent(location.hash.slice(1));
   const file = await openFolder(named || ".");
   if (file) await choose(file);
-  else if (named) await openFolder("."); // a reloaded page whose file has gone
+  else if (named) await openFolder("."); // the page was reloaded and its file no longer exists
   await refresh();
   setInterval(refresh, 1000);
 }

@@ -1,4 +1,4 @@
-// What every part of the page uses: the API, elements, numbers for people.
+// Shared by all parts of the page: API calls, elements, formatting of numbers.
 export const API = "/api/v1";
 export const $ = (id) => document.getElementById(id);
 
@@ -6,7 +6,7 @@ export async function call(path, options = {}) {
   const answer = await fetch(API + path, options);
   if (answer.status === 204) return null;
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(body.detail || `the server answered ${answer.status}`);
+  if (!answer.ok) throw new Error(body.detail || `the server answered with status ${answer.status}`);
   return body;
 }
 

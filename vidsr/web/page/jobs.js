@@ -1,12 +1,12 @@
-// The list of jobs: asked for every second, changed in place, so that focus and playback stay.
+// The list of jobs: fetched every second and updated in place, so that focus and playback are kept.
 import { $, API, call, duration, element, post, setText } from "./basics.js";
 
 const views = new Map();
 const WORDS = {
   queued: "Waiting", running: "Running", paused: "Paused", done: "Done", failed: "Failed", cancelled: "Cancelled",
 };
-// What the page has in place of a flag.
-const TAKEN = "tick “Replace a result that is there” and start again, or give the result another name";
+// The page's counterpart of a command-line flag.
+const TAKEN = "tick “Replace an existing result” and start again, or choose another name for the result";
 const STAGES = { index: ": reading the source", assemble: ": joining", verify: ": checking the result" };
 
 export async function refresh() {
@@ -14,11 +14,11 @@ export async function refresh() {
   try {
     jobs = await call("/jobs");
   } catch {
-    setText($("no-jobs"), "The server does not answer. Its jobs go on; this page will show them when it is back.");
+    setText($("no-jobs"), "The server does not respond. Its jobs continue; they will appear here when it is back.");
     $("no-jobs").hidden = false;
     return;
   }
-  setText($("no-jobs"), "No job yet.");
+  setText($("no-jobs"), "No jobs yet.");
   $("no-jobs").hidden = jobs.length > 0;
   const seen = new Set(jobs.map((job) => job.id));
   for (const [id, view] of views) {
@@ -38,7 +38,7 @@ export async function refresh() {
 function show(view, job) {
   const part = (name) => view.querySelector(name);
   setText(part(".name"), job.output ? `${job.source} → ${job.output}` : job.source);
-  const pausing = ": will stop after the segment in work";
+  const pausing = ": will stop after the current segment";
   setText(part(".state"), WORDS[job.state] + (job.stopping ? pausing : STAGES[job.stage] ?? ""));
   setText(part("[data-do=pause]"), job.stopping ? "Pause now" : "Pause");
   const bar = part("progress");
@@ -61,22 +61,22 @@ function show(view, job) {
 }
 
 function figures(job) {
-  const told = [];
+  const parts = [];
   if (job.state === "done" && job.result) {
-    if (job.result.frames) told.push(`${job.result.frames} frames`);
-    if (job.result.size) told.push(job.result.size.join(" × "));
-    if (job.result.seconds !== undefined) told.push(`in ${duration(job.result.seconds)}`);
-    return told.join(" ");
+    if (job.result.frames) parts.push(`${job.result.frames} frames`);
+    if (job.result.size) parts.push(job.result.size.join(" × "));
+    if (job.result.seconds !== undefined) parts.push(`in ${duration(job.result.seconds)}`);
+    return parts.join(" ");
   }
-  if (job.total_frames) told.push(`${job.frames} of ${job.total_frames} frames`);
-  if (job.segments_done) told.push(`${job.segments_done} segments done`);
-  if (job.fps) told.push(speed(job.fps));
-  if (job.seconds_left !== null) told.push(`${duration(job.seconds_left)} left`);
-  return told.join(", ");
+  if (job.total_frames) parts.push(`${job.frames} of ${job.total_frames} frames`);
+  if (job.segments_done) parts.push(`${job.segments_done} segments done`);
+  if (job.fps) parts.push(speed(job.fps));
+  if (job.seconds_left !== null) parts.push(`${duration(job.seconds_left)} left`);
+  return parts.join(", ");
 }
 
 function speed(fps) {
-  return fps >= 1 ? `${fps.toPrecision(3)} frames a second` : `${(1 / fps).toPrecision(2)} seconds a frame`;
+  return fps >= 1 ? `${fps.toPrecision(3)} frames per second` : `${(1 / fps).toPrecision(2)} seconds per frame`;
 }
 
 function showActions(view, job) {

@@ -1,4 +1,4 @@
-// The fields for options: made from what the server says its options are.
+// The option fields, built from the server's list of options.
 import { $, element, setText } from "./basics.js";
 
 const SHOWN_APART = new Set(["model", "codec", "scale", "height", "size", "provenance", "overwrite"]);
@@ -42,13 +42,13 @@ export function chosenOptions(options) {
   return values;
 }
 
-// The use of a model first: that is what people choose by.
+// A model's purpose comes first, because people choose by it.
 function called(model) {
   const [use] = model.advice.split(/[.;:]/);
   return use ? `${use} (${model.name})` : model.name;
 }
 
-// Put values into their fields, as if somebody had typed them.
+// Put values into their fields, as if typed.
 export function setOptions(values) {
   for (const [name, value] of Object.entries(values)) {
     const input = document.querySelector(`[data-option=${name}]`);
@@ -85,7 +85,7 @@ function tick(option, id) {
 
 function choice(option, id) {
   const select = element("select", undefined, { id, "data-option": option.name });
-  if (option.default === null) select.append(element("option", "not given", { value: "" }));
+  if (option.default === null) select.append(element("option", "not set", { value: "" }));
   for (const value of option.choices) select.append(element("option", value, { value }));
   select.value = option.default ?? "";
   return select;

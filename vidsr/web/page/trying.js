@@ -1,4 +1,4 @@
-// Trying a moment: the frame as it is, before and after under a slider, and what the whole job would take.
+// Previewing a moment: the source frame, before and after with a slider, and the estimate for the whole job.
 import { $, API, bytes, call, duration, fault, post, setText } from "./basics.js";
 
 const FRAME_DELAY = 250;
@@ -38,7 +38,7 @@ export function tryFile(file) {
   showMoment();
 }
 
-// ---- the frame as it is ---------------------------------------------------------------------------------------
+// ---- the source frame ---------------------------------------------------------------------------------------
 
 function showTime() {
   const text = duration(Number($("at").value), 1);
@@ -54,7 +54,7 @@ function showMoment() {
   frameTimer = setTimeout(async () => {
     try {
       const answer = await fetch(address);
-      if (!answer.ok) throw new Error("this moment cannot be shown");
+      if (!answer.ok) throw new Error("the frame at this time cannot be shown");
       const old = $("still").src;
       $("still").src = URL.createObjectURL(await answer.blob());
       if (old) URL.revokeObjectURL(old);
@@ -74,7 +74,7 @@ async function finished(kind, order, mine) {
     if (mine !== asked) return null;
     found = await call(`/${kind}/${found.id}`);
   }
-  if (found.state !== "done") throw new Error(found.error || `it was ${found.state}`);
+  if (found.state !== "done") throw new Error(found.error || `the run was ${found.state}`);
   return found;
 }
 
@@ -82,7 +82,7 @@ async function preview() {
   asked += 1;
   const mine = asked;
   const say = (text) => { if (mine === asked) setText($("preview-text"), text); };
-  say("Working on it. The first time takes longest…");
+  say("Enhancing this frame. The first preview takes longest…");
   try {
     const order = { source: source.path, at_seconds: Number($("at").value), options: options() };
     const found = await finished("previews", order, mine);
@@ -109,7 +109,7 @@ function zoomed() {
   return $("frame").classList.contains("zoomed");
 }
 
-// At its actual size the picture is larger than its frame, which then scrolls; the cut stays in sight.
+// At actual size the picture is larger than its frame, which then scrolls; the cut stays visible.
 function zoom(on) {
   $("zoom").setAttribute("aria-pressed", String(on));
   const frame = $("frame");
@@ -142,13 +142,13 @@ async function estimate() {
   asked += 1;
   const mine = asked;
   const say = (text) => { if (mine === asked) setText($("estimate-text"), text); };
-  say("Doing a few samples of the job…");
+  say("Running a few samples of the job…");
   try {
     const found = await finished("estimates", { source: source.path, options: options() }, mine);
     if (!found) return;
     const size = `${found.width} × ${found.height}, about ${bytes(found.result_bytes)}`;
-    const needs = `${bytes(found.disk_bytes)} of disk and ${bytes(found.memory_bytes)} of memory meanwhile`;
-    say(`About ${duration(found.seconds)} for ${found.frames} frames. The result: ${size}. It needs ${needs}.`);
+    const needs = `${bytes(found.disk_bytes)} of disk space and ${bytes(found.memory_bytes)} of memory while running`;
+    say(`About ${duration(found.seconds)} for ${found.frames} frames. Result: ${size}. The job needs ${needs}.`);
   } catch (error) {
     if (mine === asked) fault($("estimate-text"), error.message);
   }
