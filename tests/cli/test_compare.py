@@ -44,7 +44,7 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
         (["--align", "x"], 2, "--align x"),
         (["--measures", "nope"], 2, "known are"),
         (["--report", "/nowhere/r.html"], 1, "does not exist"),
-        (["--report", SAMPLE, "--overwrite"], 1, "one of the videos"),
+        (["--report", SAMPLE, "--overwrite"], 1, "one of the input videos"),
     ],
 )
 def test_refusals(wrong: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -169,4 +169,4 @@ def test_export(vidsr: Run, tmp_path: Path) -> None:
     assert "--overwrite" in vidsr("models", "export", "a.pth", "--to", "ncnn", code=1).stderr
     assert "must be one of" in vidsr("models", "export", "a.pth", "--to", "coreml", code=2).stderr
     assert "must end in .onnx" in vidsr("models", "export", "a.pth", "--to", "onnx", "-o", "x.bin", code=2).stderr
-    assert "source itself" in vidsr("models", "export", "a.param", "--to", "ncnn", "--overwrite", code=1).stderr
+    assert "source file" in vidsr("models", "export", "a.param", "--to", "ncnn", "--overwrite", code=1).stderr

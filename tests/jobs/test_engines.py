@@ -291,7 +291,7 @@ def test_news_survive_the_wire() -> None:
         Remark(text="t", warning=True),
     ):
         assert news_from_json(news_to_json(news)) == news
-    with pytest.raises(JobError, match="no news"):
+    with pytest.raises(JobError, match="unknown message"):
         news_from_json({"news": "Gossip"})
     assert isinstance(Failed(number=1, kind="os", message="m").error(), JobError)
     assert isinstance(Failed.of(1, ModelError("m")).error(), ModelError)
