@@ -84,7 +84,7 @@ def test_what_is_wrong_anywhere_becomes_one_line(capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().err.splitlines()
     assert said[:2] == ["vidsr: aborted", "vidsr: stopped after 3 frames"]
     assert len(said) == 3
-    assert "RuntimeError: first line (VIDSR_DEBUG=1" in said[2]
+    assert "RuntimeError: first line (run again with VIDSR_DEBUG=1" in said[2]
     monkeypatch.setenv("VIDSR_DEBUG", "1")
     with pytest.raises(RuntimeError):
         fail(RuntimeError("first line"))
