@@ -35,17 +35,35 @@ def peak_bytes() -> int:
     return int(found.group(1)) * 1024 if found else 0
 
 
-def _meminfo(root: Path) -> int | None:
+def _meminfo(root: Path, name: str = "MemAvailable") -> int | None:
     try:
         text = (root / "proc/meminfo").read_text()
     except OSError:
         return None
-    found = re.search(r"MemAvailable:\s+(\d+) kB", text)
+    found = re.search(rf"{name}:\s+(\d+) kB", text)
     return int(found.group(1)) * 1024 if found else None
 
 
+def limit_bytes(root: Path = _ROOT) -> int | None:
+    """The smallest memory limit of the control groups that this process belongs to; None where there is none."""
+    limits = [_limit(folder, name) for folder, (name, _, _) in _groups(root)]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def total_bytes(root: Path = _ROOT) -> int | None:
+    """Memory that this machine has, whatever control groups allow; None where the system does not say."""
+    return _meminfo(root, "MemTotal")
+
+
 def _group_rooms(root: Path) -> Iterator[int | None]:
-    """What is left in each control group that this process belongs to, from its own to the outermost.
+    """What is left in each control group that this process belongs to, from its own to the outermost."""
+    for folder, names in _groups(root):
+        yield _room(folder, *names)
+
+
+def _groups(root: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
+    """The control groups that this process belongs to, from its own to the outermost, each with the names of its
+    files for limit and use, and of the file cache in its statistics.
 
     Lines of /proc/self/cgroup: ``0::PATH`` in version 2, ``N:memory:PATH`` in version 1 (cgroups(7)).
     """
@@ -66,17 +84,23 @@ def _group_rooms(root: Path) -> Iterator[int | None]:
         # A container may see only its own group, as the top, and the path of it outside.
         for folder in dict.fromkeys((own, *own.parents, top)):
             if folder == top or top in folder.parents:
-                yield _room(folder, *names)
+                yield folder, names
 
 
 def _room(folder: Path, limit_name: str, used_name: str, cache_name: str) -> int | None:
     """Bytes up to the limit of one group; file cache that the kernel can drop at once counts as free."""
     try:
-        limit = (folder / limit_name).read_text().strip()
+        limit = _limit(folder, limit_name)
         used = int((folder / used_name).read_text())
         cached = re.search(rf"^{cache_name} (\d+)", (folder / "memory.stat").read_text(), re.MULTILINE)
-        if limit == "max" or int(limit) >= _NO_LIMIT:
-            return None
-        return max(0, int(limit) - used + (int(cached.group(1)) if cached else 0))
+    except (OSError, ValueError):
+        return None
+    return None if limit is None else max(0, limit - used + (int(cached.group(1)) if cached else 0))
+
+
+def _limit(folder: Path, name: str) -> int | None:
+    try:
+        limit = (folder / name).read_text().strip()
+        return None if limit == "max" or int(limit) >= _NO_LIMIT else int(limit)
     except (OSError, ValueError):
         return None

@@ -23,6 +23,7 @@ from vidsr.jobs.enhance import enhance
 from vidsr.jobs.state.events import Event
 from vidsr.media import libav
 from vidsr.media.decode import read_frames
+from vidsr.media.encode import encoder
 from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.index import index_video
 from vidsr.media.mux.assemble import assemble
@@ -139,14 +140,14 @@ def test_the_output_folder_goes_away(big: Path, identity: Path, tmp_path: Path) 
 def test_an_encoder_that_fails_on_the_way(
     big: Path, identity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = SegmentEncoder._picture
+    real = encoder.encoder_picture
 
-    def failing(self: SegmentEncoder, frame: Frame) -> av.VideoFrame:
+    def failing(frame: Frame, settings: EncoderSettings, pts: int) -> av.VideoFrame:
         if frame.index == 3:
             raise av.error.ExternalError(-542398533, "the encoder gave up")
-        return real(self, frame)
+        return real(frame, settings, pts)
 
-    monkeypatch.setattr(SegmentEncoder, "_picture", failing)
+    monkeypatch.setattr(encoder, "encoder_picture", failing)
     threads = threading.active_count()
     with pytest.raises(EncodeError, match="frame 3"):
         enhance(big, tmp_path / "out.mkv", model=str(identity), scale=1, codec="ffv1")

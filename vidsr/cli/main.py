@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "vidsr.cli.inspect",
         "Detect interlacing, telecine, bars and grain in a video, and recommend options.",
     ),
+    "doctor": ("vidsr.cli.doctor", "Show what this machine has, what works, what a job will use, and what to install."),
     "bench": ("vidsr.cli.bench", "Measure this machine and how fast the models run on it."),
     "serve": ("vidsr.cli.serve", "Serve a web page and an HTTP API for the same jobs (extra: web)."),
     "models": ("vidsr.cli.models", "List, inspect, fetch and convert models."),

@@ -130,8 +130,6 @@ class SegmentEncoder:
         self.frames = 0
         self._part = path.with_name(path.name + ".part")
         self._container: av.container.OutputContainer | None = None
-        pixel_format = PixelFormat.parse(settings.format.pixel_format)
-        self._planar = pixel_format or settings.format.frames
         with libav.writing(self._part, "opening"):
             self._container = av.open(f"file:{self._part.absolute()}", "w", format=segment_format(settings))
         try:
@@ -169,7 +167,7 @@ class SegmentEncoder:
                 f"opened for {s.width}x{s.height} {s.format.frames.name}"
             )
         try:
-            packets = self._stream.encode(self._picture(frame))
+            packets = self._stream.encode(encoder_picture(frame, s, self.frames))
         except (libav.AvError, ValueError, OSError) as error:
             raise libav.encode_error(error, s.codec, f"frame {frame.index}") from error
         self.frames += 1
@@ -214,24 +212,27 @@ class SegmentEncoder:
             assert self._container is not None
             self._container.mux(packets)
 
-    def _picture(self, frame: Frame) -> av.VideoFrame:
-        picture = av.VideoFrame(frame.width, frame.height, self._planar.name)
-        for number in range(self._planar.plane_count):
-            target = writable_plane(picture, number, self._planar)
-            if number < len(frame.planes) and frame.format.family == self._planar.family:
-                np.copyto(target, frame.planes[number])
-            elif number == 0:
-                np.copyto(target, frame.planes[0])
-            else:
-                # Grey in a codec that has only YUV: neutral chroma, so that nothing is tinted.
-                target.fill(1 << (self._planar.depth - 1))
-        if self._planar.name != self.settings.format.pixel_format:
-            picture = picture.reformat(format=self.settings.format.pixel_format)
-        tags = self.settings.format.tags
-        picture.pts, picture.time_base = self.frames, 1 / self.settings.rate
-        picture.colorspace, picture.color_range = tags.matrix, 2 if tags.full_range else 1
-        picture.color_primaries, picture.color_trc = tags.primaries, tags.transfer
-        return picture
+
+def encoder_picture(frame: Frame, settings: EncoderSettings, pts: int) -> av.VideoFrame:
+    """A frame as the encoder of ``settings`` takes it: its pixel format and tags, ``pts`` in units of 1 / rate."""
+    planar = PixelFormat.parse(settings.format.pixel_format) or settings.format.frames
+    picture = av.VideoFrame(frame.width, frame.height, planar.name)
+    for number in range(planar.plane_count):
+        target = writable_plane(picture, number, planar)
+        if number < len(frame.planes) and frame.format.family == planar.family:
+            np.copyto(target, frame.planes[number])
+        elif number == 0:
+            np.copyto(target, frame.planes[0])
+        else:
+            # Grey in a codec that has only YUV: neutral chroma, so that nothing is tinted.
+            target.fill(1 << (planar.depth - 1))
+    if planar.name != settings.format.pixel_format:
+        picture = picture.reformat(format=settings.format.pixel_format)
+    tags = settings.format.tags
+    picture.pts, picture.time_base = pts, 1 / settings.rate
+    picture.colorspace, picture.color_range = tags.matrix, 2 if tags.full_range else 1
+    picture.color_primaries, picture.color_trc = tags.primaries, tags.transfer
+    return picture
 
 
 def segment_format(settings: EncoderSettings) -> str:
