@@ -76,7 +76,7 @@ def test_a_disk_that_keeps_nothing_ends_the_job(small_job: SmallJob) -> None:
         if event.kind == "segment":
             (small_job.job / "segments" / "000000.nut").unlink(missing_ok=True)
 
-    with pytest.raises(JobError, match="1 segments are damaged or missing as soon as they are made"):
+    with pytest.raises(JobError, match="1 segments are damaged right after being written"):
         small_job.run(lose)
     small_job.run()
     small_job.check()
