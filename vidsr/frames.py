@@ -154,3 +154,12 @@ class Frame:
     def height(self) -> int:
         """Height in luma samples."""
         return int(self.planes[0].shape[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Frame numbers of a stream: that of the first frame fed, and the half-open range of those to be enlarged."""
+
+    first: int
+    start: int
+    stop: int

@@ -50,6 +50,7 @@ class FrameKeywords(TypedDict, total=False):
     restore: FilterSelection | str
     fields: str
     fidelity: float | str | None
+    multiframe: float
     stabilize: float
     strength: float
     colour_lock: bool

@@ -66,6 +66,12 @@ class RestoreOptions(Options):
         parse=_parse_fidelity,
         write=_write_fidelity,
     )
+    multiframe: float = opt(
+        0.0,
+        "How much of the result comes from a network that sees neighbouring frames: 0.5 for clean sources; leave "
+        "it out on noisy or compressed ones.",
+        between=(0, 1),
+    )
     stabilize: float = opt(0.0, "Reduce flicker by carrying detail along the motion.", between=(0, 1))
     strength: float = opt(
         1.0,

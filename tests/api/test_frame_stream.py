@@ -105,6 +105,7 @@ def test_no_frames_give_no_frames(tiny_model: Path) -> None:
         ({"restore": "auto"}, "needs a file to analyse"),
         ({"restore": "ivtc=tff"}, "changes the number of frames"),
         ({"restore": "dedupe"}, "changes the number of frames"),
+        ({"multiframe": 0.5}, "needs to know where a video ends"),
         ({"restore": "deinterlace=tff", "fields": "double"}, "changes the number of frames"),
         ({"restore": "deinterlace"}, "deinterlace=tff"),
         ({"restore": "crop"}, "crop=LEFT:TOP:WIDTH:HEIGHT"),

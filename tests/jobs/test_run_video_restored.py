@@ -209,3 +209,23 @@ def test_every_material_resumes(name: str, telecined: Path, tiny_model: Path, tm
     whole = run(telecined, tmp_path / "whole.mkv", tiny_model, segment_frames=7, preset=name)
     again = stopped_and_resumed(telecined, tmp_path / "again.mkv", tiny_model, segment_frames=7, preset=name)
     assert whole.read_bytes() == again.read_bytes()
+
+
+@pytest.mark.slow
+def test_neighbouring_frames_give_the_same_result_in_any_segments_and_after_an_interruption(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "moving.mkv"
+    crop = "scale=320:180,crop=32:24:x='20+2*n':y='30+n'"
+    run_ffmpeg("-loop", "1", "-r", "24", "-i", str(STILL), "-vf", crop, "-frames:v", "40", "-c:v", "ffv1", str(source))
+
+    def pictures(path: Path) -> bytes:
+        return run_ffmpeg("-i", str(path), "-f", "framemd5", "-")
+
+    whole = pictures(run(source, tmp_path / "whole.mkv", tiny_model, multiframe=0.5, segment_frames=64))
+    parts = pictures(run(source, tmp_path / "parts.mkv", tiny_model, multiframe=0.5, segment_frames=12))
+    assert parts == whole
+    assert pictures(run(source, tmp_path / "plain.mkv", tiny_model, segment_frames=64)) != whole
+
+    resumed = stopped_and_resumed(source, tmp_path / "again.mkv", tiny_model, multiframe=0.5, segment_frames=12)
+    assert pictures(resumed) == whole

@@ -83,6 +83,8 @@ def _for_frames(options: EnhanceOptions) -> EnhanceOptions:
             'restore="auto" needs a file to analyse: pass the filters, for example those in '
             "vidsr.inspect(path).recommended"
         )
+    if wanted.multiframe:
+        raise OptionsError("multiframe needs to know where a video ends: use vidsr.enhance on the file")
     for choice in wanted.restore.choices:
         filter_ = descriptor(choice.name)
         if filter_.retimes(wanted.fields) is not None:

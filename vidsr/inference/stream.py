@@ -29,6 +29,7 @@ from vidsr.inference.batches import CARRIED, Batch, InferenceStats, batches
 from vidsr.inference.device import is_out_of_memory
 from vidsr.inference.device_copy import Transfer, array_from_codes
 from vidsr.inference.oom_ladder import Fitted
+from vidsr.inference.recurrent import Drawn, Neighbours
 from vidsr.inference.resize import resize
 
 _Given = TypeVar("_Given")
@@ -77,6 +78,11 @@ class _Pictures:
         alpha = None if self.alpha is None else _taken(self.alpha, index)
         return _Pictures(_taken(self.source, index), _taken(self.out, index), alpha)
 
+    def single(self, number: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Source, result and alpha of one picture, ``[1, …]`` each."""
+        alpha = None if self.alpha is None else self.alpha[number : number + 1]
+        return self.source[number : number + 1], self.out[number : number + 1], alpha
+
     def after(self, other: _Pictures) -> _Pictures:
         """The other's pictures, then these."""
         alpha = None
@@ -97,9 +103,9 @@ class _Computed:
 
 @dataclass(slots=True)
 class _Finished:
-    """A batch whose result planes are on their way to the host; they are valid after ``wait``."""
+    """Results whose planes are on their way to the host; they are valid after ``wait``. See :class:`Batch`."""
 
-    batch: Batch
+    entries: Sequence[tuple[Frame, int]]
     planes: Sequence[Tensor] = ()
     wait: Callable[[], Any] = lambda: None
 
@@ -115,6 +121,7 @@ class Stream:
         stats: InferenceStats,
         target: Target,
         transfer: Transfer,
+        neighbours: Callable[[Stream], Neighbours] | None = None,
     ) -> None:
         self._network = network
         self._fitted = fitted
@@ -122,6 +129,7 @@ class Stream:
         self._stats = stats
         self._target = target
         self._transfer = transfer
+        self._neighbours = None if neighbours is None else neighbours(self)
         self._carried: _Pictures | None = None
         self._carried_planes: tuple[Plane, ...] = ()
 
@@ -134,6 +142,8 @@ class Stream:
         computed: deque[_Computed] = deque()
         finished: deque[_Finished] = deque()
         behind = int(self._transfer.is_async)
+        if self._neighbours is not None:
+            frames = self._neighbours.ahead(frames)
         for batch in batches(frames, self._batch_size, self._stats, self._target.reuse_threshold):
             made = self._attempt(self._compute, batch)
             if made is None:
@@ -149,6 +159,9 @@ class Stream:
                 yield from self._recover(computed, finished)
         while finished:
             yield from self._hand_out(finished.popleft())
+        waiting = None if self._neighbours is None else self._neighbours.waiting()
+        if waiting is not None:
+            yield from self._hand_out(self._retried(self._finish_last, waiting, waiting.frame))
 
     def _finish_next(self, computed: deque[_Computed], finished: deque[_Finished]) -> bool:
         """Move the oldest computed batch on; False if memory ran out, and then it stays where it was."""
@@ -194,6 +207,7 @@ class Stream:
     def _attempt(self, step: Callable[[_Given], _Made], argument: _Given) -> _Made | None:
         """The result of a stage; None if memory ran out, and then no state has changed."""
         before = (self._carried, [copy.copy(step) for step in self._post])
+        mixing = None if self._neighbours is None else self._neighbours.state
         started = time.perf_counter()
         try:
             # Not around the yields: inference mode is per thread, and the thread belongs to the consumer.
@@ -206,6 +220,8 @@ class Stream:
             self._stats.infer_seconds += time.perf_counter() - started
         # Here, outside the except block, the failed attempt's tensors are free again.
         self._carried, self._post = before
+        if self._neighbours is not None and mixing is not None:
+            self._neighbours.state = mixing
         return None
 
     def _hand_out(self, finished: _Finished) -> Iterator[Frame]:
@@ -231,15 +247,33 @@ class Stream:
         if pictures is not None and computed.finite is not None:
             computed.wait()
             pictures = self._repaired(pictures, computed.finite, batch.distinct)
-        if self._post:
-            pictures = self._stepped(batch, pictures)
+        if self._post or self._neighbours is not None:
+            return self._finished(self._shown(batch, pictures), [frame for frame, _ in batch.entries])
         if pictures is None:
-            return _Finished(batch)
+            return _Finished(batch.entries)
         planes, wait = self._transfer.download(self._quantise(pictures, batch.entries[0][0]))
-        return _Finished(batch, planes, wait)
+        return _Finished(batch.entries, planes, wait)
 
-    def _stepped(self, batch: Batch, pictures: _Pictures | None) -> _Pictures:
-        """One picture for each entry of the batch, as the post steps leave it."""
+    def _finished(self, shown: _Pictures, frames: Sequence[Frame]) -> _Finished:
+        """One picture for each frame, mixed with what its neighbours show, as the post steps leave it."""
+        if self._neighbours is not None:
+            drawn = self._neighbours.mix([Drawn(frame, *shown.single(n)) for n, frame in enumerate(frames)])
+            if not drawn:
+                return _Finished(())
+            shown, frames = _together(drawn), [d.frame for d in drawn]
+        return self._after_steps(shown, frames)
+
+    def _finish_last(self, drawn: Drawn) -> _Finished:
+        """As :meth:`_finished`, for a frame that waited for one that did not come."""
+        assert self._neighbours is not None
+        return self._after_steps(_together([self._neighbours.last(drawn)]), [drawn.frame])
+
+    def _after_steps(self, shown: _Pictures, frames: Sequence[Frame]) -> _Finished:
+        planes, wait = self._transfer.download(self._quantise(self._after(shown, frames), frames[0]))
+        return _Finished([(frame, n) for n, frame in enumerate(frames)], planes, wait)
+
+    def _shown(self, batch: Batch, pictures: _Pictures | None) -> _Pictures:
+        """One picture for each entry of the batch."""
         slots = [slot for _, slot in batch.entries]
         if CARRIED in slots:
             assert self._carried is not None
@@ -247,7 +281,7 @@ class Stream:
             slots = [slot + 1 for slot in slots]
         assert pictures is not None
         self._carried = pictures.take([len(pictures.out) - 1])
-        return self._after(pictures.take(slots), [frame for frame, _ in batch.entries])
+        return pictures.take(slots)
 
     def _after(self, shown: _Pictures, frames: Sequence[Frame]) -> _Pictures:
         """The pictures as the post steps leave them."""
@@ -266,7 +300,7 @@ class Stream:
         """Network and resize over distinct frames of one shape; and which of the results are finite ``[N]``."""
         first = frames[0]
         codes = self._transfer.upload([f.planes for f in frames])
-        source = _each(lambda *planes: colours.rgb_from_planes(planes, first.format, first.colour), *codes)
+        source = self._source(codes, first)
         started = time.perf_counter()
         try:
             out = self._network(source)
@@ -275,9 +309,24 @@ class Stream:
         self._stats.network_seconds += time.perf_counter() - started
         # A sum is finite only if all that went into it is, and takes a tenth of the time of asking each value.
         finite = torch.isfinite(out.flatten(1).sum(1))
-        return _Pictures(source, self._sized(out, first), self._alpha(codes, first)), finite
+        return _Pictures(source, self.sized(out, first), self._alpha(codes, first)), finite
 
-    def _sized(self, out: Tensor, frame: Frame) -> Tensor:
+    @staticmethod
+    def _source(codes: Sequence[Tensor], first: Frame) -> Tensor:
+        """The RGB ``[N, 3, h, w]`` of planes of code values."""
+        return _each(lambda *planes: colours.rgb_from_planes(planes, first.format, first.colour), *codes)
+
+    def spent_ahead(self, seconds: float) -> None:
+        """Count time that passed while this stream waited for frames as inference."""
+        self._stats.infer_seconds += seconds
+        self._stats.network_seconds += seconds
+        self._stats.wait_in_seconds -= seconds
+
+    def rgb(self, frame: Frame) -> Tensor:
+        """A frame as RGB ``[1, 3, h, w]`` on the device."""
+        return self._source(self._transfer.upload([frame.planes]), frame)
+
+    def sized(self, out: Tensor, frame: Frame) -> Tensor:
         """The network's result at the target's size; grey sources stay exactly neutral."""
         if frame.format.family == "gray":
             out = out.mean(1, keepdim=True)
@@ -319,21 +368,18 @@ class Stream:
             again = self._fitted.exact(pictures.source[i : i + 1])
             if not bool(torch.isfinite(again).all()):
                 raise InferenceError(f"{_name(frames[i])}: the network's result is not finite, in fp32 either")
-            out[i : i + 1] = self._sized(again, frames[i])
+            out[i : i + 1] = self.sized(again, frames[i])
         return replace(pictures, out=out)
 
     def _collect(self, finished: _Finished) -> list[Frame]:
         """Wait for a batch's results and make frames of them."""
         finished.wait()
-        batch, planes = finished.batch, finished.planes
+        planes = finished.planes
         arrays = [array_from_codes(p) for p in planes]
         pictures_made = [tuple(a[i] for a in arrays) for i in range(len(arrays[0]) if arrays else 0)]
         frames = []
-        for number, (frame, slot) in enumerate(batch.entries):
-            if self._post:
-                made = pictures_made[number]
-            else:
-                made = self._carried_planes if slot == CARRIED else pictures_made[slot]
+        for frame, slot in finished.entries:
+            made = self._carried_planes if slot == CARRIED else pictures_made[slot]
             colour = self._target.colour or frame.colour
             frames.append(replace(frame, planes=made, format=self._target.format, colour=colour))
         if pictures_made:
@@ -360,3 +406,9 @@ def _taken(pictures: Tensor, index: Sequence[int]) -> Tensor:
 
 def _name(frame: Frame) -> str:
     return f"frame {frame.index} (pts {frame.pts})"
+
+
+def _together(drawn: Sequence[Drawn]) -> _Pictures:
+    alphas = [d.alpha for d in drawn if d.alpha is not None]
+    alpha = torch.cat(alphas) if alphas else None
+    return _Pictures(torch.cat([d.source for d in drawn]), torch.cat([d.out for d in drawn]), alpha)

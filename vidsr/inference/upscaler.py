@@ -10,17 +10,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vidsr.errors import OptionsError
-from vidsr.frames import Colour, PixelFormat
+from vidsr.errors import CheckpointError, OptionsError
+from vidsr.frames import Colour, PixelFormat, Span
 from vidsr.inference.backend import Backend, Model
 from vidsr.inference.backend_choice import choose_backend
 from vidsr.inference.batches import InferenceStats
-from vidsr.inference.device import choose_device, choose_precision
+from vidsr.inference.device import DTYPES, choose_device, choose_precision
 from vidsr.inference.device_copy import Transfer
+from vidsr.inference.forms.winograd_basicvsr import FastBasicVSR
 from vidsr.inference.oom_ladder import Fitted
+from vidsr.inference.recurrent import Multiframe, Neighbours, recurrent_form
 from vidsr.inference.regions import ChangedRegions
 from vidsr.inference.resize import resize
 from vidsr.inference.stream import PostStep, Stream, Target
+from vidsr.models.architectures.basicvsr import BasicVSR
 from vidsr.models.checkpoint import require_rgb
 from vidsr.models.known_architectures import architecture_of
 from vidsr.options import ModelOptions
@@ -57,6 +60,7 @@ class Upscaler:
         model: a model that is already loaded, instead of the one that ``options`` names.
         post: steps after the network that :meth:`stream` applies, in order.
         backend: an engine that already holds the network, instead of the one that ``options`` names.
+        multiframe: how :meth:`stream` mixes in what neighbouring frames show; ``vidsr.filters.after.multiframe``.
 
     Raises:
         ModelError: the model is unknown, or is not a network from RGB to RGB.
@@ -70,6 +74,7 @@ class Upscaler:
         model: Model | None = None,
         post: Sequence[PostStep] = (),
         backend: Backend | None = None,
+        multiframe: Multiframe | None = None,
     ) -> None:
         if options is None or isinstance(options, str):
             options = ModelOptions(model=options) if options else ModelOptions()
@@ -88,6 +93,8 @@ class Upscaler:
         self.fitted.notes = self.stats.notes
         self.reuse_threshold = options.reuse_threshold
         self._reuse_regions = options.reuse_regions
+        self._multiframe = multiframe
+        self._recurrent = None if multiframe is None else self._load_recurrent(multiframe.model)
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -101,7 +108,7 @@ class Upscaler:
         if self._closed:
             return
         self._closed = True
-        del self.model, self.fitted
+        del self.model, self.fitted, self._recurrent
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -130,13 +137,30 @@ class Upscaler:
             raise OptionsError(f"a batch of pictures must not be empty, got {pictures.shape}")
         return np.stack([self.picture(picture, size) for picture in pictures])
 
-    def stream(self, size: tuple[int, int], out_format: PixelFormat, out_colour: Colour | None = None) -> Stream:
+    def _load_recurrent(self, name: str) -> BasicVSR | FastBasicVSR:
+        from vidsr.models.zoo import ZOO, load_model
+
+        model = load_model(name)
+        if model.sha256 != ZOO[name].sha256 or not isinstance(model.network, BasicVSR):
+            # A job is bound to these weights by their name alone.
+            raise CheckpointError(f"{model.path}: these are not the weights of {name}; remove the file")
+        return recurrent_form(model.network, self.device, DTYPES[self.precision])
+
+    def stream(
+        self,
+        size: tuple[int, int],
+        out_format: PixelFormat,
+        out_colour: Colour | None = None,
+        *,
+        span: Span | None = None,
+    ) -> Stream:
         """What the pipeline runs: an iterator transformer from frames to as many larger frames, in the same order.
 
         Args:
             size: (width, height) of the results in pixels.
             out_format: pixel format of the results.
             out_colour: matrix, range and siting of the results; the source's if None.
+            span: which frames come in and which of them are enlarged, where a recurrent network sees more of them.
         """
         self._check_open()
         for step in self.post:
@@ -152,7 +176,15 @@ class Upscaler:
         if self._reuse_regions:
             tile = _REGION_TILE_PX if self.device.type == "cuda" else None
             network = ChangedRegions(network, self.model, self.stats, self.reuse_threshold, tile)
-        return Stream(network, self.fitted, self.post, self.stats, target, Transfer(self.device))
+        transfer = Transfer(self.device)
+
+        def neighbours(stream: Stream) -> Neighbours:
+            assert self._multiframe is not None and self._recurrent is not None and span is not None
+            dtype = DTYPES[self.precision]
+            return self._multiframe.over(span, self._recurrent, dtype, stream.rgb, stream.sized, stream.spent_ahead)
+
+        sees = neighbours if self._multiframe is not None and span is not None else None
+        return Stream(network, self.fitted, self.post, self.stats, target, transfer, sees)
 
     @torch.inference_mode()
     def picture(self, picture: npt.NDArray[Any], size: tuple[int, int] | None = None) -> npt.NDArray[Any]:

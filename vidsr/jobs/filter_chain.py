@@ -7,7 +7,7 @@ segment is composed in the same way by whichever worker makes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from vidsr.options import EnhanceOptions
 from vidsr.pipeline.segment import Upscale
 
 if TYPE_CHECKING:
+    from vidsr.filters.after.multiframe import Multiframe
     from vidsr.inference.stream import PostStep
 
 ReadFrames = Callable[[int, int], Iterator[Frame]]
@@ -27,20 +28,22 @@ class Chain:
     """Filters ahead of the network, in order, and steps after it; ``lookaround`` is what they need together.
 
     ``resizing`` are those of the filters that change the size of frames.
+    ``multiframe`` mixes in what neighbouring frames show, between the network and those steps.
     """
 
     before: Sequence[Upscale] = ()
     resizing: Sequence[Upscale] = ()
     after: Sequence[PostStep] = ()
     lookaround: Lookaround = field(default_factory=Lookaround)
+    multiframe: Multiframe | None = None
 
     def source(self, read: ReadFrames, segment: Segment, frames: int) -> Generator[Frame]:
-        """The frames that go through the network for ``segment``: decoded with their surroundings, filtered, trimmed.
+        """The frames that the network needs for ``segment``: decoded with their surroundings, filtered, trimmed.
 
         ``read(first, stop)`` decodes a half-open range of a source that has ``frames`` frames.
         """
         first, stop = self.lookaround.decoded(segment, frames)
-        low, high = self.lookaround.computed(segment)
+        low, high = self.lookaround.fed(segment, frames)
         streams = [read(first, stop)]
         for filter_ in self.before:
             streams.append(filter_(streams[-1]))
@@ -73,6 +76,7 @@ def _close(streams: Sequence[Iterator[Frame]]) -> None:
 
 def compose(options: EnhanceOptions) -> Chain:
     """The chain that these options ask for; every filter is named and has its parameter."""
+    from vidsr.filters.after.multiframe import AROUND, REACH, WINDOW, Multiframe
     from vidsr.filters.after.post import post_steps, warmup
     from vidsr.filters.before.descriptor import descriptor, lookaround, make_filter
 
@@ -82,9 +86,14 @@ def compose(options: EnhanceOptions) -> Chain:
     filters = {choice.name: make_filter(choice) for choice in choices}
     before, after = lookaround(list(filters.values()))
     steps = post_steps(wanted)
+    around = Lookaround(before=before, after=after, settle=warmup(steps))
+    multiframe = Multiframe(wanted.multiframe, wanted.fidelity) if wanted.multiframe else None
+    if multiframe is not None:
+        around = replace(around, window=WINDOW, reach=REACH, around=AROUND)
     return Chain(
         before=list(filters.values()),
         resizing=[made for name, made in filters.items() if descriptor(name).resize is not None],
         after=steps,
-        lookaround=Lookaround(before=before, after=after, settle=warmup(steps)),
+        lookaround=around,
+        multiframe=multiframe,
     )

@@ -16,7 +16,7 @@ from vidsr.errors import VerifyError, VidsrError
 from vidsr.media import image_sequence
 from vidsr.media.encode.encoder_plan import encoder_build
 from vidsr.media.pictures.frame_files import picture_build
-from vidsr.models.zoo import ZOO, load_chosen
+from vidsr.models.zoo import RECURRENT_MODEL, ZOO, load_chosen
 from vidsr.options import EnhanceOptions
 from vidsr.storage import os_errors, sha256_of, write_atomically
 from vidsr.version import __version__
@@ -64,6 +64,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
             "licence": entry.licence if entry else model.card.get("licence"),
             "origin": entry.origin if entry else model.card.get("origin"),
         },
+        "neighbours": _neighbours(options),
         "software": {
             "vidsr": __version__,
             "python": platform.python_version(),
@@ -82,6 +83,14 @@ def _build(result: Path, options: EnhanceOptions) -> str:
     if image_sequence.is_pattern(result):
         return picture_build(result.suffix.lower())
     return encoder_build(options.encode.codec)
+
+
+def _neighbours(options: EnhanceOptions) -> dict[str, Any] | None:
+    """The recurrent network of ``--multiframe``, whose weights vidsr checks against this digest; None without one."""
+    if not options.restore.multiframe:
+        return None
+    entry = ZOO[RECURRENT_MODEL]
+    return {"name": entry.name, "sha256": entry.sha256, "licence": entry.licence, "origin": entry.origin}
 
 
 def _members(path: Path, facts: dict[str, Any], side: str) -> list[Path]:

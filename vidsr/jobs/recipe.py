@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from vidsr.errors import OptionsError
 from vidsr.filters.before.timeline import Timeline
-from vidsr.frames import Colour, Frame, PixelFormat
+from vidsr.frames import Colour, Frame, PixelFormat, Span
 from vidsr.jobs.filter_chain import Chain, compose
 from vidsr.jobs.restoration_plan import (
     as_decoded,
@@ -304,7 +304,7 @@ class RecipeRun:
         """The recipe's network under other options: smaller batches, tiles, another precision."""
         from vidsr.inference.upscaler import Upscaler
 
-        return Upscaler(options, model=self.recipe.model, post=self.chain.after)
+        return Upscaler(options, model=self.recipe.model, post=self.chain.after, multiframe=self.chain.multiframe)
 
     def frames(self, segment: Segment, watch: Watch | None = None) -> Generator[Frame]:
         """The frames of a segment as they enter the network: decoded with their look-around, filtered, cut."""
@@ -325,7 +325,10 @@ class RecipeRun:
 
         ``upscaler`` and ``format`` take the place of the recipe's own network and frame format.
         """
-        stream = (upscaler or self.upscaler).stream(self.recipe.size, *(format or self.recipe.frame_format))
+        chosen = upscaler or self.upscaler
+        low, high = self.chain.lookaround.computed(segment)
+        span = Span(first=self.chain.lookaround.fed(segment, high)[0], start=low, stop=high)
+        stream = chosen.stream(self.recipe.size, *(format or self.recipe.frame_format), span=span)
         return self.chain.result(stream, segment)
 
     def run(

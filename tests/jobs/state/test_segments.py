@@ -52,3 +52,19 @@ def test_lookaround_stays_inside_the_source(frames: int, length: int, before: in
 def test_longest_go_first_and_ties_keep_their_order() -> None:
     plan = [Segment(number=n, start=0, stop=size) for n, size in enumerate((3, 5, 5, 4))]
     assert [s.number for s in longest_first(plan)] == [1, 2, 3, 0]
+
+
+@given(frames=st.integers(1, 500), start=st.integers(0, 499), length=st.integers(1, 200), filters=st.integers(0, 3))
+def test_windows_are_seen_whole(frames: int, start: int, length: int, filters: int) -> None:
+    start = min(start, frames - 1)
+    segment = Segment(number=0, start=start, stop=min(frames, start + length))
+    around = Lookaround(before=filters, after=filters, window=32, reach=8, around=1)
+    low, high = around.fed(segment, frames)
+    windows = {n // 32 for n in range(max(0, segment.start - 1), min(frames, segment.stop + 1))}
+    needed = [n for w in windows for n in range(w * 32 - 8, w * 32 + 40) if 0 <= n < frames]
+    assert set(needed) <= set(range(low, high)) and 0 <= low < high <= frames
+    assert (low + 8) % 32 == 0 or low == 0
+    assert around.computed(segment) == (segment.start, segment.stop)
+    first, stop = around.decoded(segment, frames)
+    assert first == max(0, low - filters) and stop == min(frames, high + filters)
+    assert (high - low) + 2 * filters <= segment.frames + around.frames

@@ -81,8 +81,8 @@ class Sampler:
         """The source's frame at a moment, cropped, and the enhanced one in ``format`` and ``colour``."""
         chain = self._run.chain
         around = chain.lookaround
-        frames = frames_near(self.recipe.decoded, seconds, around.before + around.settle, 1 + around.after)
-        number = max(0, len(frames) - 1 - around.after)
+        frames = frames_near(self.recipe.decoded, seconds, around.earlier, 1 + around.later)
+        number = max(0, len(frames) - 1 - around.later)
         segment = Segment(number=0, start=number, stop=number + 1)
 
         def read(first: int, stop: int) -> Iterator[Frame]:

@@ -41,20 +41,45 @@ class Lookaround:
     ``before`` and ``after`` are frames that filters ahead of the network look at. ``settle`` frames before the
     segment pass through the network too, and are then thrown away, so that a step with memory has settled by
     the first frame that counts.
+
+    Where several frames are seen at once (``window`` above 0), windows of that many frames, at multiples of it, are
+    seen whole with ``reach`` frames on either side; ``around`` frames on either side of those computed are drawn too.
     """
 
     before: int = 0
     after: int = 0
     settle: int = 0
+    window: int = 0
+    reach: int = 0
+    around: int = 0
+
+    @property
+    def earlier(self) -> int:
+        """Frames before a moment without which its result would be another; windows not counted."""
+        return self.before + self.settle + self.around + self.reach
+
+    @property
+    def later(self) -> int:
+        """Frames after a moment without which its result would be another; windows not counted."""
+        return self.after + self.around + self.reach
 
     @property
     def frames(self) -> int:
-        """All frames beyond a segment together."""
-        return self.before + self.after + self.settle
+        """All frames beyond a segment together, at most."""
+        return self.earlier + self.later + 2 * self.window
 
     def decoded(self, segment: Segment, frames: int) -> tuple[int, int]:
         """The half-open range of frames to decode for ``segment`` of a source with ``frames`` frames."""
-        return max(0, segment.start - self.settle - self.before), min(frames, segment.stop + self.after)
+        low, high = self.fed(segment, frames)
+        return max(0, low - self.before), min(frames, high + self.after)
+
+    def fed(self, segment: Segment, frames: int) -> tuple[int, int]:
+        """The half-open range of frames that enter the stream of the network, after the filters ahead of it."""
+        low, high = self.computed(segment)
+        if self.window:
+            low = max(0, low - self.around) // self.window * self.window - self.reach
+            high = -(-(high + self.around) // self.window) * self.window + self.reach
+        return max(0, low), min(frames, high)
 
     def computed(self, segment: Segment) -> tuple[int, int]:
         """The half-open range of frames that go through the network for ``segment``."""

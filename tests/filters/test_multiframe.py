@@ -1,0 +1,189 @@
+"""What neighbouring frames show: the same wherever a stream begins, ended by cuts, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tests.support.frames import noise_frame
+from vidsr.errors import InferenceError
+from vidsr.filters.after import multiframe
+from vidsr.filters.after.multiframe import AROUND, REACH, WINDOW, Multiframe, Neighbours
+from vidsr.frames import Frame, Span
+from vidsr.inference.recurrent import Drawn
+from vidsr.jobs.state.segments import Lookaround, Segment
+from vidsr.models.architectures.basicvsr import BasicVSR, BasicVSRConfig
+
+AROUND_SEGMENTS = Lookaround(window=WINDOW, reach=REACH, around=AROUND)
+HEIGHT, WIDTH = 24, 32
+
+
+class Counting(BasicVSR):
+    """A small recurrent network with random weights that counts its steps."""
+
+    steps = 0
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        super().__init__(BasicVSRConfig(num_feat=4, num_block=1))
+        self.eval().requires_grad_(False)
+
+    def enlarge(self, picture: Tensor, backward: Tensor, forward: Tensor) -> Tensor:
+        self.steps += 1
+        return super().enlarge(picture, backward, forward)
+
+
+def smooth(seed: int, shift: int = 0) -> np.ndarray:
+    """A picture without noise that moves by ``shift`` pixels, uint8 ``[3, HEIGHT, WIDTH]``."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH] + np.array([0, shift]).reshape(2, 1, 1)
+    waves = [np.sin((x * a + y * b) / 5 + seed * 1.7 + a) for a, b in ((1, 0.5), (0.3, 1), (0.8, -0.6))]
+    return np.stack([(w * 30 + (190 if seed % 2 else 60)) for w in waves]).astype(np.uint8)
+
+
+def film(frames: int, cuts: Sequence[int] = (), still: Sequence[int] = ()) -> list[Frame]:
+    """Frames of scenes that begin at ``cuts``; those of ``still`` repeat the one before."""
+    like, made, shift = noise_frame("gbrp", (WIDTH, HEIGHT)), [], 0
+    for number in range(frames):
+        shift += number not in still
+        scene = sum(number >= cut for cut in cuts)
+        made.append(replace(like, planes=tuple(smooth(5 * scene, shift)), index=number, pts=number))
+    return made
+
+
+def rgb(frame: Frame) -> Tensor:
+    return torch.from_numpy(np.stack(frame.planes)).float()[None] / 255
+
+
+def stream(frames: list[Frame], start: int, stop: int, network: BasicVSR | None = None) -> dict[int, Tensor]:
+    """Results of frames ``start`` to ``stop``, fed as a segment is, with a nearest-neighbour single-frame network."""
+    segment = Segment(number=0, start=start, stop=stop)
+    low, high = AROUND_SEGMENTS.fed(segment, len(frames))
+    part = Neighbours(
+        Multiframe(0.5, 0.0),
+        Span(first=low, start=start, stop=stop),
+        network or Counting(),
+        torch.float32,
+        rgb=rgb,
+        sized=lambda out, frame: out,
+        spent=lambda seconds: None,
+    )
+    results: list[Drawn] = []
+    for frame in part.ahead(iter(frames[low:high])):
+        source = rgb(frame)
+        out = source.repeat_interleave(4, -1).repeat_interleave(4, -2)
+        results += part.mix([Drawn(frame, source, out + 0.01 * (frame.index % 3), None)])
+    waiting = part.waiting()
+    if waiting is not None:
+        results.append(part.last(waiting))
+    assert [r.frame.index for r in results] == list(range(start, stop))
+    return {r.frame.index: r.out for r in results}
+
+
+@pytest.fixture(autouse=True)
+def _no_grad() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    frames=st.integers(2, 90),
+    cuts=st.lists(st.integers(1, 89), max_size=2),
+    still=st.lists(st.integers(1, 89), max_size=12),
+    data=st.data(),
+)
+def test_a_result_is_the_same_whatever_the_segments(
+    frames: int, cuts: list[int], still: list[int], data: st.DataObject
+) -> None:
+    source = film(frames, cuts, still)
+    whole = stream(source, 0, frames)
+    start = data.draw(st.integers(0, frames - 1))
+    stop = data.draw(st.integers(start + 1, frames))
+    for number, result in stream(source, start, stop).items():
+        assert torch.equal(result, whole[number])
+
+
+def test_nothing_crosses_a_cut() -> None:
+    source, cut = film(12, cuts=[6]), 6
+    other = [*source[:cut], *film(12, cuts=[0, 0, 6])[cut:]]
+    before, after = stream(source, 0, 12), stream(other, 0, 12)
+    assert all(torch.equal(before[n], after[n]) for n in range(cut))
+    assert not any(torch.equal(before[n], after[n]) for n in range(cut, 12))
+
+
+def test_a_scene_reaches_over_all_its_frames_of_a_window() -> None:
+    source = film(12)
+    other = [*source[:11], replace(source[11], planes=tuple(p // 8 * 8 for p in source[11].planes))]
+    before, after = stream(source, 0, 12), stream(other, 0, 12)
+    assert not any(torch.equal(before[n], after[n]) for n in range(12))
+
+
+def test_repeated_frames_are_computed_once() -> None:
+    network = Counting()
+    results = stream(film(20, still=range(5, 15)), 0, 20, network)
+    assert network.steps == 10 and len(results) == 20
+
+
+class Watched(Neighbours):
+    """Notes how many frames, and how much of what is known of frames, are held at once."""
+
+    most = 0
+
+    def _results(self, window: list[Any], start: int) -> Iterator[Any]:
+        self.most = max(self.most, len(window))
+        for found in super()._results(window, start):
+            self.most = max(self.most, len(self._seen))
+            yield found
+
+
+def test_what_is_kept_does_not_grow_with_the_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Watched] = []
+
+    def watched(*args: Any, **more: Any) -> Watched:
+        made.append(Watched(*args, **more))
+        return made[-1]
+
+    monkeypatch.setattr("tests.filters.test_multiframe.Neighbours", watched)
+    for frames in (3 * WINDOW, 6 * WINDOW):
+        stream(film(frames), 0, frames)
+    assert made[0].most == made[1].most <= WINDOW + 2 * REACH
+
+
+def test_the_recurrent_network_alone_at_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, network = film(9), Counting()
+    monkeypatch.setattr(multiframe, "WINDOW", 9)
+    part = Neighbours(
+        Multiframe(1.0, 0.0),
+        Span(first=0, start=0, stop=9),
+        network,
+        torch.float32,
+        rgb=rgb,
+        sized=lambda out, frame: out,
+        spent=lambda seconds: None,
+    )
+    mixed = []
+    for frame in part.ahead(iter(source)):
+        mixed += part.mix([Drawn(frame, rgb(frame), torch.zeros(1, 3, 4 * HEIGHT, 4 * WIDTH), None)])
+    mixed.append(part.last(part.waiting()))
+    pairs = [part._motion(a, b) for a, b in zip(entries(source), entries(source)[1:], strict=False)]
+    pictures = torch.stack([rgb(f) for f in source], 1)
+    plain = network(pictures, [p[0] for p in pairs], [p[1] for p in pairs])
+    assert torch.allclose(torch.stack([m.out for m in mixed], 1), plain, atol=1e-3)
+
+
+def entries(frames: list[Frame]) -> list[multiframe._Fed]:
+    return [multiframe._Fed(frame, rgb(frame), False) for frame in frames]
+
+
+def test_frames_of_another_size_are_refused() -> None:
+    odd = replace(film(1)[0], planes=tuple(np.zeros((8, 8), np.uint8) for _ in range(3)), index=3)
+    with pytest.raises(InferenceError, match=r"frame 3 .*8x8.*--multiframe"):
+        stream([*film(3), odd], 0, 4)

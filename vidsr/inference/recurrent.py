@@ -1,0 +1,76 @@
+"""The recurrent network of ``--multiframe`` on a device, and what a stream asks of whatever steps it through frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from vidsr.frames import Frame, Span
+from vidsr.inference.forms import native_build
+from vidsr.inference.forms.winograd_basicvsr import FastBasicVSR
+from vidsr.models.architectures.basicvsr import BasicVSR
+
+
+def recurrent_form(network: BasicVSR, device: torch.device, dtype: torch.dtype) -> BasicVSR | FastBasicVSR:
+    """The network in its fastest form there: the Winograd kernels in fp32 on a CPU, else PyTorch, channels last."""
+    library = native_build.library() if device.type == "cpu" and dtype == torch.float32 else None
+    if library is not None:
+        return FastBasicVSR(network, library)
+    placed: BasicVSR = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return placed
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A frame with its source ``[1, 3, h, w]``, its result ``[1, 3, H, W]``, and its alpha where there is one."""
+
+    frame: Frame
+    source: Tensor
+    out: Tensor
+    alpha: Tensor | None
+
+    def with_out(self, out: Tensor) -> Drawn:
+        """The same with another result."""
+        return replace(self, out=out)
+
+
+class Neighbours(Protocol):
+    """The neighbours' part in one stream; ``vidsr.filters.after.multiframe.Neighbours`` is one."""
+
+    #: What :meth:`mix` remembers; replaced, never written into, so that a failed step can be repeated.
+    state: Any
+
+    def ahead(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Those of ``frames`` that the single-frame network has to draw."""
+
+    def mix(self, drawn: Sequence[Drawn]) -> list[Drawn]:
+        """The frames that are complete now that ``drawn``, the next in order, are known."""
+
+    def waiting(self) -> Drawn | None:
+        """When the stream has ended: the frame that waits for one more; None if none does."""
+
+    def last(self, drawn: Drawn) -> Drawn:
+        """What becomes of the one that waited."""
+
+
+class Multiframe(Protocol):
+    """A way to mix in what neighbouring frames show; ``vidsr.filters.after.multiframe.Multiframe`` is one."""
+
+    @property
+    def model(self) -> str:
+        """Name of the recurrent network in the zoo."""
+
+    def over(
+        self,
+        span: Span,
+        network: BasicVSR | FastBasicVSR,
+        dtype: torch.dtype,
+        rgb: Callable[[Frame], Tensor],
+        sized: Callable[[Tensor, Frame], Tensor],
+        spent: Callable[[float], None],
+    ) -> Neighbours:
+        """Its part in one stream; the parameters are those of ``vidsr.filters.after.multiframe.Neighbours``."""
