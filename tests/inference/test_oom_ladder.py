@@ -28,6 +28,7 @@ class FailsAt:
     def __init__(self, inner: Backend, calls: Sequence[int], *, afterwards: bool) -> None:
         self.inner, self.calls, self.afterwards = inner, calls, afterwards
         self.batches: list[tuple[int, int, int]] = []
+        self.notes: list[str] = []
 
     def __call__(self, rgb: Tensor) -> Tensor:
         number = len(self.batches)
@@ -39,6 +40,9 @@ class FailsAt:
 
     def exact(self, rgb: Tensor) -> Tensor:
         return self.inner.exact(rgb)
+
+    def release(self) -> None:
+        self.inner.release()
 
     def bytes_per_pixel(self) -> float:
         return 1.0

@@ -39,6 +39,7 @@ class Faulty:
         self.nan_calls = nan_calls
         self.calls = 0
         self.exact_calls = 0
+        self.notes: list[str] = []
 
     def __call__(self, rgb: Tensor) -> Tensor:
         if rgb.shape[0] * rgb.shape[2] * rgb.shape[3] > self.most_pixels:
@@ -52,6 +53,9 @@ class Faulty:
     def exact(self, rgb: Tensor) -> Tensor:
         self.exact_calls += 1
         return self.inner.exact(rgb)
+
+    def release(self) -> None:
+        self.inner.release()
 
     def bytes_per_pixel(self) -> float:
         return 1.0

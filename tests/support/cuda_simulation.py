@@ -264,7 +264,7 @@ class _PerThread(threading.local):
 
 
 class CudaSimulation(TorchDispatchMode):
-    """The simulated machine; see the module. Use it as a context manager; :meth:`thread` lets other threads join.
+    """The simulated machine; see the module. Use it as a context manager; threads started within take part.
 
     ``devices`` GPUs of ``memory_bytes`` each. ``fail_at``: numbers of allocations (1, 2, …) that are out of memory.
     ``capability`` and ``architectures`` are what the driver and the torch build claim.
@@ -336,15 +336,11 @@ class CudaSimulation(TorchDispatchMode):
         _forget_cached_tensors()
         CudaSimulation._active = None
 
-    @contextmanager
-    def thread(self) -> Iterator[None]:
-        """For a second thread: lets it make tensors on the simulated devices too."""
-        with _Join(self):
-            yield
-
     def _replacements(self) -> list[tuple[Any, str, Any]]:
         cuda = torch.cuda
         return [
+            # Threads that start while the simulation runs take part in it.
+            (threading.Thread, "run", self._run_in_thread(threading.Thread.run)),
             (cuda, "is_available", lambda: True),
             (cuda, "is_initialized", lambda: True),
             (cuda, "_lazy_init", lambda: None),
@@ -374,6 +370,13 @@ class CudaSimulation(TorchDispatchMode):
             (Tensor, "numpy", self._checked_numpy(Tensor.numpy)),
             (Tensor, "pin_memory", self._pin),
         ]
+
+    def _run_in_thread(self, plain: Callable[..., None]) -> Callable[..., None]:
+        def run(thread: threading.Thread) -> None:
+            with _Join(self):
+                plain(thread)
+
+        return run
 
     def _properties(self, device: Any = None) -> SimpleNamespace:
         major, minor = self.capability

@@ -7,6 +7,8 @@ already are. Deterministic: the same two pictures give the same flow whatever ca
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,8 +21,14 @@ _LUMA = (0.2126, 0.7152, 0.0722)
 
 def luma(rgb: Tensor) -> Tensor:
     """``[N, 3, H, W]`` RGB to ``[N, 1, H, W]`` luma, same range."""
-    weights = rgb.new_tensor(_LUMA).view(1, 3, 1, 1)
+    weights = _luma_weights(str(rgb.device)).to(rgb.dtype)
     return (rgb * weights).sum(1, keepdim=True)
+
+
+@lru_cache(maxsize=16)
+def _luma_weights(device: str) -> Tensor:
+    with torch.inference_mode(False):  # else a first call from inference would spoil it for training
+        return torch.tensor(_LUMA).view(1, 3, 1, 1).to(device)
 
 
 def warp(picture: Tensor, flow: Tensor, mode: str = "bicubic") -> Tensor:
@@ -53,8 +61,9 @@ def gaussian(picture: Tensor, sigma: float) -> Tensor:
 def resize_flow(flow: Tensor, size: tuple[int, int], mode: str = "bilinear") -> Tensor:
     """``flow`` ``[N, 2, h, w]`` at another ``size`` (rows, columns), its vectors scaled with it."""
     height, width = flow.shape[-2:]
-    factor = flow.new_tensor((size[1] / width, size[0] / height)).view(1, 2, 1, 1)
-    return F.interpolate(flow, size=size, mode=mode, align_corners=False) * factor
+    resized = F.interpolate(flow, size=size, mode=mode, align_corners=False)
+    x, y = resized[:, :1], resized[:, 1:]
+    return torch.cat((x * (size[1] / width), y * (size[0] / height)), 1)
 
 
 def optical_flow(now: Tensor, before: Tensor, *, sigma: float = 2.5, steps: int = 4) -> Tensor:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.inference.device import DTYPES, Precision
-from vidsr.inference.forms.cuda_graphs import Graphed
 from vidsr.inference.forms.form_table import folded_form
 from vidsr.models.known_architectures import architecture_of
 
@@ -42,6 +41,9 @@ class Backend(Protocol):
     def name(self) -> str:
         """Name for messages and reports, for example "torch"."""
 
+    notes: list[str]
+    """What the user should know: one sentence for each fallback."""
+
     def __call__(self, rgb: Tensor) -> Tensor:
         """``[N, 3, h, w]`` float32 to ``[N, 3, h·scale, w·scale]`` float32, both on the backend's device.
 
@@ -51,17 +53,19 @@ class Backend(Protocol):
     def exact(self, rgb: Tensor) -> Tensor:
         """The same in fp32 arithmetic, slower: for frames that overflow in half precision."""
 
+    def release(self) -> None:
+        """Give back memory that is only kept to be faster."""
+
     def bytes_per_pixel(self) -> float:
-        """Estimated peak memory in bytes per source pixel of a batch."""
+        """Estimated peak memory of the network in bytes per source pixel of a batch."""
 
 
 class TorchBackend:
-    """The network in the fastest form that PyTorch has for it, in the precision asked for, channels last.
+    """The network by PyTorch on a CPU, an Apple GPU or an Intel GPU: folded, channels last, in the precision asked for.
 
-    On CUDA its kernels are recorded as a graph for each shape. On a CPU pictures are computed one by one, so that the
-    result does not depend on the batch; batches are no faster there. With ``compiled`` the plain network goes through
-    ``torch.compile`` instead; its first result is compared with the plain one's, and where they differ, the
-    uncompiled form is used.
+    On a CPU pictures are computed one by one, so that the result does not depend on the batch; batches are no faster
+    there. With ``compiled`` the plain network goes through ``torch.compile`` instead; its first result is compared with
+    the plain one's, and where they differ, the uncompiled form is used.
     """
 
     name = "torch"
@@ -71,20 +75,14 @@ class TorchBackend:
         self._scale = model.scale
         self._device = device
         self._dtype = DTYPES[precision]
-        self._graph: Graphed | None = None
-        network = self._placed(folded_form(deepcopy(model.network).eval().requires_grad_(False)))
-        self._run: Callable[[Tensor], Tensor] = network
+        self._run = as_folded(model.network, device, self._dtype)
+        self._exact: nn.Module | None = self._run if self._dtype == torch.float32 else None
         self._compiled: Callable[[Tensor], Tensor] | None = None
         self._trusted = False
         if compiled:
-            self._compiled = torch.compile(self._placed(deepcopy(model.network).eval().requires_grad_(False)))
-        elif device.type == "cuda":
-            self._run = self._graph = Graphed(network)
+            self._compiled = torch.compile(placed(deepcopy(model.network), device, self._dtype))
         self._architecture = architecture_of(model.network)
-
-    def _placed(self, network: nn.Module) -> nn.Module:
-        placed: nn.Module = network.to(device=self._device, dtype=self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return placed
+        self.notes: list[str] = []
 
     def __call__(self, rgb: Tensor) -> Tensor:
         """See :class:`Backend`."""
@@ -93,19 +91,15 @@ class TorchBackend:
         x = rgb.to(dtype=self._dtype, memory_format=torch.channels_last)
         if self._compiled is not None:
             return self._checked(x)
-        try:
-            return self._run(x).float()
-        except BaseException:
-            if self._graph is not None:
-                self._graph.forget()
-            raise
+        out: Tensor = self._run(x).float()
+        return out
 
     def _checked(self, x: Tensor) -> Tensor:
         """The compiled network's result, compared with the uncompiled one's the first time."""
         assert self._compiled is not None
         out = self._compiled(x).float()
         if not self._trusted:
-            expected = self._run(x).float()
+            expected: Tensor = self._run(x).float()
             self._trusted = bool(((out - expected).square().mean() < _COMPILE_TOLERANCE**2).item())
             if not self._trusted:
                 logging.getLogger(__name__).warning("torch.compile gave another result than PyTorch: not used")
@@ -115,10 +109,28 @@ class TorchBackend:
 
     def exact(self, rgb: Tensor) -> Tensor:
         """See :class:`Backend`."""
-        self._plain.to(self._device)
-        out: Tensor = self._plain(rgb.float())
+        if self._exact is None:
+            self._exact = as_folded(self._plain, self._device, torch.float32)
+        out: Tensor = self._exact(rgb.float())
         return out
+
+    def release(self) -> None:
+        """See :class:`Backend`."""
+        if self._dtype != torch.float32:
+            self._exact = None
 
     def bytes_per_pixel(self) -> float:
         """See :class:`Backend`."""
         return self._architecture.bytes_per_pixel(self._plain, self._scale, self._dtype.itemsize)
+
+
+def as_folded(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """A copy of a plain network in its folded form, channels last, on a device."""
+    return placed(folded_form(deepcopy(network)), device, dtype)
+
+
+def placed(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """A network ready to run on a device, channels last."""
+    network = network.eval().requires_grad_(False)
+    there: nn.Module = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return there

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vidsr.errors import OptionsError
 from vidsr.inference.backend import Backend, Model, TorchBackend
+from vidsr.inference.cuda_backend import CudaBackend
 from vidsr.inference.device import Precision
 from vidsr.inference.forms import native_build
 from vidsr.inference.forms.form_table import FORMS, CpuForm, winograd_form
@@ -39,6 +40,8 @@ def choose_backend(
                 f"architecture {' or '.join(name for name, forms in FORMS.items() if forms.winograd)}; "
                 "--backend torch always works"
             )
+    if device.type == "cuda":
+        return CudaBackend(model, device, precision, compiled=compiled)
     return TorchBackend(model, device, precision, compiled=compiled)
 
 
@@ -56,6 +59,7 @@ class WinogradBackend:
     def __init__(self, model: Model, form: CpuForm) -> None:
         self._plain = model.network
         self._form = form
+        self.notes: list[str] = []
 
     def __call__(self, rgb: Tensor) -> Tensor:
         """See :class:`~vidsr.inference.backend.Backend`."""
@@ -65,6 +69,9 @@ class WinogradBackend:
         """See :class:`~vidsr.inference.backend.Backend`."""
         out: Tensor = self._plain(rgb)
         return out
+
+    def release(self) -> None:
+        """See :class:`~vidsr.inference.backend.Backend`."""
 
     def bytes_per_pixel(self) -> float:
         """See :class:`~vidsr.inference.backend.Backend`."""
@@ -91,6 +98,7 @@ class OpenVinoBackend:
         self._settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         self._convert = openvino.convert_model
         self._requests: dict[tuple[int, ...], Any] = {}
+        self.notes: list[str] = []
 
     def __call__(self, rgb: Tensor) -> Tensor:
         """See :class:`~vidsr.inference.backend.Backend`. Picture by picture, as TorchBackend on a CPU."""
@@ -109,6 +117,10 @@ class OpenVinoBackend:
     def exact(self, rgb: Tensor) -> Tensor:
         """See :class:`~vidsr.inference.backend.Backend`."""
         return self._torch.exact(rgb)
+
+    def release(self) -> None:
+        """See :class:`~vidsr.inference.backend.Backend`."""
+        self._requests.clear()
 
     def bytes_per_pixel(self) -> float:
         """See :class:`~vidsr.inference.backend.Backend`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 from typing import Literal
 
@@ -18,26 +20,93 @@ _UNKNOWN_FREE_BYTES = 4 << 30
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
+#: Where each kind of device is found besides CUDA.
+_OTHERS = ("mps", "xpu")
+
+
 def choose_device(name: str) -> torch.device:
-    """The device for ``--device``: auto takes CUDA, then Apple's MPS, then the CPU.
+    """The device for ``--device``: auto takes a CUDA GPU that this PyTorch has kernels for, then Apple's MPS, then
+    Intel's XPU, then the CPU.
 
     Raises:
-        OptionsError: no such device is here.
+        OptionsError: no such device is here, or this build of PyTorch has no kernels for it.
     """
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", torch.cuda.current_device())
-        return torch.device("mps") if torch.backends.mps.is_available() else torch.device("cpu")
-    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
-        raise OptionsError(f"--device {name}: write auto, cpu, mps, cuda, or cuda:N")
+        return _best_device()
+    if not re.fullmatch(r"cpu|mps|xpu|cuda(:\d+)?", name):
+        raise OptionsError(f"--device {name}: write auto, cpu, mps, xpu, cuda, or cuda:N")
     device = torch.device(name)
     if device.type == "cuda":
         count = torch.cuda.device_count()
         if (device.index or 0) >= count:
             raise OptionsError(f"--device {name}: PyTorch sees {count} CUDA devices here; --device cpu always works")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise OptionsError(f"--device {name}: PyTorch sees no MPS device here; --device cpu always works")
+        device = torch.device("cuda", device.index if device.index is not None else torch.cuda.current_device())
+        problem = missing_kernels(device)
+        if problem:
+            raise OptionsError(f"--device {name}: {problem}; --device cpu always works")
+    if device.type in _OTHERS and not _is_there(device.type):
+        raise OptionsError(f"--device {name}: PyTorch sees no {name.upper()} device here; --device cpu always works")
     return device
+
+
+def _best_device() -> torch.device:
+    if torch.cuda.is_available():
+        device = torch.device("cuda", torch.cuda.current_device())
+        problem = missing_kernels(device)
+        if not problem:
+            return device
+        logging.getLogger(__name__).warning("%s; using the CPU", problem)
+    return torch.device(next((kind for kind in _OTHERS if _is_there(kind)), "cpu"))
+
+
+def _is_there(kind: str) -> bool:
+    if kind == "mps":
+        return torch.backends.mps.is_available()
+    return hasattr(torch, "xpu") and torch.xpu.is_available()
+
+
+def is_rocm() -> bool:
+    """Whether this PyTorch computes on AMD GPUs, which it calls "cuda" too."""
+    return torch.version.hip is not None
+
+
+def missing_kernels(device: torch.device) -> str:
+    """Why this build of PyTorch cannot compute on a CUDA GPU, and which one can; empty if it can.
+
+    A build holds machine code for the architectures it lists (sm_XY runs on X.Z with Z at least Y), and PTX of the
+    newest, which newer GPUs compile.
+    """
+    if is_rocm():
+        return ""
+    major, minor = torch.cuda.get_device_capability(device)
+    listed = [re.fullmatch(r"(sm|compute)_(\d+)(\d)[af]?", name) for name in torch.cuda.get_arch_list()]
+    built = [(m[1], int(m[2]), int(m[3])) for m in listed if m]
+    if not built:
+        return ""  # it does not say: let it try
+    runs = any(kind == "sm" and x == major and y <= minor for kind, x, y in built)
+    compiles = any(kind == "compute" and (x, y) <= (major, minor) for kind, x, y in built)
+    if runs or compiles:
+        return ""
+    name = torch.cuda.get_device_name(device)
+    oldest = min((x, y) for _, x, y in built)
+    if (major, minor) < oldest:
+        remedy = "install the build of PyTorch for CUDA 12.6 (cu126 at pytorch.org/get-started), which still has them"
+    else:
+        remedy = "install a newer PyTorch"
+    return f"{name} (compute capability {major}.{minor}) has no kernels in this PyTorch {torch.__version__}: {remedy}"
+
+
+def compute_exactly(device: torch.device) -> None:
+    """Make float32 on a GPU be float32: without TF32, in convolutions (PyTorch's default there) and products.
+
+    Colour matrices through TF32 are off by up to 0.4 code values of 10 bits; ``--precision fp32`` and the repair of
+    frames that overflow promise fp32. The networks' own speed comes from half precision, which this leaves alone.
+    """
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+        if is_rocm():
+            os.environ.setdefault("PYTORCH_MIOPEN_SUGGEST_NHWC", "1")  # else MIOpen ignores channels last
 
 
 def choose_precision(name: str, device: torch.device, *, half: bool = True) -> Precision:
@@ -49,7 +118,7 @@ def choose_precision(name: str, device: torch.device, *, half: bool = True) -> P
         OptionsError: there is no such precision.
     """
     if name == "auto":
-        if device.type in ("cuda", "mps"):
+        if device.type in ("cuda", "mps", "xpu"):
             return "fp16" if half else "fp32"
         return "bf16" if cpu_computes_bf16() else "fp32"
     if name not in DTYPES:
@@ -69,8 +138,27 @@ def free_bytes(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return free + cached
+    if device.type == "mps":
+        return max(0, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    if device.type == "xpu":
+        return int(torch.xpu.mem_get_info(device)[0])
     available = available_bytes()
     return _UNKNOWN_FREE_BYTES if available is None else available
+
+
+def release_cache(device: torch.device) -> None:
+    """Give memory that PyTorch keeps for later back to the device. Never raises: after a failed graph capture the
+    CUDA allocator refuses."""
+    empty = {"cuda": torch.cuda.empty_cache, "mps": torch.mps.empty_cache, "xpu": _empty_xpu}.get(device.type)
+    if empty is not None:
+        try:
+            empty()
+        except RuntimeError as error:
+            logging.getLogger(__name__).info("the cache of %s was not released: %s", device, error)
+
+
+def _empty_xpu() -> None:
+    torch.xpu.empty_cache()
 
 
 #: What libraries say when they lack memory. cuDNN reports a workspace that cannot be had as a missing engine.

@@ -21,6 +21,9 @@ class Unchanged:
 
     name = "none"
 
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
     def __call__(self, rgb: Tensor) -> Tensor:
         """``[N, 3, h, w]`` float32 as it is."""
         return rgb
@@ -28,6 +31,9 @@ class Unchanged:
     def exact(self, rgb: Tensor) -> Tensor:
         """The same."""
         return rgb
+
+    def release(self) -> None:
+        """Nothing is kept."""
 
     def bytes_per_pixel(self) -> float:
         """Three float32 planes."""

@@ -7,6 +7,7 @@ context that is thrown away, one quarter is blended.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -40,8 +41,9 @@ def run_tiled(run: Callable[[Tensor], Tensor], x: Tensor, tile: int, scale: int,
     for top in rows:
         for left in columns:
             part = run(x[..., top : top + th, left : left + tw]).float()
-            weight = _ramp(top, th, height, overlap, scale).unsqueeze(1) * _ramp(left, tw, width, overlap, scale)
-            weight = weight.to(x.device)
+            down = _ramp(th, overlap, scale, (top > 0, top + th < height), str(x.device))
+            across = _ramp(tw, overlap, scale, (left > 0, left + tw < width), str(x.device))
+            weight = down.unsqueeze(1) * across
             if out is None:
                 out = part.new_zeros((*part.shape[:2], height * scale, width * scale))
             where = (slice(top * scale, (top + th) * scale), slice(left * scale, (left + tw) * scale))
@@ -51,8 +53,11 @@ def run_tiled(run: Callable[[Tensor], Tensor], x: Tensor, tile: int, scale: int,
     return out.div_(total)
 
 
-def _ramp(start: int, size: int, length: int, overlap: int, scale: int) -> Tensor:
-    """Weights along one side of a tile: 0 over the outer 3/8 of the overlap, a straight rise over a quarter, then 1.
+@lru_cache(maxsize=32)
+def _ramp(size: int, overlap: int, scale: int, inside: tuple[bool, bool], device: str) -> Tensor:
+    """Weights along one side of a tile, kept on the device; ``inside``: its (start, end) is not on the frame's edge.
+
+    0 over the outer 3/8 of the overlap, a straight rise over a quarter, then 1.
 
     What a tile's own edge spoils fades with the distance from it, so most of the overlap is context that is thrown
     away. A side on the frame's own edge keeps weight 1.
@@ -60,8 +65,8 @@ def _ramp(start: int, size: int, length: int, overlap: int, scale: int) -> Tenso
     position = (torch.arange(size * scale, dtype=torch.float32) + 0.5) / scale
     outer, rise = overlap * 3 / 8, overlap / 4
     weight = torch.ones(size * scale)
-    if start > 0:
+    if inside[0]:
         weight = torch.minimum(weight, ((position - outer) / rise).clamp(0, 1))
-    if start + size < length:
+    if inside[1]:
         weight = torch.minimum(weight, ((size - position - outer) / rise).clamp(0, 1))
-    return weight
+    return weight.to(device)

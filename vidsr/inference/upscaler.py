@@ -15,7 +15,7 @@ from vidsr.frames import Colour, PixelFormat, Span
 from vidsr.inference.backend import Backend, Model
 from vidsr.inference.backend_choice import choose_backend
 from vidsr.inference.batches import InferenceStats
-from vidsr.inference.device import DTYPES, choose_device, choose_precision
+from vidsr.inference.device import DTYPES, choose_device, choose_precision, compute_exactly
 from vidsr.inference.device_copy import Transfer
 from vidsr.inference.forms.winograd_basicvsr import FastBasicVSR
 from vidsr.inference.oom_ladder import Fitted
@@ -79,6 +79,7 @@ class Upscaler:
         if options is None or isinstance(options, str):
             options = ModelOptions(model=options) if options else ModelOptions()
         self.device = choose_device(options.device)
+        compute_exactly(self.device)
         self.model = model or _load(options)
         require_rgb(self.model.network, self.model.architecture)
         half = architecture_of(self.model.network).half
@@ -89,8 +90,9 @@ class Upscaler:
         engine = backend or choose_backend(
             options.backend, self.model, self.device, self.precision, compiled=options.compile
         )
-        self.fitted = Fitted(engine, self.model, self.device, options.batch, options.tile)
-        self.fitted.notes = self.stats.notes
+        engine.notes = self.stats.notes
+        beside = _beside_bytes(self.scale, bool(self.post), self.device)
+        self.fitted = Fitted(engine, self.model, self.device, options.batch, options.tile, beside_bytes=beside)
         self.reuse_threshold = options.reuse_threshold
         self._reuse_regions = options.reuse_regions
         self._multiframe = multiframe
@@ -253,6 +255,17 @@ class Upscaler:
     def _check_open(self) -> None:
         if self._closed:
             raise ValueError("this Upscaler is closed")
+
+
+def _beside_bytes(scale: int, has_steps: bool, device: torch.device) -> float:
+    """Memory per source pixel around the network on a GPU, of which pictures of two batches are under way at once.
+
+    Measured with the simulated device of the tests (``tests/inference/test_cuda.py``): 28 and 134 bytes per *result*
+    pixel without and with the default steps.
+    """
+    if device.type == "cpu":
+        return 0.0
+    return (134.0 if has_steps else 28.0) * scale**2
 
 
 def _load(options: ModelOptions) -> Model:

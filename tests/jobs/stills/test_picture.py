@@ -342,7 +342,7 @@ def test_folder_names_reasons_and_leaves_what_is_not_its_own(tmp_path: Path) -> 
     (out / "a.png").write_bytes(b"mine")
     result = folders.enhance_folder(root, out, options(picture_format="png"), Lanczos)
     assert {(str(p), reason) for p, reason in result.skipped} == {
-        ("a.jpg", "already exists; use --overwrite to replace it"),
+        ("a.jpg", f"{out / 'a.png'} already exists; use --overwrite to replace it, or choose another --output"),
         ("readme.txt", "not a picture, by its name"),
     }
     assert [str(r.output.relative_to(out)) for r in result.done] == ["a.png.png"]

@@ -9,6 +9,7 @@ for what compression took (:func:`intact`), and place by place for noise (:func:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -84,9 +85,8 @@ def intact(source: Tensor) -> Tensor:
     if min(source.shape[-2:]) < 32:
         return source.new_ones(source.shape[0])
     power = _block_power(luma(source), 8)[:, 0]
-    order = _order(source)
-    middle = power[..., (order >= 2) & (order < 5)].mean(-1)
-    fine = power[..., order > 10].mean(-1)
+    middle = _taken(power, 2, 5).mean(-1)
+    fine = _taken(power, 11, 15).mean(-1)
     busy = middle >= middle.median(1, keepdim=True).values
     ratio = torch.where(busy, fine / (middle + 0.25), torch.nan).nanmedian(1).values
     return ((ratio - DAMAGED) / (INTACT - DAMAGED)).clamp(0, 1)
@@ -116,10 +116,9 @@ def noise(source: Tensor) -> Tensor:
     """
     if min(source.shape[-2:]) < 32:
         return source.new_zeros(source.shape[0], source.shape[1])
-    order = _order(source)
-    grey = _floor(_block_power(luma(source), _stride(source))[..., order >= 10])
+    grey = _floor(_taken(_block_power(luma(source), _stride(source)), 10, 15))
     even = ((TEXTURE_RATIO - grey[1] / (grey[0] + 0.05)) / (TEXTURE_RATIO - NOISE_RATIO)).clamp(0, 1)
-    shared = _floor(_block_power(source, 8)[..., order >= 10])[0] / _SHOWN * even
+    shared = _floor(_taken(_block_power(source, 8), 10, 15))[0] / _SHOWN * even
     return torch.maximum(shared / 255, noise_of_colour(source))
 
 
@@ -131,7 +130,7 @@ def noise_of_colour(source: Tensor) -> Tensor:
     """
     red, green, blue = source.unbind(1)
     differences = torch.stack((red - green, blue - green), 1) * 0.5**0.5
-    fine = _block_power(differences, _stride(source))[..., _order(source) >= 10]
+    fine = _taken(_block_power(differences, _stride(source)), 10, 15)
     floor = _floor(fine)[0].mean(1, keepdim=True)
     return (floor**2 - _COLOUR_DETAIL**2).clamp(min=0).sqrt() / _SHOWN_BY_COLOUR / 255
 
@@ -148,10 +147,16 @@ def _stride(picture: Tensor) -> int:
     return 2 if picture.shape[-2] * picture.shape[-1] <= _SMALL_PX else 4
 
 
-def _order(like: Tensor) -> Tensor:
-    """How fine each coefficient of a block is: the sum of its two frequencies, 0 to 14."""
-    order = torch.arange(8, device=like.device)
-    return order[:, None] + order[None]
+def _taken(power: Tensor, low: int, high: int) -> Tensor:
+    """Of blocks ``[..., 8, 8]`` the coefficients whose two frequencies (0 to 7) add up to ``low`` ≤ sum < ``high``."""
+    return power.flatten(-2)[..., _coefficients(low, high, str(power.device))]
+
+
+@lru_cache(maxsize=16)
+def _coefficients(low: int, high: int, device: str) -> Tensor:
+    """Their indices, kept on the device: a mask would make the host wait until its ones are counted."""
+    order = torch.arange(8)[:, None] + torch.arange(8)[None]
+    return ((order >= low) & (order < high)).flatten().nonzero().flatten().to(device)
 
 
 def _floor(fine: Tensor) -> tuple[Tensor, Tensor]:

@@ -57,10 +57,9 @@ class Stabilise:
         before, carried = self._last
         motion = optical_flow(luma(source), luma(before))
         fit = self.fit(source, before, motion)
-        if float(fit.mean()) < CUT_SHARE:
-            return out
         size = (out.shape[-2], out.shape[-1])
         weight = F.interpolate(fit, size=size, mode="bilinear", align_corners=False) * (FULL_WEIGHT * self.amount)
+        weight = weight * (fit.mean() >= CUT_SHARE)  # on the device: to ask would wait for it
         return out + weight * (warp(carried, resize_flow(motion, size, "bicubic")) - out)
 
     @staticmethod

@@ -36,7 +36,8 @@ class Graphed:
         return result
 
     def _capture(self, x: Tensor) -> None:
-        while len(self._graphs) >= _MOST_GRAPHS:
+        if len(self._graphs) >= _MOST_GRAPHS:
+            _wait_for(x.device)
             self._graphs.popitem(last=False)
         given = x.clone(memory_format=torch.preserve_format)
         compute = torch.cuda.current_stream(x.device)
@@ -56,4 +57,11 @@ class Graphed:
 
     def forget(self) -> None:
         """Drop all graphs and the memory they hold."""
+        for _, given, _ in self._graphs.values():
+            _wait_for(given.device)
         self._graphs.clear()
+
+
+def _wait_for(device: torch.device) -> None:
+    """Until the replays that are queued are done: their memory must not be given away before."""
+    torch.cuda.current_stream(device).synchronize()

@@ -1,0 +1,517 @@
+"""The CUDA path on a simulated device: order of streams, memory, graphs, several GPUs, and forms that misbehave."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.support.cuda_simulation import CudaSimulation, SimulatedEvent
+from tests.support.frames import largest_gap, noise_frame
+from tests.support.networks import TinyModel, tiny_rrdbnet
+from vidsr.errors import OptionsError
+from vidsr.filters.after.post import post_steps
+from vidsr.frames import Frame
+from vidsr.inference import calibration, cuda_backend, device_copy
+from vidsr.inference.cuda_backend import CudaBackend
+from vidsr.inference.device import choose_device, free_bytes, is_out_of_memory
+from vidsr.inference.forms import cuda_graphs
+from vidsr.inference.upscaler import Upscaler
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+from vidsr.options import ModelOptions
+from vidsr.restore_options import RestoreOptions
+
+SIZE = (32, 24)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDSR_CACHE", str(tmp_path))
+    monkeypatch.setattr(cuda_backend, "_graphs_failed", False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def tiny_compact() -> TinyModel:
+    torch.manual_seed(1)
+    network = SRVGGNetCompact(SRVGGNetCompactConfig(num_feat=8, num_conv=2)).eval().requires_grad_(False)
+    return TinyModel(network, 4, "SRVGGNetCompact")
+
+
+MODELS = {"RRDBNet": tiny_rrdbnet, "SRVGGNetCompact": tiny_compact}
+
+
+def noise(count: int, size: tuple[int, int] = SIZE) -> list[Frame]:
+    return [noise_frame("yuv420p", size, index=i, seed=i) for i in range(count)]
+
+
+def enlarged(frames: Sequence[Frame], device: str, precision: str = "fp16", **settings: Any) -> list[Frame]:
+    """All frames through an upscaler of their own."""
+    return through(upscaler(device, precision, **settings), frames)
+
+
+def upscaler(
+    device: str, precision: str = "fp16", model: TinyModel | None = None, post: Any = (), **options: Any
+) -> Upscaler:
+    chosen = ModelOptions(device=device, precision=precision, **{"batch": 2, **options})
+    return Upscaler(chosen, model=model or tiny_rrdbnet(), post=post)
+
+
+def through(made: Upscaler, frames: Sequence[Frame]) -> list[Frame]:
+    size = (frames[0].width * made.scale, frames[0].height * made.scale)
+    return list(made.stream(size, frames[0].format)(iter(frames)))
+
+
+def gap(want: Sequence[Frame], got: Sequence[Frame]) -> int:
+    assert [f.index for f in want] == [f.index for f in got]
+    return max(largest_gap(a.planes, b.planes) for a, b in zip(want, got, strict=True))
+
+
+def steps(name: str) -> Any:
+    return post_steps(RestoreOptions(stabilize=0.8 if name == "stabilised" else 0.0)) if name != "none" else ()
+
+
+@pytest.mark.parametrize(
+    ("name", "post", "tile"),
+    [
+        ("RRDBNet", "none", None),
+        ("RRDBNet", "none", 16),
+        ("RRDBNet", "default", 16),
+        ("RRDBNet", "stabilised", None),
+        ("SRVGGNetCompact", "none", None),
+        ("SRVGGNetCompact", "default", None),
+    ],
+)
+def test_no_race_no_wait_and_the_picture_of_the_cpu(name: str, post: str, tile: int | None) -> None:
+    size = (36, 34) if post != "none" else SIZE
+    frames = noise(6, size)
+    want = enlarged(frames, "cpu", "fp32", model=MODELS[name](), post=steps(post), tile=tile)
+    waits: list[Counter[Any]] = []
+    for count in (2, 6):
+        with CudaSimulation() as cuda:
+            made = upscaler("cuda", model=MODELS[name](), post=steps(post), tile=tile)
+            through(made, frames[:2])  # constants, calibration, captures
+            cuda.blocking.clear()
+            got = through(made, frames[:count])
+            waits.append(Counter(cuda.blocking))
+        assert cuda.races == []
+        assert gap(want[:count], got) <= 1
+    assert waits[1] == waits[0] == Counter(), "the host waits for the device in the middle of a stream"
+
+
+def test_repeated_frames_and_partial_batches_need_no_new_graph() -> None:
+    shown = [0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 3, 3, 4, 5, 5, 5, 5, 6]
+    frames = [replace(noise(7)[n], index=i, pts=i) for i, n in enumerate(shown)]
+    want = enlarged(frames, "cpu", "fp32", batch=3)
+    with CudaSimulation() as cuda:
+        made = upscaler("cuda", batch=3)
+        through(made, noise(3))
+        cuda.captures = 0
+        got = through(made, frames)
+    assert gap(want, got) <= 1 and cuda.races == []
+    assert cuda.captures == 0 and made.stats.reused > 8
+
+
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_the_second_gpu_in_a_thread_of_its_own(precision: str) -> None:
+    frames, got = noise(4), []
+    want = enlarged(frames, "cpu", "fp32")
+    with CudaSimulation(devices=2) as cuda:
+        thread = threading.Thread(target=lambda: got.extend(enlarged(frames, "cuda:1", precision)))
+        thread.start()
+        thread.join()
+    assert gap(want, got) <= 1
+    assert cuda.races == [] and cuda.replays > 0
+    assert cuda.peak_bytes[torch.device("cuda:0")] == 0, "another GPU was touched"
+
+
+class FailsOnce:
+    """``run``, out of memory the first time it is given more than one picture."""
+
+    def __init__(self, run: Any) -> None:
+        self._run, self._failed = run, False
+
+    def __call__(self, rgb: Tensor) -> Tensor:
+        if len(rgb) > 1 and not self._failed:
+            self._failed = True
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        out: Tensor = self._run(rgb)
+        return out
+
+
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_parts_of_a_halved_batch_are_not_overwritten_by_the_next_replay(precision: str) -> None:
+    frames = noise(6)
+    want = enlarged(frames, "cpu", "fp32")
+    with CudaSimulation():
+        made = upscaler("cuda", precision)
+        backend = CudaBackend(tiny_rrdbnet(), made.device, made.precision, form="graph")
+        assert backend._runner is not None
+        backend._runner = FailsOnce(backend._runner)
+        made.fitted.backend = backend
+        got = through(made, frames)
+    assert gap(want, got) <= 1
+    assert any("1 frames per step" in note for note in made.stats.notes)
+
+
+@pytest.mark.parametrize("post", ["none", "default"])
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_overflown_frames_are_repaired_and_no_other_frame_changes(precision: str, post: str) -> None:
+    frames = noise(6, (40, 36))
+    want = enlarged(frames, "cpu", "fp32", post=steps(post))
+    with CudaSimulation() as cuda:
+        made = upscaler("cuda", precision, post=steps(post))
+        through(made, frames[:2])
+        backend = made.fitted.backend
+        assert isinstance(backend, CudaBackend) and backend._runner is not None
+        plain, calls = backend._runner, []
+
+        def overflowing(rgb: Tensor) -> Tensor:
+            out = plain(rgb)
+            calls.append(1)
+            if len(calls) == 2:
+                out[0, 0, 0, 0] = float("inf")
+            return out
+
+        backend._runner = overflowing
+        got = through(made, frames)
+    assert gap(want, got) <= 1 and cuda.races == []
+    assert made.stats.fp32_reruns == 1 and made.fitted.tile is None
+
+
+def test_after_several_overflows_the_job_goes_on_in_fp32() -> None:
+    frames = noise(12)
+    want = enlarged(frames, "cpu", "fp32", batch=1)
+    with CudaSimulation():
+        made = upscaler("cuda", batch=1)
+        through(made, frames[:1])
+        backend = made.fitted.backend
+        assert isinstance(backend, CudaBackend)
+        plain = backend._runner
+        assert plain is not None
+        backend._runner = lambda rgb: plain(rgb) * float("inf")
+        got = through(made, frames)
+    assert gap(want, got) <= 1
+    assert 3 <= made.stats.fp32_reruns <= 5, "reruns end once the whole job is in fp32"
+    assert any("all further frames are computed in fp32" in note for note in made.stats.notes)
+
+
+def test_a_capture_that_fails_costs_the_graph_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = noise(4)
+    want = enlarged(frames, "cpu", "fp32")
+    with CudaSimulation() as cuda:
+        made = upscaler("cuda")
+        through(made, frames[:2])
+        made.fitted.backend.release()
+        run = cuda_graphs.Graphed._capture
+
+        def disturbed(self: Any, x: Tensor) -> None:
+            monkeypatch.setattr(cuda, "capture_invalid", True)  # as NVDEC does from another thread in "global" mode
+            run(self, x)
+
+        monkeypatch.setattr(cuda_graphs.Graphed, "_capture", disturbed)
+        got = through(made, frames)
+        monkeypatch.setattr(cuda_graphs.Graphed, "_capture", run)
+        assert cuda.allocator_broken, "the simulation has broken the allocator as PyTorch does"
+        again = enlarged(frames, "cuda")  # another upscaler in the same process
+    assert gap(want, got) <= 1 and gap(want, again) <= 1
+    assert sum("CUDA graphs are not used from here on" in note for note in made.stats.notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("post", "step"), [("none", 29), ("default", 283), pytest.param("none", 1, marks=pytest.mark.slow)]
+)
+def test_out_of_memory_at_every_allocation_costs_no_frame(post: str, step: int) -> None:
+    """At each one in the slow tests; in the fast ones at every ``step``-th of 300, and of 1,400 with post steps."""
+    size = SIZE if post == "none" else (36, 36)
+    frames = noise(3, size)
+    want = enlarged(frames, "cpu", "fp32", post=steps(post))
+    with CudaSimulation() as cuda:
+        made = upscaler("cuda", post=steps(post))
+        first = cuda.allocations
+        assert isinstance(made.fitted.backend, CudaBackend)
+        made.fitted.backend._use("graph")
+        through(made, frames)
+        last = cuda.allocations
+    numbers = range(first + 1, last + 1, step)
+    assert len(numbers) > 4
+    for number in numbers:
+        with CudaSimulation(fail_at=[number]) as cuda:
+            made = upscaler("cuda", post=steps(post))
+            assert isinstance(made.fitted.backend, CudaBackend)
+            made.fitted.backend._use("graph")
+            got = through(made, frames)
+        assert cuda.out_of_memory == 1, f"allocation {number} was not reached"
+        assert cuda.races == [], f"allocation {number}: {cuda.report()}"
+        assert gap(want, got) <= 1, f"allocation {number}"
+
+
+def test_a_real_limit_is_met_by_smaller_steps() -> None:
+    frames = noise(8, (64, 48))
+    want = enlarged(frames, "cpu", "fp32", batch=8)
+    with CudaSimulation() as cuda:
+        through(upscaler("cuda", batch=8), frames)
+    whole = cuda.peak_bytes[torch.device("cuda:0")]
+    with CudaSimulation(memory_bytes=whole // 3) as cuda:
+        made = upscaler("cuda", batch=8)
+        got = through(made, frames)
+    assert cuda.out_of_memory > 0 and gap(want, got) <= 1
+    assert made.fitted.smallest_batch < 8 and cuda.races == []
+
+
+@pytest.mark.parametrize("post", ["none", "default"])
+def test_memory_stays_within_what_was_estimated(post: str) -> None:
+    """Live bytes of a stream, weights left out, against the estimate that the batch is chosen by."""
+    name = "SRVGGNetCompact"
+    frames = noise(6, (64, 48))
+    with CudaSimulation() as cuda:
+        made = upscaler("cuda", model=MODELS[name](), post=steps(post), batch=1)
+        backend = made.fitted.backend
+        assert isinstance(backend, CudaBackend)
+        backend._use("eager")
+        weights = cuda.live_bytes[torch.device("cuda:0")]
+        through(made, frames)
+        peak = cuda.peak_bytes[torch.device("cuda:0")] - weights
+    estimate = (backend.bytes_per_pixel() + made.fitted._beside_bytes) * 64 * 48
+    assert peak <= estimate, f"{peak / (64 * 48):.0f} bytes per source pixel, {estimate / (64 * 48):.0f} estimated"
+
+
+# What the simulation is worth: a wait, an event, a copy and a device guard are removed, and it must notice each.
+
+
+def test_a_missing_wait_for_the_upload_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.support.cuda_simulation import SimulatedStream
+
+    with CudaSimulation() as cuda:
+        made = upscaler("cuda")
+        through(made, noise(2))
+        monkeypatch.setattr(SimulatedStream, "wait_stream", lambda self, other: None)
+        through(made, noise(4))
+    assert any("still writes" in race for race in cuda.races)
+
+
+def test_a_missing_wait_for_the_download_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with CudaSimulation() as cuda:
+        made = upscaler("cuda")
+        through(made, noise(2))
+        monkeypatch.setattr(SimulatedEvent, "synchronize", lambda self: None)
+        through(made, noise(4))
+    assert any("the host reads pinned memory" in race for race in cuda.races)
+
+
+def test_a_missing_copy_of_a_graphs_result_is_noticed() -> None:
+    frames = noise(6)
+    want = enlarged(frames, "cpu", "fp32")
+    with CudaSimulation():
+        made = upscaler("cuda", "fp32")
+        backend = made.fitted.backend
+        assert isinstance(backend, CudaBackend)
+        backend._use("graph")
+        backend._runner = FailsOnce(lambda rgb: backend._graphed(rgb.to(memory_format=torch.channels_last)))
+        got = through(made, frames)
+    assert gap(want, got) > 1
+
+
+def test_a_missing_device_guard_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unguarded(self: Any, x: Tensor) -> None:
+        graph, given = torch.cuda.CUDAGraph(), x.clone()
+        with torch.cuda.graph(graph):
+            result = self._run(given)
+        self._graphs[x.shape] = (graph, given, result)
+
+    monkeypatch.setattr(cuda_graphs.Graphed, "_capture", unguarded)
+    monkeypatch.setattr(torch.cuda, "device", torch.cuda.device)
+    with CudaSimulation(devices=2) as cuda:
+        monkeypatch.setattr(torch.cuda, "device", lambda device: threading.Lock())
+        made = upscaler("cuda:1")
+        assert isinstance(made.fitted.backend, CudaBackend)
+        made.fitted.backend._use("graph")
+        through(made, noise(2))
+    assert any("CUDA graphs are not used" in note for note in made.stats.notes), cuda.report()
+
+
+def test_memory_freed_while_another_stream_uses_it_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.support.cuda_simulation import DeviceTensor
+
+    with CudaSimulation() as cuda:
+        made = upscaler("cuda")
+        through(made, noise(2))
+        monkeypatch.setattr(DeviceTensor, "record_stream", lambda self, stream: None)
+        through(made, noise(6))
+        through(made, noise(2))
+    assert any("freed while" in race for race in cuda.races)
+
+
+# Calibration
+
+
+class Forms:
+    """A backend's forms and one more, which misbehaves."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, extra: Any) -> None:
+        plain = CudaBackend._runners
+
+        def runners(backend: CudaBackend) -> dict[str, Any]:
+            return {**plain(backend), "extra": lambda: extra(plain(backend)["eager"]())}
+
+        monkeypatch.setattr(CudaBackend, "_runners", runners)
+        monkeypatch.setattr(calibration, "_REPEATS", 1)
+
+
+def _wrong(run: Any) -> Any:
+    return lambda rgb: run(rgb) + 0.01
+
+
+def _raising(run: Any) -> Any:
+    raise RuntimeError("no kernel image is available for execution on the device")
+
+
+def _hanging(run: Any) -> Any:
+    def wait(rgb: Tensor) -> Tensor:
+        threading.Event().wait(20)
+        out: Tensor = run(rgb)
+        return out
+
+    return wait
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [(_wrong, "another picture (40.0 dB)"), (_raising, "no kernel image"), (_hanging, "not done after 5 s")],
+)
+def test_a_form_that_misbehaves_is_not_used(monkeypatch: pytest.MonkeyPatch, extra: Any, said: str) -> None:
+    Forms(monkeypatch, extra)
+    real = calibration.calibrate
+    limit = 5.0 if extra is _hanging else 100.0
+    monkeypatch.setattr(cuda_backend, "calibrate", lambda *a, **k: real(*a, **k, limit_seconds=limit))
+    frames = noise(4)
+    want = enlarged(frames, "cpu", "fp32")
+    with CudaSimulation():
+        made = upscaler("cuda")
+        got = through(made, frames)
+    assert gap(want, got) <= 1
+    assert isinstance(made.fitted.backend, CudaBackend) and made.fitted.backend.form != "extra"
+    notes = [note for note in made.stats.notes if "extra" in note]
+    assert len(notes) == 1 and said in notes[0]
+
+
+def test_the_fastest_right_form_is_chosen_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 3.0, 3.0, 4.0])  # eager takes 3 s, graph 1 s
+    monkeypatch.setattr(calibration, "_REPEATS", 1)
+    begun: list[str] = []
+
+    def tried(candidate: Any, *rest: Any) -> calibration.Trial:
+        begun.append(candidate.name)
+        candidate.make()
+        seconds = {"eager": 3.0, "graph": 1.0}[candidate.name]
+        return calibration.Trial(name=candidate.name, decibels=70.0, seconds=seconds)
+
+    monkeypatch.setattr(calibration, "_tried", tried)
+    del times
+    with CudaSimulation():
+        for _ in range(2):
+            made = upscaler("cuda")
+            through(made, noise(2))
+            assert isinstance(made.fitted.backend, CudaBackend) and made.fitted.backend.form == "graph"
+    assert begun == ["eager", "graph"], "the second time it is recalled"
+    with CudaSimulation(capability=(9, 0)):  # another GPU
+        through(upscaler("cuda"), noise(2))
+    assert begun == ["eager", "graph"] * 2
+
+
+def test_of_two_nearly_as_fast_the_simpler_is_kept() -> None:
+    def trial(name: str, seconds: float, problem: str = "") -> calibration.Trial:
+        return calibration.Trial(name=name, decibels=70.0, seconds=seconds, problem=problem)
+
+    assert calibration.best([trial("a", 1.0), trial("b", 0.99)]) == trial("a", 1.0)
+    assert calibration.best([trial("a", 1.0), trial("b", 0.5)]) == trial("b", 0.5)
+    assert calibration.best([trial("a", 1.0, "wrong"), trial("b", 2.0)]) == trial("b", 2.0)
+    assert calibration.best([trial("a", 1.0, "wrong")]) is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 9}', '{"schema": 1, "trials": {"k": [{"x": 1}]}}'])
+def test_a_damaged_cache_is_only_a_cache(tmp_path: Path, content: str) -> None:
+    calibration.cache_file().write_text(content)
+    assert calibration.recalled("k") == ()
+    trials = (calibration.Trial(name="eager", decibels=71.5, seconds=0.25),)
+    calibration.remember("k", trials)
+    assert calibration.recalled("k") == trials
+
+
+# Which device
+
+
+@pytest.mark.parametrize(
+    ("capability", "built", "usable"),
+    [
+        ((6, 1), ["sm_75", "sm_80", "sm_90"], False),  # Pascal with a CUDA 13 build
+        ((7, 5), ["sm_75", "sm_80"], True),
+        ((8, 9), ["sm_75", "sm_80", "sm_86"], True),
+        ((12, 0), ["sm_80", "sm_90", "compute_90"], True),  # compiles the newest PTX
+        ((12, 0), ["sm_80", "sm_90"], False),
+        ((9, 0), ["sm_90a"], True),
+        ((5, 2), [], True),  # a build that does not say
+    ],
+)
+def test_a_gpu_without_kernels_in_this_build(capability: Any, built: list[str], usable: bool, caplog: Any) -> None:
+    with CudaSimulation(capability=capability, architectures=built):
+        assert choose_device("auto") == (torch.device("cuda:0") if usable else torch.device("cpu"))
+        if usable:
+            assert choose_device("cuda") == torch.device("cuda:0")
+        else:
+            with pytest.raises(OptionsError, match=r"compute capability .* has no kernels in this PyTorch .*: install"):
+                choose_device("cuda:0")
+            assert "using the CPU" in caplog.text
+
+
+def test_rocm_gets_no_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.version, "hip", "6.4")
+    monkeypatch.delenv("PYTORCH_MIOPEN_SUGGEST_NHWC", raising=False)
+    frames = noise(3)
+    with CudaSimulation(architectures=["gfx1100"]) as cuda:
+        made = upscaler("cuda")
+        assert gap(enlarged(frames, "cpu", "fp32"), through(made, frames)) <= 1
+    assert cuda.captures == 0
+
+
+def test_memory_of_apple_and_intel_gpus_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    mps = SimpleNamespace(
+        recommended_max_memory=lambda: 10 << 30, driver_allocated_memory=lambda: 3 << 30, empty_cache=lambda: None
+    )
+    monkeypatch.setattr(torch, "mps", mps)
+    assert free_bytes(torch.device("mps")) == 7 << 30
+    xpu = SimpleNamespace(is_available=lambda: True, mem_get_info=lambda d: (5 << 30, 8 << 30))
+    monkeypatch.setattr(torch, "xpu", xpu)
+    assert free_bytes(torch.device("xpu")) == 5 << 30
+    assert choose_device("xpu") == torch.device("xpu")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert choose_device("auto") == torch.device("xpu")
+
+
+def test_what_counts_as_out_of_memory() -> None:
+    assert is_out_of_memory(RuntimeError("Unable to find an engine to execute this computation"))
+    hidden = RuntimeError("CUDA error: operation failed due to a previous error during capture")
+    hidden.__context__ = torch.OutOfMemoryError("CUDA out of memory")
+    assert is_out_of_memory(hidden)
+    assert not is_out_of_memory(RuntimeError("expected scalar type Half"))
+
+
+def test_pinned_copies_do_not_spin() -> None:
+    with CudaSimulation():
+        transfer = device_copy.Transfer(torch.device("cuda:0"))
+        _, wait = transfer.download([torch.zeros(2, device="cuda:0")])
+        assert wait.__self__.blocking is True  # type: ignore[attr-defined]

@@ -1,0 +1,178 @@
+"""Choosing among several ways to run a network on this very device: the right ones are timed, the fastest is kept.
+
+Nothing faster is used before it has shown the same picture. Each candidate runs on a crop of a real frame and is
+compared with the network in fp32; those that agree are timed on the whole input. What was chosen is remembered per
+device, driver, libraries, model and size in ``calibration.json`` of the user's cache.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import platformdirs
+import torch
+from torch import Tensor
+
+from vidsr.errors import VidsrError
+from vidsr.storage import write_atomically
+
+Runner = Callable[[Tensor], Tensor]
+
+#: A candidate in half precision must come this close to fp32, in dB of PSNR at full scale 1.
+RIGHT_FROM_DB = 60.0
+#: Some models lose more to half precision alone: then as close as the plain half-precision network, less this.
+_TOLERANCE_DB = 3.0
+#: A candidate must be faster than a simpler one by this factor.
+_WORTH_IT = 0.97
+_REPEATS = 3
+_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One way to run a network. ``make`` builds it, which may take long, raise or hang."""
+
+    name: str
+    make: Callable[[], Runner]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What came of a candidate. ``decibels``: PSNR against fp32 on the crop; ``seconds``: median time of the whole
+    input; ``problem``: why it cannot be used, empty if it can."""
+
+    name: str
+    decibels: float | None = None
+    seconds: float | None = None
+    problem: str = ""
+
+
+def calibrate(
+    candidates: Sequence[Candidate],
+    crop: Tensor,
+    whole: Tensor,
+    *,
+    reference: Runner,
+    wait: Callable[[], None],
+    limit_seconds: float = 120.0,
+) -> tuple[Trial, ...]:
+    """Try ``candidates``, simplest first, on ``crop`` ``[1, 3, h, w]`` and ``whole`` ``[N, 3, H, W]``, RGB in 0..1.
+
+    ``reference`` is the network in fp32; ``wait`` returns when the device has done what was queued. A candidate that
+    does not end within ``limit_seconds`` is given up; its thread cannot be ended and is left behind.
+    """
+    expected = reference(crop)
+    trials: list[Trial] = []
+    for candidate in candidates:
+        floor = min([RIGHT_FROM_DB, *(t.decibels - _TOLERANCE_DB for t in trials[:1] if t.decibels is not None)])
+        trials.append(_tried(candidate, crop, whole, expected, floor if trials else 0.0, wait, limit_seconds))
+    return tuple(trials)
+
+
+def _tried(
+    candidate: Candidate,
+    crop: Tensor,
+    whole: Tensor,
+    expected: Tensor,
+    floor_db: float,
+    wait: Callable[[], None],
+    limit_seconds: float,
+) -> Trial:
+    def work() -> Trial:
+        run = candidate.make()
+        decibels = _psnr(run(crop), expected)
+        if not decibels >= floor_db:
+            return Trial(name=candidate.name, decibels=decibels, problem=f"another picture ({decibels:.1f} dB)")
+        times = []
+        for _ in range(_REPEATS + 1):  # the first is a warm-up
+            wait()
+            begin = time.perf_counter()
+            run(whole)
+            wait()
+            times.append(time.perf_counter() - begin)
+        return Trial(name=candidate.name, decibels=decibels, seconds=statistics.median(times[1:]))
+
+    return _within(limit_seconds, candidate.name, work)
+
+
+def _within(limit_seconds: float, name: str, work: Callable[[], Trial]) -> Trial:
+    """The outcome of ``work``, done in a thread of its own; a trial with a problem if it raises or takes too long."""
+    outcome: list[Trial] = []
+
+    def run() -> None:
+        try:
+            with torch.inference_mode():
+                outcome.append(work())
+        except Exception as error:  # whatever a faster form does wrong, the plain one is still there
+            outcome.append(Trial(name=name, problem=f"{type(error).__name__}: {_first_line(error)}"))
+
+    thread = threading.Thread(target=run, daemon=True, name=f"calibrate {name}")
+    thread.start()
+    thread.join(limit_seconds)
+    return outcome[0] if outcome else Trial(name=name, problem=f"not done after {limit_seconds:.0f} s")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0][:200]
+
+
+def _psnr(out: Tensor, expected: Tensor) -> float:
+    """PSNR in dB at full scale 1; -inf where the result is not finite or has another shape."""
+    if out.shape != expected.shape or not bool(torch.isfinite(out).all()):
+        return float("-inf")
+    error = float((out.float() - expected.float()).square().mean())
+    return float("inf") if error == 0 else -10 * torch.tensor(error).log10().item()
+
+
+def best(trials: Sequence[Trial]) -> Trial | None:
+    """The fastest of those without a problem; of two nearly as fast the simpler; None if there is none."""
+    chosen: Trial | None = None
+    for trial in trials:
+        if trial.problem or trial.seconds is None:
+            continue
+        if chosen is None or chosen.seconds is None or trial.seconds < _WORTH_IT * chosen.seconds:
+            chosen = trial
+    return chosen
+
+
+def sentences(trials: Sequence[Trial]) -> tuple[str, ...]:
+    """One sentence per candidate that cannot be used."""
+    return tuple(f"the {t.name} form is not used here: {t.problem}" for t in trials if t.problem)
+
+
+def cache_file() -> Path:
+    """Where outcomes are kept."""
+    return Path(os.environ.get("VIDSR_CACHE") or platformdirs.user_cache_dir("vidsr")) / "calibration.json"
+
+
+def recalled(key: str) -> tuple[Trial, ...]:
+    """The trials remembered under ``key``; empty if there are none or the file is not readable."""
+    try:
+        stored = json.loads(cache_file().read_text(encoding="utf-8"))
+        return tuple(Trial(**trial) for trial in stored["trials"][key]) if stored.get("schema") == _SCHEMA else ()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ()
+
+
+def remember(key: str, trials: Sequence[Trial]) -> None:
+    """Keep ``trials`` under ``key``. A cache that cannot be written only costs the next start some seconds."""
+    file = cache_file()
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        known = stored["trials"] if stored.get("schema") == _SCHEMA else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        known = {}
+    known[key] = [asdict(trial) for trial in trials]
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, json.dumps({"schema": _SCHEMA, "trials": known}, indent=1).encode())
+    except (OSError, VidsrError) as error:
+        logging.getLogger(__name__).info("the calibration was not kept: %s", error)
