@@ -208,7 +208,7 @@ def test_a_full_disk_loses_no_checkpoint(
             raise OSError(errno.ENOSPC, "No space left on device")
         real_fsync(descriptor)
 
-    monkeypatch.setattr("vidsr.models.saving.os.fsync", full)
+    monkeypatch.setattr("vidsr.storage.os.fsync", full)
     trainer.step = 1
     with pytest.raises(DiskFullError, match="no space"):
         trainer.save()
