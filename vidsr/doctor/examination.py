@@ -20,7 +20,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """Something that was run for real. "absent": it needs hardware that is not here, which is no fault."""
+    """Something that was run for real. "absent": it needs hardware that this machine lacks, which is not a fault."""
 
     what: str
     result: Result

@@ -20,7 +20,7 @@ _UNKNOWN_FREE_BYTES = 4 << 30
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-#: Where each kind of device is found besides CUDA.
+#: Kinds of GPU other than CUDA, in order of preference.
 _OTHERS = ("mps", "xpu")
 
 

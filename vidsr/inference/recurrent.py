@@ -54,7 +54,7 @@ class Neighbours(Protocol):
         """When the stream has ended: the frame that waits for one more; None if none does."""
 
     def last(self, drawn: Drawn) -> Drawn:
-        """What becomes of the one that waited."""
+        """The frame that waited, enlarged."""
 
 
 class Multiframe(Protocol):

@@ -24,7 +24,7 @@ TRANSFERS = {
 }  # fmt: skip
 UNSPECIFIED = 2
 _CODES = {name: code for code, name in MATRICES.items()}
-# Matrices that are no plain 3x3 of known luma weights: the nearest that is, for the way to RGB and back.
+# Matrices that are not a plain 3x3 of known luma weights, and the nearest that is, for conversion to RGB and back.
 _STAND_INS = {
     "bt2020c": "bt2020nc",
     "ictcp": "bt2020nc",

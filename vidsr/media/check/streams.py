@@ -39,7 +39,7 @@ class _ConvertedStream:
 class _Payload:
     """The packets of one stream: a digest over all bytes, and when the first and last one begin, in seconds.
 
-    ``unusable`` counts those of the source that are no packets of its codec: no muxer takes them.
+    ``unusable`` counts the source's packets that do not belong to its codec: no muxer accepts them.
     """
 
     digest: Any

@@ -26,7 +26,7 @@ _LEAST_PSNR = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodecTrial:
-    """What became of the frames: how many came back, the size of the file in bytes, and luma PSNR in dB, at most 99."""
+    """The outcome: how many frames came back, the size of the file in bytes, and luma PSNR in dB, at most 99."""
 
     frames: int
     size: int

@@ -34,7 +34,7 @@ PICTURE_COLOUR = Colour(matrix="gbr", range="full", chroma_location="center")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureSettings:
-    """All that decides the bytes of numbered picture files, besides their frames.
+    """Everything except the frames that decides the bytes of numbered picture files.
 
     ``suffix`` names the file format, ``format`` the planar format of the frames, ``quality`` (1 to 100) is that of
     lossy formats.
