@@ -97,11 +97,17 @@ class Fitted:
     def _fit(self, run: Callable[[Tensor], Tensor], rgb: Tensor, room: _Room, batch: int) -> Tensor:
         size = (rgb.shape[-2], rgb.shape[-1])
         done: list[Tensor] = []
-        start = 0
+        start, released = 0, False
         while start < len(rgb):
             count = min(room.batches.get(size, batch), len(rgb) - start)
             part = self._attempt(run, rgb[start : start + count], room)
             # Here, outside the except block, the failed attempt's tensors are free again.
+            if part is None and count == 1 and not released and _next_tile(size, room) < MIN_TILE_PX:
+                # Nothing smaller is left to try, but what is only kept to be faster can be given back.
+                self.backend.release()
+                release_cache(self._device)
+                released = True
+                continue
             if part is None:
                 self._shrink(size, count, room)
                 continue
@@ -128,7 +134,7 @@ class Fitted:
             room.batches[size] = tried // 2
             self.notes.append(f"out of memory: {tried // 2} frames per step from here on{what}")
             return
-        smaller = (min(room.tile or 1 << 30, max(height, width)) // 2 + 15) // 16 * 16
+        smaller = _next_tile(size, room)
         if smaller < MIN_TILE_PX:
             raise InferenceError(
                 f"out of memory on {self._device}: not even a tile of {room.tile or max(height, width)} px of a "
@@ -151,3 +157,8 @@ class Fitted:
         room = _MEMORY_SHARE * free_bytes(self._device) - self._beside_bytes * frame_pixels
         pixels = max(0.0, room) / self.backend.bytes_per_pixel()
         return max(MIN_TILE_PX, int(pixels**0.5) // 16 * 16)
+
+
+def _next_tile(size: tuple[int, int], room: _Room) -> int:
+    """Side of a tile half as large as what fits into one step now."""
+    return (min(room.tile or 1 << 30, max(size)) // 2 + 15) // 16 * 16
