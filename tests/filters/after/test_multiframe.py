@@ -151,7 +151,7 @@ def test_what_is_kept_does_not_grow_with_the_length(monkeypatch: pytest.MonkeyPa
         made.append(Watched(*args, **more))
         return made[-1]
 
-    monkeypatch.setattr("tests.filters.test_multiframe.Neighbours", watched)
+    monkeypatch.setattr(f"{__name__}.Neighbours", watched)
     for frames in (3 * WINDOW, 6 * WINDOW):
         stream(film(frames), 0, frames)
     assert made[0].most == made[1].most <= WINDOW + 2 * REACH
