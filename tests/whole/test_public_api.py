@@ -79,5 +79,6 @@ def test_mypy_strict_accepts_a_program_that_uses_all_of_it(tmp_path: Path) -> No
         check=False,
     )
     found = [line for line in done.stdout.splitlines() if ": error:" in line]
-    assert all(line.startswith(str(mistakes)) for line in found), done.stdout + done.stderr
-    assert {int(line.removeprefix(f"{mistakes}:").split(":")[0]) for line in found} == {3, 4, 5, 6, 7, 8}, done.stdout
+    # By name: mypy's cache may repeat the path of an earlier run.
+    assert all(Path(line.split(":")[0]).name == mistakes.name for line in found), done.stdout + done.stderr
+    assert {int(line.split(":")[1]) for line in found} == {3, 4, 5, 6, 7, 8}, done.stdout
