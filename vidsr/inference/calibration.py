@@ -112,7 +112,7 @@ def _within(limit_seconds: float, name: str, work: Callable[[], Trial]) -> Trial
             with torch.inference_mode():
                 outcome.append(work())
         except Exception as error:  # whatever a faster form does wrong, the plain one is still there
-            outcome.append(Trial(name=name, problem=f"{type(error).__name__}: {_first_line(error)}"))
+            outcome.append(Trial(name=name, problem=f"{type(error).__name__}: {first_line(error)}"))
 
     thread = threading.Thread(target=run, daemon=True, name=f"calibrate {name}")
     thread.start()
@@ -120,7 +120,8 @@ def _within(limit_seconds: float, name: str, work: Callable[[], Trial]) -> Trial
     return outcome[0] if outcome else Trial(name=name, problem=f"not done after {limit_seconds:.0f} s")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, at most 200 characters."""
     return (str(error).strip().splitlines() or ["no message"])[0][:200]
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.inference.backend import Model, as_folded, placed
-from vidsr.inference.calibration import Candidate, Runner, best, calibrate, recalled, remember, sentences
+from vidsr.inference.calibration import Candidate, Runner, best, calibrate, first_line, recalled, remember, sentences
 from vidsr.inference.device import DTYPES, Precision, is_out_of_memory, is_rocm
 from vidsr.inference.forms.cuda_graphs import Graphed
 from vidsr.models.known_architectures import architecture_of
@@ -36,7 +36,8 @@ class CudaBackend:
 
     Args:
         form: use this form without calibration.
-        notes: gets one sentence for each form that cannot be used here.
+
+    ``notes`` gets one sentence for each form that cannot be used here.
     """
 
     name = "torch"
@@ -78,7 +79,7 @@ class CudaBackend:
             if self.form != "graph" or is_out_of_memory(error):
                 raise
             _give_graphs_up()
-            self.notes.append(f"CUDA graphs are not used from here on: {error}")
+            self.notes.append(f"CUDA graphs are not used from here on: {first_line(error)}")
         self._use("eager")
         return self._run(rgb)
 
@@ -196,7 +197,7 @@ class CudaBackend:
 
     def _in_fp32(self, rgb: Tensor) -> Tensor:
         out: Tensor = self._fp32()(rgb.float().contiguous(memory_format=torch.channels_last))
-        return out.clone() if out.data_ptr() == rgb.data_ptr() else out
+        return out
 
     def _fp32(self) -> nn.Module:
         if self._dtype == torch.float32:
