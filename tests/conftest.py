@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,16 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.support import processes
+
 # One thread in each process of tests: `make test` runs several, and sums come out the same everywhere. Before torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tests.support.clips import ClipFactory
 from tests.support.networks import identity_model, tiny_model_file
 from tests.support.places import ROOT
+
+pytest_plugins = ("tests.support.watchdog",)
 
 # No test asserts a time.
 settings.register_profile("suite", deadline=None)
@@ -66,7 +69,7 @@ def ffprobe() -> Callable[..., dict[str, Any]]:
 
     def ask(path: Path, *args: str) -> dict[str, Any]:
         command = [program, "-v", "error", "-print_format", "json", *args, str(path)]
-        done = subprocess.run(command, capture_output=True, check=False)
+        done = processes.run(command, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode(errors="replace")
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
@@ -110,8 +113,10 @@ def chromium() -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
         # No sandbox: it needs rights that containers seldom have; the only page opened is our own.
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield browser
-        browser.close()
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 @pytest.fixture(scope="session")

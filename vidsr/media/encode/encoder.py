@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -20,6 +18,7 @@ import numpy as np
 from vidsr.errors import DiskFullError, EncodeError
 from vidsr.frames import Frame, PixelFormat, Plane
 from vidsr.media import libav
+from vidsr.media.encode import svt
 from vidsr.media.encode.codecs import EncoderFormat, encode_formats, entry, row_of, trouble
 from vidsr.media.encode.hdr import hdr_params
 from vidsr.media.source import NO_HDR, HdrInfo, VideoInfo
@@ -285,7 +284,7 @@ def start_video(container: av.container.OutputContainer, stream: Any, settings: 
         DiskFullError: no space is left.
     """
     try:
-        with _quiet_svt():
+        with svt.tamed():
             container.start_encoding()
     except (libav.AvError, ValueError, OSError) as error:
         # A trial in memory has no name.
@@ -297,26 +296,6 @@ def start_video(container: av.container.OutputContainer, stream: Any, settings: 
     if unknown:
         encoder = entry(settings.codec).encoder
         raise EncodeError(f"the {settings.codec} encoder ({encoder}) knows no option {', '.join(unknown)}")
-
-
-@contextlib.contextmanager
-def _quiet_svt() -> Iterator[None]:
-    """SVT-AV1 prints a page about itself on stderr when it opens, and listens to nothing but the environment.
-
-    "1" is "errors only". A choice of the user's stays; the variable is there only while an encoder opens.
-    """
-    with _svt_lock:
-        if "SVT_LOG" in os.environ:
-            yield
-            return
-        os.environ["SVT_LOG"] = "1"
-        try:
-            yield
-        finally:
-            del os.environ["SVT_LOG"]
-
-
-_svt_lock = threading.Lock()
 
 
 def _refusal(settings: EncoderSettings, error: BaseException) -> EncodeError:
