@@ -17,6 +17,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from vidsr.errors import InputError, OutputError
+from vidsr.media.encode import svt
 from vidsr.media.pictures import png
 from vidsr.media.pictures.files import open_image, read_picture, write_picture
 from vidsr.media.pictures.metadata import exif_for_size, scaled_geotiff
@@ -257,6 +258,8 @@ def test_deep_avif_keeps_more_than_8_bits(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "in.avif"), "w", format="avif") as container:
         stream = container.add_stream("libsvtav1", rate=1)
         stream.width, stream.height, stream.pix_fmt, stream.options = 256, 64, "yuv420p10le", {"crf": "8"}
+        with svt.tamed():
+            container.start_encoding()
         frame = av.VideoFrame.from_ndarray(ramp, format="rgb48le")
         for packet in (*stream.encode(frame), *stream.encode()):
             container.mux(packet)

@@ -12,7 +12,7 @@ import av
 import pytest
 
 from tests.support import processes
-from vidsr.media.encode import codec_trial
+from vidsr.media.encode import codec_trial, codecs
 from vidsr.media.encode.svt import tamed
 
 
@@ -52,4 +52,6 @@ def test_no_thread_gets_real_time_priority() -> None:
     assert policies() == before
     del encoder
     assert codec_trial.try_codec("av1").frames == 6
+    assert policies() == before
+    assert codecs.trouble.__wrapped__("av1") is None
     assert policies() == before

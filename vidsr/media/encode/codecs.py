@@ -14,6 +14,7 @@ from vidsr.codec_table import CODECS, CodecEntry
 from vidsr.errors import EncodeError, OptionsError
 from vidsr.frames import Colour, PixelFormat
 from vidsr.media.colour_tags import MATRICES, ColourTags
+from vidsr.media.encode import svt
 from vidsr.media.source import VideoInfo
 from vidsr.options import EncodeOptions
 
@@ -80,7 +81,8 @@ def trouble(codec: str) -> str | None:
         context: Any = av.CodecContext.create(chosen.encoder, "w")
         context.width, context.height, context.pix_fmt = 256, 256, "yuv420p"
         context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
-        context.open()
+        with svt.tamed():
+            context.open()
     except (av.error.FFmpegError, ValueError, OSError) as error:
         return str(error)
     return None
