@@ -14,6 +14,7 @@ from typing import Any
 
 from vidsr.errors import Interrupted, JobError, VidsrError
 from vidsr.jobs.engines.base import HOPELESS_KINDS, Slot
+from vidsr.jobs.engines.own_gpu import ONLY_GPU, gpu_alone, in_users_names
 from vidsr.jobs.engines.subprocess_env import child_environment, python_module
 from vidsr.jobs.messages import Failed, Made, Order, Remark, Report, Task, news_from_json
 from vidsr.jobs.state.cancel import Stop
@@ -164,7 +165,15 @@ class _Worker:
         self.order: Order | None = None
         self.ready = False
         self.log = Path(task.folder) / WORKERS_LOG_NAME
+        environment, device = _environment(slot), slot.device
+        alone = gpu_alone(slot.device, environment, rocm=_is_rocm(slot.device))
+        self._renamed = alone is not None
+        if alone is not None:
+            environment, device = alone, ONLY_GPU
         with self.log.open("ab") as log:
+            if self._renamed and slot.device != ONLY_GPU:
+                log.write(f"worker {self.name}: what follows calls {slot.device} {ONLY_GPU}\n".encode())
+                log.flush()
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -172,9 +181,9 @@ class _Worker:
                 stderr=log,
                 text=True,
                 encoding="utf-8",
-                env=_environment(slot),
+                env=environment,
             )
-        self._send({"task": task.to_json(), "device": slot.device, "threads": slot.threads, "name": str(number)})
+        self._send({"task": task.to_json(), "device": device, "threads": slot.threads, "name": str(number)})
         self._listener = threading.Thread(target=self._listen, args=(inbox,), daemon=True, name="vidsr-worker")
         self._listener.start()
 
@@ -212,7 +221,7 @@ class _Worker:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             try:
-                inbox.put((self, json.loads(line)))
+                inbox.put((self, json.loads(in_users_names(line, self.slot.device) if self._renamed else line)))
             except ValueError:
                 self.process.kill()  # cut off in the middle of a line as it died, or out of its mind
                 break
@@ -223,6 +232,14 @@ def _environment(slot: Slot) -> dict[str, str]:
     """:func:`child_environment` with the thread count, which must be set before any library loads."""
     threads = {} if slot.threads is None else {"OMP_NUM_THREADS": str(slot.threads)}
     return child_environment() | threads
+
+
+def _is_rocm(device: str) -> bool:
+    if not device.startswith("cuda"):
+        return False
+    from vidsr.inference.device import is_rocm
+
+    return is_rocm()
 
 
 def _describe_exit(code: int) -> str:
