@@ -36,6 +36,16 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def no_real_time_threads() -> Iterator[None]:
+    """No test leaves this process with real-time priority: all later tests would starve what they wait for."""
+    yield
+    if hasattr(os, "sched_getscheduler"):
+        policy = os.sched_getscheduler(0)
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        assert policy not in (os.SCHED_FIFO, os.SCHED_RR), "this test left a real-time priority behind"
+
+
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> ClipFactory:
     """``clips("basic")`` is the path of a named clip of tests/support/clips.py. Treat clips as read-only."""
