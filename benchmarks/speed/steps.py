@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from benchmarks.speed.gpu import split
 from vidsr.errors import MissingExtraError
 from vidsr.inference.bench import operations_per_pixel
-from vidsr.inference.forms import native_build
+from vidsr.inference.forms import winograd_library
 from vidsr.inference.forms.folded_torch import FastRRDBNet, FusedConv
 from vidsr.inference.forms.winograd_cpu import FastRRDBNet as Winograd
 from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig
@@ -57,7 +57,7 @@ def forms(network: RRDBNet, shape: tuple[int, ...], threads: int) -> dict[str, F
         "+ four-phase enlarging (backend torch)": FastRRDBNet(deepcopy(network)).to(**last),  # type: ignore[call-overload]
         "  the same, split by source": split(deepcopy(network)).to(**last),  # type: ignore[call-overload]
     }
-    library = native_build.library()
+    library = winograd_library.library()
     if library is not None:
         found["Winograd kernels (backend winograd)"] = Winograd(network, library)
     try:

@@ -15,7 +15,7 @@ from vidsr.doctor import computing
 from vidsr.doctor.examination import Examination
 from vidsr.doctor.report import report_of
 from vidsr.inference.backend import TorchBackend
-from vidsr.inference.forms import native_build
+from vidsr.inference.forms import winograd_library
 from vidsr.options import ModelOptions
 
 
@@ -94,7 +94,7 @@ def test_weights_that_cannot_be_loaded_are_a_problem(tmp_path: Path) -> None:
 def test_a_machine_without_a_compiler_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    native_build.library.cache_clear()
+    winograd_library.library.cache_clear()
     try:
         assert computing.winograd_kernels() == {
             "compiler": None,
@@ -102,7 +102,7 @@ def test_a_machine_without_a_compiler_says_so(monkeypatch: pytest.MonkeyPatch) -
             "reason": "no C compiler: the Winograd kernels are not used",
         }
     finally:
-        native_build.library.cache_clear()
+        winograd_library.library.cache_clear()
 
 
 def test_the_frames_have_texture_and_stay_in_range() -> None:

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from tests.support.scenes import gray_frames, pan, shrink, texture
 from vidsr.filters.after.colour_lock import ColourLock
+from vidsr.filters.after.correction import Corrections
 from vidsr.filters.after.fidelity import Fidelity, above_noise, intact, noise_of_colour
 from vidsr.filters.after.grain import Grain
 from vidsr.filters.after.post import post_steps, warmup
@@ -127,6 +128,22 @@ def test_a_grey_source_gives_exactly_neutral_chroma() -> None:
     assert torch.equal(locked[:, 0], locked[:, 1]) and torch.equal(locked[:, 1], locked[:, 2])
 
 
+@pytest.mark.parametrize("size", [(96, 128), (90, 122), (48, 64)])
+@pytest.mark.parametrize("grey", [False, True])
+def test_corrections_together_are_those_one_after_the_other(size: tuple[int, int], grey: bool) -> None:
+    source, out = texture(48, 64), texture(*size, seed=5)
+    if grey:
+        source = luma(source).expand(1, 3, 48, 64)
+    source, out = torch.cat((source, texture(48, 64, seed=2))), out.repeat(2, 1, 1, 1)
+    expected = out
+    for step in (Fidelity(), ColourLock()):
+        expected = step(source, expected, gray_frames(2))
+    together = Corrections([Fidelity(), ColourLock()])(source, out, gray_frames(2))
+    torch.testing.assert_close(together, expected, atol=1e-5, rtol=0)
+    neutral = (together[:, :1] == together).flatten(1).all(1).tolist()
+    assert neutral == [grey, False]
+
+
 def warping_error(result: Tensor, dx: int) -> float:
     """Mean squared difference along the known motion."""
     return float(((result[1:, ..., :-dx] - result[:-1, ..., dx:]) ** 2).mean())
@@ -234,8 +251,12 @@ def test_a_source_without_grain_gets_none() -> None:
 
 
 def test_the_order_of_the_steps() -> None:
-    names = [type(s).__name__ for s in post_steps(RestoreOptions(stabilize=0.8, strength=0.9, grain=1.0))]
+    steps = post_steps(RestoreOptions(stabilize=0.8, strength=0.9, grain=1.0))
+    names = [type(s).__name__ for s in steps]
     assert names == ["Fidelity", "Stabilise", "Fidelity", "Strength", "ColourLock", "Grain"]
+    (together,) = post_steps(RestoreOptions())
+    assert isinstance(together, Corrections)
+    assert [type(s).__name__ for s in together.steps] == ["Fidelity", "ColourLock"]
     assert post_steps(RestoreOptions(fidelity=0.0, colour_lock=False)) == []
     assert warmup(post_steps(RestoreOptions(stabilize=0.8))) == 10
     assert warmup(post_steps(RestoreOptions())) == 0

@@ -18,7 +18,7 @@ from tests.support.networks import TinyModel
 from vidsr.errors import MissingExtraError, OptionsError
 from vidsr.inference import backend_choice
 from vidsr.inference.backend import TorchBackend
-from vidsr.inference.forms import native_build, winograd_cpu
+from vidsr.inference.forms import winograd_cpu, winograd_library
 from vidsr.inference.forms.folded_torch import FastRRDBNet, PhaseUp
 from vidsr.inference.forms.form_table import folded_form, winograd_form
 from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig
@@ -42,7 +42,7 @@ def _no_grad() -> Any:
 
 @pytest.fixture(scope="module")
 def library() -> Any:
-    found = native_build.library()
+    found = winograd_library.library()
     if found is None:
         pytest.skip("no C compiler, so no Winograd kernels")
     return found
@@ -168,7 +168,7 @@ def test_backends_by_name(library: Any, monkeypatch: pytest.MonkeyPatch) -> None
     assert backend_choice.choose_backend("torch", model, CPU, "fp32").name == "torch"
     with pytest.raises(OptionsError, match="winograd"):
         backend_choice.choose_backend("winograd", model, CPU, "bf16")
-    monkeypatch.setattr(native_build, "library", lambda: None)
+    monkeypatch.setattr(winograd_library, "library", lambda: None)
     assert backend_choice.choose_backend("auto", model, CPU, "fp32").name == "torch"
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
     with pytest.raises(MissingExtraError, match="openvino"):
@@ -178,7 +178,7 @@ def test_backends_by_name(library: Any, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_compiler_that_fails_is_no_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VIDSR_CACHE", str(tmp_path))
     monkeypatch.setenv("CC", "false")
-    assert native_build.library.__wrapped__() is None
+    assert winograd_library.library.__wrapped__() is None
     assert not list(tmp_path.rglob("*.so"))
 
 

@@ -20,7 +20,7 @@ from vidsr.errors import InferenceError, OptionsError
 from vidsr.filters.after.post import post_steps
 from vidsr.frames import Colour, Frame
 from vidsr.inference.backend import Backend, TorchBackend
-from vidsr.inference.forms import native_build
+from vidsr.inference.forms import winograd_library
 from vidsr.inference.upscaler import Upscaler
 from vidsr.options import ModelOptions
 from vidsr.restore_options import RestoreOptions
@@ -92,7 +92,7 @@ def test_planes_that_view_strided_memory() -> None:
 @pytest.mark.parametrize("name", ["yuv420p", "gray"])
 @pytest.mark.parametrize("post", [False, True])
 def test_the_batch_changes_no_bit_on_a_cpu(post: bool, name: str, backend: str) -> None:
-    if backend == "winograd" and native_build.library() is None:
+    if backend == "winograd" and winograd_library.library() is None:
         pytest.skip("no C compiler here")
     frames = [noise_frame(name, (48, 40), index=i, seed=i - i // 3) for i in range(4)]
     settings = RestoreOptions(fidelity=0.7, stabilize=0.5, strength=0.9, grain=0.5)

@@ -110,11 +110,11 @@ def torch_gpus() -> list[dict[str, Any]]:
 
 def winograd_kernels() -> dict[str, Any]:
     """The C compiler and whether the Winograd kernels work here; ``reason`` says why not."""
-    from vidsr.inference.forms import native_build
+    from vidsr.inference.forms import winograd_library
 
     compiler = os.environ.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")), None)
     with _Remarks() as remarks:
-        library = native_build.library()
+        library = winograd_library.library()
     reason = ""
     if library is None:
         switched_off = os.environ.get("VIDSR_NATIVE") == "0"

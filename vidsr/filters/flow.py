@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidsr.filters.resample import filtered
+from vidsr.filters.resample import separable
 
 #: Rec. 709 luma weights; which weights are used matters little to matching.
 _LUMA = (0.2126, 0.7152, 0.0722)
@@ -45,17 +45,29 @@ def warp(picture: Tensor, flow: Tensor, mode: str = "bicubic") -> Tensor:
 
 def gaussian(picture: Tensor, sigma: float) -> Tensor:
     """``picture`` ``[N, C, H, W]`` blurred with a Gaussian of ``sigma`` pixels; borders repeat."""
-    radius = max(1, round(2.5 * sigma))
-    at = torch.arange(-radius, radius + 1, device=picture.device, dtype=picture.dtype)
-    kernel = torch.exp(-0.5 * (at / sigma) ** 2)
-    kernel = kernel / kernel.sum()
     if picture.device.type == "cpu":
-        return filtered(filtered(picture, kernel.tolist(), 3), kernel.tolist(), 2)
+        taps = _gaussian_taps(sigma)
+        return separable(picture, taps, taps)
+    kernel = _gaussian_kernel(sigma, picture)
+    radius = len(kernel) // 2
     channels = picture.shape[1]
     padded = F.pad(picture, (radius, radius, 0, 0), mode="replicate")
     across = F.conv2d(padded, kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
     padded = F.pad(across, (0, 0, radius, radius), mode="replicate")
     return F.conv2d(padded, kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
+
+
+def _gaussian_kernel(sigma: float, like: Tensor) -> Tensor:
+    radius = max(1, round(2.5 * sigma))
+    at = torch.arange(-radius, radius + 1, device=like.device, dtype=like.dtype)
+    kernel = torch.exp(-0.5 * (at / sigma) ** 2)
+    return kernel / kernel.sum()
+
+
+@lru_cache(maxsize=32)
+def _gaussian_taps(sigma: float) -> list[float]:
+    taps: list[float] = _gaussian_kernel(sigma, torch.empty(0)).tolist()
+    return taps
 
 
 def resize_flow(flow: Tensor, size: tuple[int, int], mode: str = "bilinear") -> Tensor:

@@ -12,7 +12,7 @@ from vidsr.errors import OptionsError
 from vidsr.inference.backend import Backend, Model, TorchBackend
 from vidsr.inference.cuda_backend import CudaBackend
 from vidsr.inference.device import Precision
-from vidsr.inference.forms import native_build
+from vidsr.inference.forms import winograd_library
 from vidsr.inference.forms.form_table import FORMS, CpuForm, winograd_form
 from vidsr.models.openvino import load_openvino
 
@@ -46,7 +46,7 @@ def choose_backend(
 
 
 def _winograd(model: Model) -> Backend | None:
-    library = native_build.library()
+    library = winograd_library.library()
     form = None if library is None else winograd_form(model.network, library)
     return None if form is None else WinogradBackend(model, form)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from vidsr.errors import InferenceError
 from vidsr.frames import LUMA_WEIGHTS, Colour, Frame, PixelFormat
 from vidsr.inference import chroma
+from vidsr.native import pictures
 
 # Deeper results are not dithered: their steps are far below what is visible or survives encoding.
 _DITHER_MAX_DEPTH = 12
@@ -80,13 +81,48 @@ def planes_from_rgb(rgb: Tensor, pixel_format: PixelFormat, colour: Colour, *, e
     if family == "gray":
         weights = forward[0] if not gbr else _rec709_luma(str(rgb.device))
         return [_codes(torch.einsum("j,njhw->nhw", weights, rgb), pixel_format, colour, plane=0)]
-    yuv = torch.einsum("ij,njhw->nihw", forward, rgb)
     log2 = (pixel_format.log2_chroma_h, pixel_format.log2_chroma_w)
+    made = _native_planes(rgb, pixel_format, colour, log2) if max(log2) == 0 or not exact else None
+    if made is not None:
+        return made
+    yuv = torch.einsum("ij,njhw->nihw", forward, rgb)
     small = [chroma.downsample(yuv[:, i], log2, colour.chroma_location, exact=exact) for i in (1, 2)]
     return [
         _codes(yuv[:, 0], pixel_format, colour, plane=0),
         *(_codes(c, pixel_format, colour, plane=i + 1, is_chroma=not gbr) for i, c in enumerate(small)),
     ]
+
+
+def _native_planes(
+    rgb: Tensor, pixel_format: PixelFormat, colour: Colour, log2: tuple[int, int]
+) -> list[Tensor] | None:
+    """Y, Cb and Cr by the C kernels, each picture in one pass; None where they cannot do it."""
+    if rgb.device.type != "cpu":
+        return None
+    height, width = rgb.shape[-2:]
+    small = (-(-height // (1 << log2[0])), -(-width // (1 << log2[1])))
+    sizes = [(height, width), small, small]
+    deep = pixel_format.depth > 8
+    planes = [torch.empty((len(rgb), *size), dtype=torch.int16 if deep else torch.uint8) for size in sizes]
+    gbr = colour.matrix == "gbr"
+    scales = [_code_scale(pixel_format, colour, i > 0 and not gbr) for i in range(3)]
+    dithered = pixel_format.depth <= _DITHER_MAX_DEPTH
+    spread = [dither(*size, i, "cpu") for i, size in enumerate(sizes)] if dithered else []
+    horizontal, vertical = chroma.positions(colour.chroma_location)
+    for number, picture in enumerate(rgb):
+        done = pictures.converted(
+            picture,
+            [plane[number] for plane in planes],
+            matrix=_matrix_on(colour.matrix, "cpu", inverse=True).flatten().tolist(),
+            scales=scales,
+            most=pixel_format.max_code,
+            dither=spread,
+            log2_chroma=log2,
+            positions=(vertical, horizontal),
+        )
+        if not done:
+            return None
+    return planes
 
 
 def unit_from_codes(plane: Tensor, pixel_format: PixelFormat, colour: Colour, *, alpha: bool = False) -> Tensor:

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from vidsr.frames import Frame, Span
-from vidsr.inference.forms import native_build
+from vidsr.inference.forms import winograd_library
 from vidsr.inference.forms.winograd_basicvsr import FastBasicVSR
 from vidsr.models.architectures.basicvsr import BasicVSR
 
 
 def recurrent_form(network: BasicVSR, device: torch.device, dtype: torch.dtype) -> BasicVSR | FastBasicVSR:
     """The network in its fastest form there: the Winograd kernels in fp32 on a CPU, else PyTorch, channels last."""
-    library = native_build.library() if device.type == "cpu" and dtype == torch.float32 else None
+    library = winograd_library.library() if device.type == "cpu" and dtype == torch.float32 else None
     if library is not None:
         return FastBasicVSR(network, library)
     placed: BasicVSR = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]

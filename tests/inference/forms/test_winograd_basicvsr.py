@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from vidsr.inference.forms import native_build
+from vidsr.inference.forms import winograd_library
 from vidsr.inference.forms.winograd_basicvsr import FastBasicVSR
 from vidsr.models.architectures.basicvsr import BasicVSR, BasicVSRConfig
 
@@ -21,7 +21,7 @@ def _no_grad() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def library() -> ctypes.CDLL:
-    found = native_build.library()
+    found = winograd_library.library()
     if found is None:
         pytest.skip("no C compiler, so no Winograd kernels")
     return found

@@ -7,48 +7,32 @@ result, exactly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
+from vidsr.filters.after.correction import Correction, Follow, Source
 from vidsr.filters.after.fidelity import intact
 from vidsr.filters.after.step import StepDescriptor
 from vidsr.filters.flow import gaussian
-from vidsr.filters.resample import area_down, cubic_up, up_and_down
-from vidsr.frames import Frame
 
 #: Blur, in source pixels, below which lightness and chroma are the source's; chroma of intact and of damaged sources.
 LIGHTNESS_SIGMA = 6.0
 CHROMA_SIGMA, COARSE_CHROMA_SIGMA = 2.0, 6.0
 #: A frame is grey if no pixel's channels differ by more than this: under one code value of 8 bits.
 GREY = 0.6 / 255
-#: Rounds of back-projection.
-ROUNDS = 2
 
 
-class ColourLock:
+class ColourLock(Correction):
     """Replaces the low frequencies of the result by those of the source."""
 
-    warmup = 0
+    def follow(self, source: Source, missing: Tensor, size: tuple[int, int]) -> Follow:
+        """See :class:`~vidsr.filters.after.correction.Correction`."""
+        whole = source.measured(intact).view(-1, 1, 1, 1)
+        return lambda lack: _low_frequencies(lack, whole)
 
-    def __call__(self, source: Tensor, out: Tensor, frames: Sequence[Frame]) -> Tensor:
-        grey = _is_grey(source)
-        low = (source.shape[-2], source.shape[-1])
-        size = (out.shape[-2], out.shape[-1])
-        whole = intact(source).view(-1, 1, 1, 1)
-        missing = source - area_down(out, low)
-        change = total = _low_frequencies(missing, whole)
-        for _ in range(ROUNDS - 1):
-            missing = missing - up_and_down(change, size)
-            change = _low_frequencies(missing, whole)
-            total = total + change
-        out = out + cubic_up(total, size)
-        neutral = out.mean(1, keepdim=True).expand_as(out)
-        return torch.where(grey.view(-1, 1, 1, 1), neutral, out)
-
-    def reset(self) -> None:
-        """Nothing is kept between frames."""
+    def neutral(self, source: Source) -> Tensor:
+        """See :class:`~vidsr.filters.after.correction.Correction`."""
+        return _is_grey(source.rgb)
 
 
 def _low_frequencies(missing: Tensor, whole: Tensor) -> Tensor:

@@ -8,20 +8,18 @@ for what compression took (:func:`intact`), and place by place for noise (:func:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from vidsr.filters.after.correction import Correction, Follow, Source
 from vidsr.filters.after.step import StepDescriptor
 from vidsr.filters.detect.noise import dct_basis
 from vidsr.filters.flow import gaussian, luma
-from vidsr.filters.resample import area_down, cubic_up, up_and_down
-from vidsr.frames import Frame
+from vidsr.native import pictures
 from vidsr.restore_options import RestoreOptions
 
-ROUNDS = 2
 #: Ratio of fine to middling DCT power up to which a source is not followed at all, and from which it is followed all
 #: the way; see docs/restoration.md for where these come from.
 DAMAGED = 0.007
@@ -44,36 +42,25 @@ _AROUND_PX = 2.0
 HALF_AT_NOISE = 2.0
 
 
-class Fidelity:
+class Fidelity(Correction):
     """Pulls the result towards the source at the source's own resolution.
 
     Args:
         amount: 0 (off) to 1 (exact), or None: measured for each frame.
     """
 
-    warmup = 0
-
     def __init__(self, amount: float | None = None) -> None:
         self.amount = amount
 
-    def __call__(self, source: Tensor, out: Tensor, frames: Sequence[Frame]) -> Tensor:
-        low, size = (source.shape[-2], source.shape[-1]), (out.shape[-2], out.shape[-1])
-        if size[0] <= low[0] or size[1] <= low[1]:
-            return out  # nothing is finer than the source here
-        missing = source - area_down(out, low)
-        if self.amount is None:
-            amount = intact(source).view(-1, 1, 1, 1) * above_noise(source, missing)
-        else:
-            amount = source.new_full((1, 1, 1, 1), self.amount)
-        change = total = missing * amount
-        for _ in range(ROUNDS - 1):
-            missing = missing - up_and_down(change, size)
-            change = missing * amount
-            total = total + change
-        return out + cubic_up(total, size)
-
-    def reset(self) -> None:
-        """Nothing is kept between frames."""
+    def follow(self, source: Source, missing: Tensor, size: tuple[int, int]) -> Follow | None:
+        """See :class:`~vidsr.filters.after.correction.Correction`."""
+        if size[0] <= source.rgb.shape[-2] or size[1] <= source.rgb.shape[-1]:
+            return None  # nothing is finer than the source here
+        share = self.amount
+        if share is not None:
+            return lambda lack: lack * share
+        amount = source.measured(intact).view(-1, 1, 1, 1) * above_noise(source.rgb, missing)
+        return lambda lack: lack * amount
 
 
 def intact(source: Tensor) -> Tensor:
@@ -84,9 +71,8 @@ def intact(source: Tensor) -> Tensor:
     """
     if min(source.shape[-2:]) < 32:
         return source.new_ones(source.shape[0])
-    power = _block_power(luma(source), 8)[:, 0]
-    middle = _taken(power, 2, 5).mean(-1)
-    fine = _taken(power, 11, 15).mean(-1)
+    grey = luma(source)
+    middle, fine = (_block_power(grey, 8, low, high)[:, 0] for low, high in ((2, 5), (11, 15)))
     busy = middle >= middle.median(1, keepdim=True).values
     ratio = torch.where(busy, fine / (middle + 0.25), torch.nan).nanmedian(1).values
     return ((ratio - DAMAGED) / (INTACT - DAMAGED)).clamp(0, 1)
@@ -116,9 +102,9 @@ def noise(source: Tensor) -> Tensor:
     """
     if min(source.shape[-2:]) < 32:
         return source.new_zeros(source.shape[0], source.shape[1])
-    grey = _floor(_taken(_block_power(luma(source), _stride(source)), 10, 15))
+    grey = _floor(_block_power(luma(source), _stride(source), 10, 15))
     even = ((TEXTURE_RATIO - grey[1] / (grey[0] + 0.05)) / (TEXTURE_RATIO - NOISE_RATIO)).clamp(0, 1)
-    shared = _floor(_taken(_block_power(source, 8), 10, 15))[0] / _SHOWN * even
+    shared = _floor(_block_power(source, 8, 10, 15))[0] / _SHOWN * even
     return torch.maximum(shared / 255, noise_of_colour(source))
 
 
@@ -130,16 +116,22 @@ def noise_of_colour(source: Tensor) -> Tensor:
     """
     red, green, blue = source.unbind(1)
     differences = torch.stack((red - green, blue - green), 1) * 0.5**0.5
-    fine = _taken(_block_power(differences, _stride(source)), 10, 15)
-    floor = _floor(fine)[0].mean(1, keepdim=True)
+    floor = _floor(_block_power(differences, _stride(source), 10, 15))[0].mean(1, keepdim=True)
     return (floor**2 - _COLOUR_DETAIL**2).clamp(min=0).sqrt() / _SHOWN_BY_COLOUR / 255
 
 
-def _block_power(picture: Tensor, stride: int) -> Tensor:
-    """DCT power of the 8×8 blocks of ``[N, C, h, w]``, ``[N, C, blocks, 8, 8]``, in squared 8-bit code values."""
-    blocks = (picture * 255).unfold(2, 8, stride).unfold(3, 8, stride).flatten(2, 3)
-    basis = dct_basis(picture)
-    return (basis @ blocks @ basis.T) ** 2
+def _block_power(picture: Tensor, stride: int, low: int, high: int) -> Tensor:
+    """Mean DCT power of the 8×8 blocks of ``[N, C, h, w]``, ``[N, C, blocks]``, in squared 8-bit code values.
+
+    Taken are the coefficients whose two frequencies (0 to 7) add up to ``low`` ≤ sum < ``high``.
+    """
+    codes, basis = picture * 255, dct_basis(picture)
+    made = pictures.block_power(codes, stride, low, high, basis)
+    if made is not None:
+        return made
+    blocks = codes.unfold(2, 8, stride).unfold(3, 8, stride).flatten(2, 3)
+    power = (basis @ blocks @ basis.T) ** 2
+    return power.flatten(-2)[..., _coefficients(low, high, str(power.device))].mean(-1)
 
 
 def _stride(picture: Tensor) -> int:
@@ -147,22 +139,21 @@ def _stride(picture: Tensor) -> int:
     return 2 if picture.shape[-2] * picture.shape[-1] <= _SMALL_PX else 4
 
 
-def _taken(power: Tensor, low: int, high: int) -> Tensor:
-    """Of blocks ``[..., 8, 8]`` the coefficients whose two frequencies (0 to 7) add up to ``low`` ≤ sum < ``high``."""
-    return power.flatten(-2)[..., _coefficients(low, high, str(power.device))]
-
-
 @lru_cache(maxsize=16)
 def _coefficients(low: int, high: int, device: str) -> Tensor:
-    """Their indices, kept on the device: a mask would make the host wait until its ones are counted."""
+    """Indices of those coefficients, kept on the device: a mask would make the host wait until its ones are counted."""
     order = torch.arange(8)[:, None] + torch.arange(8)[None]
     return ((order >= low) & (order < high)).flatten().nonzero().flatten().to(device)
 
 
-def _floor(fine: Tensor) -> tuple[Tensor, Tensor]:
-    """Strength ``[N, C]`` of fine detail ``[N, C, blocks, coefficients]`` in the quietest blocks and in quiet ones."""
-    levels = fine.mean(-1).sqrt().sort(-1).values
-    lowest, low = (levels[..., int(share * (levels.shape[-1] - 1))] for share in (_QUIETEST, _QUIET))
+def _floor(power: Tensor) -> tuple[Tensor, Tensor]:
+    """Strength ``[N, C]`` of fine detail, of ``power`` ``[N, C, blocks]``, in the quietest blocks and in quiet ones."""
+    places = [int(share * (power.shape[-1] - 1)) for share in (_QUIETEST, _QUIET)]
+    if power.device.type == "cpu":
+        lowest, low = (power.kthvalue(place + 1).values.sqrt() for place in places)
+    else:
+        levels = power.sort(-1).values.sqrt()
+        lowest, low = (levels[..., place] for place in places)
     return lowest, low
 
 

@@ -7,9 +7,11 @@ and thrown away, so that a segment does not depend on which segment came before 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from vidsr.filters.after import colour_lock, fidelity, grain, stabilise, strength
+from vidsr.filters.after.correction import Correction, Corrections
 from vidsr.filters.after.step import PostStep, StepDescriptor
 from vidsr.restore_options import RestoreOptions
 
@@ -27,9 +29,18 @@ STEPS: tuple[StepDescriptor, ...] = (
 
 
 def post_steps(options: RestoreOptions) -> list[PostStep]:
-    """The steps that ``options`` ask for, in order."""
+    """The steps that ``options`` ask for, in order; corrections that follow each other as one."""
     made = (step.make(options) for step in STEPS)
-    return [step for step in made if step is not None]
+    return list(_together(step for step in made if step is not None))
+
+
+def _together(steps: Iterator[PostStep]) -> Iterator[PostStep]:
+    for are_corrections, group in groupby(steps, lambda step: isinstance(step, Correction)):
+        several = list(group)
+        if are_corrections and len(several) > 1:
+            yield Corrections([step for step in several if isinstance(step, Correction)])
+        else:
+            yield from several
 
 
 def warmup(steps: Sequence[PostStep]) -> int:

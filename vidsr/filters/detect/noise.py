@@ -7,6 +7,7 @@ happens to be weak; each chosen block loses its mean plane, is windowed, and its
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -134,7 +135,17 @@ def fine_floor(picture: Tensor) -> float:
 
 def dct_basis(like: Tensor) -> Tensor:
     """The orthonormal 8-point DCT-II as a matrix."""
+    return _cpu_basis(like.dtype) if like.device.type == "cpu" else _basis(like)
+
+
+def _basis(like: Tensor) -> Tensor:
     k = torch.arange(8, device=like.device, dtype=like.dtype)
     basis = torch.cos((2 * k[None] + 1) * k[:, None] * (torch.pi / 16)) * 0.5
     basis[0] *= 0.5**0.5
     return basis
+
+
+@lru_cache(maxsize=4)
+def _cpu_basis(dtype: torch.dtype) -> Tensor:
+    with torch.inference_mode(False):  # else a first call from inference would spoil it for training
+        return _basis(torch.empty(0, dtype=dtype))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidsr.inference.forms.native_build import Layer, Picture
+from vidsr.inference.forms.winograd_library import Layer, Picture
 from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
 from vidsr.models.architectures.srvgg import SRVGGNetCompact
 

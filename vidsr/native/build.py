@@ -1,4 +1,4 @@
-"""The C kernels of this folder: compiled once on the machine that runs them, kept in the user's cache.
+"""C sources of the package: compiled once on the machine that runs them, kept in the user's cache.
 
 Where there is no C compiler, or what it makes does not work, callers get None and use PyTorch instead.
 """
@@ -13,81 +13,54 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from functools import lru_cache
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
 
-_SOURCE = Path(__file__).with_name("winograd.c")
 _TIMEOUT_SECONDS = 120
 
 
-class Picture(ctypes.Structure):
-    """``Picture`` of winograd.c."""
+def load(source: Path, what: str, fits: Callable[[ctypes.CDLL], bool]) -> ctypes.CDLL | None:
+    """The compiled ``source``, or None where it cannot be had; the reason is logged.
 
-    _fields_ = (
-        ("data", ctypes.c_void_p),
-        ("stride", ctypes.c_long),
-        ("height", ctypes.c_int),
-        ("width", ctypes.c_int),
-    )
-
-
-class Layer(ctypes.Structure):
-    """``Layer`` of winograd.c."""
-
-    _fields_ = (
-        ("source", Picture),
-        ("target", Picture),
-        ("residual", Picture * 2),
-        ("weights", ctypes.c_void_p),
-        ("bias", ctypes.c_void_p),
-        ("slope", ctypes.c_void_p),
-        ("scale", ctypes.c_float * 2),
-        ("cin", ctypes.c_int),
-        ("cout", ctypes.c_int),
-        ("stored", ctypes.c_int),
-        ("chunk", ctypes.c_int),
-        ("doubled", ctypes.c_int),
-        ("skipped", ctypes.c_int),
-        ("shuffled", ctypes.c_int),
-    )
-
-
-@lru_cache(maxsize=1)
-def library() -> ctypes.CDLL | None:
-    """The compiled kernels, or None where they cannot be had; the reason is logged."""
+    Args:
+        source: the C file.
+        what: the kernels' name in messages, in the plural.
+        fits: whether the structures of the library are laid out as ctypes lays them out.
+    """
     if os.environ.get("VIDSR_NATIVE") == "0" or os.name == "nt":
         return None
+    log = logging.getLogger(__name__)
     compiler = os.environ.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")), None)
     if compiler is None:
-        logging.getLogger(__name__).info("no C compiler: the Winograd kernels are not used")
+        log.info("no C compiler: %s are not used", what)
         return None
     try:
-        loaded = ctypes.CDLL(str(_compiled(compiler)))
-        if loaded.winograd_layer_bytes() != ctypes.sizeof(Layer):
-            raise OSError("its structures are laid out in another way than ctypes thinks")
+        loaded = ctypes.CDLL(str(_compiled(source, compiler)))
+        if not fits(loaded):
+            raise OSError("its structures are laid out in another way than ctypes expects")
     except (OSError, subprocess.SubprocessError) as error:
-        logging.getLogger(__name__).warning("the Winograd kernels cannot be used: %s", error)
+        log.warning("%s cannot be used: %s", what, error)
         return None
     return loaded
 
 
-def _compiled(compiler: str) -> Path:
+def _compiled(source: Path, compiler: str) -> Path:
     """The shared library for this source, compiler and processor; made where it is not in the cache yet."""
     flags = ["-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared", "-pthread"]
     if platform.machine() in ("arm64", "aarch64"):
         flags[1] = "-mcpu=native"
-    key = hashlib.sha256(_SOURCE.read_bytes())
+    key = hashlib.sha256(source.read_bytes())
     key.update("\0".join([compiler, *flags, _processor()]).encode())
     folder = Path(os.environ.get("VIDSR_CACHE") or platformdirs.user_cache_dir("vidsr")) / "native"
-    target = folder / f"winograd-{key.hexdigest()[:20]}.so"
+    target = folder / f"{source.stem}-{key.hexdigest()[:20]}.so"
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as work:
-        made = Path(work) / "winograd.so"
-        command = [compiler, *flags, "-o", str(made), str(_SOURCE)]
+        made = Path(work) / target.name
+        command = [compiler, *flags, "-o", str(made), str(source)]
         subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_SECONDS)
         made.replace(target)
     return target

@@ -1,0 +1,168 @@
+"""The kernels for pictures give what PyTorch gives, whatever the size, the vectors and the pixel format."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tests.support.scenes import gray_frames, texture
+from vidsr.filters.after import fidelity
+from vidsr.filters.after.colour_lock import ColourLock
+from vidsr.filters.after.correction import Corrections
+from vidsr.filters.flow import gaussian
+from vidsr.filters.resample import area_down, cubic_up, separable, up_and_down
+from vidsr.frames import Colour, PixelFormat
+from vidsr.inference import colour
+from vidsr.native import pictures
+
+TOLERANCE = 1e-5
+INSTRUCTIONS = {"native": "-march=native", "AVX2": "-mavx2 -mfma", "SSE2": "-msse2"}
+sides = st.integers(1, 90)
+
+
+@pytest.fixture(scope="module", params=INSTRUCTIONS)
+def kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The library, compiled for several instruction sets."""
+    if pictures.library() is None:
+        pytest.skip("no C compiler")
+    if request.param == "native":
+        return pictures.library()
+    if platform.machine() != "x86_64":
+        pytest.skip("these are instruction sets of x86-64")
+    made = tmp_path_factory.mktemp("kernels") / "pictures.so"
+    flags = ["-O1", *INSTRUCTIONS[request.param].split(), "-std=gnu11", "-fPIC", "-shared"]
+    source = Path(pictures.__file__).with_suffix(".c")
+    subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", *flags, "-o", str(made), str(source)], check=True)
+    return ctypes.CDLL(str(made))
+
+
+@pytest.fixture
+def both(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], Any]], tuple[Any, Any]]]:
+    """Calls something with the kernels and without."""
+
+    def call(work: Callable[[], Any]) -> tuple[Any, Any]:
+        monkeypatch.setattr(pictures, "library", lambda: kernels)
+        native = work()
+        monkeypatch.setattr(pictures, "library", lambda: None)
+        return native, work()
+
+    with torch.inference_mode():
+        yield call
+
+
+def agree(results: tuple[Tensor, Tensor], tolerance: float = TOLERANCE) -> None:
+    torch.testing.assert_close(results[0], results[1], atol=tolerance, rtol=tolerance)
+
+
+def noise(*shape: int) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 130), (7, 64), (33, 101), (90, 160)])
+@pytest.mark.parametrize("sigma", [0.4, 1.5, 6.0])
+def test_gaussian(both: Any, size: tuple[int, int], sigma: float) -> None:
+    picture = noise(2, 3, *size)
+    agree(both(lambda: gaussian(picture, sigma)))
+    agree(both(lambda: gaussian(picture.transpose(2, 3), sigma)))  # not contiguous
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 40), (45, 80)])
+def test_resampling(both: Any, size: tuple[int, int]) -> None:
+    small = noise(2, 3, *size) - 0.2
+    for ratio in ((1, 2), (2, 2), (3, 3), (4, 4), (2, 5), (8, 8), (1, 1)):
+        large = (size[0] * ratio[0], size[1] * ratio[1])
+        base = noise(2, 3, *large)
+        agree(both(lambda large=large: cubic_up(small, large)))
+        agree(both(lambda large=large, base=base: cubic_up(small, large, base)))
+        agree(both(lambda base=base: area_down(base, size)))
+        agree(both(lambda large=large: up_and_down(small, large)))
+
+
+@given(height=sides, width=sides, down=st.integers(0, 20), across=st.integers(0, 20))
+@settings(max_examples=40, deadline=None)
+def test_any_filter_of_any_picture(height: int, width: int, down: int, across: int) -> None:
+    if pictures.library() is None:
+        pytest.skip("no C compiler")
+    taps = [list(torch.rand(2 * n + 1, generator=torch.Generator().manual_seed(n))) for n in (down, across)]
+    lists = [[float(t / (len(side) * 0.5)) for t in side] for side in taps]
+    picture = noise(1, 2, height, width)
+    native = pictures.filtered(picture, *lists)
+    assert native is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pictures, "library", lambda: None)
+        agree((native, separable(picture, *lists)))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 41), (40, 33), (90, 160)])
+@pytest.mark.parametrize("stride", [2, 4, 8])
+def test_power_of_blocks(both: Any, size: tuple[int, int], stride: int) -> None:
+    picture = noise(2, 2, *size)
+    for band in ((2, 5), (10, 15), (11, 15), (0, 15), (3, 4)):
+        native, plain = both(lambda band=band: fidelity._block_power(picture, stride, *band))
+        torch.testing.assert_close(native, plain, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_the_default_corrections(both: Any, noisy: bool) -> None:
+    source = texture(60, 88) + (5 / 255 * torch.randn(1, 3, 60, 88) if noisy else 0)
+    out = texture(240, 352, seed=5)
+    steps = Corrections([fidelity.Fidelity(), ColourLock()])
+    agree(both(lambda: steps(source, out, gray_frames(1))), 2e-5)
+
+
+LOCATIONS: tuple[Literal["left", "center", "topleft", "top", "bottomleft", "bottom"], ...]
+LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
+FORMATS = [
+    PixelFormat(name=f"{layout}, {depth}", family="yuv", depth=depth, log2_chroma_w=w, log2_chroma_h=h, alpha=False)
+    for layout, (h, w) in {"4:2:0": (1, 1), "4:2:2": (0, 1), "4:4:0": (1, 0), "4:4:4": (0, 0)}.items()
+    for depth in (8, 10, 16)
+]
+
+
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda f: f.name)
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 5), (35, 70)])
+def test_planes(both: Any, pixel_format: PixelFormat, size: tuple[int, int]) -> None:
+    rgb = noise(2, 3, *size) * 1.4 - 0.2
+    for tags in (*(Colour(chroma_location=place) for place in LOCATIONS), Colour(matrix="bt2020nc", range="full")):
+        native, plain = both(lambda tags=tags: colour.planes_from_rgb(rgb, pixel_format, tags))
+        for a, b in zip(native, plain, strict=True):
+            assert a.dtype == b.dtype and a.shape == b.shape
+            gap = ((a.int() & 0xFFFF) - (b.int() & 0xFFFF)).abs()
+            assert int(gap.max()) <= 1
+            # Rounding differs by some 1e-6 of white.
+            assert float(gap.float().mean()) <= 1e-5 * pixel_format.max_code + 1e-4
+
+
+def test_codes_are_those_of_exact_arithmetic(both: Any) -> None:
+    """Colours that are whole code values stay them: no dither or rounding moves them."""
+    ramp = torch.arange(256.0).expand(4, 256) / 255
+    grey = PixelFormat(name="4:4:4", family="yuv", depth=8, log2_chroma_w=0, log2_chroma_h=0, alpha=False)
+    tags = Colour(matrix="bt709", range="full")
+    for planes in both(lambda: colour.planes_from_rgb(ramp.expand(1, 3, 4, 256), grey, tags)):
+        assert torch.equal(planes[0][0], torch.arange(256, dtype=torch.uint8).expand(4, 256))
+        assert bool((planes[1] == 128).all()) and bool((planes[2] == 128).all())
+
+
+def test_what_the_kernels_do_not_take() -> None:
+    picture = torch.rand(1, 3, 8, 8)
+    for other in (picture.double(), picture.half(), picture.clone().requires_grad_(), torch.empty(1, 3, 0, 8)):
+        assert pictures.filtered(other, [1.0], [1.0]) is None
+        assert pictures.averaged(other, 2, 2) is None
+    assert pictures.filtered(picture, [1.0] * 301, [1.0]) is None
+    assert pictures.filtered(picture.to("meta"), [1.0], [1.0]) is None
+
+
+def test_gradients_pass_where_they_are_recorded() -> None:
+    picture = torch.rand(1, 3, 8, 8, requires_grad=True)
+    cubic_up(gaussian(picture, 1.0), (16, 16)).sum().backward()
+    assert picture.grad is not None and float(picture.grad.sum()) == pytest.approx(3 * 256, rel=1e-4)
