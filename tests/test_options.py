@@ -18,7 +18,7 @@ def test_all_faults_are_told_at_once_and_name_their_flags() -> None:
     text = str(caught.value)
     assert "--scale 0" in text
     assert "--crf 99" in text
-    assert "--codec cinepak: must be one of h264" in text
+    assert "--codec cinepak: must be one of auto, h264" in text
     assert caught.value.exit_code == 2
 
 

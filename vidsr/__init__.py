@@ -4,8 +4,8 @@
 >>> enhance("clip.mp4", scale=4)  # doctest: +SKIP
 
 Functions: :func:`enhance` (the whole job), :func:`start_job` (the same in the background), :func:`probe`,
-:func:`inspect`, :func:`plan`, :func:`preview`, :func:`verify`, :func:`compare`. For your own reader and writer:
-:func:`open_video`, :func:`enhance_frames`, :class:`Upscaler`. Every error is a :class:`VidsrError`.
+:func:`inspect`, :func:`plan`, :func:`dry_run`, :func:`preview`, :func:`verify`, :func:`compare`. For your own reader
+and writer: :func:`open_video`, :func:`enhance_frames`, :class:`Upscaler`. Every error is a :class:`VidsrError`.
 
 Names are imported on first use, so ``import vidsr`` is quick and loads neither torch nor PyAV.
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from vidsr.version import __version__
 
 if TYPE_CHECKING:
-    from vidsr.api.analysis import compare, inspect, plan, preview, probe, verify
+    from vidsr.api.analysis import compare, dry_run, inspect, plan, preview, probe, verify
     from vidsr.api.frame_stream import enhance_frames
     from vidsr.api.job_handle import JobHandle, start_job
     from vidsr.api.video_file import Video, VideoFrame, open_video
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         JobError,
         MissingExtraError,
         ModelError,
+        NoPlaceError,
         OptionsError,
         OutputError,
         TrainingError,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from vidsr.inference.upscaler import Upscaler
     from vidsr.jobs.compare.compare import CompareResult, CompareSettings
     from vidsr.jobs.enhance import enhance
+    from vidsr.jobs.preview.dry_run import DryRun, StreamFate
     from vidsr.jobs.preview.estimate import Estimate
     from vidsr.jobs.preview.preview import Moment
     from vidsr.jobs.state.events import Event
@@ -68,7 +70,7 @@ if TYPE_CHECKING:
 
 # Module → the names that it defines. The same list as above, for the run time; tests/test_api.py compares the two.
 _EXPORTS = {
-    "vidsr.api.analysis": ("compare", "inspect", "plan", "preview", "probe", "verify"),
+    "vidsr.api.analysis": ("compare", "dry_run", "inspect", "plan", "preview", "probe", "verify"),
     "vidsr.api.frame_stream": ("enhance_frames",),
     "vidsr.api.job_handle": ("JobHandle", "start_job"),
     "vidsr.api.video_file": ("Video", "VideoFrame", "open_video"),
@@ -84,6 +86,7 @@ _EXPORTS = {
         "JobError",
         "MissingExtraError",
         "ModelError",
+        "NoPlaceError",
         "OptionsError",
         "OutputError",
         "TrainingError",
@@ -95,6 +98,7 @@ _EXPORTS = {
     "vidsr.inference.upscaler": ("Upscaler",),
     "vidsr.jobs.compare.compare": ("CompareResult", "CompareSettings"),
     "vidsr.jobs.enhance": ("enhance",),
+    "vidsr.jobs.preview.dry_run": ("DryRun", "StreamFate"),
     "vidsr.jobs.preview.estimate": ("Estimate",),
     "vidsr.jobs.preview.preview": ("Moment",),
     "vidsr.jobs.state.events": ("Event",),
@@ -128,6 +132,7 @@ __all__ = [
     "DecodeError",
     "DiskFullError",
     "DownloadError",
+    "DryRun",
     "EncodeError",
     "EncodeOptions",
     "EnhanceOptions",
@@ -146,6 +151,7 @@ __all__ = [
     "ModelError",
     "ModelOptions",
     "Moment",
+    "NoPlaceError",
     "OptionsError",
     "OutputError",
     "OutputOptions",
@@ -157,6 +163,7 @@ __all__ = [
     "SizeOptions",
     "SourceInfo",
     "SourceOptions",
+    "StreamFate",
     "StreamOptions",
     "TrainingError",
     "Upscaler",
@@ -168,6 +175,7 @@ __all__ = [
     "VidsrError",
     "__version__",
     "compare",
+    "dry_run",
     "enhance",
     "enhance_frames",
     "inspect",

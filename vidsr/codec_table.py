@@ -76,6 +76,8 @@ class CodecEntry:
     chroma_locations: frozenset[str] | None = frozenset()
     #: Whether alpha is a second picture next to each packet, which only Matroska and WebM can hold.
     alpha_aside: bool = False
+    #: Whether alpha is stored without loss.
+    exact_alpha: bool = False
     #: How HDR metadata is handed over; None: it does not store it.
     hdr: HdrKeys | None = None
     #: Bits per luma sample on live-action footage at the default quality, on the safe side of what was measured.
@@ -209,6 +211,7 @@ _ROWS = (
         presets=(),
         options=(("level", "3"), ("slicecrc", "1"), ("g", "1")),
         sliced=True,
+        exact_alpha=True,
         # Lossless: about half of the samples' bits remain.
         bits_per_pixel=8.0,
         bits_by_depth=True,
@@ -221,6 +224,7 @@ _ROWS = (
         presets=(),
         options=(("vendor", "apl0"),),
         limited_range=True,
+        exact_alpha=True,
         # Fixed by the specification of ProRes 422.
         bits_per_pixel=3.6,
     ),
@@ -231,3 +235,7 @@ _ROWS = (
 
 #: Name for ``--codec`` → its row.
 CODECS: dict[str, CodecEntry] = {row.name: row for row in _ROWS}
+#: The value of ``--codec`` that leaves the choice to ``media/encode/codec_choice.py``.
+AUTO_CODEC = "auto"
+#: The codec of that choice wherever nothing speaks against it.
+DEFAULT_CODEC = "h264"

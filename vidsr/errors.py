@@ -6,7 +6,8 @@
     ├── OptionsError          options that contradict each other or are out of range (exit 2)
     ├── InputError            the source is missing, not a video, or damaged beyond use
     ├── OutputError           the result cannot be written at the path or in the form requested
-    │   └── DiskFullError     no space left
+    │   ├── DiskFullError     no space left
+    │   └── NoPlaceError      the codec or container cannot hold what the source has; another one can
     ├── ModelError            a model is unknown or cannot be used
     │   ├── CheckpointError   a weights file that is not a model, is truncated, unknown or carries code
     │   └── DownloadError     a download failed or has the wrong digest
@@ -48,6 +49,10 @@ class OutputError(VidsrError):
 
 class DiskFullError(OutputError):
     """No space is left where a file was being written."""
+
+
+class NoPlaceError(OutputError):
+    """The codec or container that was asked for cannot hold what the source has; another one can."""
 
 
 class ModelError(VidsrError):

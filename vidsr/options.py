@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
-from vidsr.codec_table import CODECS
+from vidsr.codec_table import AUTO_CODEC, CODECS
 from vidsr.option_schema import Options, opt
 from vidsr.restore_options import MATERIALS, RestoreOptions, with_material
 
@@ -113,7 +113,12 @@ class EncodeOptions(Options):
 
     title: ClassVar[str] = "Encoding"
 
-    codec: str = opt("h264", "Video codec of the result.", choices=tuple(CODECS))
+    codec: str = opt(
+        AUTO_CODEC,
+        "Video codec of the result: auto takes h264, or where the source has alpha, or the container cannot hold h264, "
+        "a codec that fits.",
+        choices=(AUTO_CODEC, *CODECS),
+    )
     crf: float | None = opt(
         None, "Constant quality, lower is better; a good value per codec if not given.", between=(0, 63)
     )

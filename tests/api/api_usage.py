@@ -60,6 +60,9 @@ def analysis(source: Path) -> None:
     assert_type(found.scan, str)
     estimate = vidsr.plan(source, scale=2, sampling=vidsr.SamplingOptions(samples=2))
     assert_type(estimate, vidsr.Estimate)
+    dry = vidsr.dry_run(source, "large.mkv", scale=2)
+    assert_type(dry, vidsr.DryRun)
+    assert_type(dry.streams, tuple[vidsr.StreamFate, ...])
     moments = vidsr.preview(source, [1.5, 2.5], scale=2)
     assert_type(moments, list[vidsr.Moment])
     report = vidsr.verify(source, "large.mkv", audio=False)
@@ -99,6 +102,8 @@ def errors(source: Path) -> int:
         vidsr.enhance(source)
     except vidsr.OptionsError as error:
         return error.exit_code
+    except vidsr.NoPlaceError as error:
+        return len(str(error))
     except (vidsr.InputError, vidsr.OutputError, vidsr.ModelError, vidsr.JobError, vidsr.Interrupted):
         return 1
     except VidsrError:

@@ -112,6 +112,7 @@ def test_looking_and_trying(tmp_path: Path) -> None:
         told = wait(client, f"/estimates/{made.json()['id']}", ("done", "failed"))
         assert told["state"] == "done" and told["frames"] == 48 and (told["width"], told["height"]) == (320, 180)
         assert told["seconds"] > 0 and told["result_bytes"] > 1000  # type: ignore[operator]
+        assert any("enhanced to h264" in line for line in told["lines"])  # type: ignore[attr-defined]
         failed = client.post("/estimates", json={"source": "text.mp4"}).json()
         told = wait(client, f"/estimates/{failed['id']}", ("done", "failed"))
         assert told["state"] == "failed" and str(root) not in str(told["error"])

@@ -47,7 +47,7 @@ class Throttled(SegmentEncoder):
         super().write(frame)
 
 size = (info.video.width * 2, info.video.height * 2)
-settings = EncoderSettings.for_source(info.video, EncodeOptions(preset="ultrafast"), size, threads=1)
+settings = EncoderSettings.for_source(info.video, EncodeOptions(codec="h264", preset="ultrafast"), size, threads=1)
 with Throttled(target, settings) as encoder:
     stats = run_segment(decode(), double, encoder)
 # Not getrusage: its peak begins with that of the process that started this one.

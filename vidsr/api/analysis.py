@@ -1,4 +1,4 @@
-"""Functions that examine files and write nothing: probe, inspect, plan, preview, verify, compare."""
+"""Functions that examine files and write nothing: probe, inspect, plan, dry_run, preview, verify, compare."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from vidsr.options import EnhanceOptions, SamplingOptions
 if TYPE_CHECKING:
     from vidsr.filters.detect.inspection import Inspection
     from vidsr.jobs.compare.compare import CompareResult, CompareSettings
+    from vidsr.jobs.preview.dry_run import DryRun
     from vidsr.jobs.preview.estimate import Estimate
     from vidsr.jobs.preview.preview import Moment
     from vidsr.media.check.report import VerifyReport
@@ -89,6 +90,32 @@ def plan(
     from vidsr.jobs.preview.estimate import estimate
 
     return estimate(Path(source), chosen_options(options, keywords), sampling, progress=progress)
+
+
+def dry_run(
+    source: Path | str,
+    output: Path | str | None = None,
+    *,
+    options: EnhanceOptions | None = None,
+    progress: Progress = silent,
+    **keywords: Unpack[EnhanceKeywords],
+) -> DryRun:
+    """Everything that :func:`vidsr.enhance` would do with the same arguments: streams, losses, filters, model, device,
+    time and disk space. Nothing is written.
+
+    Args:
+        source: the file, folder or pattern to enhance.
+        output: the file, folder or pattern to write.
+        options: options of the job in one object. Give either this or keywords.
+        progress: called with an :class:`~vidsr.Event` for each step.
+        keywords: single options of the job by name.
+
+    Raises:
+        VidsrError: whatever would stop the job itself before its first frame, see :func:`vidsr.enhance`.
+    """
+    from vidsr.jobs.preview.dry_run import dry_run as examine
+
+    return examine(source, output, chosen_options(options, keywords), progress=progress)
 
 
 def preview(

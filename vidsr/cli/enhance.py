@@ -24,6 +24,7 @@ Examples:
   vidsr enhance textures/ --tileable --power-of-two
   vidsr enhance frames/%06d.png --fps 24 -o film.mkv
   vidsr enhance film.mkv --devices cuda:0,cuda:1
+  vidsr enhance film.mkv -o film-hd.mp4 --height 1080 --dry-run
 
 To continue an interrupted job, run the same command again.
 
@@ -54,12 +55,29 @@ def enhance(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say everything that would be done, and how long it takes; write nothing."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress; warnings still appear.")] = False,
     *,
     options: EnhanceOptions,
 ) -> None:
     """Enlarge a video or pictures with ESRGAN, keeping audio, subtitles, timing, colour and metadata."""
-    run_enhance(source, output, options, as_json=as_json, quiet=quiet)
+    if dry_run:
+        show_dry_run(source, output, options, as_json=as_json, quiet=quiet)
+    else:
+        run_enhance(source, output, options, as_json=as_json, quiet=quiet)
+
+
+def show_dry_run(source: Path, output: Path | None, options: EnhanceOptions, *, as_json: bool, quiet: bool) -> None:
+    """Print what a job would do."""
+    from vidsr.jobs.preview.dry_run import described
+    from vidsr.jobs.preview.dry_run import dry_run as examine
+
+    with reporter("none" if quiet else "bar") as progress:
+        found = examine(source, output, options, progress=progress)
+    typer.echo(json.dumps(found.to_json()) if as_json else described(found))
 
 
 def run_enhance(source: Path, output: Path | None, options: EnhanceOptions, *, as_json: bool, quiet: bool) -> None:

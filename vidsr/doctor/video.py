@@ -6,10 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from vidsr.codec_table import CODECS
+from vidsr.codec_table import CODECS, DEFAULT_CODEC
 from vidsr.doctor.examination import Examination
 from vidsr.doctor.machine import nvidia_gpus, run_program
-from vidsr.options import EncodeOptions
 
 _REINSTALL = "reinstall PyAV: pip install --force-reinstall --no-deps av"
 
@@ -38,7 +37,7 @@ def examine(exam: Examination) -> None:
         "nothing: sources are decoded on the CPU by default",
         failure="failed" if nvidia else "absent",
     )
-    codec = EncodeOptions().codec
+    codec = DEFAULT_CODEC
     trial = next(t for t in exam.tried if t.what.startswith(f"{codec} "))
     if trial.result == "ok":
         exam.use("codec", codec, f"the default, by {CODECS[codec].encoder}; see --codec")

@@ -130,9 +130,13 @@ def unit_from_codes(plane: Tensor, pixel_format: PixelFormat, colour: Colour, *,
     return _units(plane, pixel_format, colour if not alpha else _FULL, is_chroma=False)
 
 
-def codes_from_unit(unit: Tensor, pixel_format: PixelFormat, colour: Colour, *, alpha: bool = False) -> Tensor:
-    """The inverse of :func:`unit_from_codes`, dithered and clamped: uint8, or int16 holding the bits of uint16."""
-    return _codes(unit, pixel_format, colour if not alpha else _FULL, plane=3 if alpha else 0)
+def alpha_codes(unit: Tensor, pixel_format: PixelFormat) -> Tensor:
+    """Alpha 0..1 as full-range code values, rounded and clamped: uint8, or int16 holding the bits of uint16.
+
+    Not dithered: alpha that is stored with more bits than its source has must come back to the source's code values,
+    whether a reader rounds them or drops the lowest bits.
+    """
+    return _codes(unit, pixel_format, _FULL, plane=None)
 
 
 _FULL = Colour(range="full")
@@ -194,10 +198,12 @@ def _units(plane: Tensor, pixel_format: PixelFormat, colour: Colour, *, is_chrom
     return (plane.to(torch.float32) - offset) / factor
 
 
-def _codes(unit: Tensor, pixel_format: PixelFormat, colour: Colour, *, plane: int, is_chroma: bool = False) -> Tensor:
+def _codes(
+    unit: Tensor, pixel_format: PixelFormat, colour: Colour, *, plane: int | None, is_chroma: bool = False
+) -> Tensor:
     factor, offset = _code_scale(pixel_format, colour, is_chroma)
     code = unit * factor + offset
-    if pixel_format.depth <= _DITHER_MAX_DEPTH:
+    if plane is not None and pixel_format.depth <= _DITHER_MAX_DEPTH:
         code = code + dither(code.shape[-2], code.shape[-1], plane, str(code.device))
     code = code.round_().clamp_(0, pixel_format.max_code)
     if pixel_format.depth <= 8:

@@ -352,7 +352,7 @@ class Stream:
         made = [colours.planes_from_rgb(one, target.format, colour, exact=exact) for one in singles]
         planes = made[0] if len(made) == 1 else [torch.cat(same) for same in zip(*made, strict=True)]
         if pictures.alpha is not None:
-            planes.append(colours.codes_from_unit(pictures.alpha, target.format, colour, alpha=True))
+            planes.append(colours.alpha_codes(pictures.alpha, target.format))
         return planes
 
     def _repaired(self, pictures: _Pictures, finite: Tensor, frames: Sequence[Frame]) -> _Pictures:

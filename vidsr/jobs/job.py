@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vidsr.errors import InputError, JobError, OutputError
+from vidsr.errors import InputError, JobError, NoPlaceError, OutputError
 from vidsr.jobs.disk_space import check_output, check_writable
 from vidsr.jobs.messages import Task
 from vidsr.jobs.recipe import Recipe
@@ -20,6 +20,7 @@ from vidsr.jobs.state.events import Event, Progress
 from vidsr.jobs.state.index_file import load_index, load_timeline, save_index
 from vidsr.jobs.state.lock import LOCK_NAME, lock_mark
 from vidsr.jobs.state.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity, stamp
+from vidsr.jobs.ways_out import with_way_out
 from vidsr.media import image_sequence
 from vidsr.media.check.preflight import preflight
 from vidsr.media.encode.encoder import EncoderSettings
@@ -123,8 +124,10 @@ def bound_options(options: EnhanceOptions) -> dict[str, Any]:
     }
 
 
-def prepare(source: Path, output: Path | None, options: EnhanceOptions) -> Prepared:
+def prepare(source: Path, output: Path | None, options: EnhanceOptions, *, dry: bool = False) -> Prepared:
     """Probe the source, load the model, settle the output and try its header.
+
+    A ``dry`` preparation makes no folder.
 
     Raises:
         VidsrError: something is wrong with the source, the output, the options or the model.
@@ -134,19 +137,26 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions) -> Prepa
         named = dataclasses.replace(options.model, model=str(Path(options.model.model).absolute()))
         options = dataclasses.replace(options, model=named)
     numbered = image_sequence.is_pattern(output or source)
-    recipe = Recipe.of(source, options, pictures=(output or source).suffix.lower() if numbered else "")
-    if numbered:
-        output = (output or _default_pattern(source, options, recipe.model.scale)).absolute()
-        check_pattern(recipe.stored, output, overwrite=options.output.overwrite)
-        notes: tuple[str, ...] = ()
-    else:
-        suffix = choose_suffix(recipe.stored, options.encode.codec)
-        output = (output or default_output(source, options.size, recipe.model.scale, suffix)).absolute()
-        if output.is_symlink():
-            output = output.resolve()  # else the link would be replaced, and its target kept as it is
-        overwrite = options.output.overwrite or is_published(output)
-        check_output(source, output, overwrite=overwrite)
-        notes = preflight(recipe.shaped, recipe.settings, output, recipe.options)
+    asked, container = output, output.suffix.lower() if output is not None and not numbered else ""
+    pictures = (output or source).suffix.lower() if numbered else ""
+    notes: tuple[str, ...] = ()
+    try:
+        recipe = Recipe.of(source, options, pictures=pictures, container=container)
+        if numbered:
+            output = (output or _default_pattern(source, options, recipe.model.scale)).absolute()
+            check_pattern(recipe.stored, output, overwrite=options.output.overwrite, make_folder=not dry)
+        else:
+            suffix = choose_suffix(recipe.stored, recipe.options.encode.codec)
+            output = (output or default_output(source, options.size, recipe.model.scale, suffix)).absolute()
+            if output.is_symlink():
+                output = output.resolve()  # else the link would be replaced, and its target kept as it is
+            overwrite = options.output.overwrite or is_published(output)
+            check_output(source, output, overwrite=overwrite)
+            notes = preflight(recipe.shaped, recipe.settings, output, recipe.options)
+    except NoPlaceError as error:
+        if numbered or asked is None:
+            raise
+        raise with_way_out(error, source, asked, options) from error
     binding = Binding(
         source=SourceIdentity.of(recipe.stored.path),
         options=bound_options(recipe.options),
@@ -172,8 +182,8 @@ def first_number(stored: StoredInfo) -> int:
     return image_sequence.find(path).first if isinstance(path, Path) and image_sequence.is_pattern(path) else 1
 
 
-def check_pattern(stored: StoredInfo, output: Path, *, overwrite: bool) -> None:
-    """Refuse numbered pictures that cannot or must not be written; make their folder.
+def check_pattern(stored: StoredInfo, output: Path, *, overwrite: bool, make_folder: bool = True) -> None:
+    """Refuse numbered pictures that cannot or must not be written, and make their folder if ``make_folder`` is set.
 
     Raises:
         OutputError: they are the source itself, files of these names exist without ``overwrite`` and are not a job's
@@ -190,9 +200,11 @@ def check_pattern(stored: StoredInfo, output: Path, *, overwrite: bool) -> None:
         raise OutputError(
             f"{file} already exists and does not belong to this job; use --overwrite to replace such files"
         )
-    with os_errors("making", output.parent):
-        output.parent.mkdir(parents=True, exist_ok=True)
-    check_writable(output.parent)
+    if make_folder:
+        with os_errors("making", output.parent):
+            output.parent.mkdir(parents=True, exist_ok=True)
+    there = next(folder for folder in output.parents if folder.is_dir())
+    check_writable(there)
 
 
 def _naming(folder: Path) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vidsr.codec_table import CODECS
 from vidsr.errors import VerifyError, VidsrError
 from vidsr.media import image_sequence
 from vidsr.media.encode.encoder_plan import encoder_build
@@ -48,6 +49,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
     """
     model = load_chosen(options.model)
     entry = ZOO.get(options.model.model)
+    codec = str(facts.get("codec") or options.encode.codec)
     record = {
         "schema": SCHEMA,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -55,7 +57,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
         "result": _described(result, _members(result, facts, "output")),
         "not_kept": list(facts.get("notes", ())),
         "facts": {k: v for k, v in facts.items() if k not in ("notes", "pictures", "skipped")},
-        "options": options.to_json(),
+        "options": options.to_json() | {"encode": {**options.encode.to_json(), "codec": codec}},
         "model": {
             "name": options.model.model,
             "sha256": model.sha256,
@@ -68,7 +70,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
         "software": {
             "vidsr": __version__,
             "python": platform.python_version(),
-            "encoder": _build(result, options),
+            "encoder": _build(result, codec),
             **{name: importlib.metadata.version(name) for name in _LIBRARIES},
         },
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
@@ -78,11 +80,11 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
     return path
 
 
-def _build(result: Path, options: EnhanceOptions) -> str:
-    """The encoder of a result and its build."""
+def _build(result: Path, codec: str) -> str | None:
+    """The encoder of a result and its build; None for still pictures, which the libraries listed with it write."""
     if image_sequence.is_pattern(result):
         return picture_build(result.suffix.lower())
-    return encoder_build(options.encode.codec)
+    return encoder_build(codec) if codec in CODECS else None
 
 
 def _neighbours(options: EnhanceOptions) -> dict[str, Any] | None:

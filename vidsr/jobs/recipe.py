@@ -152,6 +152,7 @@ class Recipe(SourcePlan):
         *,
         model: LoadedModel | None = None,
         pictures: str = "",
+        container: str = "",
         resolved: bool = False,
     ) -> Recipe:
         """Take every decision about ``source``.
@@ -161,6 +162,8 @@ class Recipe(SourcePlan):
             options: what was asked for.
             model: the network, where it is loaded already.
             pictures: the suffix of numbered pictures such as ``.png``, where they are the result.
+            container: the suffix of the result such as ``.mov``, where it is a file that has its name already; the
+                codec follows from it where none is named.
             resolved: ``options`` come from another recipe and leave nothing open: the source is not inspected.
 
         Raises:
@@ -168,23 +171,25 @@ class Recipe(SourcePlan):
         """
         stored = open_source(source, options)
         model = model or load_chosen(options.model)
-        return cls._settled(plan_source(stored, options, resolved=resolved), model, pictures)
+        return cls._settled(plan_source(stored, options, resolved=resolved), model, pictures, container)
 
     @classmethod
-    def _settled(cls, plan: SourcePlan, model: LoadedModel, pictures: str) -> Recipe:
+    def _settled(cls, plan: SourcePlan, model: LoadedModel, pictures: str, container: str = "") -> Recipe:
         """The steps that follow the choice of filters."""
-        encode, picture = plan.options.encode, None
+        options, encode, picture = plan.options, plan.options.encode, None
         if pictures:
             encode = dataclasses.replace(encode, codec="ffv1", bit_depth=None)
-        settled = prepare(plan.shaped, dataclasses.replace(plan.options, encode=encode), model.scale)
+        settled = prepare(plan.shaped, dataclasses.replace(options, encode=encode), model.scale, container)
         notes = settled.notes
-        if pictures:
+        if not pictures:
+            options = dataclasses.replace(options, encode=settled.encode)
+        else:
             depth, quality = plan.options.encode.bit_depth, plan.options.pictures.picture_quality
             picture = PictureSettings.for_source(pictures, settled.info.video, bit_depth=depth, quality=quality)
-            notes = (*(note for note in notes if not note.startswith("ffv1 ")), *_lost_in_pictures(settled.info))
+            notes = (*(n for n in notes if not n.startswith("ffv1 ")), *_lost_in_pictures(settled.info, picture))
         return cls(
             asked=plan.asked,
-            options=plan.options,
+            options=options,
             stored=plan.stored,
             decoded=DecodedInfo(as_decoded(settled.info, plan.stored)),
             shaped=ShapedInfo(settled.info),
@@ -246,9 +251,11 @@ class Recipe(SourcePlan):
 SegmentSink = SegmentEncoder | SegmentPictures
 
 
-def _lost_in_pictures(info: SourceInfo) -> Iterator[str]:
+def _lost_in_pictures(info: SourceInfo, picture: PictureSettings) -> Iterator[str]:
     """What numbered pictures do not keep of a source."""
     video = info.video
+    if video.format.alpha and not picture.format.alpha:
+        yield f"numbered {picture.suffix} pictures are written without alpha: the source's alpha channel is left out"
     others = {s.kind for s in info.streams if s.index != video.stream_index}
     if others:
         yield f"numbered pictures hold no {', '.join(sorted(others))}"

@@ -194,6 +194,7 @@ def _result(job: Job, seconds: float) -> EnhanceResult:
         kind="video" if job.order.recipe.picture is None else "sequence",
         output=job.order.output,
         size=(job.settings.width, job.settings.height),
+        codec=job.settings.codec if job.order.recipe.picture is None else "",
         frames=job.manifest.frames,
         resumed_frames=job.resumed_frames,
         seconds=seconds,

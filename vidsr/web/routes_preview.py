@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import FileResponse
 
 from vidsr.errors import InputError
+from vidsr.web.allowed_paths import output_inside
 from vidsr.web.option_fields import checked_options
 from vidsr.web.routes_files import settings_of
 from vidsr.web.routes_jobs import Id, run_of, runs_of, source_inside, without_roots
@@ -45,7 +46,7 @@ def preview_picture(request: Request, run_id: Id, side: Annotated[str, Path(patt
 
 @router.post("/estimates", status_code=201)
 def new_estimate(request: Request, wanted: NewEstimate) -> Estimate:
-    """Estimate time, size and memory of a whole video job with the given options, from samples."""
+    """Say what a whole video job with the given options will do, and estimate time, size and memory from samples."""
     return _estimate(_submit(request, wanted, "estimate"), request)
 
 
@@ -56,12 +57,14 @@ def estimate(request: Request, run_id: Id) -> Estimate:
 
 
 def _submit(
-    request: Request, wanted: NewEstimate, kind: Literal["preview", "estimate"], at_seconds: float = 0.0
+    request: Request, wanted: NewEstimate | NewPreview, kind: Literal["preview", "estimate"], at_seconds: float = 0.0
 ) -> Run:
     roots = settings_of(request).roots
     source = source_inside(wanted.source, roots)
     options = checked_options(wanted.options, roots)
-    order = RunOrder(source=str(source), output=None, options=options.to_json(), kind=kind, at_seconds=at_seconds)
+    named = wanted.output if isinstance(wanted, NewEstimate) else None
+    output = None if named is None else str(output_inside(named, roots))
+    order = RunOrder(source=str(source), output=output, options=options.to_json(), kind=kind, at_seconds=at_seconds)
     return runs_of(request).submit(order)
 
 
@@ -84,4 +87,6 @@ def _estimate(run: Run, request: Request) -> Estimate:
     result = ended.pop("result")
     names = ("frames", "seconds", "result_bytes", "disk_bytes", "memory_bytes")
     size = result.get("size") or (None, None)
-    return Estimate(**ended, width=size[0], height=size[1], **{name: result.get(name) for name in names})
+    lines = [without_roots(line, settings_of(request).roots) or "" for line in result.get("lines", ())]
+    figures = {name: result.get(name) for name in names}
+    return Estimate(**ended, width=size[0], height=size[1], lines=lines, **figures)

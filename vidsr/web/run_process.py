@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from vidsr.errors import Interrupted, VidsrError
+from vidsr.errors import InputError, Interrupted, VidsrError
 from vidsr.jobs.state.events import Event
 from vidsr.jobs.state.lock import JobLock
 from vidsr.options import EnhanceOptions, SamplingOptions
@@ -70,13 +70,15 @@ def _preview(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any
 
 
 def _estimate(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
-    """Estimate the whole job from a few samples; short, because a user is waiting."""
-    from vidsr.jobs.preview.estimate import estimate
+    """What the job will do, and its cost from a few samples; short, because a user is waiting."""
+    from vidsr.jobs.preview.dry_run import dry_run, outline
 
     options = EnhanceOptions.from_json(order["options"])
-    start_seconds = time.process_time()
     sampling = SamplingOptions(budget_seconds=_ESTIMATE_SECONDS)
-    return estimate(Path(order["source"]), options, sampling, progress=tell, start_seconds=start_seconds).to_json()
+    found = dry_run(order["source"], order["output"], options, sampling=sampling, progress=tell)
+    if found.estimate is None:
+        raise InputError("only videos are estimated; try pictures with a preview")
+    return {**found.estimate.to_json(), "lines": [*outline(found), *(f"note     {note}" for note in found.losses)]}
 
 
 def _comparison(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:

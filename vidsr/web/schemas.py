@@ -113,12 +113,15 @@ class NewEstimate(Shape):
     """A job to estimate."""
 
     source: Text
+    output: Text | None = None
     options: OptionValues = Field(default_factory=dict)
 
 
-class NewPreview(NewEstimate):
+class NewPreview(Shape):
     """A moment to preview."""
 
+    source: Text
+    options: OptionValues = Field(default_factory=dict)
     at_seconds: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)] = 0.0
 
 
@@ -146,7 +149,8 @@ class Preview(Shape):
 
 
 class Estimate(Shape):
-    """The estimated cost of a whole job: figures once it is done."""
+    """What a whole job will do and what it costs: figures, and lines about streams, filters, model and losses, once
+    it is done."""
 
     id: RunId
     state: RunState
@@ -158,6 +162,7 @@ class Estimate(Shape):
     result_bytes: int | None = None
     disk_bytes: int | None = None
     memory_bytes: int | None = None
+    lines: list[str] = Field(default_factory=list)
 
 
 class Job(Shape):

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.source_values import source_info, video_info
 from vidsr.codec_table import CODECS, HdrKeys
-from vidsr.errors import EncodeError, InputError, OptionsError
+from vidsr.errors import EncodeError, InputError, NoPlaceError, OptionsError
 from vidsr.frames import Colour, PixelFormat
 from vidsr.media import frame_memory
 from vidsr.media.colour_tags import ColourTags
@@ -63,13 +63,13 @@ def test_what_a_codec_cannot_hold_is_said() -> None:
 
 def test_hdr_is_never_stored_in_8_bits_unasked() -> None:
     video = video_info("yuv420p", colour=Colour(transfer="smpte2084"))
-    assert encode_formats(video, EncodeOptions()).frames.depth == 10
-    assert encode_formats(video, EncodeOptions(bit_depth=8)).frames.depth == 8
+    assert encode_formats(video, EncodeOptions(codec="h264")).frames.depth == 10
+    assert encode_formats(video, EncodeOptions(codec="h264", bit_depth=8)).frames.depth == 8
 
 
 def test_a_depth_that_no_format_has_is_refused() -> None:
     with pytest.raises(EncodeError, match="h264 here has 8, 10 bits"):
-        encode_formats(video_info(), EncodeOptions(bit_depth=12))
+        encode_formats(video_info(), EncodeOptions(codec="h264", bit_depth=12))
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,10 @@ def test_every_packed_format_has_a_planar_one_that_holds_it(native: str, planar:
 
 
 def test_odd_results_are_made_even_only_where_they_must_be() -> None:
-    h264 = encode_formats(video_info(), EncodeOptions())
+    h264 = encode_formats(video_info(), EncodeOptions(codec="h264"))
     assert fit_size(h264, 63, 47)[:2] == (64, 48)
     assert "even sizes only" in (fit_size(h264, 63, 47)[2] or "")
-    h264_444 = encode_formats(video_info("yuv444p"), EncodeOptions())
+    h264_444 = encode_formats(video_info("yuv444p"), EncodeOptions(codec="h264"))
     assert fit_size(h264_444, 63, 47) == (63, 47, None)
     ffv1 = encode_formats(video_info(), EncodeOptions(codec="ffv1"))
     assert fit_size(ffv1, 63, 47) == (63, 47, None)
@@ -120,14 +120,16 @@ def test_odd_results_are_made_even_only_where_they_must_be() -> None:
 )
 def test_shape(sar: str, size: SizeOptions, expected: tuple[int, int, str]) -> None:
     video = video_info("yuv420p", sar=Fraction(sar))
-    shape = result_geometry(video, size, encode_formats(video, EncodeOptions()), 4)
+    shape = result_geometry(video, size, encode_formats(video, EncodeOptions(codec="h264")), 4)
     assert (shape.width, shape.height, shape.sar) == (expected[0], expected[1], Fraction(expected[2]))
 
 
 def test_alpha_is_kept_blended_or_refused_but_never_dropped() -> None:
     info = source_info(video_info("yuva420p"))
-    with pytest.raises(EncodeError, match="--flatten"):
-        prepare(info, EnhanceOptions(), 1)
+    with pytest.raises(NoPlaceError, match=r"has an alpha channel, and h264 has none.*--flatten"):
+        prepare(info, EnhanceOptions(encode=EncodeOptions(codec="h264")), 1)
+    with pytest.raises(NoPlaceError, match="no codec in mp4 keeps"):
+        prepare(info, EnhanceOptions(), 1, ".mp4")
     kept = prepare(info, EnhanceOptions(encode=EncodeOptions(codec="vp9")), 1)
     assert kept.settings.format.frames.alpha
     blended = prepare(info, EnhanceOptions(encode=EncodeOptions(flatten="#ff8000")), 1)
@@ -186,14 +188,14 @@ def test_an_encoder_that_needs_missing_hardware_gives_way_and_says_so(tmp_path: 
 
 
 def test_encoder_options_reach_the_encoder_or_are_refused(tmp_path: Path) -> None:
-    known = EncodeOptions(encoder_options=("tune=film", "x264-params=keyint=7"))
+    known = EncodeOptions(codec="h264", encoder_options=("tune=film", "x264-params=keyint=7"))
     settings = EncoderSettings.for_source(video_info(), known, (64, 48))
     assert settings.encoder_options()["tune"] == "film"
     first, *others, last = settings.encoder_options()["x264-params"].split(":")
     assert (first, last) == ("stitchable=1", "keyint=7")
     assert others in ([], ["asm=avx2"]), "only what this processor needs lies between"
     SegmentEncoder(tmp_path / "a.nut", settings).abort()
-    unknown = EncodeOptions(encoder_options=("nonsense=1",))
+    unknown = EncodeOptions(codec="h264", encoder_options=("nonsense=1",))
     with pytest.raises(EncodeError, match="knows no option nonsense"):
         SegmentEncoder(tmp_path / "b.nut", EncoderSettings.for_source(video_info(), unknown, (64, 48)))
     assert not list(tmp_path.iterdir())
@@ -202,7 +204,7 @@ def test_encoder_options_reach_the_encoder_or_are_refused(tmp_path: Path) -> Non
 
 
 def test_a_wrong_preset_is_refused_in_words(tmp_path: Path) -> None:
-    settings = EncoderSettings.for_source(video_info(), EncodeOptions(preset="rapid"), (64, 48))
+    settings = EncoderSettings.for_source(video_info(), EncodeOptions(codec="h264", preset="rapid"), (64, 48))
     with pytest.raises(EncodeError, match="preset=rapid"):
         SegmentEncoder(tmp_path / "a.nut", settings)
 
@@ -210,7 +212,7 @@ def test_a_wrong_preset_is_refused_in_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"preset": "rapid"}, "--preset rapid: neither a material nor a preset of h264; .* veryfast"),
+        ({"codec": "h264", "preset": "rapid"}, "--preset rapid: neither a material nor a preset of h264; .* veryfast"),
         ({"codec": "av1", "preset": "slow"}, "av1 are -1, 0"),
         ({"codec": "prores", "preset": "slow"}, "this codec has none"),
         ({"codec": "ffv1", "crf": 20}, "--crf 20: ffv1 has no constant quality"),
@@ -245,7 +247,7 @@ def test_a_matrix_that_a_codec_cannot_name_is_changed_or_refused() -> None:
     chosen = encode_formats(ycgco, EncodeOptions(codec="vp9"))
     assert (chosen.colour.matrix, chosen.tags.matrix) == ("bt709", 1)
     assert any("no code for the matrix ycgco" in note for note in chosen.notes)
-    assert encode_formats(ycgco, EncodeOptions()).tags.matrix == 8
+    assert encode_formats(ycgco, EncodeOptions(codec="h264")).tags.matrix == 8
     ictcp = video_info("yuv420p10le", colour=Colour(matrix="bt2020nc"), tags=ColourTags(matrix=14))
     with pytest.raises(EncodeError, match="ictcp"):
         encode_formats(ictcp, EncodeOptions(codec="vp9"))
@@ -254,4 +256,4 @@ def test_a_matrix_that_a_codec_cannot_name_is_changed_or_refused() -> None:
 def test_av1_is_told_no_rate_that_its_encoder_refuses() -> None:
     fast = video_info(rate=Fraction(1000))
     assert EncoderSettings.for_source(fast, EncodeOptions(codec="av1"), (64, 48)).rate == 240
-    assert EncoderSettings.for_source(fast, EncodeOptions(), (64, 48)).rate == 1000
+    assert EncoderSettings.for_source(fast, EncodeOptions(codec="h264"), (64, 48)).rate == 1000

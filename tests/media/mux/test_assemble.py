@@ -106,7 +106,7 @@ def test_a_container_that_cannot_hold_the_codec_is_refused_before_work(clips: Cl
 
 def test_an_aborted_segment_leaves_nothing(clips: ClipFactory, tmp_path: Path) -> None:
     info = probe(clips("silent"))
-    settings = EncoderSettings.for_source(info.video, EncodeOptions(), (64, 48))
+    settings = EncoderSettings.for_source(info.video, EncodeOptions(codec="h264"), (64, 48))
 
     def fail() -> None:
         with SegmentEncoder(tmp_path / "a.nut", settings) as encoder:

@@ -10,6 +10,7 @@ from typing import Any
 
 from vidsr.jobs.engines.base import choose_slots
 from vidsr.jobs.preview.sample import Sample, Sampler
+from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.restoration_plan import expected_frames, reshaping_notes
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.segments import Segment, plan_segments
@@ -57,6 +58,7 @@ def estimate(
     *,
     progress: Progress = silent,
     start_seconds: float = 0.0,
+    recipe: Recipe | None = None,
 ) -> Estimate:
     """Sample a job and scale up.
 
@@ -66,12 +68,13 @@ def estimate(
         sampling: how much to sample.
         progress: receives the samples' frames as ``frame`` events.
         start_seconds: seconds that starting the program took, which every job pays too.
+        recipe: of the job, where it was made already.
 
     Raises:
         VidsrError: whatever would stop the job itself.
     """
     sampling = sampling or SamplingOptions()
-    sampler = Sampler(source, options)
+    sampler = Sampler(source, options, recipe)
     begin = time.perf_counter()
     job, decoded = sampler.job, sampler.recipe.decoded
     advice = job.advice()

@@ -52,9 +52,9 @@ class Sampler:
         VidsrError: whatever would stop the job before its first frame.
     """
 
-    def __init__(self, source: Path, options: EnhanceOptions) -> None:
+    def __init__(self, source: Path, options: EnhanceOptions, recipe: Recipe | None = None) -> None:
         begin = time.perf_counter()
-        self.job = Recipe.of(source, options)
+        self.job = recipe or Recipe.of(source, options)
         self.recipe = self.job.for_moments()
         self._run = RecipeRun(self.recipe)
         self.setup_seconds = time.perf_counter() - begin

@@ -53,6 +53,7 @@ class EnhanceResult:
         device: where it ran, such as "cpu" or "cuda:0"; several are separated by ", ".
         precision: "fp32", "fp16" or "bf16".
         size: (width, height) of the result in pixels; None for a folder.
+        codec: of a video, as ``--codec`` names it; "" otherwise.
         resumed_frames: how many of ``frames`` were made by earlier runs.
         reused_frames: frames that repeated their predecessor and were not computed again.
         reused_area: share of all pixels that ``--reuse-regions`` kept, 0 to 1.
@@ -69,6 +70,7 @@ class EnhanceResult:
     precision: str
     kind: ResultKind = "video"
     size: tuple[int, int] | None = None
+    codec: str = ""
     stats: SegmentStats = field(default_factory=SegmentStats)
     resumed_frames: int = 0
     reused_frames: int = 0
@@ -92,6 +94,8 @@ class EnhanceResult:
         }
         if self.size is not None:
             data["size"] = list(self.size)
+        if self.codec:
+            data["codec"] = self.codec
         if self.kind in ("video", "sequence"):
             data["reused_frames"] = self.reused_frames
             data["reused_area"] = round(self.reused_area, 4)

@@ -76,13 +76,11 @@ def enhance_folder(
         JobError: the output folder belongs to a job with other options.
         DiskFullError: no space is left.
     """
-    files = list(_files(source, output))
-    if not any(is_picture(f) for f in files):
-        raise InputError(f"{source}: no picture in this folder")
+    files = files_in(source, output)
     with os_errors("making", output):
         output.mkdir(parents=True, exist_ok=True)
     journal = _Journal(output / JOURNAL, _job(options, model_digest), anew=options.output.overwrite)
-    work = _Work(source, output, options, network, journal, _names(source, files, options))
+    work = _Work(source, output, options, network, journal, names_of(source, files, options))
     for number, file in enumerate(files, 1):
         work.one(file)
         progress(Event(kind="frame", frames=number, total_frames=len(files), resumed_frames=work.resumed))
@@ -95,6 +93,18 @@ def enhance_folder(
     return result
 
 
+def files_in(source: Path, output: Path) -> list[Path]:
+    """The files that :func:`enhance_folder` looks at, in its order.
+
+    Raises:
+        InputError: none of them is a picture.
+    """
+    files = list(_files(source, output))
+    if not any(is_picture(f) for f in files):
+        raise InputError(f"{source}: no picture in this folder")
+    return files
+
+
 def _files(source: Path, output: Path) -> Iterator[Path]:
     """All files below ``source``, sorted; hidden ones, half-written ones and the output folder's are left out."""
     inside = output.resolve()
@@ -104,7 +114,7 @@ def _files(source: Path, output: Path) -> Iterator[Path]:
         yield from (here / f for f in sorted(files) if not f.startswith(".") and not f.endswith(".part"))
 
 
-def _names(source: Path, files: list[Path], options: EnhanceOptions) -> dict[Path, Path]:
+def names_of(source: Path, files: list[Path], options: EnhanceOptions) -> dict[Path, Path]:
     """Each file's result, relative to the output folder; two that would meet keep their old suffix before the new."""
     suffix = options.pictures.picture_format
     names: dict[Path, Path] = {}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vidsr.errors import OutputError, VidsrError
+from vidsr.errors import NoPlaceError, VidsrError
 from vidsr.frames import Frame
 from vidsr.media import libav
 from vidsr.media.check.picture import check_picture
@@ -52,12 +52,12 @@ def preflight(info: SourceInfo, settings: EncoderSettings, output: Path, options
     Returns what the user should know: streams converted or left out, and what codec and container cannot keep.
 
     Raises:
-        OutputError: the container cannot hold the codec or a stream.
+        NoPlaceError: the container cannot hold the codec or a stream.
         EncodeError: the encoder refuses its settings.
     """
     plan = ResultPlan.of(info, settings, output, options)
     if settings.alpha_aside and plan.container.muxer not in ("matroska", "webm"):
-        raise OutputError(
+        raise NoPlaceError(
             f"{output}: {plan.container.name} cannot hold the transparency of {settings.codec}; write to .mkv or .webm"
         )
     _try_header(plan)
@@ -146,7 +146,7 @@ def _try_header(plan: ResultPlan) -> None:
             write_tags(trial, plan.info)
             start_video(trial, stream, plan.settings)
         except ValueError as error:
-            raise OutputError(f"{plan.container.name} cannot hold what {plan.info.path} has: {error}") from error
+            raise NoPlaceError(f"{plan.container.name} cannot hold what {plan.info.path} has: {error}") from error
         finally:
             with contextlib.suppress(libav.AvError, OSError, ValueError):
                 trial.close()

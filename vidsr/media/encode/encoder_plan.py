@@ -6,21 +6,25 @@ from dataclasses import dataclass, replace
 
 import av
 
-from vidsr.errors import EncodeError, InputError
+from vidsr.codec_table import AUTO_CODEC
+from vidsr.errors import InputError, NoPlaceError
 from vidsr.media.encode.alpha import flattened
+from vidsr.media.encode.codec_choice import choose_codec
 from vidsr.media.encode.codecs import EncoderFormat, check_options, encode_formats, entry, usable_codec
 from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.media.encode.geometry import result_geometry
 from vidsr.media.frame_memory import check_memory
 from vidsr.media.source import SourceInfo, VideoInfo
-from vidsr.options import EnhanceOptions
+from vidsr.options import EncodeOptions, EnhanceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A source with all decisions taken. ``info`` replaces the probed one: it may blend alpha away."""
+    """A source with all decisions taken. ``info`` replaces the probed one: it may blend alpha away. ``encode`` are the
+    options with a codec where they left it open."""
 
     info: SourceInfo
+    encode: EncodeOptions
     settings: EncoderSettings
     notes: tuple[str, ...] = ()
 
@@ -30,13 +34,13 @@ class Prepared:
         return self.settings.width, self.settings.height
 
 
-def prepare(info: SourceInfo, options: EnhanceOptions, model_scale: int) -> Prepared:
-    """Take every decision about picture and encoder.
+def prepare(info: SourceInfo, options: EnhanceOptions, model_scale: int, suffix: str = "") -> Prepared:
+    """Take every decision about picture and encoder. ``suffix`` is that of the output, where it has a name.
 
     Raises:
         InputError: Dolby Vision profile 5, or frames too large for the memory.
-        EncodeError: the codec cannot keep the source's alpha and ``--flatten`` was not given, has no such depth,
-            or is not in this build.
+        NoPlaceError: the codec cannot keep the source's alpha and ``--flatten`` was not given.
+        EncodeError: the codec has no such depth, or is not in this build.
         OptionsError: the codec has no such preset, or no constant quality.
     """
     if info.video.dolby_vision == 5:
@@ -44,8 +48,9 @@ def prepare(info: SourceInfo, options: EnhanceOptions, model_scale: int) -> Prep
             f"{info.path} is Dolby Vision profile 5: its colours exist only inside Dolby's own decoders "
             "(IPTPQc2), so a re-encode would be green and purple; use a profile 8 or HDR10 version"
         )
-    codec, note = usable_codec(options.encode.codec)
-    encode = replace(options.encode, codec=codec)
+    chosen, choice_note = choose_codec(info, options.encode, suffix)
+    codec, note = usable_codec(chosen.codec)
+    encode = replace(chosen, codec=codec)
     if info.video.format.alpha and encode.flatten is not None:
         info = flattened(info, encode.flatten)
     video = info.video
@@ -53,16 +58,21 @@ def prepare(info: SourceInfo, options: EnhanceOptions, model_scale: int) -> Prep
     format = encode_formats(video, encode)
     chosen_alpha = format.frames.alpha
     if video.format.alpha and not chosen_alpha:
-        raise EncodeError(
-            f"{info.path} has an alpha channel, and {codec} has none: keep it with --codec prores, vp9 or ffv1, or "
-            "blend it over a colour with --flatten black"
+        way = "keep it with --codec prores, vp9 or ffv1"
+        if options.encode.codec == AUTO_CODEC:
+            why, way = f"which no codec in {suffix[1:]} keeps", "write to .mkv, .mov or .webm"
+        else:
+            why = f"and {codec} has none"
+        raise NoPlaceError(
+            f"{info.path} has an alpha channel, {why}: {way}, or blend it over a colour with --flatten black"
         )
     shape = result_geometry(video, options.size, format, model_scale)
     check_memory(video, (shape.width, shape.height))
     settings = EncoderSettings.for_source(video, encode, (shape.width, shape.height))
     settings = replace(settings, sar=shape.sar)
     notes = [*video.guessed, *info.notes, *shape.notes, *_hdr_notes(video, format)]
-    return Prepared(info=info, settings=settings, notes=tuple(([note] if note else []) + notes))
+    said = (text for text in (choice_note, note) if text)
+    return Prepared(info=info, encode=chosen, settings=settings, notes=(*said, *notes))
 
 
 def _hdr_notes(video: VideoInfo, format: EncoderFormat) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import av
 import av.container
 
-from vidsr.errors import OutputError
+from vidsr.errors import NoPlaceError
 from vidsr.media import libav
 from vidsr.media.encode.codecs import entry as codec_entry
 from vidsr.media.encode.codecs import row_of
@@ -68,17 +68,17 @@ def container_of(output: Path, codec: str) -> ContainerEntry:
     """The container that the suffix of ``output`` names.
 
     Raises:
-        OutputError: the suffix is unknown, or its container cannot hold the codec.
+        NoPlaceError: the suffix is unknown, or its container cannot hold the codec.
     """
     entry = CONTAINERS.get(output.suffix.lower())
     if entry is None:
-        raise OutputError(
+        raise NoPlaceError(
             f"{output}: the suffix {output.suffix or '(none)'} names no container that vidsr writes; "
             f"use one of {', '.join(CONTAINERS)}"
         )
     if not entry.holds_codec(codec):
         fits = [suffix for suffix, c in CONTAINERS.items() if c.holds_codec(codec)]
-        raise OutputError(f"{output}: {entry.name} cannot hold {codec}; use {' or '.join(fits)}, or another --codec")
+        raise NoPlaceError(f"{output}: {entry.name} cannot hold {codec}; use {' or '.join(fits)}, or another --codec")
     return entry
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vidsr.errors import OptionsError, OutputError
+from vidsr.errors import NoPlaceError, OptionsError
 from vidsr.media import libav
 from vidsr.media.mux.audio import takes
 from vidsr.media.mux.containers import ContainerEntry, first_packets, holds
@@ -32,7 +32,7 @@ def plan_streams(info: SourceInfo, container: ContainerEntry, options: StreamOpt
     """A plan for every stream but the enhanced one, in source order.
 
     Raises:
-        OutputError: the container cannot hold a stream that the user did not ask to leave out; lists them all.
+        NoPlaceError: the container cannot hold a stream that the user did not ask to leave out; lists them all.
         OptionsError: ``--map`` names a stream that is not there.
     """
     _check_map(info, options)
@@ -52,7 +52,7 @@ def plan_streams(info: SourceInfo, container: ContainerEntry, options: StreamOpt
                 plans.append(plan)
     if refused:
         better = ".mkv" if container.name != "mkv" else "another container"
-        raise OutputError(
+        raise NoPlaceError(
             f"{container.name} cannot hold {'; '.join(refused)}: write to {better}, or leave the streams out "
             "(--no-audio, --no-subtitles, --map)"
         )

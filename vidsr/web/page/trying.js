@@ -1,5 +1,5 @@
 // Previewing a moment: the source frame, before and after with a slider, and the estimate for the whole job.
-import { $, API, bytes, call, duration, fault, post, setText } from "./basics.js";
+import { $, API, bytes, call, duration, element, fault, post, setText } from "./basics.js";
 
 const FRAME_DELAY = 250;
 let source = null;
@@ -33,6 +33,7 @@ export function tryFile(file) {
   $("at").value = String((file.seconds ?? 0) / 3);
   setText($("preview-text"), "");
   setText($("estimate-text"), "");
+  $("outlook").hidden = true;
   $("still").hidden = true;
   showTime();
   showMoment();
@@ -142,13 +143,17 @@ async function estimate() {
   asked += 1;
   const mine = asked;
   const say = (text) => { if (mine === asked) setText($("estimate-text"), text); };
+  $("outlook").hidden = true;
   say("Running a few samples of the job…");
   try {
-    const found = await finished("estimates", { source: source.path, options: options() }, mine);
+    const order = { source: source.path, output: $("output").value.trim() || null, options: options() };
+    const found = await finished("estimates", order, mine);
     if (!found) return;
     const size = `${found.width} × ${found.height}, about ${bytes(found.result_bytes)}`;
     const needs = `${bytes(found.disk_bytes)} of disk space and ${bytes(found.memory_bytes)} of memory while running`;
     say(`About ${duration(found.seconds)} for ${found.frames} frames. Result: ${size}. The job needs ${needs}.`);
+    $("outlook").replaceChildren(...found.lines.map((line) => element("li", line.replace(/^(\w+) +/, "$1: "))));
+    $("outlook").hidden = false;
   } catch (error) {
     if (mine === asked) fault($("estimate-text"), error.message);
   }
