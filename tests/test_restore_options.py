@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vidsr.errors import OptionsError
 from vidsr.filter_choices import FILTERS, FilterChoice, FilterSelection
-from vidsr.filters.before.crop import Window
+from vidsr.filters.before.crop import CropWindow
 from vidsr.filters.before.descriptor import descriptors
 from vidsr.options import EnhanceOptions
 from vidsr.restore_options import MATERIALS, RestoreOptions
@@ -21,7 +21,7 @@ ORDERS = st.sampled_from(["tff", "bff"])
 PARAMETERS = {
     "ivtc": ORDERS,
     "deinterlace": ORDERS,
-    "crop": st.builds(Window, *[st.integers(0, 9999)] * 4),
+    "crop": st.builds(CropWindow, *[st.integers(0, 9999)] * 4),
     "deblock": SHARES,
     "denoise": SHARES,
     "dust": st.floats(0.001, 255),
@@ -87,7 +87,7 @@ def test_filters_act_in_their_own_order() -> None:
     chosen = FilterSelection.parse("denoise=.5, crop=8:0:704:576,deinterlace")
     assert chosen.choices == (
         FilterChoice("deinterlace"),
-        FilterChoice("crop", Window(8, 0, 704, 576)),
+        FilterChoice("crop", CropWindow(8, 0, 704, 576)),
         FilterChoice("denoise", 0.5),
     )
     assert [d.name for d in descriptors()] == list(FILTERS)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from vidsr.jobs.preview.preview import Moment
     from vidsr.jobs.state.events import Event
     from vidsr.jobs.state.result import EnhanceResult, PictureResult
-    from vidsr.media.check.report import Check, VerifyReport
+    from vidsr.media.check.verify_report import Check, VerifyReport
     from vidsr.media.index import VideoIndex
     from vidsr.media.source import SourceInfo
     from vidsr.options import (
@@ -103,7 +103,7 @@ _EXPORTS = {
     "vidsr.jobs.preview.preview": ("Moment",),
     "vidsr.jobs.state.events": ("Event",),
     "vidsr.jobs.state.result": ("EnhanceResult", "PictureResult"),
-    "vidsr.media.check.report": ("Check", "VerifyReport"),
+    "vidsr.media.check.verify_report": ("Check", "VerifyReport"),
     "vidsr.media.index": ("VideoIndex",),
     "vidsr.media.source": ("SourceInfo",),
     "vidsr.options": (

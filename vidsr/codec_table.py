@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Pairs = tuple[tuple[str, str], ...]
+ParameterPairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class HdrKeys:
     light: str
     integers: bool
     steps: tuple[int, int, int] | None = None
-    more: Pairs = ()
+    more: ParameterPairs = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class CodecEntry:
     #: FFmpeg pixel formats, in order of preference.
     formats: tuple[str, ...]
     #: Pixel format → the packed one of the same samples that the encoder takes instead.
-    packed: Pairs = ()
+    packed: ParameterPairs = ()
     #: Suffixes of the containers that hold it; for a family, the row of the family says it.
     containers: tuple[str, ...] = ()
     #: Default of ``--crf`` and the encoder's name for it; None: no constant quality.
@@ -55,11 +55,11 @@ class CodecEntry:
     preset_key: str = "preset"
     presets: tuple[str, ...] | None = None
     #: Options that are always given, and the parameters joined into the option ``params_key``.
-    options: Pairs = ()
+    options: ParameterPairs = ()
     params_key: str | None = None
-    params: Pairs = ()
+    params: ParameterPairs = ()
     #: Parameters on processors with AVX-512 without which the same frames give different bytes from run to run.
-    params_with_avx512: Pairs = ()
+    params_with_avx512: ParameterPairs = ()
     #: Parameter for the number of threads, where the encoder ignores the library's.
     threads_param: str | None = None
     #: Whether the number of slices is set by size, since the encoder's own choice follows the threads.
@@ -99,7 +99,7 @@ def _depths(names: str, *depths: int) -> tuple[str, ...]:
     return tuple(n if d == 8 else f"{n}{d}le" for d in depths for n in names.split())
 
 
-def _nvenc(family: str, formats: tuple[str, ...], packed: Pairs = ()) -> CodecEntry:
+def _nvenc(family: str, formats: tuple[str, ...], packed: ParameterPairs = ()) -> CodecEntry:
     return CodecEntry(
         name=f"{family}_nvenc",
         encoder=f"{family}_nvenc",

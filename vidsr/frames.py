@@ -6,6 +6,7 @@ Independent of torch and PyAV. A plane is a numpy array and may be a view of a d
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
@@ -15,6 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 Plane = npt.NDArray[Any]
+#: An array of any dtype.
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
 #: An RGB picture [height, width, 3], uint8.
 Rgb8 = npt.NDArray[np.uint8]
 
@@ -163,3 +167,7 @@ class Span:
     first: int
     start: int
     stop: int
+
+
+#: Reads frames ``first`` to ``stop`` (not included) of a source.
+ReadFrames = Callable[[int, int], Iterator[Frame]]

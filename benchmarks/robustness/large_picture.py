@@ -21,7 +21,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from vidsr.jobs.stills.picture import Array, enhance_picture
+from vidsr.frames import Array
+from vidsr.jobs.stills.picture import enhance_picture
 from vidsr.options import EnhanceOptions
 
 

@@ -35,7 +35,7 @@ from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from vidsr.inference.forms.cuda_graphs import Graphed  # noqa: E402
-from vidsr.inference.forms.folded_torch import FastDenseBlock, FastRRDBNet  # noqa: E402
+from vidsr.inference.forms.folded_torch import FastDenseBlock, FoldedRRDBNet  # noqa: E402
 from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig  # noqa: E402
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig  # noqa: E402
 
@@ -93,7 +93,7 @@ class SplitDenseBlock(nn.Module):
 
 def split(network: RRDBNet) -> nn.Module:
     """The folded form with split dense blocks."""
-    form = FastRRDBNet(network)
+    form = FoldedRRDBNet(network)
     form._blocks = nn.ModuleList(SplitDenseBlock(block) for block in form._blocks)
     return form
 
@@ -115,7 +115,7 @@ def forms(network: nn.Module, device: str, dtype: torch.dtype) -> dict[str, Call
         "eager channels last": plain,
     }
     if isinstance(network, RRDBNet):
-        found["folded, phases"] = lambda: placed(FastRRDBNet(deepcopy(network)), device, dtype)
+        found["folded, phases"] = lambda: placed(FoldedRRDBNet(deepcopy(network)), device, dtype)
         found["split by source"] = lambda: placed(split(deepcopy(network)), device, dtype)
     found["triton"] = lambda: triton_form(network, device, dtype)
     if device == "cuda":

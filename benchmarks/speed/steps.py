@@ -24,8 +24,8 @@ from benchmarks.speed.gpu import split
 from vidsr.errors import MissingExtraError
 from vidsr.inference.bench import operations_per_pixel
 from vidsr.inference.forms import winograd_library
-from vidsr.inference.forms.folded_torch import FastRRDBNet, FusedConv
-from vidsr.inference.forms.winograd_cpu import FastRRDBNet as Winograd
+from vidsr.inference.forms.folded_torch import FoldedRRDBNet, FusedConv
+from vidsr.inference.forms.winograd_cpu import WinogradRRDBNet as Winograd
 from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig
 from vidsr.models.openvino import load_openvino
 
@@ -48,13 +48,13 @@ class RepeatUp(nn.Module):
 def forms(network: RRDBNet, shape: tuple[int, ...], threads: int) -> dict[str, Form]:
     """The network after each step."""
     last = {"memory_format": torch.channels_last}
-    folded = FastRRDBNet(deepcopy(network))
+    folded = FoldedRRDBNet(deepcopy(network))
     folded._ups = nn.ModuleList(RepeatUp(up) for up in (deepcopy(network.conv_up1), deepcopy(network.conv_up2)))
     found: dict[str, Form] = {
         "plain, NCHW": network,
         "channels last": deepcopy(network).to(**last),  # type: ignore[call-overload]
         "+ scales folded, activation and sum fused": folded.to(**last),  # type: ignore[call-overload]
-        "+ four-phase enlarging (backend torch)": FastRRDBNet(deepcopy(network)).to(**last),  # type: ignore[call-overload]
+        "+ four-phase enlarging (backend torch)": FoldedRRDBNet(deepcopy(network)).to(**last),  # type: ignore[call-overload]
         "  the same, split by source": split(deepcopy(network)).to(**last),  # type: ignore[call-overload]
     }
     library = winograd_library.library()

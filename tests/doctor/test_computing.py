@@ -12,8 +12,8 @@ import torch
 
 from tests.support.cuda_simulation import CudaSimulation
 from vidsr.doctor import computing
+from vidsr.doctor.doctor_report import report_of
 from vidsr.doctor.examination import Examination
-from vidsr.doctor.report import report_of
 from vidsr.inference.backend import TorchBackend
 from vidsr.inference.forms import winograd_library
 from vidsr.options import ModelOptions

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from vidsr.doctor.doctor_report import report_of
 from vidsr.doctor.isolation import examined
-from vidsr.doctor.report import report_of
 
 
 @pytest.mark.parametrize(

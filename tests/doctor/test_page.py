@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from vidsr.doctor.doctor_report import report_of
 from vidsr.doctor.examination import Examination
 from vidsr.doctor.page import page_of
-from vidsr.doctor.report import report_of
 
 
 def test_a_page_about_nothing_is_a_page() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vidsr.filters.before.base import quantised, with_planes
 from vidsr.filters.before.descriptor import FilterDescriptor, StillForm, parse_share, write_number
+from vidsr.filters.before.filter import quantised, with_planes
 from vidsr.frames import Frame
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from vidsr.filters.before.descriptor import FilterDescriptor, Retiming
-from vidsr.filters.before.timeline import WEAVE, Entry, Timeline, Times
+from vidsr.filters.before.timeline import WEAVE, Timeline, TimelineEntry, Times
 from vidsr.frames import Frame
 
 
@@ -15,7 +15,9 @@ def every_other(frames: Iterator[Frame], times: Times, _: None) -> Timeline:
     count = len(times.pts)
     numbers = range(0, count, 2)
     ends = [*(times.pts[n] for n in numbers[1:]), times.pts[-1] + times.durations[-1]]
-    entries = [Entry(n, n, WEAVE, times.pts[n], end - times.pts[n]) for n, end in zip(numbers, ends, strict=True)]
+    entries = [
+        TimelineEntry(n, n, WEAVE, times.pts[n], end - times.pts[n]) for n, end in zip(numbers, ends, strict=True)
+    ]
     return Timeline(tuple(entries), "tff", times.time_base, count)
 
 

@@ -15,7 +15,6 @@ from tests.support.field_clips import YUV, Clip, frames_of, moments, pulled_down
 from tests.support.places import SAMPLE
 from vidsr.errors import OptionsError
 from vidsr.filter_choices import FilterSelection
-from vidsr.filters.before.base import Filter
 from vidsr.filters.before.crop import Crop
 from vidsr.filters.before.dedupe import without_repeats
 from vidsr.filters.before.deflicker import Deflicker
@@ -23,6 +22,7 @@ from vidsr.filters.before.deinterlace import Deinterlace, doubled
 from vidsr.filters.before.denoise import Denoise
 from vidsr.filters.before.descriptor import descriptor, lookaround, make_filter
 from vidsr.filters.before.dust import Dust
+from vidsr.filters.before.filter import Filter
 from vidsr.filters.before.grey import Grey
 from vidsr.filters.before.ivtc import matched
 from vidsr.filters.before.timeline import Timeline, Times

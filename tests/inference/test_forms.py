@@ -19,7 +19,7 @@ from vidsr.errors import MissingExtraError, OptionsError
 from vidsr.inference import backend_choice
 from vidsr.inference.backend import TorchBackend
 from vidsr.inference.forms import winograd_cpu, winograd_library
-from vidsr.inference.forms.folded_torch import FastRRDBNet, PhaseUp
+from vidsr.inference.forms.folded_torch import FoldedRRDBNet, PhaseUp
 from vidsr.inference.forms.form_table import folded_form, winograd_form
 from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
@@ -58,7 +58,7 @@ def small_rrdbnet(scale: int, feat: int = 8, grow: int = 4) -> RRDBNet:
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
 def test_winograd_rrdbnet(library: Any, scale: int, size: tuple[int, int]) -> None:
     network = small_rrdbnet(scale)
-    form = winograd_cpu.FastRRDBNet(network, library)
+    form = winograd_cpu.WinogradRRDBNet(network, library)
     for batch in (1, 2):
         x = torch.rand(batch, 3, *size)
         assert decibels(form(x), network(x)) > 110
@@ -69,7 +69,7 @@ def test_winograd_rrdbnet(library: Any, scale: int, size: tuple[int, int]) -> No
 def test_winograd_with_channels_that_fill_no_vector(library: Any, feat: int) -> None:
     network = small_rrdbnet(4, feat, feat // 2)
     x = torch.rand(1, 3, 13, 18)
-    assert decibels(winograd_cpu.FastRRDBNet(network, library)(x), network(x)) > 110
+    assert decibels(winograd_cpu.WinogradRRDBNet(network, library)(x), network(x)) > 110
 
 
 @pytest.mark.parametrize("activation", ["prelu", "leakyrelu", "relu"])
@@ -85,7 +85,7 @@ def test_winograd_compact(library: Any, scale: int, activation: Any) -> None:
         x = torch.rand(2, 3, *size)
         expected = network(x)
         peak = max(1.0, float(expected.abs().max()))
-        assert decibels(winograd_cpu.FastSRVGGNetCompact(network, library)(x) / peak, expected / peak) > 110
+        assert decibels(winograd_cpu.WinogradSRVGGNetCompact(network, library)(x) / peak, expected / peak) > 110
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="these are instruction sets of x86-64")
@@ -98,7 +98,7 @@ def test_winograd_with_narrower_vectors(library: Any, tmp_path: Path, flags: str
     assert narrow.winograd_lanes() == lanes
     network = small_rrdbnet(4, 12, 5)
     x = torch.rand(1, 3, 29, 23)
-    assert decibels(winograd_cpu.FastRRDBNet(network, narrow)(x), network(x)) > 110
+    assert decibels(winograd_cpu.WinogradRRDBNet(network, narrow)(x), network(x)) > 110
 
 
 def test_winograd_on_several_threads_is_the_same_bit_for_bit(library: Any) -> None:
@@ -109,7 +109,7 @@ def test_winograd_on_several_threads_is_the_same_bit_for_bit(library: Any) -> No
         results = []
         for threads in (1, 2, 5):
             torch.set_num_threads(threads)
-            results.append(winograd_cpu.FastRRDBNet(network, library)(x))
+            results.append(winograd_cpu.WinogradRRDBNet(network, library)(x))
     finally:
         torch.set_num_threads(before)
     assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
@@ -119,9 +119,9 @@ def test_winograd_passes_infinity_on(library: Any) -> None:
     network = small_rrdbnet(4)
     x = torch.rand(1, 3, 8, 8)
     x[0, 0, 4, 4] = float("inf")
-    assert not torch.isfinite(winograd_cpu.FastRRDBNet(network, library)(x)).all()
+    assert not torch.isfinite(winograd_cpu.WinogradRRDBNet(network, library)(x)).all()
     x[0, 0, 4, 4] = 0.5
-    assert torch.isfinite(winograd_cpu.FastRRDBNet(network, library)(x)).all()
+    assert torch.isfinite(winograd_cpu.WinogradRRDBNet(network, library)(x)).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (24, 30)])
@@ -129,7 +129,7 @@ def test_winograd_passes_infinity_on(library: Any) -> None:
 def test_torch_form(scale: int, size: tuple[int, int]) -> None:
     network = small_rrdbnet(scale)
     form = folded_form(small_rrdbnet(scale))
-    assert isinstance(form, FastRRDBNet)
+    assert isinstance(form, FoldedRRDBNet)
     x = torch.rand(2, 3, *size)
     assert decibels(form(x), network(x)) > 110
 
@@ -137,7 +137,7 @@ def test_torch_form(scale: int, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
 def test_strips_of_the_tail_are_exact(scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
     network = small_rrdbnet(scale)
-    form = FastRRDBNet(small_rrdbnet(scale))
+    form = FoldedRRDBNet(small_rrdbnet(scale))
     x = torch.rand(2, 3, 44, 12)
     whole = form(x)
     monkeypatch.setattr("vidsr.inference.forms.folded_torch.STRIP_PIXELS", 3 * 12)
@@ -149,7 +149,7 @@ def test_the_unfused_path_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     network = small_rrdbnet(4)
     monkeypatch.setattr("vidsr.inference.forms.folded_torch._has_fused_cpu_convolution", lambda dtype: False)
     x = torch.rand(2, 3, 9, 12)
-    assert decibels(FastRRDBNet(network)(x), network(x)) > 110
+    assert decibels(FoldedRRDBNet(network)(x), network(x)) > 110
 
 
 def test_phases_are_exact_at_borders() -> None:

@@ -20,7 +20,7 @@ from tests.support.places import child_environment
 from tests.support.small_job import SmallJob
 from vidsr import enhance
 from vidsr.errors import JobError, ModelError, OptionsError, VidsrError
-from vidsr.jobs.engines.base import Slot, choose_slots
+from vidsr.jobs.engines.engine import Slot, choose_slots
 from vidsr.jobs.engines.local_processes import LocalEngine
 from vidsr.jobs.messages import Failed, Made, News, Order, Progressed, Remark, Task, news_from_json, news_to_json
 from vidsr.jobs.segment_worker import RUNGS, is_visible, on_rung

@@ -13,8 +13,8 @@ from PIL import Image
 from tests.support.field_clips import Clip, frames_of, moments, pulled_down, woven
 from tests.support.places import STILL
 from vidsr.filters.detect import interlace, statistics
-from vidsr.filters.detect.inspection import Inspector, recommend
 from vidsr.filters.detect.inspection_text import command, sentences
+from vidsr.filters.inspector import Inspector, recommend
 from vidsr.jobs.inspect import inspect_file, write_sheet
 
 

@@ -114,7 +114,7 @@ def test_parts_become_one_file(server: Server, tmp_path: Path) -> None:
     for name in "ab":
         server.files[f"/{name}"] = (tmp_path / name).read_bytes()
         digest = hashlib.sha256(server.files[f"/{name}"]).hexdigest()
-        parts.append(zoo.Part(url=f"{server.url}/{name}", sha256=digest))
+        parts.append(zoo.DownloadPart(url=f"{server.url}/{name}", sha256=digest))
     entry = zoo.ZooEntry(
         name="both", file="both.safetensors", sha256=None, architecture="LPIPS", licence="BSD", origin="here",
         advice="", parts=tuple(parts), use="measure",

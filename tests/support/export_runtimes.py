@@ -1,4 +1,7 @@
-"""Exported models in their own runtimes, which share no code with PyTorch; frames are float32 ``[N, 3, H, W]``."""
+"""Exported models in their own runtimes, which share no code with PyTorch; frames are float32 ``[N, 3, H, W]``.
+
+Each also asserts that the exported model names its ``licence``.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,24 @@ from pathlib import Path
 import numpy as np
 
 
-def run_onnx(path: Path, frames: np.ndarray) -> np.ndarray:
+def run_onnx(path: Path, frames: np.ndarray, licence: str = "BSD-3-Clause") -> np.ndarray:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    assert session.get_modelmeta().custom_metadata_map["licence"] == "BSD-3-Clause"
+    assert session.get_modelmeta().custom_metadata_map["licence"] == licence
     return np.asarray(session.run(None, {"rgb": frames})[0])
 
 
-def run_openvino(path: Path, frames: np.ndarray) -> np.ndarray:
+def run_openvino(path: Path, frames: np.ndarray, licence: str = "BSD-3-Clause") -> np.ndarray:
     from vidsr.models.openvino import load_openvino
 
     core = load_openvino().Core()
     read = core.read_model(path)
-    assert read.get_rt_info(["vidsr", "licence"]).value == "BSD-3-Clause"
+    assert read.get_rt_info(["vidsr", "licence"]).value == licence
     return np.asarray(core.compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(frames)[0])
 
 
-def run_ncnn(path: Path, frames: np.ndarray) -> np.ndarray:
+def run_ncnn(path: Path, frames: np.ndarray, licence: str = "BSD-3-Clause") -> np.ndarray:
     import ncnn
 
     net = ncnn.Net()
@@ -34,7 +37,7 @@ def run_ncnn(path: Path, frames: np.ndarray) -> np.ndarray:
     net.opt.use_bf16_storage = False
     net.opt.num_threads = 1
     assert net.load_param(str(path)) == 0 and net.load_model(str(path.with_suffix(".bin"))) == 0
-    assert json.loads(path.with_suffix(".json").read_text())["licence"] == "BSD-3-Clause"
+    assert json.loads(path.with_suffix(".json").read_text())["licence"] == licence
     done = []
     for frame in frames:
         with net.create_extractor() as extractor:

@@ -19,7 +19,7 @@ from vidsr.frames import Colour, Frame, PixelFormat
 from vidsr.media.source import VIDEO_SUFFIXES
 from vidsr.quality.bicubic import resize_bicubic_uint8
 from vidsr.training.dataset import selection
-from vidsr.training.dataset.loader import Draw, Part, Patches, batches
+from vidsr.training.dataset.loader import Draw, Patches, StepShare, batches
 from vidsr.training.dataset.make import _files, make_dataset
 from vidsr.training.dataset.patch_store import PatchStore
 from vidsr.training.dataset.selection import Seen, choose, sharpness_of
@@ -163,15 +163,15 @@ def test_feed_is_a_function_of_seed_stage_and_step(small_dataset: Path, small_op
     options = small_options()
     store = PatchStore(small_dataset)
 
-    def all_of(seed: int = 0, stage: str = "psnr", part: Part | None = None, batch: int = 4) -> list[torch.Tensor]:
+    def all_of(seed: int = 0, stage: str = "psnr", part: StepShare | None = None, batch: int = 4) -> list[torch.Tensor]:
         data = replace(options.data, batch=batch)
         patches = Patches(store, data, options.degradation, Draw(seed=seed, stage=stage, scale=4))
-        return [high for _, high in batches(patches, data, part or Part(start=0, stop=6))]
+        return [high for _, high in batches(patches, data, part or StepShare(start=0, stop=6))]
 
     whole = all_of()
-    later = all_of(part=Part(start=3, stop=6))
+    later = all_of(part=StepShare(start=3, stop=6))
     assert all(torch.equal(a, b) for a, b in zip(whole[3:], later, strict=True))
-    halves = [all_of(batch=2, part=Part(start=0, stop=6, rank=r, ranks=2)) for r in (0, 1)]
+    halves = [all_of(batch=2, part=StepShare(start=0, stop=6, rank=r, ranks=2)) for r in (0, 1)]
     for step in range(6):
         assert torch.equal(torch.cat([halves[0][step], halves[1][step]]), whole[step])
     assert not torch.equal(whole[0], all_of(seed=1)[0])

@@ -74,19 +74,19 @@ def test_second_order_gives_the_size_of_the_scale(picture: Tensor, scale: int) -
 def test_blur_lowers_high_frequencies_more_with_larger_sigma(picture: Tensor) -> None:
     energies = [_high_frequencies(picture)]
     energies += [
-        _high_frequencies(kernels.blur(picture, kernels.gaussian(21, kernels.Shape(sigma_x=s, sigma_y=s))))
+        _high_frequencies(kernels.blur(picture, kernels.gaussian(21, kernels.KernelShape(sigma_x=s, sigma_y=s))))
         for s in (0.5, 1.0, 2.0, 3.0)
     ]
     assert energies == sorted(energies, reverse=True)
 
 
 def test_gaussian_kernel_against_its_formula_and_its_angle() -> None:
-    shape = kernels.Shape(sigma_x=3.0, sigma_y=1.0, angle=math.pi / 2)
+    shape = kernels.KernelShape(sigma_x=3.0, sigma_y=1.0, angle=math.pi / 2)
     kernel = kernels.gaussian(21, shape)
     assert kernel.sum().item() == pytest.approx(1, abs=1e-5)
     assert (kernel[13, 10] / kernel[10, 10]).item() == pytest.approx(math.exp(-0.5 * (3 / 3) ** 2), rel=1e-4)
     assert (kernel[10, 12] / kernel[10, 10]).item() == pytest.approx(math.exp(-0.5 * 2**2), rel=1e-4)
-    flat = kernels.plateau(21, kernels.Shape(sigma_x=3, sigma_y=3), 2.0)
+    flat = kernels.plateau(21, kernels.KernelShape(sigma_x=3, sigma_y=3), 2.0)
     assert (flat[10, 13] / flat[10, 10]).item() == pytest.approx(0.5, rel=1e-4)
 
 

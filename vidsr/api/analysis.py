@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vidsr.jobs.preview.dry_run import DryRun
     from vidsr.jobs.preview.estimate import Estimate
     from vidsr.jobs.preview.preview import Moment
-    from vidsr.media.check.report import VerifyReport
+    from vidsr.media.check.verify_report import VerifyReport
     from vidsr.media.source import SourceInfo
 
 

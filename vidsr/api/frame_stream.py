@@ -9,18 +9,16 @@ from itertools import chain
 from typing import Any, Unpack, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from vidsr.api.video_file import VideoFrame
 from vidsr.errors import InputError, OptionsError
 from vidsr.filters.before.descriptor import descriptor
-from vidsr.frames import Frame, PixelFormat
+from vidsr.frames import Array, Frame, PixelFormat
 from vidsr.jobs.filter_chain import Chain, compose
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, interleaved
 from vidsr.option_keywords import FrameKeywords, chosen_options
 from vidsr.options import EnhanceOptions
 
-Array = npt.NDArray[Any]
 _FORMATS = {"u1": "gbrp", "u2": "gbrp16le"}
 
 

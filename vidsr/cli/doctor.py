@@ -30,8 +30,8 @@ def doctor(
 
     Runs a few small frames through every form of the network and every codec. Paste the page into a bug report.
     """
+    from vidsr.doctor.doctor_report import examine
     from vidsr.doctor.page import page_of
-    from vidsr.doctor.report import examine
 
     if sys.stderr.isatty():
         typer.echo("vidsr: trying the network and the codecs; this can take a minute", err=True)

@@ -19,7 +19,7 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class TrialRun:
     """Something that was run for real. "absent": it needs hardware that this machine lacks, which is not a fault."""
 
     what: str
@@ -29,7 +29,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class SetupProblem:
     """Why a plain ``vidsr enhance`` cannot run here, and what to do about it."""
 
     what: str
@@ -46,9 +46,9 @@ class Examination:
 
     found: dict[str, Any] = field(default_factory=dict)
     unknown: list[Unknown] = field(default_factory=list)
-    tried: list[Trial] = field(default_factory=list)
+    tried: list[TrialRun] = field(default_factory=list)
     used: dict[str, dict[str, str]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[SetupProblem] = field(default_factory=list)
     now: str = ""
     on_change: Callable[[], None] = lambda: None
 
@@ -63,14 +63,14 @@ class Examination:
         self._end()
         return self.found[name]
 
-    def attempt(self, what: str, action: Callable[[], str], next_step: str, *, failure: Result = "failed") -> Trial:
+    def attempt(self, what: str, action: Callable[[], str], next_step: str, *, failure: Result = "failed") -> TrialRun:
         """Run ``action``, which says how it went; ``failure`` is the result where it raises."""
         self._begin(what)
         try:
-            trial = Trial(what=what, result="ok", detail=action())
+            trial = TrialRun(what=what, result="ok", detail=action())
         except Exception as error:
             hint = next_step if failure == "failed" else ""
-            trial = Trial(what=what, result=failure, detail=sentence(error), next_step=hint)
+            trial = TrialRun(what=what, result=failure, detail=sentence(error), next_step=hint)
         self.tried.append(trial)
         self._end()
         return trial
@@ -81,7 +81,7 @@ class Examination:
 
     def prevent(self, what: str, next_step: str) -> None:
         """Record why the main job cannot run."""
-        self.problems.append(Problem(what=what, next_step=next_step))
+        self.problems.append(SetupProblem(what=what, next_step=next_step))
 
     def add(self, other: Examination) -> None:
         """Take over all that another examination found."""
@@ -108,9 +108,9 @@ class Examination:
         return cls(
             found=values["found"],
             unknown=[Unknown(**one) for one in values["unknown"]],
-            tried=[Trial(**one) for one in values["tried"]],
+            tried=[TrialRun(**one) for one in values["tried"]],
             used=values["used"],
-            problems=[Problem(**one) for one in values["problems"]],
+            problems=[SetupProblem(**one) for one in values["problems"]],
             now=values["now"],
         )
 

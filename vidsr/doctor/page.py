@@ -6,13 +6,13 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from vidsr.doctor.report import Report
+from vidsr.doctor.doctor_report import DoctorReport
 from vidsr.storage import human_bytes
 
 _COLUMNS, _LABEL = 110, 15
 
 
-def page_of(report: Report) -> str:
+def page_of(report: DoctorReport) -> str:
     """The page: problems first, then what was found, what was tried, what will be used, and advice."""
     values = report.to_json()
     lines = [f"vidsr doctor: {'ready' if report.ready else 'NOT READY: vidsr enhance cannot run here'}"]

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -21,12 +19,10 @@ from vidsr.filters.after.fidelity import trust
 from vidsr.filters.after.post import post_steps
 from vidsr.filters.before.descriptor import StillMeasures, StillPart, descriptor, descriptors
 from vidsr.filters.detect import statistics
-from vidsr.filters.detect.inspection import GREY, noise_of
-from vidsr.filters.detect.noise import BLOCK, flat_blocks, measure
-from vidsr.frames import Colour, Frame, PixelFormat
+from vidsr.filters.detect.inspection import GREY
+from vidsr.filters.detect.noise import BLOCK, flat_blocks, measure, noise_of
+from vidsr.frames import Array, Colour, Frame, PixelFormat
 from vidsr.restore_options import RestoreOptions
-
-Array = npt.NDArray[Any]
 
 #: Share of the blocks of a picture, the flattest, that its noise is measured in.
 _FLAT_SHARE = 0.1

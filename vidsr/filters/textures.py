@@ -5,12 +5,10 @@ Arrays are float32 [height, width, channels] in 0..1."""
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from vidsr.frames import Array
 
 
 def power_of_two(size: tuple[int, int]) -> tuple[int, int]:

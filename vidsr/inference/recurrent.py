@@ -11,21 +11,21 @@ from torch import Tensor
 
 from vidsr.frames import Frame, Span
 from vidsr.inference.forms import winograd_library
-from vidsr.inference.forms.winograd_basicvsr import FastBasicVSR
+from vidsr.inference.forms.winograd_basicvsr import WinogradBasicVSR
 from vidsr.models.architectures.basicvsr import BasicVSR
 
 
-def recurrent_form(network: BasicVSR, device: torch.device, dtype: torch.dtype) -> BasicVSR | FastBasicVSR:
+def recurrent_form(network: BasicVSR, device: torch.device, dtype: torch.dtype) -> BasicVSR | WinogradBasicVSR:
     """The network in its fastest form there: the Winograd kernels in fp32 on a CPU, else PyTorch, channels last."""
     library = winograd_library.library() if device.type == "cpu" and dtype == torch.float32 else None
     if library is not None:
-        return FastBasicVSR(network, library)
+        return WinogradBasicVSR(network, library)
     placed: BasicVSR = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return placed
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnFrame:
     """A frame with its source ``[1, 3, h, w]``, its result ``[1, 3, H, W]``, and its alpha where there is one."""
 
     frame: Frame
@@ -33,12 +33,12 @@ class Drawn:
     out: Tensor
     alpha: Tensor | None
 
-    def with_out(self, out: Tensor) -> Drawn:
+    def with_out(self, out: Tensor) -> DrawnFrame:
         """The same with another result."""
         return replace(self, out=out)
 
 
-class Neighbours(Protocol):
+class NeighbourMixer(Protocol):
     """The neighbours' part in one stream; ``vidsr.filters.after.multiframe.Neighbours`` is one."""
 
     #: What :meth:`mix` remembers; replaced, never written into, so that a failed step can be repeated.
@@ -47,17 +47,17 @@ class Neighbours(Protocol):
     def ahead(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Those of ``frames`` that the single-frame network has to draw."""
 
-    def mix(self, drawn: Sequence[Drawn]) -> list[Drawn]:
+    def mix(self, drawn: Sequence[DrawnFrame]) -> list[DrawnFrame]:
         """The frames that are complete now that ``drawn``, the next in order, are known."""
 
-    def waiting(self) -> Drawn | None:
+    def waiting(self) -> DrawnFrame | None:
         """When the stream has ended: the frame that waits for one more; None if none does."""
 
-    def last(self, drawn: Drawn) -> Drawn:
+    def last(self, drawn: DrawnFrame) -> DrawnFrame:
         """The frame that waited, enlarged."""
 
 
-class Multiframe(Protocol):
+class NeighbourMixing(Protocol):
     """A way to mix in what neighbouring frames show; ``vidsr.filters.after.multiframe.Multiframe`` is one."""
 
     @property
@@ -67,10 +67,10 @@ class Multiframe(Protocol):
     def over(
         self,
         span: Span,
-        network: BasicVSR | FastBasicVSR,
+        network: BasicVSR | WinogradBasicVSR,
         dtype: torch.dtype,
         rgb: Callable[[Frame], Tensor],
         sized: Callable[[Tensor, Frame], Tensor],
         spent: Callable[[float], None],
-    ) -> Neighbours:
+    ) -> NeighbourMixer:
         """Its part in one stream; the parameters are those of ``vidsr.filters.after.multiframe.Neighbours``."""

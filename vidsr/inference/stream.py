@@ -29,7 +29,7 @@ from vidsr.inference.batches import CARRIED, Batch, InferenceStats, batches
 from vidsr.inference.device import is_out_of_memory
 from vidsr.inference.device_copy import Transfer, array_from_codes
 from vidsr.inference.oom_ladder import Fitted
-from vidsr.inference.recurrent import Drawn, Neighbours
+from vidsr.inference.recurrent import DrawnFrame, NeighbourMixer
 from vidsr.inference.resize import resize
 
 _Given = TypeVar("_Given")
@@ -121,7 +121,7 @@ class Stream:
         stats: InferenceStats,
         target: Target,
         transfer: Transfer,
-        neighbours: Callable[[Stream], Neighbours] | None = None,
+        neighbours: Callable[[Stream], NeighbourMixer] | None = None,
     ) -> None:
         self._network = network
         self._fitted = fitted
@@ -257,13 +257,13 @@ class Stream:
     def _finished(self, shown: _Pictures, frames: Sequence[Frame]) -> _Finished:
         """One picture for each frame, mixed with what its neighbours show, as the post steps leave it."""
         if self._neighbours is not None:
-            drawn = self._neighbours.mix([Drawn(frame, *shown.single(n)) for n, frame in enumerate(frames)])
+            drawn = self._neighbours.mix([DrawnFrame(frame, *shown.single(n)) for n, frame in enumerate(frames)])
             if not drawn:
                 return _Finished(())
             shown, frames = _together(drawn), [d.frame for d in drawn]
         return self._after_steps(shown, frames)
 
-    def _finish_last(self, drawn: Drawn) -> _Finished:
+    def _finish_last(self, drawn: DrawnFrame) -> _Finished:
         """As :meth:`_finished`, for a frame that waited for one that did not come."""
         assert self._neighbours is not None
         return self._after_steps(_together([self._neighbours.last(drawn)]), [drawn.frame])
@@ -408,7 +408,7 @@ def _name(frame: Frame) -> str:
     return f"frame {frame.index} (pts {frame.pts})"
 
 
-def _together(drawn: Sequence[Drawn]) -> _Pictures:
+def _together(drawn: Sequence[DrawnFrame]) -> _Pictures:
     alphas = [d.alpha for d in drawn if d.alpha is not None]
     alpha = torch.cat(alphas) if alphas else None
     return _Pictures(torch.cat([d.source for d in drawn]), torch.cat([d.out for d in drawn]), alpha)

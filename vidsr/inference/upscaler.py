@@ -17,9 +17,9 @@ from vidsr.inference.backend_choice import choose_backend
 from vidsr.inference.batches import InferenceStats
 from vidsr.inference.device import DTYPES, choose_device, choose_precision, compute_exactly, release_cache
 from vidsr.inference.device_copy import Transfer
-from vidsr.inference.forms.winograd_basicvsr import FastBasicVSR
+from vidsr.inference.forms.winograd_basicvsr import WinogradBasicVSR
 from vidsr.inference.oom_ladder import Fitted
-from vidsr.inference.recurrent import Multiframe, Neighbours, recurrent_form
+from vidsr.inference.recurrent import NeighbourMixer, NeighbourMixing, recurrent_form
 from vidsr.inference.regions import ChangedRegions
 from vidsr.inference.resize import resize
 from vidsr.inference.stream import PostStep, Stream, Target
@@ -74,7 +74,7 @@ class Upscaler:
         model: Model | None = None,
         post: Sequence[PostStep] = (),
         backend: Backend | None = None,
-        multiframe: Multiframe | None = None,
+        multiframe: NeighbourMixing | None = None,
     ) -> None:
         if options is None or isinstance(options, str):
             options = ModelOptions(model=options) if options else ModelOptions()
@@ -138,7 +138,7 @@ class Upscaler:
             raise OptionsError(f"a batch of pictures must not be empty, got {pictures.shape}")
         return np.stack([self.picture(picture, size) for picture in pictures])
 
-    def _load_recurrent(self, name: str) -> BasicVSR | FastBasicVSR:
+    def _load_recurrent(self, name: str) -> BasicVSR | WinogradBasicVSR:
         from vidsr.models.zoo import ZOO, load_model
 
         model = load_model(name)
@@ -179,7 +179,7 @@ class Upscaler:
             network = ChangedRegions(network, self.model, self.stats, self.reuse_threshold, tile)
         transfer = Transfer(self.device)
 
-        def neighbours(stream: Stream) -> Neighbours:
+        def neighbours(stream: Stream) -> NeighbourMixer:
             assert self._multiframe is not None and self._recurrent is not None and span is not None
             dtype = DTYPES[self.precision]
             return self._multiframe.over(span, self._recurrent, dtype, stream.rgb, stream.sized, stream.spent_ahead)

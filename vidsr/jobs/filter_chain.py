@@ -6,7 +6,7 @@ segment is composed in the same way by whichever worker makes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vidsr.filters.after.multiframe import Multiframe
     from vidsr.inference.stream import PostStep
 
-ReadFrames = Callable[[int, int], Iterator[Frame]]
+from vidsr.frames import ReadFrames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.event_log import Status
 from vidsr.jobs.state.events import Event, Progress
 from vidsr.jobs.state.manifest import Finished
-from vidsr.media.check.report import VerifyReport
 from vidsr.media.check.verify import Expectation, verify
+from vidsr.media.check.verify_report import VerifyReport
 from vidsr.media.mux.assemble import assemble
 from vidsr.storage import os_errors, sampled_digest, sync_folder
 

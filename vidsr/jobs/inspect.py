@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.errors import InputError
-from vidsr.filters.detect.inspection import SMALLEST_PX, Inspection, Inspector
+from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.interlace import FieldOrder
+from vidsr.filters.inspector import SMALLEST_PX, Inspector
 from vidsr.frames import Frame
 from vidsr.media.probe import probe
 from vidsr.media.samples import expected_frames, stretches

@@ -40,7 +40,7 @@ BOUND_JOB_OPTIONS = frozenset({"jobs.segment_frames"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedJob:
     """A recipe with its output that passed every check which costs no work."""
 
     output: Path
@@ -69,7 +69,7 @@ class Prepared:
 class Job:
     """A prepared order with its manifest and its index; the folder's lock is held."""
 
-    order: Prepared
+    order: PreparedJob
     manifest: Manifest
     index: VideoIndex
     journal: Journal
@@ -124,7 +124,7 @@ def bound_options(options: EnhanceOptions) -> dict[str, Any]:
     }
 
 
-def prepare(source: Path, output: Path | None, options: EnhanceOptions, *, dry: bool = False) -> Prepared:
+def prepare(source: Path, output: Path | None, options: EnhanceOptions, *, dry: bool = False) -> PreparedJob:
     """Probe the source, load the model, settle the output and try its header.
 
     A ``dry`` preparation makes no folder.
@@ -166,7 +166,7 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions, *, dry: 
         vidsr=__version__,
     )
     notes = tuple(dict.fromkeys((*recipe.advice(), *recipe.notes, *notes)))
-    return Prepared(output=output, recipe=recipe, binding=binding, notes=notes)
+    return PreparedJob(output=output, recipe=recipe, binding=binding, notes=notes)
 
 
 def _default_pattern(source: Path, options: EnhanceOptions, scale: int) -> Path:
@@ -229,7 +229,7 @@ def is_published(output: Path) -> bool:
     return sampled_digest(output) == manifest.result.blake2
 
 
-def open_job(order: Prepared, progress: Progress) -> Job:
+def open_job(order: PreparedJob, progress: Progress) -> Job:
     """Resume the job of ``order`` if its folder holds one, else begin it. The folder's lock must be held.
 
     Raises:
@@ -247,7 +247,7 @@ def open_job(order: Prepared, progress: Progress) -> Job:
     return job
 
 
-def _begin(order: Prepared, journal: Journal, progress: Progress) -> Job:
+def _begin(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
     progress(Event(kind="stage", text="index"))
     index = order.recipe.index()
     timeline = order.recipe.timeline(index)
@@ -278,7 +278,7 @@ def _begin(order: Prepared, journal: Journal, progress: Progress) -> Job:
     )
 
 
-def _resume(order: Prepared, journal: Journal, progress: Progress) -> Job:
+def _resume(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
     folder = order.folder
     manifest = Manifest.load(folder)
     changes = manifest.binding.changes(order.binding)

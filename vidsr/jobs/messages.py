@@ -104,7 +104,7 @@ class Remark:
 
 
 News = Progressed | Made | Failed | Remark
-Report = Callable[[News], None]
+SendNews = Callable[[News], None]
 
 
 def news_to_json(news: News) -> dict[str, Any]:

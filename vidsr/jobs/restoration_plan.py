@@ -9,9 +9,11 @@ from typing import Any
 from vidsr.errors import VidsrError
 from vidsr.filter_choices import FilterChoice, FilterSelection
 from vidsr.filters.before.descriptor import Retiming, descriptor
-from vidsr.filters.before.timeline import ReadFrames, Timeline, Times
-from vidsr.filters.detect.inspection import SMALLEST_PX, Inspection, Inspector, recommended_filters
+from vidsr.filters.before.timeline import Timeline, Times
+from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.inspection_text import command
+from vidsr.filters.inspector import SMALLEST_PX, Inspector, recommended_filters
+from vidsr.frames import ReadFrames
 from vidsr.jobs.inspect import flagged_order, inspect_file
 from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex, is_variable

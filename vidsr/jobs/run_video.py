@@ -8,10 +8,10 @@ from pathlib import Path
 
 from vidsr.errors import DiskFullError, Interrupted, MissingExtraError, ModelError, OptionsError, VidsrError
 from vidsr.jobs.disk_space import disk_outlook
-from vidsr.jobs.engines.base import Engine, Inline, Slot, check_devices, choose_slots
+from vidsr.jobs.engines.engine import Engine, Inline, Slot, check_devices, choose_slots
 from vidsr.jobs.engines.tracker import Tracker
 from vidsr.jobs.finish import can_publish, finish
-from vidsr.jobs.job import Job, Prepared, distrust_damaged, open_job, prepare
+from vidsr.jobs.job import Job, PreparedJob, distrust_damaged, open_job, prepare
 from vidsr.jobs.messages import Order
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.cancel import Stop
@@ -58,7 +58,7 @@ def enhance_video(
     return result
 
 
-def _open(order: Prepared, progress: Progress) -> Job:
+def _open(order: PreparedJob, progress: Progress) -> Job:
     """The job, begun or resumed; a folder in which nothing was begun is not left behind."""
     try:
         return open_job(order, progress)

@@ -16,8 +16,8 @@ from vidsr.errors import OutputError
 from vidsr.jobs.job import Job, first_number, source_unchanged
 from vidsr.jobs.state import job_folders
 from vidsr.media import image_sequence
-from vidsr.media.check.report import VerifyReport
 from vidsr.media.check.verify_pictures import TIMES_NAME, PictureExpectation, times_text, verify_pictures
+from vidsr.media.check.verify_report import VerifyReport
 from vidsr.media.pictures.frame_files import unpack
 from vidsr.storage import os_errors, sampled_digest, sync_folder, write_atomically
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vidsr.errors import VidsrError
-from vidsr.frames import LUMA_WEIGHTS, Frame, PixelFormat, Plane
+from vidsr.frames import LUMA_WEIGHTS, Array, Frame, PixelFormat, Plane
 from vidsr.jobs.state.job_folders import LIVE_NAME
-from vidsr.media.pictures.types import Array
 from vidsr.storage import write_atomically
 
 if TYPE_CHECKING:

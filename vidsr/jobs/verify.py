@@ -16,9 +16,9 @@ from vidsr.errors import OptionsError
 from vidsr.jobs import provenance
 from vidsr.jobs.recipe import plan_source
 from vidsr.jobs.restoration_plan import retimed
-from vidsr.media.check.report import Check, VerifyReport
 from vidsr.media.check.verify import Expectation, verify
 from vidsr.media.check.verify_pictures import TIMES_NAME, read_times, verify_pictures
+from vidsr.media.check.verify_report import Check, VerifyReport
 from vidsr.media.image_sequence import is_pattern, with_rate
 from vidsr.media.index import index_video
 from vidsr.media.mux.restoration_tag import restored_of

@@ -28,7 +28,7 @@ _KNOWN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class ParamLine:
     """One line of a ``.param``: type, name, and its parameters by number."""
 
     kind: str
@@ -40,7 +40,7 @@ class Layer:
         return int(float(self.params.get(key, default)))
 
 
-def parse_param(text: str) -> list[Layer]:
+def parse_param(text: str) -> list[ParamLine]:
     """The layers of a ``.param`` file.
 
     Raises:
@@ -58,7 +58,7 @@ def parse_param(text: str) -> list[Layer]:
                 continue
             blobs = int(words[2]) + int(words[3])
             pairs = (word.partition("=") for word in words[4 + blobs :])
-            layers.append(Layer(words[0], words[1], {int(key): value for key, _, value in pairs}))
+            layers.append(ParamLine(words[0], words[1], {int(key): value for key, _, value in pairs}))
     except (IndexError, ValueError) as error:
         raise CheckpointError(f"the ncnn .param file is damaged: {error}") from error
     if len(layers) != declared:
@@ -70,7 +70,7 @@ def parse_param(text: str) -> list[Layer]:
 class NcnnFile:
     """Layers in order, and (weight, bias) of each convolution and (slopes, None) of each PReLU, dtypes as stored."""
 
-    layers: list[Layer]
+    layers: list[ParamLine]
     weights: list[tuple[Tensor, Tensor | None]]
 
     @property
@@ -97,7 +97,7 @@ def read(path: Path) -> NcnnFile:
     return NcnnFile(layers, _read_weights(layers, binary.read_bytes()))
 
 
-def _read_weights(layers: list[Layer], data: bytes) -> list[tuple[Tensor, Tensor | None]]:
+def _read_weights(layers: list[ParamLine], data: bytes) -> list[tuple[Tensor, Tensor | None]]:
     """(weight, bias) of each convolution and (slopes, None) of each PReLU, in order."""
     place = 0
 

@@ -32,7 +32,7 @@ SUFFIXES = (".safetensors", ".fp16.safetensors", ".pth", ".param")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class DownloadPart:
     """One of several downloads that together make an entry's file."""
 
     url: str
@@ -57,7 +57,7 @@ class ZooEntry:
     advice: str
     scale: int | None = None
     url: str | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[DownloadPart, ...] = ()
     shipped: bool = False
     use: Literal["enlarge", "neighbours", "measure"] = "enlarge"
     grainy: str | None = None
@@ -233,11 +233,13 @@ _ENTRIES = (
         origin="torchvision's AlexNet with the LPIPS v0.1 heads",
         advice="The perceptual distance of `vidsr compare` and `vidsr evaluate`.",
         parts=(
-            Part(
+            DownloadPart(
                 url=f"{_TORCHVISION}/alexnet-owt-7be5be79.pth",
                 sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
             ),
-            Part(url=f"{_LPIPS}/alex.pth", sha256="df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0"),
+            DownloadPart(
+                url=f"{_LPIPS}/alex.pth", sha256="df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0"
+            ),
         ),
         use="measure",
     ),
@@ -250,11 +252,13 @@ _ENTRIES = (
         origin="torchvision's VGG16 with the LPIPS v0.1 heads",
         advice="LPIPS on VGG16 features, slower; closer to a training loss than to a judge.",
         parts=(
-            Part(
+            DownloadPart(
                 url=f"{_TORCHVISION}/vgg16-397923af.pth",
                 sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
             ),
-            Part(url=f"{_LPIPS}/vgg.pth", sha256="a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868"),
+            DownloadPart(
+                url=f"{_LPIPS}/vgg.pth", sha256="a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868"
+            ),
         ),
         use="measure",
     ),

@@ -17,9 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.errors import MissingExtraError
-from vidsr.frames import Rgb8
-
-Floats = npt.NDArray[np.float32]
+from vidsr.frames import Floats, Rgb8
 
 #: Side that DIS flow needs.
 MIN_SIDE = 16

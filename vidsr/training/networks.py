@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import torch
 from torch import Tensor, nn
 
+from vidsr.models.architecture import NetworkT
 from vidsr.models.architectures.rrdbnet import ResidualDenseBlock
 
-Network = TypeVar("Network", bound=nn.Module)
 
-
-def placed(network: Network, device: torch.device, layout: torch.memory_format) -> Network:
+def placed(network: NetworkT, device: torch.device, layout: torch.memory_format) -> NetworkT:
     """The network on a device, its weights in a memory format."""
     return network.to(device).to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
 

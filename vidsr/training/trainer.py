@@ -24,7 +24,7 @@ from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.zoo import load_model, resolve
 from vidsr.option_schema import changes
 from vidsr.training import checkpoints, distributed
-from vidsr.training.dataset.loader import Draw, Part, Patches, batches
+from vidsr.training.dataset.loader import Draw, Patches, StepShare, batches
 from vidsr.training.dataset.patch_store import PatchStore
 from vidsr.training.discriminators import DISCRIMINATORS
 from vidsr.training.guards import Guards
@@ -155,7 +155,7 @@ class Trainer:
         o, stage, steps = self.options, self.stage, self.settings.steps
         draw = Draw(seed=o.run.seed, stage=stage, scale=o.generator.scale, sharpen=self.settings.sharpen_target)
         patches = Patches(self.store, o.data, o.degradation, draw)
-        feed = batches(patches, o.data, Part(start=self.step, stop=steps, rank=self.rank, ranks=self.ranks))
+        feed = batches(patches, o.data, StepShare(start=self.step, stop=steps, rank=self.rank, ranks=self.ranks))
         self.journal.begin(stage, self.step, steps)
         while self.step < steps:
             if self.stop.agreed(self.step, self.device):

@@ -15,7 +15,7 @@ from vidsr.version import __version__
 from vidsr.web.allowed_paths import inside, safe_name, shown
 from vidsr.web.inspections import inspected
 from vidsr.web.option_fields import option_infos
-from vidsr.web.schemas import About, Entry, Listing, ModelInfo, Problem, Uploaded
+from vidsr.web.schemas import About, FolderEntry, Listing, ModelInfo, Problem, Uploaded
 from vidsr.web.server_settings import WebSettings
 
 router = APIRouter(
@@ -82,7 +82,7 @@ def files(request: Request, path: PathQuery = ".") -> Listing:
     return Listing(path=shown(folder, roots), parent=parent, entries=entries, file=file)
 
 
-def _entry(item: Path, roots: tuple[Path, ...]) -> Entry | None:
+def _entry(item: Path, roots: tuple[Path, ...]) -> FolderEntry | None:
     """The entry to show; None if it is hidden, not a media file, or leads outside the roots."""
     if item.name.startswith(".") or item.name.endswith((".part", ".vidsr-job")):
         return None
@@ -90,12 +90,12 @@ def _entry(item: Path, roots: tuple[Path, ...]) -> Entry | None:
         item.name.encode()
         inside(str(item), roots)
         if item.is_dir():
-            return Entry(name=item.name, path=shown(item, roots), kind="folder", size_bytes=None)
+            return FolderEntry(name=item.name, path=shown(item, roots), kind="folder", size_bytes=None)
         kind = "video" if item.suffix.lower() in VIDEO_SUFFIXES else "picture" if is_picture(item) else None
         if kind is None or not item.is_file():
             return None
         size = item.stat().st_size
-        return Entry(name=item.name, path=shown(item, roots), kind=kind, size_bytes=size)  # type: ignore[arg-type]
+        return FolderEntry(name=item.name, path=shown(item, roots), kind=kind, size_bytes=size)  # type: ignore[arg-type]
     except (InputError, OSError, UnicodeError):
         return None
 

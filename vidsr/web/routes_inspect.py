@@ -11,7 +11,7 @@ from vidsr.errors import InputError
 from vidsr.web.allowed_paths import inside, shown
 from vidsr.web.inspections import found_in, inspected, looks_of
 from vidsr.web.routes_files import PathQuery, settings_of
-from vidsr.web.schemas import Findings, Inspection, Problem
+from vidsr.web.schemas import FileDescription, Findings, Problem
 
 router = APIRouter(
     prefix="/api/v1",
@@ -22,10 +22,10 @@ Seconds = Annotated[float, Query(ge=0, le=1e7, allow_inf_nan=False, description=
 
 
 @router.get("/inspect")
-async def inspect(request: Request, path: PathQuery) -> Inspection:
+async def inspect(request: Request, path: PathQuery) -> FileDescription:
     """Describe a video or picture: size, streams, anything unusual."""
     file = _file(request, path)
-    return Inspection(path=shown(file, settings_of(request).roots), **await inspected(request, file))
+    return FileDescription(path=shown(file, settings_of(request).roots), **await inspected(request, file))
 
 
 @router.get("/findings")

@@ -14,7 +14,7 @@ from vidsr.web.allowed_paths import inside, output_inside, shown
 from vidsr.web.option_fields import checked_options
 from vidsr.web.routes_files import settings_of
 from vidsr.web.runs import Run, RunOrder, Runs
-from vidsr.web.schemas import Events, Job, NewJob, Problem
+from vidsr.web.schemas import Events, JobRun, NewJob, Problem
 
 router = APIRouter(
     prefix="/api/v1",
@@ -32,7 +32,7 @@ def runs_of(request: Request) -> Runs:
 
 
 @router.post("/jobs", status_code=201, responses=CONFLICT)
-def new_job(request: Request, wanted: NewJob) -> Job:
+def new_job(request: Request, wanted: NewJob) -> JobRun:
     """Put a job into the queue."""
     roots = settings_of(request).roots
     source = source_inside(wanted.source, roots)
@@ -43,13 +43,13 @@ def new_job(request: Request, wanted: NewJob) -> Job:
 
 
 @router.get("/jobs")
-def jobs(request: Request) -> list[Job]:
+def jobs(request: Request) -> list[JobRun]:
     """All jobs, the newest first."""
     return [_job(run, request) for run in runs_of(request).all()]
 
 
 @router.get("/jobs/{run_id}")
-def job(request: Request, run_id: Id) -> Job:
+def job(request: Request, run_id: Id) -> JobRun:
     """The state and progress of a job."""
     return _job(run_of(request, run_id), request)
 
@@ -62,7 +62,7 @@ def events(request: Request, run_id: Id, after: Annotated[int, Query(ge=0, le=2*
 
 
 @router.post("/jobs/{run_id}/pause", responses=CONFLICT)
-def pause(request: Request, run_id: Id) -> Job:
+def pause(request: Request, run_id: Id) -> JobRun:
     """Stop a running job after the current segment; a second request stops it at once. Finished segments are kept."""
     run = run_of(request, run_id)
     runs_of(request).pause(run)
@@ -70,7 +70,7 @@ def pause(request: Request, run_id: Id) -> Job:
 
 
 @router.post("/jobs/{run_id}/resume", responses=CONFLICT)
-def resume(request: Request, run_id: Id) -> Job:
+def resume(request: Request, run_id: Id) -> JobRun:
     """Resume a paused, failed or cancelled job."""
     run = run_of(request, run_id)
     runs_of(request).resume(run)
@@ -78,7 +78,7 @@ def resume(request: Request, run_id: Id) -> Job:
 
 
 @router.post("/jobs/{run_id}/cancel", responses=CONFLICT)
-def cancel(request: Request, run_id: Id) -> Job:
+def cancel(request: Request, run_id: Id) -> JobRun:
     """Cancel a job."""
     run = run_of(request, run_id)
     runs_of(request).cancel(run)
@@ -166,13 +166,13 @@ def run_of(request: Request, run_id: str, kind: str = "job") -> Run:
     return run
 
 
-def _job(run: Run, request: Request) -> Job:
+def _job(run: Run, request: Request) -> JobRun:
     roots = settings_of(request).roots
     told, order, state = runs_of(request).told(run), run.order, run.state()
     outcome = (run.outcome or {}) if state not in ("queued", "running") else {}
     running = state == "running"
     output = (outcome.get("result") or {}).get("output") or told.output
-    return Job(
+    return JobRun(
         id=run.id,
         state=state,
         stopping=running and run.stopping,

@@ -13,7 +13,7 @@ from vidsr.web.option_fields import checked_options
 from vidsr.web.routes_files import settings_of
 from vidsr.web.routes_jobs import Id, run_of, runs_of, source_inside, without_roots
 from vidsr.web.runs import Run, RunOrder
-from vidsr.web.schemas import Estimate, NewEstimate, NewPreview, Preview, Problem
+from vidsr.web.schemas import EstimateRun, NewEstimate, NewPreview, PreviewRun, Problem
 
 router = APIRouter(
     prefix="/api/v1",
@@ -24,13 +24,13 @@ PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 
 
 @router.post("/previews", status_code=201)
-def new_preview(request: Request, wanted: NewPreview) -> Preview:
+def new_preview(request: Request, wanted: NewPreview) -> PreviewRun:
     """Enhance one moment of a video, or a picture (only the middle of a large one), with the given options."""
     return _preview(_submit(request, wanted, "preview", wanted.at_seconds), request)
 
 
 @router.get("/previews/{run_id}")
-def preview(request: Request, run_id: Id) -> Preview:
+def preview(request: Request, run_id: Id) -> PreviewRun:
     """Whether a preview is ready."""
     return _preview(run_of(request, run_id, "preview"), request)
 
@@ -45,13 +45,13 @@ def preview_picture(request: Request, run_id: Id, side: Annotated[str, Path(patt
 
 
 @router.post("/estimates", status_code=201)
-def new_estimate(request: Request, wanted: NewEstimate) -> Estimate:
+def new_estimate(request: Request, wanted: NewEstimate) -> EstimateRun:
     """Say what a whole video job with the given options will do, and estimate time, size and memory from samples."""
     return _estimate(_submit(request, wanted, "estimate"), request)
 
 
 @router.get("/estimates/{run_id}")
-def estimate(request: Request, run_id: Id) -> Estimate:
+def estimate(request: Request, run_id: Id) -> EstimateRun:
     """Whether an estimate is ready, and its figures."""
     return _estimate(run_of(request, run_id, "estimate"), request)
 
@@ -76,17 +76,17 @@ def _ended(run: Run, request: Request) -> dict[str, Any]:
     return {"id": run.id, "state": state, "error": error, "result": outcome.get("result") or {}}
 
 
-def _preview(run: Run, request: Request) -> Preview:
+def _preview(run: Run, request: Request) -> PreviewRun:
     ended = _ended(run, request)
     result = ended.pop("result")
-    return Preview(**ended, **{name: result.get(name) for name in ("at_seconds", "width", "height", "place")})
+    return PreviewRun(**ended, **{name: result.get(name) for name in ("at_seconds", "width", "height", "place")})
 
 
-def _estimate(run: Run, request: Request) -> Estimate:
+def _estimate(run: Run, request: Request) -> EstimateRun:
     ended = _ended(run, request)
     result = ended.pop("result")
     names = ("frames", "seconds", "result_bytes", "disk_bytes", "memory_bytes")
     size = result.get("size") or (None, None)
     lines = [without_roots(line, settings_of(request).roots) or "" for line in result.get("lines", ())]
     figures = {name: result.get(name) for name in names}
-    return Estimate(**ended, width=size[0], height=size[1], lines=lines, **figures)
+    return EstimateRun(**ended, width=size[0], height=size[1], lines=lines, **figures)

@@ -6,23 +6,25 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
 
+from vidsr.web.runs import RunState
+
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
 RunId = Annotated[str, Field(pattern=r"^[0-9]{8}-[0-9a-f]{12}$", description="The id of a job or preview.")]
 
 
-class Shape(BaseModel):
+class StrictModel(BaseModel):
     """Base class: rejects unknown fields."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Problem(Shape):
+class Problem(StrictModel):
     """Why a request was rejected."""
 
     detail: str
 
 
-class OptionInfo(Shape):
+class OptionInfo(StrictModel):
     """One option of ``vidsr enhance``."""
 
     name: str
@@ -36,7 +38,7 @@ class OptionInfo(Shape):
     maximum: float | None
 
 
-class ModelInfo(Shape):
+class ModelInfo(StrictModel):
     """One model that is ready to use."""
 
     name: str
@@ -44,7 +46,7 @@ class ModelInfo(Shape):
     advice: str
 
 
-class About(Shape):
+class About(StrictModel):
     """The server's version, folders, models, options and limits."""
 
     version: str
@@ -54,7 +56,7 @@ class About(Shape):
     max_upload_bytes: int
 
 
-class Entry(Shape):
+class FolderEntry(StrictModel):
     """One entry of a folder."""
 
     name: str
@@ -63,16 +65,16 @@ class Entry(Shape):
     size_bytes: int | None
 
 
-class Listing(Shape):
+class Listing(StrictModel):
     """A folder's folders and media files. ``file`` is the file that was asked for, if it was one."""
 
     path: str
     parent: str | None
-    entries: list[Entry]
+    entries: list[FolderEntry]
     file: str | None = None
 
 
-class Stream(Shape):
+class StreamDescription(StrictModel):
     """One stream of a file."""
 
     kind: str
@@ -81,7 +83,7 @@ class Stream(Shape):
     details: str
 
 
-class Inspection(Shape):
+class FileDescription(StrictModel):
     """The description of a file."""
 
     path: str
@@ -91,11 +93,11 @@ class Inspection(Shape):
     format: str
     details: str
     seconds: float | None
-    streams: list[Stream]
+    streams: list[StreamDescription]
     notes: list[str]
 
 
-class Findings(Shape):
+class Findings(StrictModel):
     """What `vidsr inspect` found in a video. ``recommended`` maps names of options to values."""
 
     path: str
@@ -109,7 +111,7 @@ OptionValues = Annotated[
 ]
 
 
-class NewEstimate(Shape):
+class NewEstimate(StrictModel):
     """A job to estimate."""
 
     source: Text
@@ -117,7 +119,7 @@ class NewEstimate(Shape):
     options: OptionValues = Field(default_factory=dict)
 
 
-class NewPreview(Shape):
+class NewPreview(StrictModel):
     """A moment to preview."""
 
     source: Text
@@ -125,7 +127,7 @@ class NewPreview(Shape):
     at_seconds: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)] = 0.0
 
 
-class NewJob(Shape):
+class NewJob(StrictModel):
     """A job to run."""
 
     source: Text
@@ -133,10 +135,7 @@ class NewJob(Shape):
     options: OptionValues = Field(default_factory=dict)
 
 
-RunState = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
-
-
-class Preview(Shape):
+class PreviewRun(StrictModel):
     """A preview: two pictures once it is done."""
 
     id: RunId
@@ -148,7 +147,7 @@ class Preview(Shape):
     place: str | None = None
 
 
-class Estimate(Shape):
+class EstimateRun(StrictModel):
     """What a whole job will do and what it costs: figures, and lines about streams, filters, model and losses, once
     it is done."""
 
@@ -165,7 +164,7 @@ class Estimate(Shape):
     lines: list[str] = Field(default_factory=list)
 
 
-class Job(Shape):
+class JobRun(StrictModel):
     """The state and progress of a job."""
 
     id: RunId
@@ -188,14 +187,14 @@ class Job(Shape):
     can_compare: bool
 
 
-class Events(Shape):
+class Events(StrictModel):
     """A job's events; request the next ones with ``after=next``."""
 
     events: list[dict[str, Any]]
     next: int
 
 
-class Uploaded(Shape):
+class Uploaded(StrictModel):
     """Where an upload was stored."""
 
     path: str

@@ -18,7 +18,7 @@ from vidsr.errors import InferenceError
 from vidsr.filters.after import multiframe
 from vidsr.filters.after.multiframe import AROUND, REACH, WINDOW, Multiframe, Neighbours
 from vidsr.frames import Frame, Span
-from vidsr.inference.recurrent import Drawn
+from vidsr.inference.recurrent import DrawnFrame
 from vidsr.jobs.state.segments import Lookaround, Segment
 from vidsr.models.architectures.basicvsr import BasicVSR, BasicVSRConfig
 
@@ -75,11 +75,11 @@ def stream(frames: list[Frame], start: int, stop: int, network: BasicVSR | None 
         sized=lambda out, frame: out,
         spent=lambda seconds: None,
     )
-    results: list[Drawn] = []
+    results: list[DrawnFrame] = []
     for frame in part.ahead(iter(frames[low:high])):
         source = rgb(frame)
         out = source.repeat_interleave(4, -1).repeat_interleave(4, -2)
-        results += part.mix([Drawn(frame, source, out + 0.01 * (frame.index % 3), None)])
+        results += part.mix([DrawnFrame(frame, source, out + 0.01 * (frame.index % 3), None)])
     waiting = part.waiting()
     if waiting is not None:
         results.append(part.last(waiting))
@@ -171,7 +171,7 @@ def test_the_recurrent_network_alone_at_share_one(monkeypatch: pytest.MonkeyPatc
     )
     mixed = []
     for frame in part.ahead(iter(source)):
-        mixed += part.mix([Drawn(frame, rgb(frame), torch.zeros(1, 3, 4 * HEIGHT, 4 * WIDTH), None)])
+        mixed += part.mix([DrawnFrame(frame, rgb(frame), torch.zeros(1, 3, 4 * HEIGHT, 4 * WIDTH), None)])
     mixed.append(part.last(part.waiting()))
     pairs = [part._motion(a, b) for a, b in zip(entries(source), entries(source)[1:], strict=False)]
     pictures = torch.stack([rgb(f) for f in source], 1)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vidsr.inference.forms import winograd_library
-from vidsr.inference.forms.winograd_basicvsr import FastBasicVSR
+from vidsr.inference.forms.winograd_basicvsr import WinogradBasicVSR
 from vidsr.models.architectures.basicvsr import BasicVSR, BasicVSRConfig
 
 
@@ -32,7 +32,7 @@ def library() -> ctypes.CDLL:
 def test_equal_to_the_plain_network(library: ctypes.CDLL, feat: int, size: tuple[int, int]) -> None:
     torch.manual_seed(feat)
     network = BasicVSR(BasicVSRConfig(num_feat=feat, num_block=3)).eval().requires_grad_(False)
-    form = FastBasicVSR(network, library)
+    form = WinogradBasicVSR(network, library)
     for _ in range(2):  # the second time with what the first left in the buffers
         picture, features = torch.rand(1, 3, *size), torch.randn(2, feat, *size).unsqueeze(1)
         pairs = [
@@ -48,7 +48,7 @@ def test_equal_to_the_plain_network(library: ctypes.CDLL, feat: int, size: tuple
 
 def test_the_result_does_not_depend_on_the_number_of_threads(library: ctypes.CDLL) -> None:
     torch.manual_seed(0)
-    form = FastBasicVSR(BasicVSR(BasicVSRConfig(num_feat=32, num_block=2)).eval().requires_grad_(False), library)
+    form = WinogradBasicVSR(BasicVSR(BasicVSRConfig(num_feat=32, num_block=2)).eval().requires_grad_(False), library)
     picture, features = torch.rand(1, 3, 40, 50), torch.randn(1, 32, 40, 50)
     threads = torch.get_num_threads()
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vidsr.inference import device as devices
-from vidsr.jobs.engines.base import Slot
+from vidsr.jobs.engines.engine import Slot
 from vidsr.jobs.engines.local_processes import LocalEngine
 from vidsr.jobs.engines.own_gpu import gpu_alone
 from vidsr.jobs.messages import Failed, Made, News, Order, Remark, Task

@@ -18,8 +18,8 @@ from tests.support.hazards.pictures import HDR10
 from vidsr.errors import EncodeError, InputError, OutputError, VidsrError
 from vidsr.frames import Colour, Frame, PixelFormat
 from vidsr.media.check.preflight import preflight
-from vidsr.media.check.report import VerifyReport
 from vidsr.media.check.verify import Expectation, verify
+from vidsr.media.check.verify_report import VerifyReport
 from vidsr.media.colour_tags import ColourTags
 from vidsr.media.encode.encoder import SegmentEncoder
 from vidsr.media.encode.encoder_plan import prepare

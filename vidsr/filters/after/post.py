@@ -12,7 +12,7 @@ from itertools import groupby
 
 from vidsr.filters.after import colour_lock, fidelity, grain, stabilise, strength
 from vidsr.filters.after.correction import Correction, Corrections
-from vidsr.filters.after.step import PostStep, StepDescriptor
+from vidsr.filters.after.step import Step, StepDescriptor
 from vidsr.restore_options import RestoreOptions
 
 #: In the order in which they act. Fidelity stands before *and* after the stabiliser: before, so that what is carried
@@ -28,13 +28,13 @@ STEPS: tuple[StepDescriptor, ...] = (
 )
 
 
-def post_steps(options: RestoreOptions) -> list[PostStep]:
+def post_steps(options: RestoreOptions) -> list[Step]:
     """The steps that ``options`` ask for, in order; corrections that follow each other as one."""
     made = (step.make(options) for step in STEPS)
     return list(_together(step for step in made if step is not None))
 
 
-def _together(steps: Iterator[PostStep]) -> Iterator[PostStep]:
+def _together(steps: Iterator[Step]) -> Iterator[Step]:
     for are_corrections, group in groupby(steps, lambda step: isinstance(step, Correction)):
         several = list(group)
         if are_corrections and len(several) > 1:
@@ -43,6 +43,6 @@ def _together(steps: Iterator[PostStep]) -> Iterator[PostStep]:
             yield from several
 
 
-def warmup(steps: Sequence[PostStep]) -> int:
+def warmup(steps: Sequence[Step]) -> int:
     """Frames before a segment that ``steps`` need to see."""
     return max((step.warmup for step in steps), default=0)

@@ -12,7 +12,7 @@ from vidsr.frames import Frame
 from vidsr.restore_options import RestoreOptions
 
 
-class PostStep(Protocol):
+class Step(Protocol):
     """One step after the network. ``warmup`` is frames that it must see before its results are settled."""
 
     warmup: int
@@ -37,5 +37,5 @@ class StepDescriptor:
     """
 
     option: str
-    make: Callable[[RestoreOptions], PostStep | None]
+    make: Callable[[RestoreOptions], Step | None]
     needs_time: bool = False

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from vidsr.errors import InputError
-from vidsr.filters.before.base import with_planes
 from vidsr.filters.before.descriptor import FilterDescriptor
+from vidsr.filters.before.filter import with_planes
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.frames import Frame, PixelFormat, Plane
 
@@ -15,7 +15,7 @@ from vidsr.frames import Frame, PixelFormat, Plane
 SMALLEST_PX = 16
 
 
-class Window(NamedTuple):
+class CropWindow(NamedTuple):
     """The part of the picture that is kept, in luma pixels."""
 
     left: int
@@ -24,7 +24,7 @@ class Window(NamedTuple):
     height: int
 
     @classmethod
-    def parse(cls, text: str) -> Window:
+    def parse(cls, text: str) -> CropWindow:
         """From ``LEFT:TOP:WIDTH:HEIGHT``.
 
         Raises:
@@ -62,12 +62,12 @@ class Crop:
         return frame.planes[number][top : top + rows, left : left + columns]
 
 
-def _make(window: Window | None) -> Crop:
+def _make(window: CropWindow | None) -> Crop:
     assert window is not None, "the window is found before filters are made"
     return Crop(*window)
 
 
-def _size(window: Window, size: tuple[int, int], format: PixelFormat) -> tuple[int, int]:
+def _size(window: CropWindow, size: tuple[int, int], format: PixelFormat) -> tuple[int, int]:
     """The size of the crop.
 
     Raises:
@@ -82,16 +82,16 @@ def _size(window: Window, size: tuple[int, int], format: PixelFormat) -> tuple[i
     return width, height
 
 
-def _find(found: Inspection) -> Window | None:
-    return Window(*found.crop) if found.has_bars else None
+def _find(found: Inspection) -> CropWindow | None:
+    return CropWindow(*found.crop) if found.has_bars else None
 
 
-FILTER: FilterDescriptor[Window] = FilterDescriptor(
+FILTER: FilterDescriptor[CropWindow] = FilterDescriptor(
     name="crop",
     help="removes dark bars, on even pixels, the same for all frames",
     syntax="LEFT:TOP:WIDTH:HEIGHT",
-    parse=Window.parse,
-    write=Window.write,
+    parse=CropWindow.parse,
+    write=CropWindow.write,
     make=_make,
     resize=_size,
     find=_find,

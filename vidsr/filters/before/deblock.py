@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidsr.filters.before.base import quantised, scale8, with_planes
 from vidsr.filters.before.descriptor import FilterDescriptor, StillForm, StillPart, parse_share, write_number
+from vidsr.filters.before.filter import quantised, scale8, with_planes
 from vidsr.filters.detect.inspection import BLOCKY
 from vidsr.frames import Frame
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from vidsr.filters.before.base import quantised, scale8, windowed, with_planes
 from vidsr.filters.before.descriptor import FilterDescriptor
+from vidsr.filters.before.filter import quantised, scale8, windowed, with_planes
 from vidsr.filters.detect.inspection import FLICKERING
 from vidsr.filters.detect.statistics import thumbnail
 from vidsr.frames import Frame

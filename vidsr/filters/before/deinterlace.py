@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from vidsr.filters.before.base import windowed
 from vidsr.filters.before.descriptor import FilterDescriptor, Retiming, find_field_order, parse_field_order
 from vidsr.filters.before.field_interpolation import bob
-from vidsr.filters.before.timeline import FIRST, SECOND, Entry, Timeline, Times
+from vidsr.filters.before.filter import windowed
+from vidsr.filters.before.timeline import FIRST, SECOND, Timeline, TimelineEntry, Times
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.interlace import FieldOrder
 from vidsr.frames import Frame
@@ -41,8 +41,8 @@ def doubled(times: Times, order: str) -> Timeline:
     entries = []
     for n, (pts, duration) in enumerate(zip(times.pts, times.durations, strict=True)):
         half = duration // 2
-        entries.append(Entry(n, n, FIRST, pts, half))
-        entries.append(Entry(n, n, SECOND, pts + half, duration - half))
+        entries.append(TimelineEntry(n, n, FIRST, pts, half))
+        entries.append(TimelineEntry(n, n, SECOND, pts + half, duration - half))
     return Timeline(tuple(entries), order, times.time_base, len(times.pts))
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidsr.filters.before.base import windowed, with_planes
 from vidsr.filters.before.descriptor import FilterDescriptor, StillForm, StillPart, parse_share, write_number
+from vidsr.filters.before.filter import windowed, with_planes
 from vidsr.filters.detect.inspection import VERY_NOISY
 from vidsr.frames import Frame
 

@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Generic, TypeVar, cast
 
-import numpy.typing as npt
-
 from vidsr.filter_choices import FILTERS, FilterChoice, syntax_of
-from vidsr.filters.before.base import Filter
+from vidsr.filters.before.filter import Filter
 from vidsr.filters.before.timeline import Timeline, Times
 from vidsr.filters.detect.inspection import Inspection
-from vidsr.frames import Frame, PixelFormat
+from vidsr.frames import Array, Frame, PixelFormat
 
 P = TypeVar("P")
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vidsr.filters.before.base import windowed, with_planes
 from vidsr.filters.before.descriptor import FilterDescriptor, parse_positive, write_number
+from vidsr.filters.before.filter import windowed, with_planes
 from vidsr.frames import Frame
 
 DEFAULT_THRESHOLD = 18.0

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from vidsr.filters.before.base import quantised, with_planes
+from vidsr.filters.before.filter import quantised, with_planes
 from vidsr.frames import Frame
 
 Lines = npt.NDArray[np.float32]

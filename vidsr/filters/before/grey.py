@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidsr.filters.before.base import quantised, with_planes
 from vidsr.filters.before.descriptor import FilterDescriptor, StillForm, StillPart
+from vidsr.filters.before.filter import quantised, with_planes
 from vidsr.frames import Frame
 
 #: Rec. 709 luma weights of red, green and blue.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidsr.filters.before.base import quantised
+from vidsr.filters.before.filter import quantised
 from vidsr.filters.flow import optical_flow, resize_flow, warp
 from vidsr.frames import Frame, Plane
 

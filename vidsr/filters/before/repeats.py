@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from vidsr.filters.before.timeline import Entry, Timeline, Times
+from vidsr.filters.before.timeline import Timeline, TimelineEntry, Times
 from vidsr.filters.detect import interlace
 from vidsr.filters.detect.pulldown import CYCLE, FieldChange
 
@@ -107,7 +107,7 @@ def _repeats(changes: Sequence[Change]) -> tuple[int, ...] | None:
 
 def without(found: Sequence[Match], spares: Sequence[tuple[int, ...]], times: Times, order: str) -> Timeline:
     """The table of all matches but the ``spares``, which are places in each block of five."""
-    entries: list[Entry] = []
+    entries: list[TimelineEntry] = []
     for number, places in enumerate(spares):
         first = number * CYCLE
         block = [(m.top, m.bottom, m.kind) for m in found[first : first + CYCLE]]
@@ -120,7 +120,9 @@ def without(found: Sequence[Match], spares: Sequence[tuple[int, ...]], times: Ti
     return Timeline((*lasting, *entries[-1:]), order, times.time_base, len(found))
 
 
-def _timed(block: Sequence[tuple[int, int, int]], spare: tuple[int, ...], first: int, times: Times) -> list[Entry]:
+def _timed(
+    block: Sequence[tuple[int, int, int]], spare: tuple[int, ...], first: int, times: Times
+) -> list[TimelineEntry]:
     """The frames of a block that stay, with their times.
 
     If one of five goes, the other four share the time evenly; otherwise each keeps its own, and lasts until the next.
@@ -136,4 +138,6 @@ def _timed(block: Sequence[tuple[int, int, int]], spare: tuple[int, ...], first:
         step = times.durations[first] * CYCLE // (CYCLE - 1)
         starts = [times.pts[first] + step * k for k in range(len(kept))]
         end = starts[-1] + step
-    return [Entry(*block[n], low, high - low) for n, (low, high) in zip(kept, pairwise([*starts, end]), strict=True)]
+    return [
+        TimelineEntry(*block[n], low, high - low) for n, (low, high) in zip(kept, pairwise([*starts, end]), strict=True)
+    ]

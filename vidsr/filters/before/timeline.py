@@ -7,25 +7,23 @@ come out the same wherever they begin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from vidsr.filters.before.base import with_planes
 from vidsr.filters.before.field_interpolation import bob
-from vidsr.frames import Frame
-
-ReadFrames = Callable[[int, int], Iterator[Frame]]
+from vidsr.filters.before.filter import with_planes
+from vidsr.frames import Frame, ReadFrames
 
 #: Kinds of table entries: two fields woven, or the first or second field of a frame with the lines between made.
 WEAVE, FIRST, SECOND = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TimelineEntry:
     """One new frame: the source frames of its top and bottom field, its kind, and its place in time."""
 
     top: int
@@ -39,7 +37,7 @@ class Entry:
 class Timeline:
     """The table. ``order`` is the field order; ``sources`` the number of source frames."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[TimelineEntry, ...]
     order: str
     time_base: Fraction
     sources: int
@@ -67,14 +65,14 @@ class Timeline:
             if close is not None:
                 close()
 
-    def _make(self, entry: Entry, held: dict[int, Frame]) -> Frame:
+    def _make(self, entry: TimelineEntry, held: dict[int, Frame]) -> Frame:
         top = held[entry.top]
         if entry.kind == WEAVE:
             return top if entry.top == entry.bottom else woven(top, held[entry.bottom])
         before, after = held.get(entry.top - 1, top), held.get(entry.top + 1, top)
         return bob(before, top, after, first=entry.kind == FIRST, order=self.order)
 
-    def _place(self, frame: Frame, entry: Entry, number: int) -> Frame:
+    def _place(self, frame: Frame, entry: TimelineEntry, number: int) -> Frame:
         return replace(frame, index=number, pts=entry.pts, duration=entry.duration, time_base=self.time_base)
 
     def to_json(self) -> dict[str, Any]:
@@ -85,7 +83,7 @@ class Timeline:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Timeline:
         """The inverse of :meth:`to_json`."""
-        entries = tuple(Entry(*row) for row in data["entries"])
+        entries = tuple(TimelineEntry(*row) for row in data["entries"])
         return cls(entries, data["order"], Fraction(data["time_base"]), data["sources"])
 
 

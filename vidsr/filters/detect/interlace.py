@@ -84,7 +84,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class ScanWindow:
     """The scan of a stretch of frames; None where nothing moved enough to tell."""
 
     scan: Literal["progressive", "interlaced", "telecined"] | None
@@ -138,7 +138,7 @@ def _beyond(differences: Luma, tolerance: float) -> float:
     return float(np.maximum(differences, 0, out=differences).mean())
 
 
-def classify(pairs: Sequence[Pair], flagged: FieldOrder | None = None) -> Window:
+def classify(pairs: Sequence[Pair], flagged: FieldOrder | None = None) -> ScanWindow:
     """The scan of a stretch of frames (best 11 to 31), from the measures of its pairs.
 
     ``flagged`` is the field order that the file claims, if it claims one. It decides only where the picture is
@@ -148,28 +148,28 @@ def classify(pairs: Sequence[Pair], flagged: FieldOrder | None = None) -> Window
     repeated = _repeats(pairs)
     count = len(pairs)
     if len(moving) < _FEWEST_MOVING or sum(p.change for p in moving) < _LEAST_CHANGE:
-        return Window(None, None, None, count, len(moving), repeated)
+        return ScanWindow(None, None, None, count, len(moving), repeated)
     order = telecine_order(pairs)
     if order is not None:
-        return Window("telecined", order, "3:2", count, len(moving), 0)
+        return ScanWindow("telecined", order, "3:2", count, len(moving), 0)
     own, across = sum(p.comb for p in moving), sum(p.across for p in moving)
     up, down = sum(p.comb_next_top for p in moving), sum(p.comb_next_bottom for p in moving)
     near, far = min(up, down), max(up, down)
     floor = _COMB_FLOOR * len(moving)
     if own < _WHOLE_SHARE * across + floor:
-        return Window("progressive", None, None, count, len(moving), repeated)
+        return ScanWindow("progressive", None, None, count, len(moving), repeated)
     near_order: FieldOrder = "tff" if up < down else "bff"
     agree = sum((p.comb_next_top < p.comb_next_bottom) == (up < down) for p in moving) / len(moving)
     if own > _SHIFTED * near and near < _JOINED_SHARE * across + floor and agree > _AGREE:
         # Film whose two fields were put into neighbouring frames: the frame before or after holds the other half.
-        return Window("telecined", near_order, "2:2 shifted", count, len(moving), repeated)
+        return ScanWindow("telecined", near_order, "2:2 shifted", count, len(moving), repeated)
     mostly = far > _FAR_SHARE * near and agree > _AGREE
     nearly_always = far > _FAR_SHARE_ALL * near and agree > _AGREE_ALL
     if own > _OWN_SHARE * near and (mostly or nearly_always):
-        return Window("interlaced", near_order, None, count, len(moving), 0)
+        return ScanWindow("interlaced", near_order, None, count, len(moving), 0)
     if own > _OWN_SHARE_FLAGGED * near and flagged is not None:
-        return Window("interlaced", flagged, None, count, len(moving), 0)
-    return Window("progressive", None, None, count, len(moving), repeated)
+        return ScanWindow("interlaced", flagged, None, count, len(moving), 0)
+    return ScanWindow("progressive", None, None, count, len(moving), repeated)
 
 
 def telecine_order(pairs: Sequence[Pair]) -> FieldOrder | None:
@@ -211,7 +211,7 @@ def _repeats(pairs: Sequence[Pair]) -> int:
     return count
 
 
-def summarise(windows: Sequence[Window]) -> tuple[Scan, FieldOrder | None, str | None, float]:
+def summarise(windows: Sequence[ScanWindow]) -> tuple[Scan, FieldOrder | None, str | None, float]:
     """Scan, field order, pattern and share of repeated frames of a whole clip."""
     known = [w for w in windows if w.scan is not None]
     pairs = sum(w.pairs for w in known if w.scan != "telecined")

@@ -9,14 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from vidsr.filters.flow import gaussian
+from vidsr.frames import Floats
 
 BLOCK = 32
 STRIDE = 16
+#: Share of the blocks, the flattest, in which :func:`noise_of` measures, and its limit as a multiple of the noise of
+#: the finest detail: grain as coarse as that of most film scans keeps a quarter of its strength there.
+_FLAT_SHARE, _COARSE_GRAIN = 0.05, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +154,13 @@ def _basis(like: Tensor) -> Tensor:
 def _cpu_basis(dtype: torch.dtype) -> Tensor:
     with torch.inference_mode(False):  # else a first call from inference would spoil it for training
         return _basis(torch.empty(0, dtype=dtype))
+
+
+def noise_of(luma: Floats) -> float:
+    """Strength of noise or grain, in the code values of ``luma``; 0 for pictures too small to measure."""
+    if min(luma.shape) < 2 * BLOCK:
+        return 0.0
+    picture = torch.from_numpy(np.ascontiguousarray(luma))[None, None] / 255
+    # Use only the flattest blocks, and cap the estimate by the finest detail, so that texture is not taken for noise.
+    sigma = measure(picture, flat_blocks(picture, _FLAT_SHARE)).sigma
+    return 255 * min(sigma, _COARSE_GRAIN * fine_floor(picture) + 1 / 255)

@@ -9,10 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidsr.frames import Frame
-
-Picture = npt.NDArray[np.float32]
-
+from vidsr.frames import Floats, Frame
 
 #: By how many code values a picture is brighter than its bars, from some pixels outside the edge to some inside.
 _JUMP = 25.0
@@ -46,13 +43,13 @@ class Bars:
         return self.left, self.top, self.right, self.bottom
 
 
-def codes8(plane: npt.NDArray[Any], max_code: int) -> Picture:
+def codes8(plane: npt.NDArray[Any], max_code: int) -> Floats:
     """A plane as float32 in 8-bit code values."""
     picture = plane.astype(np.float32)
     return picture if max_code == 255 else picture * np.float32(255 / max_code)
 
 
-def find_bars(luma: Picture) -> Bars | None:
+def find_bars(luma: Floats) -> Bars | None:
     """The dark, even bars around a picture; None where the picture is too dark to tell.
 
     A line belongs to a bar while 98 % of it lies within a few code values of black. Anything thicker than 45 % of the
@@ -114,7 +111,7 @@ def chroma_spread(frame: Frame) -> float:
     return float(max(np.percentile(s, 99) for s in spread))
 
 
-def blocking(luma: Picture) -> float:
+def blocking(luma: Floats) -> float:
     """How much stronger steps are on the 8×8 grid than next to it: 0 none, 1 twice as strong."""
     across, down = np.abs(np.diff(luma, axis=1)), np.abs(np.diff(luma, axis=0))
     scores = []
@@ -136,7 +133,7 @@ _BANDS, _BASE, _LAST = 20, slice(3, 6), 15
 _NATURAL, _MORE = 16.0, 3.0
 
 
-def resolution_share(luma: Picture) -> tuple[float, float]:
+def resolution_share(luma: Floats) -> tuple[float, float]:
     """The share of the width and of the height that holds real detail, 0 to 1.
 
     Enlarging leaves a cliff in the spectrum where the smaller picture's detail ended. Along each axis the power is held
@@ -148,7 +145,7 @@ def resolution_share(luma: Picture) -> tuple[float, float]:
     return known[0] if across is None else across, known[0] if down is None else down
 
 
-def _axis_share(luma: Picture) -> float | None:
+def _axis_share(luma: Floats) -> float | None:
     """The share along the lines; None if the spectrum does not fall far enough to tell."""
     width = luma.shape[1]
     if width < 64:
@@ -174,7 +171,7 @@ def _axis_share(luma: Picture) -> float | None:
     return float(edges[first] / edges[-1])
 
 
-def thumbnail(luma: Picture, size: int = 24) -> Picture:
+def thumbnail(luma: Floats, size: int = 24) -> Floats:
     """A small average of a picture, ``size`` × ``size``, for finding cuts."""
     rows = np.linspace(0, luma.shape[0], size + 1).astype(int)
     columns = np.linspace(0, luma.shape[1], size + 1).astype(int)
@@ -183,7 +180,7 @@ def thumbnail(luma: Picture, size: int = 24) -> Picture:
     return np.asarray(sums / np.maximum(counts, 1), np.float32)
 
 
-def find_cuts(thumbnails: list[Picture]) -> list[int]:
+def find_cuts(thumbnails: list[Floats]) -> list[int]:
     """Numbers of the thumbnails that begin a new scene: where the change stands out of the changes around it."""
     change = np.array([np.abs(b - a).mean() for a, b in pairwise(thumbnails)])
     cuts = []

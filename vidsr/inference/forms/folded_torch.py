@@ -122,7 +122,7 @@ class FastDenseBlock(nn.Module):
         return out
 
 
-class FastRRDBNet(nn.Module):
+class FoldedRRDBNet(nn.Module):
     """The whole network in this form, with the interface of the plain one."""
 
     def __init__(self, network: RRDBNet) -> None:

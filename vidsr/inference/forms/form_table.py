@@ -9,9 +9,8 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from vidsr.inference.forms.folded_torch import FastRRDBNet as FoldedRRDBNet
-from vidsr.inference.forms.winograd_cpu import FastRRDBNet as WinogradRRDBNet
-from vidsr.inference.forms.winograd_cpu import FastSRVGGNetCompact as WinogradSRVGGNetCompact
+from vidsr.inference.forms.folded_torch import FoldedRRDBNet
+from vidsr.inference.forms.winograd_cpu import WinogradRRDBNet, WinogradSRVGGNetCompact
 from vidsr.models.known_architectures import architecture_of
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidsr.inference.forms.winograd_cpu import Buffer, Convolution, Packer, Program, Step
+from vidsr.inference.forms.winograd_cpu import Buffer, ConvolutionStep, PackedConvolution, Packer, Program
 from vidsr.models.architectures.basicvsr import NEGATIVE_SLOPE, SCALE, BasicVSR, ResidualBlock, Trunk, base
 
 #: Source rows per strip of the tail. One at each inner border is computed twice: the three convolutions after the
@@ -33,7 +33,7 @@ class FastTrunk:
         # Carried features first: they fill whole groups of channels, so that the three of the picture share one.
         self._first = pack(_features_first(first), [self._feat, 3], NEGATIVE_SLOPE)
         self._gap = -self._feat % pack.wide  # channels between the two groups in memory
-        self._blocks: list[tuple[Convolution, Convolution]] = []
+        self._blocks: list[tuple[PackedConvolution, PackedConvolution]] = []
         for block in blocks:
             assert isinstance(block, ResidualBlock)
             self._blocks.append((pack(block.conv1, [self._feat], 0.0), pack(block.conv2, [self._feat])))
@@ -56,11 +56,11 @@ class FastTrunk:
         width_in_memory = self._first.cout
         self._features, self._middle = (Buffer(height, width, width_in_memory, self._lanes) for _ in range(2))
         here, middle = self._features.at(), self._middle.at()
-        steps = [Step(conv=self._first, source=self._input.at(), target=here)]
+        steps = [ConvolutionStep(conv=self._first, source=self._input.at(), target=here)]
         for one, two in self._blocks:
-            steps.append(Step(conv=one, source=here, target=middle))
+            steps.append(ConvolutionStep(conv=one, source=here, target=middle))
             # In place: a tile is written only where its own residual was read, and the source is the other buffer.
-            steps.append(Step(conv=two, source=middle, target=here, residuals=[(here, 1.0)]))
+            steps.append(ConvolutionStep(conv=two, source=middle, target=here, residuals=[(here, 1.0)]))
         self._program = Program(self._library, steps)
         self._shape = (height, width)
 
@@ -75,7 +75,7 @@ class _Strip:
     first: int
 
 
-class FastBasicVSR:
+class WinogradBasicVSR:
     """A BasicVSR in this form, stepped through a sequence frame by frame; the methods are the plain network's."""
 
     def __init__(self, network: BasicVSR, library: ctypes.CDLL) -> None:
@@ -121,15 +121,17 @@ class FastBasicVSR:
         self._held = (double, quadruple, sharp)  # the layers hold addresses only
         self._result = Buffer(4 * rows, 4 * width, lanes, lanes)
         rest = [
-            Step(conv=self._up2, source=double.at(), target=quadruple.at(), shuffled=True),
-            Step(conv=self._hr, source=quadruple.at(), target=sharp.at()),
-            Step(conv=self._last, source=sharp.at(), target=self._result.at(), stored=lanes),
+            ConvolutionStep(conv=self._up2, source=double.at(), target=quadruple.at(), shuffled=True),
+            ConvolutionStep(conv=self._hr, source=quadruple.at(), target=sharp.at()),
+            ConvolutionStep(conv=self._last, source=sharp.at(), target=self._result.at(), stored=lanes),
         ]
         self._strips, done = [], 0
         while done < height:
             first = max(0, min(done - _STRIP_MARGIN, height - rows))
             end = height if first + rows >= height else first + rows - _STRIP_MARGIN
-            step = Step(conv=self._up1, source=self._fused.at(), target=double.at(), skipped=first, shuffled=True)
+            step = ConvolutionStep(
+                conv=self._up1, source=self._fused.at(), target=double.at(), skipped=first, shuffled=True
+            )
             self._strips.append(_Strip(Program(self._library, [step, *rest]), done, end, first))
             done = end
         self._shape = (height, width)

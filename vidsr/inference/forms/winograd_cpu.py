@@ -13,16 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidsr.inference.forms.winograd_library import Layer, Picture
+from vidsr.frames import Floats
+from vidsr.inference.forms.winograd_library import NativeLayer, NativePicture
 from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
 from vidsr.models.architectures.srvgg import SRVGGNetCompact
-
-Floats = npt.NDArray[np.float32]
 
 #: Output pixels on a side of a tile.
 TILE_PX = 6
@@ -37,7 +35,7 @@ _LINE = 16  # floats of a cache line
 
 
 @dataclass(frozen=True, slots=True)
-class Convolution:
+class PackedConvolution:
     """One packed 3×3 convolution: Winograd-domain weights, bias and slope of negative values, channels padded."""
 
     weights: Floats
@@ -66,7 +64,7 @@ class Packer:
 
     def __call__(
         self, conv: nn.Conv2d, groups: Sequence[int], slope: float | Tensor = 1.0, factor: float = 1.0
-    ) -> Convolution:
+    ) -> PackedConvolution:
         """A convolution, its result times ``factor``.
 
         ``groups`` are the true widths of the groups of input channels; in memory each is padded to a multiple of
@@ -88,7 +86,7 @@ class Packer:
         if conv.bias is not None:
             bias[: len(weight)] = conv.bias.detach().cpu().numpy() * factor
         slopes[: len(weight)] = slope.cpu().numpy() if isinstance(slope, Tensor) else slope
-        return Convolution(packed, bias, slopes, cin, cout, chunk)
+        return PackedConvolution(packed, bias, slopes, cin, cout, chunk)
 
 
 def _round_up(value: int, multiple: int) -> int:
@@ -112,11 +110,11 @@ class Buffer:
         self._all = aligned((tiles + 1) * tile)
         self._tiles = torch.from_numpy(self._all[: tiles * tile]).view(self._shape)
 
-    def at(self, channel: int = 0) -> Picture:
+    def at(self, channel: int = 0) -> NativePicture:
         """Where the kernels find it, from a channel on."""
         group = TILE_PX**2 * self._shape[-1]
         place = self._all.ctypes.data + 4 * (channel // self._shape[-1] * group)
-        return Picture(place, self._shape[2] * group, self.height, self.width)
+        return NativePicture(place, self._shape[2] * group, self.height, self.width)
 
     def put(self, picture: Tensor) -> None:
         """Set the first channels to ``[C, height, width]``."""
@@ -134,25 +132,25 @@ class Buffer:
 
 
 @dataclass(slots=True, kw_only=True)
-class Step:
+class ConvolutionStep:
     """One convolution over given places; ``residuals`` are added after the activation, times their factor.
 
     ``shuffled``: the output channels are four groups, which become the 2×2 pixels of a target twice as large.
     """
 
-    conv: Convolution
-    source: Picture
-    target: Picture
-    residuals: Sequence[tuple[Picture, float]] = ()
+    conv: PackedConvolution
+    source: NativePicture
+    target: NativePicture
+    residuals: Sequence[tuple[NativePicture, float]] = ()
     doubled: bool = False
     skipped: int = 0
     shuffled: bool = False
     stored: int | None = None
 
-    def layer(self) -> Layer:
+    def layer(self) -> NativeLayer:
         """As the C code takes it."""
         conv = self.conv
-        layer = Layer(source=self.source, target=self.target, doubled=int(self.doubled), skipped=self.skipped)
+        layer = NativeLayer(source=self.source, target=self.target, doubled=int(self.doubled), skipped=self.skipped)
         layer.shuffled = int(self.shuffled)
         layer.weights, layer.bias, layer.slope = (a.ctypes.data for a in (conv.weights, conv.bias, conv.slope))
         layer.cin, layer.cout, layer.stored = conv.cin, conv.cout, self.stored or conv.cout
@@ -165,10 +163,10 @@ class Step:
 class Program:
     """Layers that run one after the other in C, on PyTorch's number of threads, without the GIL."""
 
-    def __init__(self, library: ctypes.CDLL, steps: Sequence[Step]) -> None:
+    def __init__(self, library: ctypes.CDLL, steps: Sequence[ConvolutionStep]) -> None:
         self._library = library
         self._steps = steps  # keeps the arrays alive that the layers point into
-        self._layers = (Layer * len(steps))(*(step.layer() for step in steps))
+        self._layers = (NativeLayer * len(steps))(*(step.layer() for step in steps))
         library.winograd_scratch_floats.restype = ctypes.c_long
         self._scratch_floats = int(library.winograd_scratch_floats(self._layers, len(steps)))
         self._scratch = aligned(0)
@@ -187,7 +185,7 @@ class Program:
             raise MemoryError("out of memory in the Winograd kernels")
 
 
-class FastRRDBNet:
+class WinogradRRDBNet:
     """An RRDBNet in this form. ``[N, 3, h, w]`` float32 on the CPU to ``[N, 3, h·scale, w·scale]``."""
 
     def __init__(self, network: RRDBNet, library: ctypes.CDLL) -> None:
@@ -195,7 +193,7 @@ class FastRRDBNet:
         self._library = library
         pack = Packer(library)
         self._feat, self._grow = _round_up(c.num_feat, pack.wide), _round_up(c.num_grow_ch, pack.wide)
-        self._dense: list[list[Convolution]] = []
+        self._dense: list[list[PackedConvolution]] = []
         for block in network.dense_blocks():
             *grown, last = block.convs
             widths = [c.num_feat] + [c.num_grow_ch] * 4
@@ -241,15 +239,15 @@ class FastRRDBNet:
         # The layers hold addresses only: what they point into lives as long as this.
         self._held = dense = [Buffer(height, width, self._feat + 4 * self._grow, self._lanes) for _ in range(4)]
         self._features = Buffer(height, width, self._feat, self._lanes)
-        steps = [Step(conv=self._first, source=self._input.at(), target=dense[0].at())]
+        steps = [ConvolutionStep(conv=self._first, source=self._input.at(), target=dense[0].at())]
         steps += self._body_steps(dense)
         self._program = Program(self._library, steps)
         self._prepare_tail(height, width)
         self._shape = (height, width)
 
-    def _body_steps(self, dense: Sequence[Buffer]) -> list[Step]:
+    def _body_steps(self, dense: Sequence[Buffer]) -> list[ConvolutionStep]:
         """The blocks, each dense block in the buffer that holds its input; ``dense[0]`` keeps the first features."""
-        steps: list[Step] = []
+        steps: list[ConvolutionStep] = []
         start = dense[0]
         for block in range(0, len(self._dense), 3):
             a, b = [d for d in dense[1:] if d is not start][:2]
@@ -259,11 +257,11 @@ class FastRRDBNet:
                 *grown, last = self._dense[block + number]
                 for i, conv in enumerate(grown):
                     place = here.at(channel=self._feat + i * self._grow)
-                    steps.append(Step(conv=conv, source=here.at(), target=place))
-                steps.append(Step(conv=last, source=here.at(), target=there.at(), residuals=residuals))
+                    steps.append(ConvolutionStep(conv=conv, source=here.at(), target=place))
+                steps.append(ConvolutionStep(conv=last, source=here.at(), target=there.at(), residuals=residuals))
             start = a
         features, skip = self._features.at(), [(dense[0].at(), 1.0)]
-        steps.append(Step(conv=self._body, source=start.at(), target=features, residuals=skip))
+        steps.append(ConvolutionStep(conv=self._body, source=start.at(), target=features, residuals=skip))
         return steps
 
     def _prepare_tail(self, height: int, width: int) -> None:
@@ -282,15 +280,17 @@ class FastRRDBNet:
             source, skipped = self._features.at(), first
             steps = []
             for conv, up in zip(self._ups, ups, strict=True):
-                steps.append(Step(conv=conv, source=source, target=up.at(), doubled=True, skipped=skipped))
+                steps.append(ConvolutionStep(conv=conv, source=source, target=up.at(), doubled=True, skipped=skipped))
                 source, skipped = up.at(), 0
-            steps.append(Step(conv=self._hr, source=source, target=sharp.at()))
-            steps.append(Step(conv=self._last, source=sharp.at(), target=self._output.at(), stored=self._lanes))
+            steps.append(ConvolutionStep(conv=self._hr, source=source, target=sharp.at()))
+            steps.append(
+                ConvolutionStep(conv=self._last, source=sharp.at(), target=self._output.at(), stored=self._lanes)
+            )
             self._strips.append((Program(self._library, steps), (done * factor, end * factor), first * factor))
             done = end
 
 
-class FastSRVGGNetCompact:
+class WinogradSRVGGNetCompact:
     """An SRVGGNetCompact in this form. ``[N, 3, h, w]`` float32 on the CPU to ``[N, 3, h·scale, w·scale]``."""
 
     def __init__(self, network: SRVGGNetCompact, library: ctypes.CDLL) -> None:
@@ -325,7 +325,7 @@ class FastSRVGGNetCompact:
         steps = []
         for i, conv in enumerate(self._convs):
             there = spare[i % 2]
-            steps.append(Step(conv=conv, source=here.at(), target=there.at()))
+            steps.append(ConvolutionStep(conv=conv, source=here.at(), target=there.at()))
             here = there
         self._output = here
         self._program = Program(self._library, steps)

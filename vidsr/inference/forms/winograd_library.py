@@ -11,7 +11,7 @@ from vidsr.native.build import load
 _SOURCE = Path(__file__).with_name("winograd.c")
 
 
-class Picture(ctypes.Structure):
+class NativePicture(ctypes.Structure):
     """``Picture`` of winograd.c."""
 
     _fields_ = (
@@ -22,13 +22,13 @@ class Picture(ctypes.Structure):
     )
 
 
-class Layer(ctypes.Structure):
+class NativeLayer(ctypes.Structure):
     """``Layer`` of winograd.c."""
 
     _fields_ = (
-        ("source", Picture),
-        ("target", Picture),
-        ("residual", Picture * 2),
+        ("source", NativePicture),
+        ("target", NativePicture),
+        ("residual", NativePicture * 2),
         ("weights", ctypes.c_void_p),
         ("bias", ctypes.c_void_p),
         ("slope", ctypes.c_void_p),
@@ -46,4 +46,4 @@ class Layer(ctypes.Structure):
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL | None:
     """The compiled kernels, or None where they cannot be had; the reason is logged."""
-    return load(_SOURCE, "the Winograd kernels", lambda made: made.winograd_layer_bytes() == ctypes.sizeof(Layer))
+    return load(_SOURCE, "the Winograd kernels", lambda made: made.winograd_layer_bytes() == ctypes.sizeof(NativeLayer))

@@ -15,7 +15,17 @@ import torch
 
 from vidsr.errors import InputError, OptionsError
 from vidsr.inference.device import choose_device
-from vidsr.jobs.compare.views import Align, Fit, Opened, Pairs, Viewer, joint_size, pair_up, paired_frames, vmaf_depth
+from vidsr.jobs.compare.views import (
+    Align,
+    Fit,
+    FramePairs,
+    Opened,
+    Viewer,
+    joint_size,
+    pair_up,
+    paired_frames,
+    vmaf_depth,
+)
 from vidsr.jobs.provenance import SCHEMA, sidecar_of
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.media.index import index_video
@@ -176,7 +186,7 @@ def _open(path: Path, progress: Progress) -> Opened:
     return Opened(info, index_video(info))
 
 
-def _pairs(reference: Opened, other: Opened, settings: CompareSettings) -> Pairs:
+def _pairs(reference: Opened, other: Opened, settings: CompareSettings) -> FramePairs:
     if reference.size != other.size and settings.fit == "none":
         (w, h), (ow, oh) = reference.size, other.size
         raise OptionsError(
@@ -189,11 +199,11 @@ def _pairs(reference: Opened, other: Opened, settings: CompareSettings) -> Pairs
             f"no frame of {other.info.path} is shown at the same time as one of {reference.info.path}; "
             "--align index pairs them by number"
         )
-    return Pairs(tuple(itertools.islice(pairs.pairs, settings.limit)), pairs.shift)
+    return FramePairs(tuple(itertools.islice(pairs.pairs, settings.limit)), pairs.shift)
 
 
 def _one(
-    reference: Opened, other: Opened, pairs: Pairs, settings: CompareSettings, on_pair: Callable[[], None]
+    reference: Opened, other: Opened, pairs: FramePairs, settings: CompareSettings, on_pair: Callable[[], None]
 ) -> Comparison:
     """Measure one video."""
     device = choose_device(settings.device)
@@ -230,7 +240,7 @@ def _job(party: Party) -> dict[str, Any] | None:
 
 
 def _notes(
-    reference: Opened, other: Opened, pairs: Pairs, measured: Measured, lonely: tuple[int, int]
+    reference: Opened, other: Opened, pairs: FramePairs, measured: Measured, lonely: tuple[int, int]
 ) -> tuple[str, ...]:
     notes = list(measured.notes)
     if any(lonely):

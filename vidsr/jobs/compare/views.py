@@ -94,7 +94,7 @@ def joint_size(reference: Opened, other: Opened, fit: Fit) -> tuple[int, int]:
     return other.size if fit == "other" else reference.size
 
 
-def paired_frames(reference: Opened, other: Opened, pairs: Pairs) -> Iterator[tuple[Frame, Frame, bool]]:
+def paired_frames(reference: Opened, other: Opened, pairs: FramePairs) -> Iterator[tuple[Frame, Frame, bool]]:
     """(reference frame, its partner, whether both directly follow the pair before), decoding each video once."""
     last_i, last_j = pairs.pairs[-1]
     left = read_frames(reference.info, pairs.pairs[0][0], last_i + 1, reference.index)
@@ -111,14 +111,14 @@ Align = Literal["pts", "index"]
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class FramePairs:
     """``pairs`` of frame numbers (reference, other), rising in both; ``shift`` was added to the other's times."""
 
     pairs: tuple[tuple[int, int], ...]
     shift: Fraction = Fraction(0)
 
 
-def pair_up(reference: Sequence[Fraction], other: Sequence[Fraction], align: Align = "pts") -> Pairs:
+def pair_up(reference: Sequence[Fraction], other: Sequence[Fraction], align: Align = "pts") -> FramePairs:
     """Pair frames by the times (seconds) at which they are shown.
 
     Two frames belong together if their times differ by less than half of the shortest time between two frames of
@@ -127,13 +127,13 @@ def pair_up(reference: Sequence[Fraction], other: Sequence[Fraction], align: Ali
     With ``align`` "index" frames are paired by number.
     """
     if align == "index":
-        return Pairs(tuple((i, i) for i in range(min(len(reference), len(other)))))
+        return FramePairs(tuple((i, i) for i in range(min(len(reference), len(other)))))
     plain = _match(reference, other)
     if not reference or not other or len(plain) == min(len(reference), len(other)):
-        return Pairs(plain)
+        return FramePairs(plain)
     shift = reference[0] - other[0]
     shifted = _match(reference, [t + shift for t in other])
-    return Pairs(shifted, shift) if len(shifted) > len(plain) else Pairs(plain)
+    return FramePairs(shifted, shift) if len(shifted) > len(plain) else FramePairs(plain)
 
 
 def _match(reference: Sequence[Fraction], other: Sequence[Fraction]) -> tuple[tuple[int, int], ...]:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.errors import Interrupted, JobError, VidsrError
-from vidsr.jobs.engines.base import HOPELESS_KINDS, Slot
+from vidsr.jobs.engines.engine import HOPELESS_KINDS, Slot
 from vidsr.jobs.engines.own_gpu import ONLY_GPU, gpu_alone, in_users_names
 from vidsr.jobs.engines.subprocess_env import child_environment, python_module
-from vidsr.jobs.messages import Failed, Made, Order, Remark, Report, Task, news_from_json
+from vidsr.jobs.messages import Failed, Made, Order, Remark, SendNews, Task, news_from_json
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.job_folders import WORKERS_LOG_NAME
 
@@ -29,7 +29,7 @@ _Inbox = queue.SimpleQueue[tuple["_Worker", dict[str, Any] | None]]
 
 
 class LocalEngine:
-    """One process for each slot, started anew for each run; see :class:`vidsr.jobs.engines.base.Engine`."""
+    """One process for each slot, started anew for each run; see :class:`vidsr.jobs.engines.engine.Engine`."""
 
     def __init__(self, task: Task, slots: Sequence[Slot], command: Sequence[str] | None = None) -> None:
         """``command`` starts one worker process; :mod:`vidsr.jobs.engines.process_main` if not given."""
@@ -37,8 +37,8 @@ class LocalEngine:
         self._slots = tuple(slots)
         self._command = tuple(command or python_module("vidsr.jobs.engines.process_main"))
 
-    def run(self, orders: Sequence[Order], stop: Stop, report: Report) -> None:
-        """See :meth:`vidsr.jobs.engines.base.Engine.run`."""
+    def run(self, orders: Sequence[Order], stop: Stop, report: SendNews) -> None:
+        """See :meth:`vidsr.jobs.engines.engine.Engine.run`."""
         crew = _Crew(self._task, self._command, orders, report)
         try:
             for number, slot in enumerate(self._slots[: len(orders)]):
@@ -54,7 +54,7 @@ class LocalEngine:
 class _Crew:
     """The workers of one run and the orders that wait for them."""
 
-    def __init__(self, task: Task, command: Sequence[str], orders: Sequence[Order], report: Report) -> None:
+    def __init__(self, task: Task, command: Sequence[str], orders: Sequence[Order], report: SendNews) -> None:
         self.waiting = deque(orders)
         self._command = command
         self._task = task

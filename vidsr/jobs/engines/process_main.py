@@ -43,7 +43,7 @@ def main() -> None:
         return
     say({"news": "Ready", **worker.describe()})
 
-    from vidsr.jobs.engines.base import make
+    from vidsr.jobs.engines.engine import make
 
     def report(news: News) -> None:
         say(news_to_json(news))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.errors import VidsrError
-from vidsr.jobs.engines.base import make
+from vidsr.jobs.engines.engine import make
 from vidsr.jobs.messages import Failed, News, Order, Task, news_to_json
 from vidsr.jobs.segment_worker import SegmentWorker, is_visible
 from vidsr.jobs.state.cancel import Stop

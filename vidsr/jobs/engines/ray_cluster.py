@@ -15,7 +15,7 @@ from typing import Any
 
 from vidsr.errors import Interrupted, JobError, MissingExtraError
 from vidsr.jobs.engines.ray_actor import SegmentActor, Shipment
-from vidsr.jobs.messages import Failed, Made, Order, Remark, Report, Task, news_from_json
+from vidsr.jobs.messages import Failed, Made, Order, Remark, SendNews, Task, news_from_json
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.manifest import INDEX_NAME, SEGMENTS_NAME
 from vidsr.media import image_sequence
@@ -49,15 +49,15 @@ def import_ray() -> Any:
 
 
 class RayEngine:
-    """Actors of a Ray cluster; see :class:`vidsr.jobs.engines.base.Engine`."""
+    """Actors of a Ray cluster; see :class:`vidsr.jobs.engines.engine.Engine`."""
 
     def __init__(self, task: Task, options: EnhanceOptions, model_files: Sequence[Path]) -> None:
         self.task = task
         self.options = options
         self.model_files = model_files
 
-    def run(self, orders: Sequence[Order], stop: Stop, report: Report) -> None:
-        """See :meth:`vidsr.jobs.engines.base.Engine.run`."""
+    def run(self, orders: Sequence[Order], stop: Stop, report: SendNews) -> None:
+        """See :meth:`vidsr.jobs.engines.engine.Engine.run`."""
         ray = import_ray()
         with _connected(ray, self.options.jobs.address):
             farm = _Farm(ray, self, report)
@@ -114,7 +114,7 @@ class _Farm:
     had in work goes to the next free one at once, which may be long before Ray has noticed the loss of a node.
     """
 
-    def __init__(self, ray: Any, engine: RayEngine, report: Report) -> None:
+    def __init__(self, ray: Any, engine: RayEngine, report: SendNews) -> None:
         from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vidsr.errors import InputError
 from vidsr.jobs.disk_space import disk_outlook
-from vidsr.jobs.engines.base import HOPELESS_KINDS
+from vidsr.jobs.engines.engine import HOPELESS_KINDS
 from vidsr.jobs.job import Job, source_unchanged
 from vidsr.jobs.messages import Failed, Made, News, Progressed, Remark
 from vidsr.jobs.state.cancel import Stop

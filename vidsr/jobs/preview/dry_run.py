@@ -9,8 +9,8 @@ from typing import Any
 
 from vidsr.errors import JobError
 from vidsr.jobs.disk_space import CERTAINTY, check_output, estimate_bytes
-from vidsr.jobs.engines.base import check_devices
-from vidsr.jobs.job import Prepared, prepare
+from vidsr.jobs.engines.engine import check_devices
+from vidsr.jobs.job import PreparedJob, prepare
 from vidsr.jobs.preview.estimate import Estimate, estimate
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.manifest import MANIFEST_NAME, Manifest
@@ -152,7 +152,7 @@ def _of_video(
     )
 
 
-def _fates(order: Prepared) -> tuple[StreamFate, ...]:
+def _fates(order: PreparedJob) -> tuple[StreamFate, ...]:
     """Every stream of the source, in its order."""
     recipe = order.recipe
     info = recipe.shaped
@@ -188,7 +188,7 @@ def _steps(options: EnhanceOptions) -> tuple[str, ...]:
     return tuple(f"{name} {restore[name]}" for name in shown if restore[name] != plain[name])
 
 
-def _resumes(order: Prepared) -> str:
+def _resumes(order: PreparedJob) -> str:
     """How far an earlier run of this job has come, in words; "" where there is none."""
     if not (order.folder / MANIFEST_NAME).is_file() or order.options.jobs.restart:
         return ""

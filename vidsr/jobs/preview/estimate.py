@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vidsr.jobs.engines.base import choose_slots
+from vidsr.jobs.engines.engine import choose_slots
 from vidsr.jobs.preview.sample import Sample, Sampler
 from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.restoration_plan import expected_frames, reshaping_notes

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vidsr.frames import PixelFormat
+from vidsr.frames import Array, PixelFormat
 from vidsr.jobs.preview.sample import Sampler
-from vidsr.jobs.stills.picture import Network, enhanced_window
+from vidsr.jobs.stills.picture import PictureUpscaler, enhanced_window
 from vidsr.jobs.thumbnails import picture_rgb
 from vidsr.media.pictures.files import is_picture, read_picture
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, interleaved
-from vidsr.media.pictures.types import Array
 from vidsr.media.samples import duration_seconds
 from vidsr.options import EnhanceOptions
 
@@ -93,7 +92,7 @@ def enhance_moment(source: Path, seconds: float, options: EnhanceOptions) -> Mom
 def _picture_moment(source: Path, options: EnhanceOptions) -> Moment:
     from vidsr.inference.upscaler import Upscaler
 
-    network: Network = Upscaler(options.model)
+    network: PictureUpscaler = Upscaler(options.model)
     picture = read_picture(source)
     try:
         width, height = picture.size

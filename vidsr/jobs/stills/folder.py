@@ -14,7 +14,7 @@ from typing import Any
 from vidsr.errors import DiskFullError, InputError, JobError, OutputError, VidsrError
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.result import PictureResult
-from vidsr.jobs.stills.picture import Network, enhance_picture
+from vidsr.jobs.stills.picture import PictureUpscaler, enhance_picture
 from vidsr.media.pictures.files import is_picture
 from vidsr.options import EnhanceOptions
 from vidsr.storage import os_errors, write_atomically
@@ -53,7 +53,7 @@ def enhance_folder(
     source: Path,
     output: Path,
     options: EnhanceOptions,
-    network: Callable[[], Network],
+    network: Callable[[], PictureUpscaler],
     *,
     progress: Progress = silent,
     model_digest: str = "",
@@ -151,13 +151,13 @@ class _Work:
     source: Path
     output: Path
     options: EnhanceOptions
-    make_network: Callable[[], Network]
+    make_network: Callable[[], PictureUpscaler]
     journal: _Journal
     names: dict[Path, Path]
     done: list[PictureResult] = field(default_factory=list)
     skipped: list[tuple[Path, str]] = field(default_factory=list)
     resumed: int = 0
-    network: Network | None = None
+    network: PictureUpscaler | None = None
 
     def one(self, file: Path) -> None:
         """Do one file, or count it as done before, or write down why not."""

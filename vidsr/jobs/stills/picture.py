@@ -13,13 +13,14 @@ import numpy as np
 
 from vidsr.errors import OptionsError
 from vidsr.filters import textures
+from vidsr.frames import Array
 from vidsr.jobs.disk_space import check_output
 from vidsr.jobs.state.result import PictureResult
 from vidsr.jobs.stills.restoration import Restoring, settle
 from vidsr.media.pictures.animation import ANIMATED, Animation, animation_frames, read_animation, write_animation
 from vidsr.media.pictures.files import FORMATS, read_picture, write_picture
 from vidsr.media.pictures.metadata import exif_for_size, scaled_geotiff
-from vidsr.media.pictures.types import Array, Picture
+from vidsr.media.pictures.types import Picture
 from vidsr.options import EnhanceOptions, PictureOptions
 
 #: Pictures up to this many pixels go through the network as one; larger ones by blocks, in bounded memory.
@@ -31,7 +32,7 @@ _BLOCK_ROWS, _BLOCK_COLUMNS = 256, 1024
 _MISALIGNED_PX = 40_000_000
 
 
-class Network(Protocol):
+class PictureUpscaler(Protocol):
     """What enlarges: float32 [h, w, 3] or [h, w] with white 1 → the same at ``size`` = (width, height)."""
 
     scale: int
@@ -40,7 +41,7 @@ class Network(Protocol):
         """The picture at ``size``, neither rounded nor clamped."""
 
 
-def enhance_picture(source: Path, output: Path, options: EnhanceOptions, network: Network) -> PictureResult:
+def enhance_picture(source: Path, output: Path, options: EnhanceOptions, network: PictureUpscaler) -> PictureResult:
     """Enhance one picture file into another.
 
     Raises:
@@ -73,7 +74,7 @@ def enhance_picture(source: Path, output: Path, options: EnhanceOptions, network
 
 
 def enhanced_window(
-    picture: Picture, window: tuple[slice, slice], options: EnhanceOptions, network: Network
+    picture: Picture, window: tuple[slice, slice], options: EnhanceOptions, network: PictureUpscaler
 ) -> tuple[Array, Array]:
     """A window (rows, columns) of a picture as it is and enhanced as a part of the whole, [rows, columns, channels]."""
     target = target_size(picture.size, options, network.scale)
@@ -85,7 +86,9 @@ def enhanced_window(
     return pixels, enlarge(pixels, (size[0], size[1]), (0, 0))
 
 
-def _enhance_animation(animation: Animation, output: Path, options: EnhanceOptions, network: Network) -> PictureResult:
+def _enhance_animation(
+    animation: Animation, output: Path, options: EnhanceOptions, network: PictureUpscaler
+) -> PictureResult:
     """Every frame as a picture of its own; durations and repetitions stay."""
     began = time.monotonic()
     target = target_size(animation.size, options, network.scale)
@@ -172,7 +175,7 @@ class _Plan:
         return _Plan(target=target, options=options, block=block, margin=(margin[0], margin[1]))
 
 
-def _restoring(picture: Picture, options: EnhanceOptions, network: Network) -> Restoring:
+def _restoring(picture: Picture, options: EnhanceOptions, network: PictureUpscaler) -> Restoring:
     return settle(picture, options.restore, getattr(network, "device", "cpu"))
 
 
@@ -219,7 +222,9 @@ def _wrapped_window(picture: Picture, rows: Array, columns: Array) -> Array:
 class _Enlarger:
     """Enlarges a window of a picture, in the picture's own sample type: alpha, inks, normals, missing values."""
 
-    def __init__(self, picture: Picture, options: PictureOptions, network: Network, restoring: Restoring) -> None:
+    def __init__(
+        self, picture: Picture, options: PictureOptions, network: PictureUpscaler, restoring: Restoring
+    ) -> None:
         self._mode = picture.mode
         self._dtype = picture.pixels.dtype
         self._low, self._high = picture.value_range

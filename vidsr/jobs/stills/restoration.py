@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vidsr.filter_choices import FilterSelection
-from vidsr.media.pictures.types import Array, Picture
+from vidsr.frames import Array
+from vidsr.media.pictures.types import Picture
 from vidsr.restore_options import RestoreOptions
 
 if TYPE_CHECKING:

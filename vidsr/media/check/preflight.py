@@ -19,9 +19,9 @@ import numpy as np
 from vidsr.errors import NoPlaceError, VidsrError
 from vidsr.frames import Frame
 from vidsr.media import libav
-from vidsr.media.check.picture import check_picture
-from vidsr.media.check.report import Check
-from vidsr.media.check.streams import check_contents, check_label, pairs_by_kind
+from vidsr.media.check.picture_checks import check_picture
+from vidsr.media.check.stream_checks import check_contents, check_label, pairs_by_kind
+from vidsr.media.check.verify_report import Check
 from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder, add_video, start_video
 from vidsr.media.index import VideoIndex
 from vidsr.media.mux.assemble import (

@@ -8,10 +8,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from vidsr.codec_table import CODECS
-from vidsr.media.check.picture import check_picture
+from vidsr.media.check.picture_checks import check_picture
 from vidsr.media.check.preflight import expected_losses
-from vidsr.media.check.report import Check, VerifyReport, check_equal
-from vidsr.media.check.streams import check_contents, check_label, check_streams
+from vidsr.media.check.stream_checks import check_contents, check_label, check_streams
+from vidsr.media.check.verify_report import Check, VerifyReport, check_equal
 from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.media.index import VideoIndex, index_video
 from vidsr.media.mux.assemble import ResultPlan, enhanced_stream, start_offset

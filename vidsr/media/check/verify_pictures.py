@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vidsr.errors import InputError
 from vidsr.media import image_sequence
-from vidsr.media.check.report import Check, CheckState, VerifyReport, check_equal
+from vidsr.media.check.verify_report import Check, CheckState, VerifyReport, check_equal
 from vidsr.media.index import VideoIndex
 from vidsr.media.pictures.frame_files import FileFacts, decode_facts
 from vidsr.media.source import SourceInfo

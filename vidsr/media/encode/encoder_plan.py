@@ -19,7 +19,7 @@ from vidsr.options import EncodeOptions, EnhanceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class EncoderPlan:
     """A source with all decisions taken. ``info`` replaces the probed one: it may blend alpha away. ``encode`` are the
     options with a codec where they left it open."""
 
@@ -34,7 +34,7 @@ class Prepared:
         return self.settings.width, self.settings.height
 
 
-def prepare(info: SourceInfo, options: EnhanceOptions, model_scale: int, suffix: str = "") -> Prepared:
+def prepare(info: SourceInfo, options: EnhanceOptions, model_scale: int, suffix: str = "") -> EncoderPlan:
     """Take every decision about picture and encoder. ``suffix`` is that of the output, where it has a name.
 
     Raises:
@@ -72,7 +72,7 @@ def prepare(info: SourceInfo, options: EnhanceOptions, model_scale: int, suffix:
     settings = replace(settings, sar=shape.sar)
     notes = [*video.guessed, *info.notes, *shape.notes, *_hdr_notes(video, format)]
     said = (text for text in (choice_note, note) if text)
-    return Prepared(info=info, encode=chosen, settings=settings, notes=(*said, *notes))
+    return EncoderPlan(info=info, encode=chosen, settings=settings, notes=(*said, *notes))
 
 
 def _hdr_notes(video: VideoInfo, format: EncoderFormat) -> list[str]:

@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from vidsr.errors import InputError, OutputError
+from vidsr.frames import Array
 from vidsr.media.pictures.files import FORMATS, mapped_errors, meta_of, open_image
-from vidsr.media.pictures.types import Array, PictureMeta
+from vidsr.media.pictures.types import PictureMeta
 from vidsr.storage import publish
 
 #: Formats that can hold several frames with a duration each.

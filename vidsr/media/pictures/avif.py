@@ -8,8 +8,8 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation
 
+from vidsr.frames import Array
 from vidsr.media.libav import AvError
-from vidsr.media.pictures.types import Array
 
 _HEAD_BYTES = 1 << 16
 #: Codes of ITU-T H.273 that libswscale knows, and the one that libavif takes where the file says nothing.

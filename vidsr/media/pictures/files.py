@@ -19,11 +19,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from vidsr.errors import InputError, OutputError
+from vidsr.frames import Array
 from vidsr.media.pictures.avif import avif_depth, deep_avif
 from vidsr.media.pictures.metadata import exif_of_tiff
 from vidsr.media.pictures.png import write_png
 from vidsr.media.pictures.tiff import read_tiff, tiff_meta, write_tiff
-from vidsr.media.pictures.types import CHANNELS, Array, Picture, PictureMeta
+from vidsr.media.pictures.types import CHANNELS, Picture, PictureMeta
 from vidsr.storage import disk_full, is_disk_full, publish
 
 #: Suffix → Pillow's name of the format: what `enhance` takes as a picture and can write.

@@ -19,10 +19,10 @@ import PIL
 import tifffile
 
 from vidsr.errors import InputError, OutputError
-from vidsr.frames import Colour, Frame, PixelFormat
+from vidsr.frames import Array, Colour, Frame, PixelFormat
 from vidsr.media.libav import AvError, output_error
 from vidsr.media.pictures.files import FORMATS, mapped_errors, read_picture, write_picture
-from vidsr.media.pictures.types import Array, Picture
+from vidsr.media.pictures.types import Picture
 from vidsr.media.source import VideoInfo
 from vidsr.storage import publish
 

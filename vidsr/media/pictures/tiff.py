@@ -14,9 +14,10 @@ import numpy as np
 import tifffile
 
 from vidsr.errors import InputError
+from vidsr.frames import Array
 from vidsr.media.pictures.metadata import STRUCTURAL_TAGS, directory_bytes, tiff_directories
 from vidsr.media.pictures.tiff_strips import JPEG, can_decode, decode_strip
-from vidsr.media.pictures.types import Array, Picture, PictureMeta
+from vidsr.media.pictures.types import Picture, PictureMeta
 
 _TILE = 256
 _CLASSIC_LIMIT = 3 << 30  # bytes of pixels above which 32-bit offsets might not do

@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from vidsr.media.pictures.types import Array
+from vidsr.frames import Array
 
 LZW, JPEG = 5, 7
 _YCBCR = 6

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from vidsr.frames import Array
 
 #: Meaning of the channels: grey, grey with alpha, colour, colour with alpha, printing inks.
 CHANNELS: dict[str, int] = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}

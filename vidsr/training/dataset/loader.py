@@ -118,7 +118,7 @@ class _Steps(Sampler[list[Key]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class StepShare:
     """Which steps, and which process of how many."""
 
     start: int
@@ -127,7 +127,7 @@ class Part:
     ranks: int = 1
 
 
-def batches(patches: Patches, data: DataOptions, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(patches: Patches, data: DataOptions, part: StepShare) -> Iterator[tuple[Tensor, Tensor]]:
     """Micro-batches (low ``[B, 3, p/s, p/s]``, high ``[B, 3, p, p]``) uint8, in the order of the steps."""
     loader = DataLoader(
         patches,

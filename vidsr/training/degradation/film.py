@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidsr.training.degradation.kernels import Shape, blur, gaussian
+from vidsr.training.degradation.kernels import KernelShape, blur, gaussian
 from vidsr.training.degradation.options import FilmOptions
 
 
@@ -27,7 +27,7 @@ def age(x: Tensor, options: FilmOptions, rng: np.random.Generator) -> Tensor:
 def grainy(x: Tensor, sigma: float, rng: np.random.Generator) -> Tensor:
     """Noise of about 1.5 px, the same in all colours, strongest in the mid-tones: ``sigma``·√(4 y (1 − y))."""
     noise = torch.from_numpy(rng.standard_normal((1, *x.shape[1:]), dtype=np.float32))
-    noise = blur(noise, gaussian(7, Shape(sigma_x=0.8, sigma_y=0.8)))
+    noise = blur(noise, gaussian(7, KernelShape(sigma_x=0.8, sigma_y=0.8)))
     noise = noise / noise.std().clamp_min(1e-6)
     luma = x.mean(0, keepdim=True).clamp(0, 1)
     return (x + noise * sigma * (4 * luma * (1 - luma)).sqrt()).clamp(0, 1)

@@ -18,7 +18,7 @@ from vidsr.training.degradation.options import OrderOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class KernelShape:
     """Standard deviations along the kernel's own axes in px, the angle between them and the picture's in radians."""
 
     sigma_x: float
@@ -26,7 +26,7 @@ class Shape:
     angle: float = 0.0
 
 
-def _squared_distance(size: int, shape: Shape) -> Tensor:
+def _squared_distance(size: int, shape: KernelShape) -> Tensor:
     """xᵀ Σ⁻¹ x at every tap."""
     at = torch.arange(size, dtype=torch.float64) - size // 2
     y, x = torch.meshgrid(at, at, indexing="ij")
@@ -35,12 +35,12 @@ def _squared_distance(size: int, shape: Shape) -> Tensor:
     return (along / shape.sigma_x) ** 2 + (across / shape.sigma_y) ** 2
 
 
-def gaussian(size: int, shape: Shape, beta: float = 1.0) -> Tensor:
+def gaussian(size: int, shape: KernelShape, beta: float = 1.0) -> Tensor:
     """exp(−½ (xᵀ Σ⁻¹ x)^β); β = 1 is the Gaussian, smaller is more pointed, larger flatter."""
     return _normalised(torch.exp(-0.5 * _squared_distance(size, shape) ** beta))
 
 
-def plateau(size: int, shape: Shape, beta: float) -> Tensor:
+def plateau(size: int, shape: KernelShape, beta: float) -> Tensor:
     """1 / (1 + (xᵀ Σ⁻¹ x)^β): a flat top, as of a lens out of focus."""
     return _normalised(1 / (1 + _squared_distance(size, shape) ** beta))
 
@@ -81,7 +81,7 @@ def random_kernel(options: OrderOptions, rng: np.random.Generator) -> Tensor:
     kind = str(rng.choice(list(options.kernels), p=weights / weights.sum()))
     sigma_x = float(rng.uniform(*options.sigma))
     round_one = kind.endswith("_iso") or kind == "iso"
-    shape = Shape(
+    shape = KernelShape(
         sigma_x=sigma_x,
         sigma_y=sigma_x if round_one else float(rng.uniform(*options.sigma)),
         angle=0.0 if round_one else float(rng.uniform(-math.pi, math.pi)),

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from vidsr.training.degradation import compression, film, kernels, tape
 from vidsr.training.degradation.options import DegradationOptions, OrderOptions
 
-Step = Callable[[Tensor], Tensor]
+DegradationStep = Callable[[Tensor], Tensor]
 _LUMA = torch.tensor([0.299, 0.587, 0.114])
 
 
@@ -40,7 +40,7 @@ def second_order(high: Tensor, scale: int, options: DegradationOptions, rng: np.
     return (x.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def _final_steps(end: tuple[int, int], options: DegradationOptions, rng: np.random.Generator) -> list[Step]:
+def _final_steps(end: tuple[int, int], options: DegradationOptions, rng: np.random.Generator) -> list[DegradationStep]:
     """Resize with sinc, JPEG, and codec, in random order."""
     quality = int(rng.integers(options.second.jpeg[0], options.second.jpeg[1] + 1))
     ringing = None
@@ -51,7 +51,7 @@ def _final_steps(end: tuple[int, int], options: DegradationOptions, rng: np.rand
         x = resized(x, end, rng)
         return x if ringing is None else kernels.blur(x, ringing).clamp(0, 1)
 
-    steps: list[Step] = [back, lambda x: jpeg(x, quality)]
+    steps: list[DegradationStep] = [back, lambda x: jpeg(x, quality)]
     if rng.random() < options.codec.chance:
         steps.append(lambda x: compression.compressed(x, options.codec, rng))
     return [steps[i] for i in rng.permutation(len(steps))]

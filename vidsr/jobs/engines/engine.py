@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vidsr.errors import Interrupted, OptionsError
-from vidsr.jobs.messages import Failed, Made, Order, Progressed, Remark, Report
+from vidsr.jobs.messages import Failed, Made, Order, Progressed, Remark, SendNews
 from vidsr.jobs.segment_worker import HOPELESS, SegmentWorker
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.manifest import Finished
@@ -35,7 +35,7 @@ class Slot:
 class Engine(Protocol):
     """Makes segments until every order is settled or a stop is wished for."""
 
-    def run(self, orders: Sequence[Order], stop: Stop, report: Report) -> None:
+    def run(self, orders: Sequence[Order], stop: Stop, report: SendNews) -> None:
         """Settle each order with one :class:`Made` or :class:`Failed`, sent to ``report`` in the caller's thread.
 
         After ``stop.soft`` no further order is begun; what is in work is finished.
@@ -52,7 +52,7 @@ class Inline:
     def __init__(self, worker: SegmentWorker) -> None:
         self._worker = worker
 
-    def run(self, orders: Sequence[Order], stop: Stop, report: Report) -> None:
+    def run(self, orders: Sequence[Order], stop: Stop, report: SendNews) -> None:
         """See :meth:`Engine.run`."""
         for order in orders:
             if stop.soft.is_set():
@@ -60,7 +60,7 @@ class Inline:
             report(make(self._worker, order, stop, report))
 
 
-def make(worker: SegmentWorker, order: Order, stop: Stop, report: Report) -> Made | Failed:
+def make(worker: SegmentWorker, order: Order, stop: Stop, report: SendNews) -> Made | Failed:
     """Let a worker make one segment, its progress and its remarks going to ``report``.
 
     Raises:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from vidsr.doctor.doctor_report import report_of, without_home
 from vidsr.doctor.examination import Examination
-from vidsr.doctor.report import report_of, without_home
 
 T4 = {"index": "0", "name": "T4", "driver": "470.1", "compute_capability": "7.5", "total": 1, "free": 1}
 

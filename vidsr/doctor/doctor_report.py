@@ -18,7 +18,7 @@ _LITTLE_MEMORY, _LITTLE_DISK = 2 << 30, 5_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class DoctorReport:
     """An examination that has ended, and what would make things better."""
 
     exam: Examination
@@ -39,7 +39,7 @@ class Report:
         return cleaned
 
 
-def examine() -> Report:
+def examine() -> DoctorReport:
     """Examine this machine. Raises nothing: whatever fails is in the report."""
     exam = Examination()
     machine.examine(exam)
@@ -48,13 +48,13 @@ def examine() -> Report:
     return report_of(exam)
 
 
-def report_of(exam: Examination) -> Report:
+def report_of(exam: Examination) -> DoctorReport:
     """The report of an examination."""
     for weights in exam.found.get("weights") or ():
         default = exam.used.get("model", {}).get("value")
         if weights["state"] != "ok" and weights["name"] == default:
             exam.prevent(f"the default model {default} is {weights['state']}", "reinstall vidsr")
-    return Report(exam=exam, advice=tuple(dict.fromkeys(_advice(exam))))
+    return DoctorReport(exam=exam, advice=tuple(dict.fromkeys(_advice(exam))))
 
 
 def without_home(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from av.bitstream import BitStreamFilterContext
 
 from vidsr.media import libav
-from vidsr.media.check.report import Check, check_equal
+from vidsr.media.check.verify_report import Check, check_equal
 from vidsr.media.mux.audio import sound_of
 from vidsr.media.mux.containers import ContainerEntry, muxer_options
 from vidsr.media.mux.copied_streams import carries_adts, is_broken

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidsr.media.check.streams import units
+from vidsr.media.check.stream_checks import units
 
 #: Units as encoders write them: no start code inside, no zero at the end.
 UNITS = st.lists(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from vidsr.media.check.report import Check, check_equal
+from vidsr.media.check.verify_report import Check, check_equal
 from vidsr.media.colour_tags import MATRICES, PRIMARIES, TRANSFERS, ColourTags
 from vidsr.media.encode.codecs import row_of
 from vidsr.media.encode.encoder import EncoderSettings
