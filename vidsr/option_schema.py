@@ -254,14 +254,19 @@ def from_data(data: Mapping[str, Any], kind: type[T], *, where: str = "options")
     Raises:
         OptionsError: with every fault, one per line, each naming its table and key.
     """
-    found = _Faults()
-    result = _build(data, kind(), "", found)
-    faults = found.sentences
-    faults += [fault for fault in faults_of(result, doubtful=found.doubtful) if _key(fault) not in found.keys]
+    result, faults = checked_data(data, kind)
     if faults:
         listed = "\n".join(f"  {fault}" for fault in faults)
         raise OptionsError(f"{where}: {len(faults)} fault{'s' * (len(faults) > 1)}:\n{listed}")
     return result
+
+
+def checked_data(data: Mapping[str, Any], kind: type[T]) -> tuple[T, list[str]]:
+    """As :func:`from_data`, with the faults in place of an error."""
+    found = _Faults()
+    result = _build(data, kind(), "", found)
+    faults = (fault for fault in faults_of(result, doubtful=found.doubtful) if _key(fault) not in found.keys)
+    return result, [*found.sentences, *faults]
 
 
 @dataclass(slots=True)

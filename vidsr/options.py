@@ -8,14 +8,14 @@ documentation are made from that.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from vidsr.codec_table import AUTO_CODEC, CODECS
 from vidsr.option_schema import Options, opt
-from vidsr.restore_options import MATERIALS, RestoreOptions, with_material
+from vidsr.restore_options import MATERIALS, RestoreOptions
 
 ENGINES = ("local", "ray")
 PROGRESS_FORMATS = ("bar", "json", "none")
@@ -124,7 +124,9 @@ class EncodeOptions(Options):
     )
     preset: str | None = opt(
         None,
-        f"What the material is ({', '.join(MATERIALS)}), or a speed preset of the encoder by its own name.",
+        f"A saved preset or its file, what the material is ({', '.join(MATERIALS)}), or a speed preset of the "
+        "encoder by its own name.",
+        metavar="NAME|FILE",
     )
     bit_depth: int | None = opt(None, "Bits per sample of the result. Default: the source's.", between=(8, 16))
     encoder_options: tuple[str, ...] = opt(
@@ -319,17 +321,23 @@ class EnhanceOptions(Options):
     jobs: JobOptions = field(default_factory=JobOptions)
     restore: RestoreOptions = field(default_factory=RestoreOptions)
 
+    @classmethod
+    def from_flat(cls, values: Mapping[str, Any]) -> Self:
+        """As :meth:`Options.from_flat`; what ``preset`` stands for lies under the other values."""
+        from vidsr.presets import preset_values
+
+        name = values.get("preset")
+        under = preset_values(name) if isinstance(name, str) else None
+        if under is None:
+            return super(EnhanceOptions, cls).from_flat(values)
+        own = {option: value for option, value in values.items() if option != "preset"}
+        return super(EnhanceOptions, cls).from_flat({**under, **own})
+
     def check(self) -> Self:
-        """As :meth:`Options.check`; a material named by ``--preset`` is replaced by the options it stands for."""
-        checked = Options.check(self)
-        material = checked.encode.preset
-        if material not in MATERIALS:
-            return checked
-        return replace(
-            checked,
-            encode=replace(checked.encode, preset=None),
-            restore=with_material(checked.restore, str(material)),
-        )
+        """As :meth:`Options.check`; what ``preset`` stands for takes the place of every value left at its default."""
+        from vidsr.presets import filled
+
+        return filled(Options.check(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from vidsr.errors import OptionsError
 from vidsr.filter_choices import FilterSelection, filter_list, syntax_of
-from vidsr.option_schema import Options, opt, typed_values
+from vidsr.option_schema import Options, opt
 
 #: What each material stands for: values of :class:`RestoreOptions`, as on the command line. "auto" lets the analysis
 #: of the source choose.
@@ -99,12 +98,3 @@ class RestoreOptions(Options):
         listed = text.removesuffix(_DOUBLED)
         fields = "double" if listed != text else "same"
         return cls(restore=FilterSelection.parse(listed or "off"), fields=fields)
-
-
-def with_material(options: RestoreOptions, material: str) -> RestoreOptions:
-    """``options`` with the values that ``material`` stands for, wherever the user left the default."""
-    wanted: Mapping[str, Any] = typed_values(RestoreOptions, MATERIALS[material])
-    chosen = {
-        f.name: wanted[f.name] for f in fields(options) if f.name in wanted and getattr(options, f.name) == f.default
-    }
-    return replace(options, **chosen)

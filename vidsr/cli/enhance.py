@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from vidsr.cli.config.layers import save_layers
 from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
 from vidsr.cli.progress import reporter
+from vidsr.option_layers import Layered
 from vidsr.options import EnhanceOptions
 
 EXAMPLES = """
@@ -25,6 +27,8 @@ Examples:
   vidsr enhance frames/%06d.png --fps 24 -o film.mkv
   vidsr enhance film.mkv --devices cuda:0,cuda:1
   vidsr enhance film.mkv -o film-hd.mp4 --height 1080 --dry-run
+  vidsr enhance reel1.mkv --preset film-8mm --height 1080 --save-preset reels
+  vidsr enhance reel2.mkv --preset reels
 
 To continue an interrupted job, run the same command again.
 
@@ -35,7 +39,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(cls=Command, epilog=EXAMPLES)
-@with_options()
+@with_options(footage="source")
 def enhance(
     source: Annotated[
         Path,
@@ -60,10 +64,17 @@ def enhance(
         typer.Option("--dry-run", help="Say everything that would be done, and how long it takes; write nothing."),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress; warnings still appear.")] = False,
+    preset_name: Annotated[
+        str | None,
+        typer.Option("--save-preset", metavar="NAME", help="First save the given options for --preset NAME."),
+    ] = None,
     *,
     options: EnhanceOptions,
+    layers: Layered,
 ) -> None:
     """Enlarge a video or pictures with ESRGAN, keeping audio, subtitles, timing, colour and metadata."""
+    if preset_name is not None and not dry_run:
+        typer.echo(f"vidsr: preset saved: {save_layers(preset_name, layers)}", err=True)
     if dry_run:
         show_dry_run(source, output, options, as_json=as_json, quiet=quiet)
     else:

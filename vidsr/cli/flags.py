@@ -6,21 +6,27 @@ import inspect
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from vidsr.option_layers import layered
 from vidsr.option_schema import Described, describe, groups_of, is_option
 from vidsr.options import EnhanceOptions
 
+_CONTEXT, _KEYWORD = "context", inspect.Parameter.KEYWORD_ONLY
+
 
 def with_options(
-    kind: type[Any] = EnhanceOptions, only: tuple[str, ...] = ()
+    kind: type[Any] = EnhanceOptions, only: tuple[str, ...] = (), *, footage: str | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command one flag for every field of an options class.
 
     The decorated function has its own parameters and one keyword ``options``, which receives the checked
     ``kind``. ``only`` narrows to the named groups, or fields as ``group.field``; the others keep their defaults.
+    ``footage`` is the parameter with the source: then environment, presets and ``vidsr.toml`` count as well (see
+    :mod:`vidsr.option_layers`), and a keyword ``layers``, if the function has it, receives where values come from.
 
     Raises:
         OptionsError: (when called) a value is out of range or values contradict each other.
@@ -29,12 +35,22 @@ def with_options(
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         own = inspect.signature(function, eval_str=True)
         flags = {p.name: p for p in _parameters(kind, only)}
-        parameters = [p for p in own.parameters.values() if p.name != "options"] + list(flags.values())
+        ours = [p for p in own.parameters.values() if p.name not in ("options", "layers")]
+        parameters = [*ours, *flags.values()]
+        if footage is not None:
+            parameters.append(inspect.Parameter(_CONTEXT, _KEYWORD, annotation=typer.Context))
 
         def command(**values: Any) -> Any:
+            context = values.pop(_CONTEXT, None)
             chosen = {name: values.pop(name) for name in list(values) if name in flags}
             plain = {name: tuple(v) if isinstance(v, list) else v for name, v in chosen.items()}
-            return function(**values, options=kind.from_flat(plain))
+            if footage is None:
+                return function(**values, options=kind.from_flat(plain))
+            given = {name: value for name, value in plain.items() if was_typed(context, name)}
+            source = values[footage]
+            layers = layered(given, None if source is None else Path(source))
+            values |= {"layers": layers} if "layers" in own.parameters else {}
+            return function(**values, options=layers.options(kind))
 
         command.__name__ = function.__name__
         command.__doc__ = function.__doc__
@@ -43,6 +59,11 @@ def with_options(
         return command
 
     return decorate
+
+
+def was_typed(context: Any, name: str) -> bool:
+    """Whether a parameter was given on the command line, not left at its default."""
+    return bool(context.get_parameter_source(name).name == "COMMANDLINE")
 
 
 def _parameters(kind: type[Any], only: tuple[str, ...]) -> Iterator[inspect.Parameter]:
@@ -64,7 +85,7 @@ def _parameters(kind: type[Any], only: tuple[str, ...]) -> Iterator[inspect.Para
             hint = list[str] if several else str if what.parse is not None else hints[f.name]
             yield inspect.Parameter(
                 f.name,
-                inspect.Parameter.KEYWORD_ONLY,
+                _KEYWORD,
                 default=[] if several else default,
                 annotation=Annotated[hint, option],
             )

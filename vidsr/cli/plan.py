@@ -28,7 +28,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(cls=Command, epilog=EXAMPLES)
-@with_options(PlanOptions)
+@with_options(PlanOptions, footage="source")
 def plan(
     source: Annotated[
         Path, typer.Argument(metavar="VIDEO", help="The video to estimate the job for.", show_default=False)

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from vidsr.cli.flags import with_options
+from vidsr.cli.flags import was_typed, with_options
 from vidsr.cli.help import Command
 from vidsr.cli.plan import described
 from vidsr.errors import OptionsError
 from vidsr.option_schema import groups_of
 from vidsr.options import EnhanceOptions, PreviewAllOptions
+from vidsr.presets import preset_values
 
 EXAMPLES = """
 Examples:
@@ -29,7 +30,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(cls=Command, epilog=EXAMPLES)
-@with_options(PreviewAllOptions)
+@with_options(PreviewAllOptions, footage="source")
 def preview(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The video or picture.", show_default=False)],
     output: Annotated[
@@ -134,16 +135,14 @@ def tried(options: EnhanceOptions, text: str) -> EnhanceOptions:
     except (typer.TyperException, ValueError) as error:
         reason = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         raise OptionsError(f'--try "{text}": {reason}') from error
-    given = {name: v for name, v in context.params.items() if name != "source" and _typed(context, name)}
+    given = {name: v for name, v in context.params.items() if name != "source" and was_typed(context, name)}
     job = EnhanceOptions(**{name: getattr(options, name) for name, _ in groups_of(EnhanceOptions)})
     flat = {name: value for group in job.to_json().values() for name, value in group.items()}
     unknown = [name for name in given if name not in flat]
     if unknown:
         raise OptionsError(f'--try "{text}": takes only options that affect the result, not {", ".join(unknown)}')
-    merged = {name: tuple(v) if isinstance(v, list) else v for name, v in (flat | given).items()}
-    return EnhanceOptions.from_flat(merged)
-
-
-def _typed(context: Any, name: str) -> bool:
-    """Whether a parameter was given, not left at its default."""
-    return bool(context.get_parameter_source(name).name == "COMMANDLINE")
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    under = preset_values(given["preset"]) if "preset" in given else None
+    if under is not None:
+        del given["preset"]
+    return EnhanceOptions.from_flat(flat | (under or {}) | given)

@@ -285,7 +285,8 @@ def _resume(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
     if changes:
         raise JobError(
             f"{folder.name} was begun with something else: {'; '.join(changes)}. "
-            "Change it back to resume, or give --restart to begin anew"
+            f"Change it back to resume, go on as it was begun with {job_folders.resume_command(order.output)}, or give "
+            "--restart to begin anew"
         )
     index = retimed(load_index(folder), load_timeline(folder))
     if len(index) != manifest.frames:

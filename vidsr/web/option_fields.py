@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +13,15 @@ from typing import Any
 from vidsr.errors import OptionsError, VidsrError
 from vidsr.option_schema import describe, groups_of
 from vidsr.options import EnhanceOptions
+from vidsr.presets import saved_presets
+from vidsr.restore_options import MATERIALS
 from vidsr.web.allowed_paths import inside
-from vidsr.web.schemas import OptionInfo
+from vidsr.web.schemas import OptionInfo, PresetInfo
 
 #: Options that could name files or addresses, or that belong to the machine rather than to the picture.
 REFUSED_GROUPS = ("jobs",)
 REFUSED = ("encoder_options", "allow_network", "hwaccel", "device", "compile", "fps")
+_PRESET_NAME = re.compile(r"(?!.*\.toml$)[A-Za-z0-9-][A-Za-z0-9._-]*")
 _SIMPLE = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
@@ -43,6 +47,19 @@ def option_infos() -> Iterator[OptionInfo]:
             )
 
 
+def preset_infos() -> Iterator[PresetInfo]:
+    """The materials, then the presets saved on this machine; those that cannot be read are left out."""
+    known = {info.name: info for info in option_infos()}
+    for name in (*MATERIALS, *(path.stem for path in saved_presets())):
+        try:
+            options = EnhanceOptions.from_flat({"preset": name})
+        except OptionsError:
+            continue
+        flat = {option: value for group in options.to_json().values() for option, value in group.items()}
+        chosen = {option: flat[option] for option, info in known.items() if flat[option] != info.default}
+        yield PresetInfo(name=name, material=name in MATERIALS, options=chosen)
+
+
 def _simple(hint: Any) -> Any:
     parts = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
     names = [_SIMPLE.get(p) for p in parts if p is not type(None)]
@@ -59,6 +76,9 @@ def checked_options(values: Mapping[str, Any], roots: Sequence[Path]) -> Enhance
     known = {info.name for info in option_infos()}
     faults = [f"{name[:80]!r} cannot be set here" for name in values if name not in known]
     chosen = {name: value for name, value in values.items() if name in known}
+    if isinstance(preset := chosen.get("preset"), str) and not _PRESET_NAME.fullmatch(preset):
+        faults.append(f"--preset {preset[:80]!r}: name a preset here, not a file")
+        del chosen["preset"]
     try:
         if isinstance(chosen.get("model"), str):
             chosen["model"] = _model(chosen["model"], roots)

@@ -14,7 +14,7 @@ from vidsr.media.source import VIDEO_SUFFIXES
 from vidsr.version import __version__
 from vidsr.web.allowed_paths import inside, safe_name, shown
 from vidsr.web.inspections import inspected
-from vidsr.web.option_fields import option_infos
+from vidsr.web.option_fields import option_infos, preset_infos
 from vidsr.web.schemas import About, FolderEntry, Listing, ModelInfo, Problem, Uploaded
 from vidsr.web.server_settings import WebSettings
 
@@ -36,13 +36,14 @@ def settings_of(request: Request) -> WebSettings:
 
 @router.get("/about")
 def about(request: Request) -> About:
-    """The version, the served folders, the available models and all options."""
+    """The version, the served folders, the available models, all options and the presets."""
     settings = settings_of(request)
     return About(
         version=__version__,
         roots=[str(root) for root in settings.roots],
         models=_models(),
         options=list(option_infos()),
+        presets=list(preset_infos()),
         max_upload_bytes=settings.max_upload_bytes,
     )
 

@@ -38,6 +38,15 @@ class OptionInfo(StrictModel):
     maximum: float | None
 
 
+class PresetInfo(StrictModel):
+    """A preset: a kind of material, or one that was saved on this machine. ``options`` are its values that may be set
+    over HTTP, by option name."""
+
+    name: str
+    material: bool
+    options: dict[str, bool | StrictInt | StrictFloat | str]
+
+
 class ModelInfo(StrictModel):
     """One model that is ready to use."""
 
@@ -47,12 +56,13 @@ class ModelInfo(StrictModel):
 
 
 class About(StrictModel):
-    """The server's version, folders, models, options and limits."""
+    """The server's version, folders, models, options, presets and limits."""
 
     version: str
     roots: list[str]
     models: list[ModelInfo]
     options: list[OptionInfo]
+    presets: list[PresetInfo]
     max_upload_bytes: int
 
 

@@ -3,7 +3,8 @@ import { $, element, setText } from "./basics.js";
 
 const SHOWN_APART = new Set(["model", "codec", "scale", "height", "size", "provenance", "overwrite"]);
 
-export function buildOptions({ options, models }) {
+export function buildOptions({ options, models, presets }) {
+  buildPresets(options, presets);
   $("o-model").replaceChildren(...models.map((m) => element("option", called(m), { value: m.name })));
   const usual = options.find((o) => o.name === "model").default;
   if (models.some((m) => m.name === usual)) $("o-model").value = usual;
@@ -37,7 +38,7 @@ export function chosenOptions(options) {
   }
   if ($("size").value) {
     const [name, number] = $("size").value.split(":");
-    values[name] = Number(number);
+    values[name] = name === "size" ? number : Number(number);
   }
   return values;
 }
@@ -48,14 +49,48 @@ function called(model) {
   return use ? `${use} (${model.name})` : model.name;
 }
 
+// A preset replaces every option; "overwrite" is the user's own.
+function buildPresets(options, presets) {
+  const select = $("preset");
+  const group = (label, members) => {
+    if (!members.length) return;
+    const box = element("optgroup", undefined, { label });
+    box.append(...members.map((p) => element("option", p.name, { value: p.name })));
+    select.append(box);
+  };
+  group("Material", presets.filter((p) => p.material));
+  group("Saved", presets.filter((p) => !p.material));
+  select.onchange = () => {
+    const chosen = presets.find((p) => p.name === select.value);
+    const plain = options.filter((o) => o.name !== "overwrite").map((o) => [o.name, o.default ?? ""]);
+    $("size").value = "";
+    setOptions(Object.fromEntries(plain), false);
+    setOptions(chosen?.options ?? {});
+    const told = Object.entries(chosen?.options ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
+    setText($("preset-text"), told.join(", "));
+    $("o-model").onchange();
+  };
+}
+
+function setSize(name, value) {
+  const wanted = `${name}:${value}`;
+  const size = $("size");
+  if (![...size.options].some((o) => o.value === wanted)) size.append(element("option", `${name} ${value}`, { value: wanted }));
+  size.value = wanted;
+}
+
 // Put values into their fields, as if typed.
-export function setOptions(values) {
+export function setOptions(values, show = true) {
   for (const [name, value] of Object.entries(values)) {
+    if (["scale", "height", "size"].includes(name) && value !== "") setSize(name, value);
     const input = document.querySelector(`[data-option=${name}]`);
     if (!input) continue;
+    if (input.tagName === "SELECT" && ![...input.options].some((o) => o.value === String(value))) {
+      input.append(element("option", String(value), { value: String(value) }));
+    }
     if (input.type === "checkbox") input.checked = value === true;
     else input.value = String(value);
-    input.closest("details")?.setAttribute("open", "");
+    if (show) input.closest("details")?.setAttribute("open", "");
   }
 }
 

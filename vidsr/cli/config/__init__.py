@@ -1,0 +1,1 @@
+"""The commands about options: where values come from, presets."""
