@@ -22,6 +22,7 @@ from vidsr.cli.main import run
 from vidsr.errors import InputError, Interrupted, JobError, OptionsError, OutputError, VerifyError
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate
+from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event
@@ -193,7 +194,7 @@ def test_pictures_to_pictures_go_on_after_a_stop(tmp_path: Path) -> None:
     enhance(pattern, whole, **{**options, "segment_frames": 256}, workers=2)
     for name in (f"{i:06}.png" for i in range(1, 9)):
         assert (whole.parent / name).read_bytes() == (out.parent / name).read_bytes()
-    with pytest.raises(OutputError, match="does not belong to this job"):
+    with pytest.raises(OutputError, match=r"000001\.png already exists; use --overwrite"):
         enhance(pattern, out, **{**options, "scale": 3})
     enhance(pattern, out, overwrite=True, **{**options, "scale": 3})
     with Image.open(out.parent / "000008.png") as image:
@@ -265,6 +266,44 @@ def test_restoration_that_changes_times_works_for_pictures(
 
 def as_flags(options: dict[str, Any]) -> list[str]:
     return [part for name, value in options.items() for part in (f"--{name}", str(value))]
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["tidied", "segments kept"])
+def test_pictures_are_made_again_as_a_video_is(tmp_path: Path, tiny_model: Path, keep: bool) -> None:
+    """A second run over a finished result is refused in the same words, and replaces it with ``--overwrite``."""
+    pattern = frames(tmp_path / "in", 3)
+    flat: dict[str, Any] = {"fps": "24", "model": str(tiny_model), "scale": 2, "keep_segments": keep}
+    messages = []
+    for result, there in [("out.mkv", "out.mkv"), ("out/%06d.png", "out/000001.png")]:
+        enhance(pattern, tmp_path / result, **flat)
+        before = (tmp_path / there).read_bytes()
+        with pytest.raises(OutputError) as caught:
+            enhance(pattern, tmp_path / result, **flat)
+        messages.append(str(caught.value).replace(str(tmp_path / there), "RESULT"))
+        assert (tmp_path / there).read_bytes() == before
+        events: list[Event] = []
+        enhance(pattern, tmp_path / result, overwrite=True, progress=events.append, **flat)
+        messages.append(str(sum(e.kind == "segment" for e in events)))
+        assert (tmp_path / there).read_bytes() == before
+    assert messages[:2] == messages[2:]
+    assert messages[0].startswith("RESULT already exists")
+
+
+def test_notes_on_a_codec_do_not_reach_pictures(tmp_path: Path, tiny_model: Path) -> None:
+    """FFV1 stands in for the pictures' format, and what it cannot keep is not their concern; what is guessed is."""
+    source = tmp_path / "hdr.mkv"
+    light = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1):max-cll=1000,400"
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=0.2"]
+    tags = ["-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc"]
+    more = ["-c:v", "libx265", "-pix_fmt", "yuv420p10le", *tags, "-x265-params", f"log-level=error:{light}"]
+    subprocess.run([*command, *more, str(source)], check=True)
+    options = EnhanceOptions.from_flat({"model": str(tiny_model), "scale": 2})
+    pictures = Recipe.of(source, options, pictures=".png")
+    video = Recipe.of(source, EnhanceOptions.from_flat({"model": str(tiny_model), "scale": 2, "codec": "ffv1"}))
+    assert any(note.startswith("ffv1 does not store mastering display") for note in video.notes)
+    assert [note for note in pictures.notes if "mastering" in note] == [
+        "numbered pictures do not store mastering display and light level data: they are left out"
+    ]
 
 
 def test_a_damaged_picture_never_gets_its_name(tmp_path: Path, tiny_model: Path) -> None:

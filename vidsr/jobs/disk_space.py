@@ -107,8 +107,13 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
         if source.exists() and output.samefile(source):
             raise OutputError(f"{output} is the source file; choose another --output")
         if not overwrite:
-            raise OutputError(f"{output} already exists; use --overwrite to replace it, or choose another --output")
+            raise already_there(output)
     check_writable(folder)
+
+
+def already_there(output: Path) -> OutputError:
+    """The error for a result that exists and may not be replaced."""
+    return OutputError(f"{output} already exists; use --overwrite to replace it, or choose another --output")
 
 
 def check_writable(folder: Path) -> None:

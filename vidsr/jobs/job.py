@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.errors import InputError, JobError, NoPlaceError, OutputError
-from vidsr.jobs.disk_space import check_output, check_writable
+from vidsr.jobs.disk_space import already_there, check_output, check_writable
 from vidsr.jobs.messages import Task
 from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.restoration_plan import retimed
@@ -197,9 +197,7 @@ def check_pattern(stored: StoredInfo, output: Path, *, overwrite: bool, make_fol
         if begin.exists() and file.samefile(begin):
             raise OutputError(f"{output} is the source itself; choose another --output")
     if file.exists() and not overwrite and not _naming(job_folders.job_folder(output)):
-        raise OutputError(
-            f"{file} already exists and does not belong to this job; use --overwrite to replace such files"
-        )
+        raise already_there(file)
     if make_folder:
         with os_errors("making", output.parent):
             output.parent.mkdir(parents=True, exist_ok=True)

@@ -180,13 +180,13 @@ class Recipe(SourcePlan):
         if pictures:
             encode = dataclasses.replace(encode, codec="ffv1", bit_depth=None)
         settled = prepare(plan.shaped, dataclasses.replace(options, encode=encode), model.scale, container)
-        notes = settled.notes
         if not pictures:
             options = dataclasses.replace(options, encode=settled.encode)
+            notes = (*settled.codec_notes, *settled.notes)
         else:
             depth, quality = plan.options.encode.bit_depth, plan.options.pictures.picture_quality
             picture = PictureSettings.for_source(pictures, settled.info.video, bit_depth=depth, quality=quality)
-            notes = (*(n for n in notes if not n.startswith("ffv1 ")), *_lost_in_pictures(settled.info, picture))
+            notes = (*settled.notes, *_lost_in_pictures(settled.info, picture))
         return cls(
             asked=plan.asked,
             options=options,

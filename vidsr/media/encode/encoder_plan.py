@@ -21,11 +21,13 @@ from vidsr.options import EncodeOptions, EnhanceOptions
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderPlan:
     """A source with all decisions taken. ``info`` replaces the probed one: it may blend alpha away. ``encode`` are the
-    options with a codec where they left it open."""
+    options with a codec where they left it open. ``codec_notes`` are about that codec, ``notes`` about the picture,
+    whatever encodes it."""
 
     info: SourceInfo
     encode: EncodeOptions
     settings: EncoderSettings
+    codec_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -70,9 +72,13 @@ def prepare(info: SourceInfo, options: EnhanceOptions, model_scale: int, suffix:
     check_memory(video, (shape.width, shape.height))
     settings = EncoderSettings.for_source(video, encode, (shape.width, shape.height))
     settings = replace(settings, sar=shape.sar)
-    notes = [*video.guessed, *info.notes, *shape.notes, *_hdr_notes(video, format)]
-    said = (text for text in (choice_note, note) if text)
-    return EncoderPlan(info=info, encode=chosen, settings=settings, notes=(*said, *notes))
+    return EncoderPlan(
+        info=info,
+        encode=chosen,
+        settings=settings,
+        codec_notes=(*(text for text in (choice_note, note) if text), *_hdr_notes(video, format)),
+        notes=(*video.guessed, *info.notes, *shape.notes),
+    )
 
 
 def _hdr_notes(video: VideoInfo, format: EncoderFormat) -> list[str]:
