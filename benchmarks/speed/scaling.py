@@ -158,6 +158,7 @@ def measure_media(folder: Path) -> dict[str, float]:
     from vidsr.media.encode.encoder_plan import prepare
     from vidsr.media.probe import probe
     from vidsr.media.reader import VideoReader
+    from vidsr.media.source import ShapedInfo
     from vidsr.options import EnhanceOptions
 
     source, encoded = folder / "hd.mkv", folder / "hd.nut"
@@ -165,7 +166,7 @@ def measure_media(folder: Path) -> dict[str, float]:
     command += ["-c:v", "libx264", "-crf", "4", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-y", str(source)]
     subprocess.run(command, check=True)
     info = probe(source)
-    settings = prepare(info, EnhanceOptions.from_flat({"scale": 1.0}), 1).settings
+    settings = prepare(ShapedInfo(info), EnhanceOptions.from_flat({"scale": 1.0}), 1).settings
     frames = list(read_frames(info))
     megapixels = len(frames) * 1920 * 1080 / 1e6
     begin = time.process_time()

@@ -79,12 +79,13 @@ def size_cost(source: Path, folder: Path, crf: float, limit: int) -> None:
     from vidsr.media.encode.encoder_plan import prepare
     from vidsr.media.index import index_video
     from vidsr.media.probe import probe
+    from vidsr.media.source import ShapedInfo
     from vidsr.options import EnhanceOptions
 
     info = probe(source)
     index = index_video(info)
     frames = min(limit, len(index))
-    settings = prepare(info, EnhanceOptions.from_flat({"crf": crf, "scale": 1.0}), 1).settings
+    settings = prepare(ShapedInfo(info), EnhanceOptions.from_flat({"crf": crf, "scale": 1.0}), 1).settings
     sizes = {}
     for length in (frames, 256, 128, 64):
         total = 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,10 @@ import pytest
 from PIL import Image
 
 from tests.support import oracle
+from tests.support.places import child_environment
+from tests.support.small_disk import small_file_system
 from vidsr.cli.main import run
-from vidsr.errors import InputError, Interrupted, JobError, OptionsError, OutputError, VerifyError
+from vidsr.errors import DiskFullError, InputError, Interrupted, JobError, OptionsError, OutputError, VerifyError
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate
 from vidsr.jobs.recipe import Recipe
@@ -30,7 +34,7 @@ from vidsr.jobs.state.manifest import Manifest
 from vidsr.jobs.state.overview import look_at
 from vidsr.media import image_sequence
 from vidsr.media.pictures.files import read_picture
-from vidsr.media.pictures.frame_files import linear
+from vidsr.media.pictures.frame_files import linear, unpack
 from vidsr.options import EnhanceOptions
 
 SMALL: dict[str, Any] = {"model": "realesr-animevideov3", "device": "cpu", "scale": 2}
@@ -344,3 +348,145 @@ def test_naming_that_was_interrupted_is_finished(tmp_path: Path, tiny_model: Pat
     enhance(pattern, out, progress=events.append, **flat)
     assert not [e for e in events if e.kind in ("segment", "frame")], "no frame is made again"
     assert len(list(out.parent.glob("0*.png"))) == 4 and (out.parent / "timestamps.txt").exists()
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """The digests of all files in a folder, by name."""
+    return {path.name: oracle.digest(path) for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture
+def undisturbed(tmp_path: Path, tiny_model: Path) -> tuple[Path, dict[str, Any], dict[str, str]]:
+    """Twelve pictures, the options of a job on them in four segments, and what it makes in this process."""
+    pattern = frames(tmp_path / "in", 12, size=(48, 32))
+    flat: dict[str, Any] = {"fps": "24", "model": str(tiny_model), "scale": 2, "segment_frames": 3}
+    enhance(pattern, tmp_path / "wanted" / "%06d.png", **flat)
+    return pattern, flat, contents(tmp_path / "wanted")
+
+
+@pytest.mark.parametrize(
+    ("sharing", "workers"),
+    [
+        ({"workers": "2", "device": "cpu"}, "vidsr.jobs.engines.process_main"),
+        ({"devices": "cpu,cpu"}, "vidsr.jobs.engines.process_main"),
+        pytest.param({"engine": "ray", "workers": "2"}, "ray::SegmentActor", marks=pytest.mark.slow),
+    ],
+    ids=["workers", "devices", "ray"],
+)
+def test_pictures_are_the_same_whoever_makes_them(
+    sharing: dict[str, str],
+    workers: str,
+    undisturbed: tuple[Path, dict[str, Any], dict[str, str]],
+    tmp_path: Path,
+) -> None:
+    """Two worker processes, or two actors of a real Ray, make what this process makes; one of them is killed."""
+    pattern, flat, wanted = undisturbed
+    if "engine" in sharing:
+        pytest.importorskip("ray")
+    out = tmp_path / "out" / "%06d.png"
+    command = [sys.executable, "-m", "vidsr", "enhance", str(pattern), "-o", str(out), "--progress", "json"]
+    for name, value in {**flat, **sharing}.items():
+        command += [f"--{name.replace('_', '-')}", str(value)]
+    seen: set[int] = set()
+    killed = 0
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=child_environment()
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            at_work = children(process.pid, workers)
+            seen |= at_work
+            if at_work and not killed and '"event": "segment"' in line:
+                killed = min(at_work)
+                os.kill(killed, signal.SIGKILL)
+        _, error = process.communicate(timeout=100)
+    assert process.returncode == 0, error
+    assert killed and len(seen) >= 2, "the work was not shared"
+    assert contents(out.parent) == wanted
+    assert not job_folders.job_folder(out).exists()
+
+
+def children(parent: int, name: str) -> set[int]:
+    """The processes below ``parent`` whose command line holds ``name``."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()]
+    below = {parent}
+    for _ in range(4):
+        below |= {int(pid) for pid, above, *_ in rows if int(above) in below}
+    return {int(row[0]) for row in rows if int(row[0]) in below and name in row[-1]}
+
+
+@pytest.mark.parametrize(
+    ("stage", "pages", "file"), [("assemble", 4, r"result\.pictures/00\d+\.png"), ("verify", 0, r"manifest\.json")]
+)
+def test_a_disk_that_is_full_at_the_end_costs_no_frame(
+    stage: str, pages: int, file: str, undisturbed: tuple[Path, dict[str, Any], dict[str, str]], tmp_path: Path
+) -> None:
+    """While pictures are unpacked, and while the job notes that they are about to be named."""
+    pattern, flat, wanted = undisturbed
+    small = tmp_path / "small"
+    small.mkdir()
+    out, ballast = small / "out" / "%06d.png", small / "ballast"
+
+    def fill(event: Event) -> None:
+        if event.kind == "stage" and event.text == stage:
+            ballast.write_bytes(bytes(shutil.disk_usage(small).free - 4096 * pages))
+
+    with small_file_system(small, "4m"):
+        with pytest.raises(DiskFullError, match=f"no space left while writing .*{file}; free some space"):
+            enhance(pattern, out, progress=fill, **flat)
+        assert not list(out.parent.glob("0*")), "nothing has its name before all is safe"
+        kept = Manifest.load(job_folders.job_folder(out))
+        assert (kept.state, len(kept.finished)) == ("assembly", 4)
+        ballast.unlink()
+        events: list[Event] = []
+        enhance(pattern, out, progress=events.append, **flat)
+        assert not [e for e in events if e.kind in ("segment", "frame")], "no frame is made again"
+        assert contents(out.parent) == wanted
+        assert [p.name for p in small.iterdir()] == ["out"]
+
+
+def test_an_archive_that_is_damaged_is_named(tmp_path: Path) -> None:
+    segment = tmp_path / "000000.zip"
+    with zipfile.ZipFile(segment, "w") as archive:
+        archive.writestr("000000.png", bytes(range(256)) * 8)
+    whole = segment.read_bytes()
+    for damaged in (whole[:-40], whole.replace(bytes(range(64)), bytes(64), 1)):
+        segment.write_bytes(damaged)
+        with pytest.raises(OutputError, match=r"000000\.zip: it is damaged"):
+            unpack(segment, [tmp_path / "a.png"])
+
+
+KILLED_WHILE_UNPACKING = """
+import os, signal, sys
+from vidsr import enhance
+
+sync = os.fsync
+
+def fsync(file):
+    sync(file)
+    if os.readlink(f"/proc/self/fd/{file}").endswith("result.pictures/000005.png"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.fsync = fsync
+enhance(sys.argv[1], sys.argv[2], fps="24", model=sys.argv[3], scale=2, segment_frames=3)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="it is killed at a file that /proc names")
+def test_unpacking_that_was_killed_is_done_again(
+    undisturbed: tuple[Path, dict[str, Any], dict[str, str]], tmp_path: Path
+) -> None:
+    pattern, flat, wanted = undisturbed
+    out = tmp_path / "out" / "%06d.png"
+    script = [sys.executable, "-c", KILLED_WHILE_UNPACKING, str(pattern), str(out), flat["model"]]
+    assert subprocess.run(script, env=child_environment(), check=False).returncode == -signal.SIGKILL
+    folder = job_folders.job_folder(out)
+    assert not list(out.parent.glob("0*"))
+    assert sorted(p.name for p in (folder / "result.pictures").iterdir())[-1] == "000005.png"
+    (folder / "result.pictures" / "000005.png").write_bytes(b"half of a pict")
+    events: list[Event] = []
+    enhance(pattern, out, progress=events.append, **flat)
+    assert not [e for e in events if e.kind in ("segment", "frame")], "no frame is made again"
+    assert contents(out.parent) == wanted
+    assert not folder.exists()

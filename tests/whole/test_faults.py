@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import shutil
@@ -17,6 +16,7 @@ import pytest
 
 from tests.support import oracle
 from tests.support.clips import ClipFactory, picture
+from tests.support.small_disk import small_file_system
 from vidsr.errors import DecodeError, DiskFullError, EncodeError, OutputError, VidsrError
 from vidsr.frames import Frame
 from vidsr.jobs.enhance import enhance
@@ -28,6 +28,7 @@ from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.index import index_video
 from vidsr.media.mux.assemble import assemble
 from vidsr.media.probe import probe
+from vidsr.media.source import ShapedInfo
 from vidsr.options import EncodeOptions, EnhanceOptions
 
 
@@ -35,18 +36,6 @@ from vidsr.options import EncodeOptions, EnhanceOptions
 def big(clips: ClipFactory) -> Path:
     """24 raw frames of 98 kB each: more than any buffer holds."""
     return clips.make("big.y4m", *picture("256x256"), "-pix_fmt", "yuv420p")
-
-
-@contextlib.contextmanager
-def small_file_system(place: Path, size: str) -> Iterator[None]:
-    """Mount a file system of that size at ``place``."""
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("may not mount a small file system here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @pytest.fixture
@@ -75,7 +64,7 @@ def test_a_full_disk_while_assembling(big: Path, small_disk: Path, tmp_path: Pat
         for frame in read_frames(info):
             sink.write(frame)
     with pytest.raises(DiskFullError, match="no space left"):
-        assemble(info, index_video(info), [tmp_path / "a.nut"], small_disk / "out.mkv", options, settings)
+        assemble(ShapedInfo(info), index_video(info), [tmp_path / "a.nut"], small_disk / "out.mkv", options, settings)
     assert not list(small_disk.iterdir())
 
 

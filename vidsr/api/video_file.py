@@ -16,7 +16,7 @@ from vidsr.frames import Frame
 from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex, index_video
 from vidsr.media.probe import probe
-from vidsr.media.source import SourceInfo
+from vidsr.media.source import SourceInfo, StoredInfo
 from vidsr.option_keywords import SourceKeywords, chosen_options
 from vidsr.options import EnhanceOptions
 
@@ -55,9 +55,10 @@ class Video:
     decoder, also those of iterators that were not exhausted.
     """
 
-    def __init__(self, info: SourceInfo) -> None:
+    def __init__(self, info: StoredInfo) -> None:
         #: What the file is: streams, size, pixel format, colour; see :class:`~vidsr.media.source.SourceInfo`.
-        self.info = info
+        self.info: SourceInfo = info
+        self._stored = info
         self._open: set[Generator[Any]] = set()
         self._closed = False
 
@@ -83,7 +84,7 @@ class Video:
             DecodeError: the file is damaged beyond use.
         """
         self._check_open()
-        return index_video(self.info)
+        return index_video(self._stored)
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -125,7 +126,7 @@ class Video:
 
     def _read(self, start: int, stop: int | None, form: Callable[[Frame], T]) -> Generator[T]:
         self._check_open()
-        decoded: Any = read_frames(self.info, start, stop, self.index)
+        decoded: Any = read_frames(self._stored, start, stop, self.index)
         try:
             for frame in decoded:
                 yield form(frame)

@@ -45,7 +45,7 @@ from vidsr.media.encode.encoder_plan import encoder_build, prepare
 from vidsr.media.index import VideoIndex, check_strict, index_video
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, PictureSettings, SegmentPictures, picture_build
 from vidsr.media.probe import probe
-from vidsr.media.source import DecodedInfo, ShapedInfo, SourceInfo, StoredInfo
+from vidsr.media.source import DecodedInfo, ShapedInfo, StoredInfo
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, ModelOptions
@@ -66,12 +66,12 @@ def open_source(source: Path | str, options: EnhanceOptions) -> StoredInfo:
         InputError: as :func:`vidsr.media.probe.probe`, or the pattern matches nothing, or a number is missing.
     """
     if not image_sequence.is_pattern(Path(source)):
-        return StoredInfo(probe(source, options.colour, options.source))
+        return probe(source, options.colour, options.source)
     image_sequence.find(Path(source))
     if options.pictures.fps is None:
         raise OptionsError("--fps: numbered pictures need a frame rate, for example --fps 24")
     info = probe(source, options.colour, options.source)
-    return StoredInfo(image_sequence.with_rate(info, Fraction(options.pictures.fps)))
+    return image_sequence.with_rate(info, Fraction(options.pictures.fps))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ def plan_source(stored: StoredInfo, options: EnhanceOptions, *, resolved: bool =
         options=chosen,
         stored=stored,
         decoded=DecodedInfo(stored),
-        shaped=ShapedInfo(restored(stored, chosen)),
+        shaped=restored(stored, chosen),
     )
 
 
@@ -191,8 +191,8 @@ class Recipe(SourcePlan):
             asked=plan.asked,
             options=options,
             stored=plan.stored,
-            decoded=DecodedInfo(as_decoded(settled.info, plan.stored)),
-            shaped=ShapedInfo(settled.info),
+            decoded=as_decoded(settled.info, plan.stored),
+            shaped=settled.info,
             model=model,
             settings=settled.settings,
             picture=picture,
@@ -251,7 +251,7 @@ class Recipe(SourcePlan):
 SegmentSink = SegmentEncoder | SegmentPictures
 
 
-def _lost_in_pictures(info: SourceInfo, picture: PictureSettings) -> Iterator[str]:
+def _lost_in_pictures(info: ShapedInfo, picture: PictureSettings) -> Iterator[str]:
     """What numbered pictures do not keep of a source."""
     video = info.video
     if video.format.alpha and not picture.format.alpha:

@@ -18,7 +18,7 @@ from vidsr.jobs.inspect import flagged_order, inspect_file
 from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex, is_variable
 from vidsr.media.samples import stretches
-from vidsr.media.source import SourceInfo
+from vidsr.media.source import DecodedInfo, ReadableInfo, ShapedInfo, StoredInfo
 from vidsr.options import EnhanceOptions
 
 #: The quick look: places, frames at each, frames of a source short enough to be looked at whole, and frames that do.
@@ -27,7 +27,7 @@ _QUICK_PLACES, _QUICK_LENGTH, _QUICK_WHOLE, _QUICK_ENOUGH = 2, 16, 48, 32
 _SAMPLED_FRAMES = 600
 
 
-def resolve(options: EnhanceOptions, info: SourceInfo) -> EnhanceOptions:
+def resolve(options: EnhanceOptions, info: StoredInfo) -> EnhanceOptions:
     """``options`` with every filter named and every parameter known, found in the source where it was not given.
 
     Filters that have nothing to do in the source, such as ivtc in progressive video, are left out.
@@ -72,7 +72,7 @@ def choice_notes(asked: EnhanceOptions, chosen: EnhanceOptions) -> tuple[str, ..
     return (*(f"--restore {name}: left out, {descriptor(name).absent}" for name in missing), *notes)
 
 
-def quick_warning(info: SourceInfo) -> str | None:
+def quick_warning(info: StoredInfo) -> str | None:
     """One line if a quick look says that the source should be restored first; None if it does not."""
     if min(info.video.width, info.video.height) < SMALLEST_PX:
         return None
@@ -104,7 +104,7 @@ def retiming_of(options: EnhanceOptions) -> tuple[Retiming[Any], Any] | None:
     return None
 
 
-def restored(info: SourceInfo, options: EnhanceOptions) -> SourceInfo:
+def restored(info: StoredInfo, options: EnhanceOptions) -> ShapedInfo:
     """``info`` of the frames as they leave the filters: with their size, rate and time base.
 
     Raises:
@@ -121,17 +121,17 @@ def restored(info: SourceInfo, options: EnhanceOptions) -> SourceInfo:
         retiming, _ = retimed_by
         parts = retiming.fineness(video.step)
         video = replace(video, rate=video.rate * retiming.rate, time_base=video.time_base / parts)
-    return replace(info, video=video)
+    return ShapedInfo(replace(info, video=video))
 
 
-def as_decoded(settled: SourceInfo, probed: SourceInfo) -> SourceInfo:
+def as_decoded(settled: ShapedInfo, probed: StoredInfo) -> DecodedInfo:
     """``settled`` with the size and the times that the decoder gives."""
     was = probed.video
     video = replace(settled.video, width=was.width, height=was.height, rate=was.rate, time_base=was.time_base)
-    return replace(settled, video=video)
+    return DecodedInfo(replace(settled, video=video))
 
 
-def plan_times(info: SourceInfo, index: VideoIndex, options: EnhanceOptions) -> Timeline | None:
+def plan_times(info: DecodedInfo, index: VideoIndex, options: EnhanceOptions) -> Timeline | None:
     """The table of the filter that changes frames or times, from a pass over the source ``info`` as decoded."""
     found = retiming_of(options)
     if found is None:
@@ -146,7 +146,7 @@ def plan_times(info: SourceInfo, index: VideoIndex, options: EnhanceOptions) -> 
     return retiming.table(read_frames(info, index=index), times, parameter)
 
 
-def expected_frames(info: SourceInfo, index: VideoIndex, options: EnhanceOptions) -> int:
+def expected_frames(info: ReadableInfo, index: VideoIndex, options: EnhanceOptions) -> int:
     """The number of frames that the filters make of the source ``info`` as decoded; of long ones an estimate."""
     found, count = retiming_of(options), len(index)
     if found is None:
@@ -164,7 +164,7 @@ def expected_frames(info: SourceInfo, index: VideoIndex, options: EnhanceOptions
     return round(count * len(table.entries) / max(1, stop - first))
 
 
-def reshaping_notes(info: SourceInfo, frames: tuple[int, int], options: EnhanceOptions) -> tuple[str, ...]:
+def reshaping_notes(info: StoredInfo, frames: tuple[int, int], options: EnhanceOptions) -> tuple[str, ...]:
     """A line on how the filters change ``frames`` = (before, after) and their size; none if they do not."""
     if not options.restore.reshaping():
         return ()

@@ -23,7 +23,7 @@ from vidsr.media.image_sequence import is_pattern, with_rate
 from vidsr.media.index import index_video
 from vidsr.media.mux.restoration_tag import restored_of
 from vidsr.media.probe import probe
-from vidsr.media.source import SourceInfo, StoredInfo
+from vidsr.media.source import SourceInfo
 from vidsr.options import EnhanceOptions
 from vidsr.restore_options import RestoreOptions
 
@@ -39,17 +39,17 @@ def verify_result(
     """
     if is_pattern(result):
         return _verify_pictures(source, result, options, on_frame)
-    stored = StoredInfo(probe(source, options.colour, options.source))
+    stored = probe(source, options.colour, options.source)
     if is_pattern(Path(source)):
         # Numbered pictures have no times of their own: what is checked is that they follow each other evenly.
-        stored = StoredInfo(with_rate(stored, probe(result).video.rate))
+        stored = with_rate(stored, probe(result).video.rate)
     restore, origin = _recorded(result, options)
     plan = plan_source(stored, dataclasses.replace(options, restore=restore))
     known = Expectation(options=plan.options)
     done = plan.options.restore.reshaping()
-    if not done:
-        return verify(plan.shaped, result, known, on_frame=on_frame)
     index = index_video(plan.decoded)
+    if not done:
+        return verify(plan.shaped, result, known, index=index, on_frame=on_frame)
     expected = retimed(index, plan.timeline(index))
     report = verify(plan.shaped, result, known, index=expected, on_frame=on_frame)
     change = Check(
@@ -66,12 +66,10 @@ def _verify_pictures(
     source: Path | str, result: Path, options: EnhanceOptions, on_frame: Callable[[int], None] | None
 ) -> VerifyReport:
     """Compare numbered pictures with their source."""
-    stored = StoredInfo(probe(source, options.colour, options.source))
+    stored = probe(source, options.colour, options.source)
     if is_pattern(Path(source)):
         times = read_times(result.with_name(TIMES_NAME))
-        stored = StoredInfo(
-            with_rate(stored, Fraction(1000 * (len(times) - 1)) / times[-1] if times[1:] else Fraction(25))
-        )
+        stored = with_rate(stored, Fraction(1000 * (len(times) - 1)) / times[-1] if times[1:] else Fraction(25))
     record = provenance.sidecar_of(result)
     restore = options.restore
     if restore.restore.is_off and record.is_file():

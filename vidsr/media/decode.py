@@ -16,14 +16,14 @@ from vidsr.media.encode.alpha import blend_over
 from vidsr.media.index import VideoIndex, frame_digest, index_video
 from vidsr.media.pixel_formats import planar_format, planes_of, to_planar
 from vidsr.media.reader import VideoReader
-from vidsr.media.source import SourceInfo, VideoInfo
+from vidsr.media.source import ReadableInfo, VideoInfo
 
 #: How far before the wanted frame a seek aims, in seconds, one try after the other.
 _BACK_OFF_SECONDS = (0.5, 2.0, 8.0)
 
 
 def read_frames(
-    info: SourceInfo, start: int = 0, stop: int | None = None, index: VideoIndex | None = None
+    info: ReadableInfo, start: int = 0, stop: int | None = None, index: VideoIndex | None = None
 ) -> Iterator[Frame]:
     """Yield frames ``start`` to ``stop`` (exclusive; None: to the end) in display order.
 
@@ -46,7 +46,7 @@ def read_frames(
         reader.close()
 
 
-def _next(decoded: Iterator[av.VideoFrame], info: SourceInfo, number: int, end: int) -> av.VideoFrame:
+def _next(decoded: Iterator[av.VideoFrame], info: ReadableInfo, number: int, end: int) -> av.VideoFrame:
     try:
         picture = next(decoded, None)
     except libav.AvError as error:
@@ -59,7 +59,7 @@ def _next(decoded: Iterator[av.VideoFrame], info: SourceInfo, number: int, end: 
     return picture
 
 
-def _frame(picture: av.VideoFrame, info: SourceInfo, index: VideoIndex, number: int) -> Frame:
+def _frame(picture: av.VideoFrame, info: ReadableInfo, index: VideoIndex, number: int) -> Frame:
     video = info.video
     format: PixelFormat = video.format
     if (picture.width, picture.height) != (video.width, video.height):
@@ -84,7 +84,7 @@ def _blended(picture: av.VideoFrame, video: VideoInfo) -> tuple[Plane, ...]:
     return blend_over(planes_of(picture, transparent), transparent, video.colour, video.flatten)
 
 
-def _at(info: SourceInfo, index: VideoIndex, start: int) -> tuple[VideoReader, Iterator[av.VideoFrame]]:
+def _at(info: ReadableInfo, index: VideoIndex, start: int) -> tuple[VideoReader, Iterator[av.VideoFrame]]:
     """A reader whose next frame is frame ``start``: by seeking where that is sure, else from the beginning."""
     if start and not index.linear and not index.shifts:
         for back in _BACK_OFF_SECONDS:
@@ -142,7 +142,7 @@ class SequentialReader:
     """Keeps one decoder open between reads. A read that begins where the last one ended, or later, continues from
     there; ``keep`` frames before that are remembered; anything earlier starts a new decoder."""
 
-    def __init__(self, info: SourceInfo, index: VideoIndex, keep: int = 0) -> None:
+    def __init__(self, info: ReadableInfo, index: VideoIndex, keep: int = 0) -> None:
         self._info = info
         self._index = index
         self._recent: deque[Frame] = deque(maxlen=keep)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from vidsr.errors import InputError
-from vidsr.media.source import SourceInfo
+from vidsr.media.source import StoredInfo
 
 _PLACE = re.compile(r"%(?:0(\d+))?d")
 
@@ -73,11 +73,11 @@ def size_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in files_of(path))
 
 
-def with_rate(info: SourceInfo, rate: Fraction) -> SourceInfo:
+def with_rate(info: StoredInfo, rate: Fraction) -> StoredInfo:
     """The description of numbered pictures with the true rate in frames per second: one frame a tick of its time
     base, whatever rate the demuxer assumed."""
     video = dataclasses.replace(info.video, time_base=1 / rate, rate=rate)
     streams = tuple(
         dataclasses.replace(s, time_base=1 / rate) if s.index == video.stream_index else s for s in info.streams
     )
-    return dataclasses.replace(info, video=video, streams=streams)
+    return StoredInfo(dataclasses.replace(info, video=video, streams=streams))

@@ -12,7 +12,7 @@ from typing import Any
 from vidsr.errors import InputError
 from vidsr.media.probe import lost_with
 from vidsr.media.reader import Damage, VideoReader
-from vidsr.media.source import SourceInfo, VideoInfo
+from vidsr.media.source import ReadableInfo, VideoInfo
 
 #: A step back by more than this many seconds that lasts is a new timeline (joined files), not a faulty stamp.
 JUMP_SECONDS = 0.2
@@ -50,7 +50,7 @@ class VideoIndex:
         return len(self.pts)
 
 
-def check_strict(info: SourceInfo, index: VideoIndex) -> None:
+def check_strict(info: ReadableInfo, index: VideoIndex) -> None:
     """What ``--strict`` stands for.
 
     Raises:
@@ -98,7 +98,7 @@ class _Scan:
         self.digests.append(frame_digest(frame))
 
 
-def index_video(info: SourceInfo, on_frame: Callable[[int], None] | None = None) -> VideoIndex:
+def index_video(info: ReadableInfo, on_frame: Callable[[int], None] | None = None) -> VideoIndex:
     """Decode the whole video stream once and list its frames. ``on_frame`` is called with the count so far.
 
     Raises:

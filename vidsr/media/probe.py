@@ -18,7 +18,7 @@ from vidsr.frames import PixelFormat
 from vidsr.media import image_sequence, libav
 from vidsr.media.colour_tags import RawTags, interpret
 from vidsr.media.pixel_formats import planar_format, planes_of
-from vidsr.media.source import Chapter, HdrInfo, SourceInfo, StreamInfo, VideoInfo
+from vidsr.media.source import Chapter, HdrInfo, SourceInfo, StoredInfo, StreamInfo, VideoInfo
 from vidsr.media.truncation import promised_bytes
 from vidsr.options import ColourOptions, SourceOptions
 
@@ -37,7 +37,7 @@ _LOST = {
 }
 
 
-def probe(path: Path | str, colour: ColourOptions | None = None, reading: SourceOptions | None = None) -> SourceInfo:
+def probe(path: Path | str, colour: ColourOptions | None = None, reading: SourceOptions | None = None) -> StoredInfo:
     """Describe a source; decodes up to its first frame and no further.
 
     Raises:
@@ -58,7 +58,7 @@ def probe(path: Path | str, colour: ColourOptions | None = None, reading: Source
         video = _video_info(stream, frame, _stream_text(text, stream.index), colour or ColourOptions(), decoder)
         size = 0 if libav.is_address(path) else image_sequence.size_bytes(Path(path))
         missing = max(0, (promised_bytes(Path(path)) or 0) - size) if size else 0
-        return SourceInfo(
+        info = SourceInfo(
             path=path if libav.is_address(path) else Path(path),
             container=container.format.name,
             streams=tuple(_stream_info(s) for s in container.streams),
@@ -78,6 +78,7 @@ def probe(path: Path | str, colour: ColourOptions | None = None, reading: Source
             missing_bytes=missing,
             hwaccel=hwaccel,
         )
+        return StoredInfo(info)
 
 
 def _permitted(path: Path | str, reading: SourceOptions) -> Path | str:

@@ -13,7 +13,7 @@ import av.error
 from vidsr.errors import DecodeError
 from vidsr.media import libav
 from vidsr.media.probe import decoder_for
-from vidsr.media.source import SourceInfo
+from vidsr.media.source import ReadableInfo
 
 #: Damaged packets in a row without one good frame after which decoding is given up.
 MAX_DAMAGE_IN_A_ROW = 5000
@@ -36,7 +36,7 @@ class VideoReader:
     ``whole``: as for :func:`vidsr.media.libav.open_input`.
     """
 
-    def __init__(self, info: SourceInfo, *, whole: bool = False) -> None:
+    def __init__(self, info: ReadableInfo, *, whole: bool = False) -> None:
         self.info = info
         self.damage = Damage()
         self.first_dts: int | None = None

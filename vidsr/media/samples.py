@@ -15,14 +15,14 @@ from vidsr.frames import Frame
 from vidsr.media import libav
 from vidsr.media.pixel_formats import planes_of, to_planar
 from vidsr.media.reader import VideoReader
-from vidsr.media.source import SourceInfo
+from vidsr.media.source import ReadableInfo
 
 #: Sources of up to this many frames are read whole.
 WHOLE_FRAMES = 900
 _STRETCH_BYTES = 200_000_000
 
 
-def expected_frames(info: SourceInfo) -> int | None:
+def expected_frames(info: ReadableInfo) -> int | None:
     """How many frames the source says it has, or that its duration promises; None if it says neither."""
     video = info.video
     if video.declared_frames:
@@ -31,7 +31,7 @@ def expected_frames(info: SourceInfo) -> int | None:
 
 
 def stretches(
-    info: SourceInfo, places: int = 24, length: int = 31, whole: int = WHOLE_FRAMES
+    info: ReadableInfo, places: int = 24, length: int = 31, whole: int = WHOLE_FRAMES
 ) -> Iterator[tuple[float, list[Frame]]]:
     """(share of the source passed, frames) for ``places`` stretches of ``length`` frames, or for all of a short source.
 
@@ -59,13 +59,13 @@ def stretches(
             yield 1.0, held
 
 
-def _fitting(info: SourceInfo) -> int:
+def _fitting(info: ReadableInfo) -> int:
     video = info.video
     size = video.width * video.height * (2 if video.format.depth > 8 else 1) * 2
     return max(31, min(250, _STRETCH_BYTES // size))
 
 
-def _sampled(info: SourceInfo, total: int, places: int, length: int) -> Iterator[tuple[float, list[Frame]]]:
+def _sampled(info: ReadableInfo, total: int, places: int, length: int) -> Iterator[tuple[float, list[Frame]]]:
     video = info.video
     start = video.start or 0
     for place in range(places):
@@ -89,7 +89,7 @@ def _sampled(info: SourceInfo, total: int, places: int, length: int) -> Iterator
 _BACK_SECONDS = 3.0
 
 
-def duration_seconds(info: SourceInfo) -> float | None:
+def duration_seconds(info: ReadableInfo) -> float | None:
     """How long the video is by its header, None if that does not say."""
     video = info.video
     if video.duration is not None:
@@ -99,7 +99,7 @@ def duration_seconds(info: SourceInfo) -> float | None:
     return None
 
 
-def frames_near(info: SourceInfo, seconds: float, before: int, count: int) -> list[Frame]:
+def frames_near(info: ReadableInfo, seconds: float, before: int, count: int) -> list[Frame]:
     """``count`` frames from the one shown at ``seconds`` after the video's start, and up to ``before`` ahead of it.
 
     A moment behind the end means the last frames. Frames are numbered from 0 within the list; their pts are the
@@ -117,7 +117,7 @@ def frames_near(info: SourceInfo, seconds: float, before: int, count: int) -> li
 
 
 def _near(
-    reader: VideoReader, info: SourceInfo, seconds: float, before: int, count: int, back: float | None
+    reader: VideoReader, info: ReadableInfo, seconds: float, before: int, count: int, back: float | None
 ) -> list[av.VideoFrame]:
     """The frames after a seek ``back`` seconds ahead of the moment, or from the beginning; [] if that went wrong."""
     video = info.video
@@ -146,7 +146,7 @@ def _near(
     return frames[-(before + count) :]
 
 
-def sampled_frame(picture: av.VideoFrame, info: SourceInfo, number: int) -> Frame:
+def sampled_frame(picture: av.VideoFrame, info: ReadableInfo, number: int) -> Frame:
     """A decoded picture as a frame, without an index: its number and time are as good as the file says."""
     video = info.video
     if (picture.width, picture.height) != (video.width, video.height):
@@ -177,7 +177,7 @@ def video_packets(path: Path) -> VideoPackets:
     return VideoPackets(count=len(sizes), total=sum(sizes))
 
 
-def other_bytes(info: SourceInfo) -> int:
+def other_bytes(info: ReadableInfo) -> int:
     """Bytes of all packets of a source that are not its video: what copying the other streams adds to a result."""
     total = 0
     with libav.open_input(info.path, whole=True) as container:

@@ -138,9 +138,11 @@ class SourceInfo:
 
 
 #: The stages of a source's description, as distinct types: code that works on one stage names it, and mypy refuses the
-#: others. The readers and writers of this package take a plain :class:`SourceInfo`, whatever its stage.
+#: others. Functions that look only at streams, tags and chapters, the same at every stage, take a :class:`SourceInfo`.
 #: ``StoredInfo`` is what the file says. ``DecodedInfo`` is what the decoder gives: the stored size and times, after the
 #: choice to blend alpha away. ``ShapedInfo`` has the size, rate and time base of the frames after restoration.
 StoredInfo = NewType("StoredInfo", SourceInfo)
 DecodedInfo = NewType("DecodedInfo", SourceInfo)
 ShapedInfo = NewType("ShapedInfo", SourceInfo)
+#: What can be decoded: the size and times are those in the file.
+ReadableInfo = StoredInfo | DecodedInfo

@@ -21,6 +21,7 @@ from vidsr.media.decode import SequentialReader, read_frames
 from vidsr.media.encode.encoder_plan import prepare
 from vidsr.media.index import index_video
 from vidsr.media.probe import probe
+from vidsr.media.source import ShapedInfo
 from vidsr.options import EnhanceOptions
 
 
@@ -86,7 +87,7 @@ def test_speed_is_of_this_run_and_of_the_last_minute() -> None:
 
 
 def test_disk_estimate_goes_by_what_segments_took(clips: ClipFactory, tmp_path: Path) -> None:
-    settings = prepare(probe(clips("basic")), EnhanceOptions.from_flat({"codec": "h264"}), 4).settings
+    settings = prepare(ShapedInfo(probe(clips("basic"))), EnhanceOptions.from_flat({"codec": "h264"}), 4).settings
     assert settings.width == 256
     assert estimate_bytes(settings, 100) == round(100 * 256 * 192 * 0.25 / 8)
     state = manifest(100, 50, {0: Finished(frames=50, size=5000, blake2="", seconds=1)})

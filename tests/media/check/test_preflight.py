@@ -27,7 +27,7 @@ from vidsr.media.encode.geometry import is_same_orientation, result_matrix
 from vidsr.media.index import index_video
 from vidsr.media.mux.assemble import assemble
 from vidsr.media.probe import probe
-from vidsr.media.source import SourceInfo, VideoInfo
+from vidsr.media.source import ShapedInfo, SourceInfo, VideoInfo
 from vidsr.options import EncodeOptions, EnhanceOptions
 
 #: A quarter turn as phones write it, for a picture 48 lines high: the translation moves it back into view.
@@ -65,13 +65,14 @@ def made_from(source: Path, output: Path, codec: str, scale: int = 1) -> Made | 
     """Make a result of grey frames, as many as the source has; None if it was refused before the work."""
     options = EnhanceOptions(encode=EncodeOptions(codec=codec, preset=_PRESETS.get(codec)))
     try:
-        prepared = prepare(probe(source), options, scale)
+        stored = probe(source)
+        prepared = prepare(ShapedInfo(stored), options, scale)
         info, chosen = prepared.info, prepared.settings
-        notes = (*prepared.notes, *preflight(info, chosen, output, options))
+        notes = (*prepared.codec_notes, *prepared.notes, *preflight(info, chosen, output, options))
     except (OutputError, EncodeError, InputError) as error:
         assert "\n" not in str(error)
         return None
-    index = index_video(info)
+    index = index_video(stored)
     part = output.with_suffix(".segment")
     format = chosen.format.frames
     shapes = [format.plane_shape(n, chosen.width, chosen.height) for n in range(format.plane_count)]

@@ -22,7 +22,7 @@ from vidsr.media.encode.encoder_plan import prepare
 from vidsr.media.encode.geometry import result_geometry
 from vidsr.media.encode.hdr import hdr_params
 from vidsr.media.pixel_formats import planar_format
-from vidsr.media.source import HdrInfo
+from vidsr.media.source import HdrInfo, ShapedInfo
 from vidsr.options import EncodeOptions, EnhanceOptions, SizeOptions
 
 
@@ -125,7 +125,7 @@ def test_shape(sar: str, size: SizeOptions, expected: tuple[int, int, str]) -> N
 
 
 def test_alpha_is_kept_blended_or_refused_but_never_dropped() -> None:
-    info = source_info(video_info("yuva420p"))
+    info = ShapedInfo(source_info(video_info("yuva420p")))
     with pytest.raises(NoPlaceError, match=r"has an alpha channel, and h264 has none.*--flatten"):
         prepare(info, EnhanceOptions(encode=EncodeOptions(codec="h264")), 1)
     with pytest.raises(NoPlaceError, match="no codec in mp4 keeps"):
@@ -163,7 +163,7 @@ def test_flattening_leaves_the_rest_of_the_source_alone() -> None:
 
 def test_dolby_vision_profile_5_is_refused() -> None:
     with pytest.raises(InputError, match="profile 5"):
-        prepare(source_info(video_info(dolby_vision=5)), EnhanceOptions(), 1)
+        prepare(ShapedInfo(source_info(video_info(dolby_vision=5))), EnhanceOptions(), 1)
 
 
 def test_frames_that_cannot_fit_are_refused_with_figures(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.index import index_video
 from vidsr.media.mux.assemble import assemble
 from vidsr.media.probe import probe
+from vidsr.media.source import ShapedInfo
 from vidsr.options import EncodeOptions, EnhanceOptions
 
 
@@ -25,14 +26,14 @@ def copy_through(source: Path, output: Path, codec: str, segments: int) -> None:
     info = probe(source)
     index = index_video(info)
     settings = EncoderSettings.for_source(info.video, options.encode, (info.video.width, info.video.height))
-    preflight(info, settings, output, options)
+    preflight(ShapedInfo(info), settings, output, options)
     parts = []
     for k in range(segments):
         parts.append(output.with_name(f"{k}.nut"))
         with SegmentEncoder(parts[-1], settings) as encoder:
             for frame in read_frames(info, len(index) * k // segments, len(index) * (k + 1) // segments, index):
                 encoder.write(frame)
-    assemble(info, index, parts, output, options, settings)
+    assemble(ShapedInfo(info), index, parts, output, options, settings)
 
 
 def packet_hashes(path: Path, kind: str) -> str:
@@ -101,7 +102,7 @@ def test_a_container_that_cannot_hold_the_codec_is_refused_before_work(clips: Cl
     info = probe(clips("basic"))
     settings = EncoderSettings.for_source(info.video, EncodeOptions(codec="ffv1"), (64, 48))
     with pytest.raises(OutputError, match="mp4 cannot hold ffv1"):
-        preflight(info, settings, tmp_path / "x.mp4", EnhanceOptions())
+        preflight(ShapedInfo(info), settings, tmp_path / "x.mp4", EnhanceOptions())
 
 
 def test_an_aborted_segment_leaves_nothing(clips: ClipFactory, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.index import VideoIndex, index_video
 from vidsr.media.mux.assemble import assemble
 from vidsr.media.probe import probe
-from vidsr.media.source import SourceInfo
+from vidsr.media.source import ShapedInfo
 from vidsr.options import EncodeOptions, EnhanceOptions
 
 
@@ -23,7 +23,7 @@ class Halves:
     """The basic clip, 24 frames, encoded in two segments whose settings may differ."""
 
     def __init__(self, source: Path, folder: Path) -> None:
-        self.info: SourceInfo = probe(source)
+        self.info = probe(source)
         self.index: VideoIndex = index_video(self.info)
         self.output = folder / "out.mkv"
 
@@ -40,7 +40,7 @@ class Halves:
 
     def join(self, *paths: Path, codec: str = "h264") -> None:
         options = EnhanceOptions(encode=EncodeOptions(codec=codec))
-        assemble(self.info, self.index, paths, self.output, options, self.settings(codec=codec))
+        assemble(ShapedInfo(self.info), self.index, paths, self.output, options, self.settings(codec=codec))
 
 
 @pytest.fixture

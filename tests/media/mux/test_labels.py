@@ -10,6 +10,7 @@ from tests.support.hazards.catalogue import by_name
 from vidsr.media.mux.containers import CONTAINERS
 from vidsr.media.mux.labels import Label, canonical, kept_label, kept_tags, spellings
 from vidsr.media.probe import probe
+from vidsr.media.source import ShapedInfo
 
 
 def test_one_language_has_one_canonical_code() -> None:
@@ -59,7 +60,7 @@ def test_what_mov_has_no_place_for_is_said_before_the_work(clips: ClipFactory) -
     from vidsr.media.encode.encoder_plan import prepare
     from vidsr.options import EnhanceOptions
 
-    info = probe(by_name("roles").make(clips))
+    info = ShapedInfo(probe(by_name("roles").make(clips)))
     settled = prepare(info, EnhanceOptions(), 1)
     notes = preflight(info, settled.settings, clips.folder / "out.mov", EnhanceOptions())
     assert any("the role of audio stream 1 (hearing impaired)" in note for note in notes)

@@ -19,7 +19,7 @@ from vidsr.inference.device_copy import stack_planes
 from vidsr.inference.resize import resize
 from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex
-from vidsr.media.source import SourceInfo
+from vidsr.media.source import StoredInfo
 from vidsr.quality.comparison import View
 from vidsr.quality.full_reference import luma601
 
@@ -30,7 +30,7 @@ Fit = Literal["none", "reference", "other"]
 class Opened:
     """A probed and indexed video."""
 
-    info: SourceInfo
+    info: StoredInfo
     index: VideoIndex
 
     @property

@@ -39,14 +39,14 @@ from vidsr.media.mux.labels import kept_tags, lost_labels
 from vidsr.media.mux.restoration_tag import content_tags
 from vidsr.media.mux.streams import notes_of
 from vidsr.media.probe import probe
-from vidsr.media.source import SourceInfo
+from vidsr.media.source import ShapedInfo, StoredInfo
 from vidsr.options import EnhanceOptions
 
 #: Longest side in pixels of the frame that is tried out.
 _TRIAL_PX = 256
 
 
-def preflight(info: SourceInfo, settings: EncoderSettings, output: Path, options: EnhanceOptions) -> tuple[str, ...]:
+def preflight(info: ShapedInfo, settings: EncoderSettings, output: Path, options: EnhanceOptions) -> tuple[str, ...]:
     """Build the real header of the result in memory, then a small result, and list what will be lost.
 
     Returns what the user should know: streams converted or left out, and what codec and container cannot keep.
@@ -101,7 +101,7 @@ def _trial_settings(plan: ResultPlan) -> EncoderSettings:
     return replace(settings, width=width, height=height)
 
 
-def _trial_result(plan: ResultPlan, folder: Path) -> SourceInfo | None:
+def _trial_result(plan: ResultPlan, folder: Path) -> StoredInfo | None:
     """A result of one frame, probed; without the copied streams where their first packets alone make no file."""
     path = folder / f"result.{plan.container.name}"
     for streams in dict.fromkeys((plan.streams, ())):
@@ -126,7 +126,7 @@ def _encode_one(plan: ResultPlan, path: Path) -> EncodedVideo:
     return EncodedVideo.read([path], _trial_index(plan.info))
 
 
-def _trial_index(info: SourceInfo) -> VideoIndex:
+def _trial_index(info: ShapedInfo) -> VideoIndex:
     """One frame, where the source says that it begins."""
     return VideoIndex(pts=(info.video.start or 0,), durations=(info.video.step,), time_base=info.video.time_base)
 

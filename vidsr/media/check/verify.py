@@ -19,7 +19,7 @@ from vidsr.media.mux.containers import ContainerEntry, container_of
 from vidsr.media.mux.streams import StreamPlan, plan_streams
 from vidsr.media.probe import probe
 from vidsr.media.reader import VideoReader
-from vidsr.media.source import SourceInfo
+from vidsr.media.source import ShapedInfo, SourceInfo, StoredInfo
 from vidsr.options import EnhanceOptions
 
 #: Containers that round every timestamp to a millisecond.
@@ -44,7 +44,7 @@ class _Decoded:
 
 
 def verify(
-    source: SourceInfo | Path | str,
+    source: ShapedInfo | Path | str,
     result: Path,
     expectation: Expectation | None = None,
     *,
@@ -53,15 +53,21 @@ def verify(
 ) -> VerifyReport:
     """Compare a result with its source: frames, times, picture, colour, HDR, streams, chapters, tags.
 
-    ``index`` saves decoding the source again.
+    A ``source`` that is described already, as its frames are after restoration, needs the ``index`` of those frames;
+    for a path, ``index`` saves decoding it again.
 
     Raises:
         InputError: either file cannot be read as a video at all.
         OutputError: the result's suffix names no container that vidsr writes.
     """
     known = expectation or Expectation()
-    info = source if isinstance(source, SourceInfo) else probe(source, known.options.colour, known.options.source)
-    index = index or index_video(info)
+    if isinstance(source, SourceInfo):
+        info = source
+        if index is None:
+            raise ValueError(f"{info.path}: verify needs the index of a source that is given as a description")
+    else:
+        stored = probe(source, known.options.colour, known.options.source)
+        info, index = ShapedInfo(stored), index or index_video(stored)
     made = probe(result)
     entry = container_of(result, made.video.codec)
     plans = plan_streams(info, entry, known.options.streams)
@@ -90,7 +96,7 @@ def _excused(checks: list[Check], losses: dict[str, Check], entry: ContainerEntr
         yield replace(check, state="announced", why=f"{entry.name} cannot keep it") if foreseen else check
 
 
-def _likely_settings(info: SourceInfo, made: SourceInfo, options: EnhanceOptions) -> EncoderSettings | None:
+def _likely_settings(info: ShapedInfo, made: StoredInfo, options: EnhanceOptions) -> EncoderSettings | None:
     """Settings like those that a result was made with; None for a codec that vidsr does not write."""
     if made.video.codec not in CODECS:
         return None
@@ -98,7 +104,7 @@ def _likely_settings(info: SourceInfo, made: SourceInfo, options: EnhanceOptions
     return EncoderSettings.for_source(info.video, encode, (made.video.width, made.video.height))
 
 
-def _decode(made: SourceInfo, on_frame: Callable[[int], None] | None) -> _Decoded:
+def _decode(made: StoredInfo, on_frame: Callable[[int], None] | None) -> _Decoded:
     times: list[Fraction] = []
     clock = made.video.time_base
     with VideoReader(made) as reader:

@@ -12,7 +12,7 @@ from vidsr.media import image_sequence
 from vidsr.media.check.verify_report import Check, CheckState, VerifyReport, check_equal
 from vidsr.media.index import VideoIndex
 from vidsr.media.pictures.frame_files import FileFacts, decode_facts
-from vidsr.media.source import SourceInfo
+from vidsr.media.source import ShapedInfo
 
 #: Name of the file beside numbered pictures that holds the time of each.
 TIMES_NAME = "timestamps.txt"
@@ -56,7 +56,7 @@ def read_times(path: Path) -> list[Fraction]:
 
 
 def verify_pictures(
-    source: SourceInfo,
+    source: ShapedInfo,
     pattern: Path,
     index: VideoIndex,
     expectation: PictureExpectation | None = None,
@@ -98,7 +98,7 @@ def _damage(damaged: list[str]) -> str:
     return f"{len(damaged)} damaged files" + (f", the first: {damaged[0]}" if damaged else "")
 
 
-def _shape(source: SourceInfo, facts: list[FileFacts], expectation: PictureExpectation | None) -> list[Check]:
+def _shape(source: ShapedInfo, facts: list[FileFacts], expectation: PictureExpectation | None) -> list[Check]:
     sizes = " and ".join(sorted({f"{f.width}x{f.height}" for f in facts}))
     depths = " and ".join(sorted({f"{f.depth} bits" for f in facts}))
     if expectation is None:
@@ -131,7 +131,7 @@ def _times(path: Path, index: VideoIndex) -> Check:
     return Check(name="timestamps", state=state, source=f"{len(want)} stamps", result=text)
 
 
-def _streams(source: SourceInfo) -> list[Check]:
+def _streams(source: ShapedInfo) -> list[Check]:
     others = [s for s in source.streams if s.index != source.video.stream_index]
     why = "numbered pictures hold only the video"
     return [

@@ -14,7 +14,7 @@ from vidsr.media.encode.codecs import EncoderFormat, check_options, encode_forma
 from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.media.encode.geometry import result_geometry
 from vidsr.media.frame_memory import check_memory
-from vidsr.media.source import SourceInfo, VideoInfo
+from vidsr.media.source import ShapedInfo, VideoInfo
 from vidsr.options import EncodeOptions, EnhanceOptions
 
 
@@ -24,7 +24,7 @@ class EncoderPlan:
     options with a codec where they left it open. ``codec_notes`` are about that codec, ``notes`` about the picture,
     whatever encodes it."""
 
-    info: SourceInfo
+    info: ShapedInfo
     encode: EncodeOptions
     settings: EncoderSettings
     codec_notes: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class EncoderPlan:
         return self.settings.width, self.settings.height
 
 
-def prepare(info: SourceInfo, options: EnhanceOptions, model_scale: int, suffix: str = "") -> EncoderPlan:
+def prepare(info: ShapedInfo, options: EnhanceOptions, model_scale: int, suffix: str = "") -> EncoderPlan:
     """Take every decision about picture and encoder. ``suffix`` is that of the output, where it has a name.
 
     Raises:
@@ -54,7 +54,7 @@ def prepare(info: SourceInfo, options: EnhanceOptions, model_scale: int, suffix:
     codec, note = usable_codec(chosen.codec)
     encode = replace(chosen, codec=codec)
     if info.video.format.alpha and encode.flatten is not None:
-        info = flattened(info, encode.flatten)
+        info = ShapedInfo(flattened(info, encode.flatten))
     video = info.video
     check_options(encode)
     format = encode_formats(video, encode)

@@ -26,7 +26,7 @@ from vidsr.media.mux.matroska import SPARE, display_size, set_display_size
 from vidsr.media.mux.restoration_tag import RESTORED, content_tags, timecode_of
 from vidsr.media.mux.segment_timing import PacketTime, retime
 from vidsr.media.mux.streams import StreamPlan, plan_streams
-from vidsr.media.source import SourceInfo, StreamInfo
+from vidsr.media.source import ShapedInfo, SourceInfo, StreamInfo
 from vidsr.options import EnhanceOptions
 from vidsr.storage import publish
 
@@ -40,14 +40,14 @@ class ResultPlan:
     """What a result file will hold: the source, the encoder's settings, the container, and a plan for each of the
     source's other streams. ``restored`` names the filters that changed frames or times, "" if none did."""
 
-    info: SourceInfo
+    info: ShapedInfo
     settings: EncoderSettings
     container: ContainerEntry
     streams: tuple[StreamPlan, ...]
     restored: str = ""
 
     @classmethod
-    def of(cls, info: SourceInfo, settings: EncoderSettings, output: Path, options: EnhanceOptions) -> ResultPlan:
+    def of(cls, info: ShapedInfo, settings: EncoderSettings, output: Path, options: EnhanceOptions) -> ResultPlan:
         """The plan for ``output``.
 
         Raises:
@@ -121,7 +121,7 @@ class EncodedVideo:
 
 
 def assemble(
-    info: SourceInfo,
+    info: ShapedInfo,
     index: VideoIndex,
     segments: Sequence[Path],
     output: Path,

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,7 @@ from vidsr.media.libav import AvError, output_error
 from vidsr.media.pictures.files import FORMATS, mapped_errors, read_picture, write_picture
 from vidsr.media.pictures.types import Picture
 from vidsr.media.source import VideoInfo
-from vidsr.storage import publish
+from vidsr.storage import output_errors, publish
 
 _DEEP = (".png", ".tif", ".tiff", ".exr")
 _ALPHA = (".png", ".tif", ".tiff", ".webp")
@@ -140,15 +140,27 @@ def unpack(segment: Path, targets: Sequence[Path]) -> None:
         OutputError: the archive is damaged or has another number of pictures, or a file cannot be written.
         DiskFullError: no space is left.
     """
-    with mapped_errors(segment, OutputError, "cannot be unpacked"), zipfile.ZipFile(segment) as archive:
+    with (
+        mapped_errors(segment, OutputError, "cannot be unpacked"),
+        _bad_archives(segment),
+        zipfile.ZipFile(segment) as archive,
+    ):
         members = sorted(archive.namelist())
         if len(members) != len(targets):
             raise OutputError(f"{segment} holds {len(members)} pictures, expected {len(targets)}")
         for member, target in zip(members, targets, strict=True):
-            with archive.open(member) as packed, target.open("wb") as file:
+            with output_errors(target), archive.open(member) as packed, target.open("wb") as file:
                 shutil.copyfileobj(packed, file)
                 file.flush()
                 os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _bad_archives(segment: Path) -> Iterator[None]:
+    try:
+        yield
+    except zipfile.BadZipFile as error:
+        raise OutputError(f"{segment}: it is damaged ({error}); run the same command again to replace it") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from vidsr.inference.colour import rgb8_of
 from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex, index_video
 from vidsr.media.probe import probe
-from vidsr.media.source import SourceInfo
+from vidsr.media.source import StoredInfo
 
 Thumb = npt.NDArray[np.float32]
 
@@ -158,7 +158,7 @@ class Survey:
     ``crop`` is (left, top, width, height) of the picture inside its bars.
     """
 
-    info: SourceInfo
+    info: StoredInfo
     index: VideoIndex
     scenes: int
     combed: int
