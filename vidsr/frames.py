@@ -36,6 +36,13 @@ LUMA_WEIGHTS: dict[str, tuple[float, float]] = {
     "bt2020nc": (0.2627, 0.0593),
 }
 
+
+def luma_weights(matrix: str) -> tuple[float, float, float]:
+    """The weights of red, green and blue in luma, for a matrix of :data:`LUMA_WEIGHTS`; they sum to 1."""
+    red, blue = LUMA_WEIGHTS[matrix]
+    return red, round(1 - red - blue, 6), blue  # rounded, so that green is the standard's decimal number
+
+
 # log2 of the horizontal and vertical chroma subsampling of each planar YUV family.
 _SUBSAMPLING = {"444": (0, 0), "422": (1, 0), "420": (1, 1), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
 _NAME = re.compile(r"^(?:(yuva?)(\d{3})p|(gray)|(gbra?)p)(\d{1,2})?(?:le)?$")

@@ -25,7 +25,7 @@ from vidsr.errors import VidsrError
 from vidsr.filters.after.post import post_steps
 from vidsr.filters.before.crop import Crop
 from vidsr.filters.resample import area_down
-from vidsr.frames import Frame
+from vidsr.frames import Frame, luma_weights
 from vidsr.inference.colour import planes_from_rgb, rgb_from_planes
 from vidsr.inference.upscaler import Upscaler
 from vidsr.media.decode import read_frames
@@ -53,7 +53,8 @@ def chroma(frame: Frame) -> Chroma:
     if frame.format.family == "yuv":
         return planes[1:3]
     green, blue, red = planes[:3]
-    luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    of_red, of_green, of_blue = luma_weights("bt709")
+    luma = of_red * red + of_green * green + of_blue * blue
     return [(blue - luma) / 1.8556, (red - luma) / 1.5748]
 
 

@@ -52,3 +52,24 @@ def _imported(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: a relative import"
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     return names
+
+
+def test_no_two_types_share_a_name() -> None:
+    """No class or type alias at the top of a module of vidsr has a namesake: who searches for one finds one."""
+    homes: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "vidsr").rglob("*.py")):
+        for name in _types(ast.parse(path.read_text(encoding="utf-8"))):
+            homes.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    assert not {name: places for name, places in homes.items() if len(places) > 1}
+
+
+def _types(module: ast.Module) -> set[str]:
+    names = {node.name for node in module.body if isinstance(node, ast.ClassDef)}
+    for node in module.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name, value = node.targets[0].id, node.value
+            called = isinstance(value, ast.Call) and ast.unparse(value.func).split(".")[-1] in ("TypeVar", "NewType")
+            written = isinstance(value, ast.Subscript | ast.BinOp | ast.Name | ast.Attribute)
+            if name[0].isupper() and not name.isupper() and (called or written):
+                names.add(name)
+    return names

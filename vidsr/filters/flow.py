@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidsr.filters.resample import separable
+from vidsr.frames import luma_weights
 
-#: Rec. 709 luma weights; which weights are used matters little to matching.
-_LUMA = (0.2126, 0.7152, 0.0722)
+#: Which weights are used matters little to matching.
+_LUMA = luma_weights("bt709")
 
 
 def luma(rgb: Tensor) -> Tensor:

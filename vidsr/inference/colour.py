@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vidsr.errors import InferenceError
-from vidsr.frames import LUMA_WEIGHTS, Colour, Frame, PixelFormat
+from vidsr.frames import LUMA_WEIGHTS, Colour, Frame, PixelFormat, luma_weights
 from vidsr.inference import chroma
 from vidsr.native import pictures
 
@@ -179,7 +179,7 @@ def _matrix_on(name: str, device: str, *, inverse: bool = False) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _rec709_luma(device: str) -> Tensor:
-    return torch.tensor([0.2126, 0.7152, 0.0722]).to(device)
+    return torch.tensor(luma_weights("bt709")).to(device)
 
 
 def _code_scale(pixel_format: PixelFormat, colour: Colour, is_chroma: bool) -> tuple[float, float]:

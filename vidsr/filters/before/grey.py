@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from vidsr.filters.before.descriptor import FilterDescriptor, StillForm, StillPart
 from vidsr.filters.before.filter import quantised, with_planes
-from vidsr.frames import Frame
+from vidsr.frames import Frame, luma_weights
 
-#: Rec. 709 luma weights of red, green and blue.
-_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+_RED, _GREEN, _BLUE = luma_weights("bt709")
+_LUMA = np.array([_RED, _GREEN, _BLUE], np.float32)
 
 
 class Grey:
@@ -31,7 +31,7 @@ class Grey:
                     planes[number] = np.full_like(planes[number], neutral)
             elif frame.format.family == "rgb":
                 green, blue, red = (p.astype(np.float32) for p in planes[:3])
-                planes[:3] = [quantised(0.2126 * red + 0.7152 * green + 0.0722 * blue, frame)] * 3
+                planes[:3] = [quantised(_RED * red + _GREEN * green + _BLUE * blue, frame)] * 3
             yield with_planes(frame, planes)
 
 

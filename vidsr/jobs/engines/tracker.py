@@ -9,7 +9,7 @@ from vidsr.jobs.job import Job, source_unchanged
 from vidsr.jobs.messages import Failed, Made, News, Progressed, Remark
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.event_log import Status
-from vidsr.jobs.state.events import Event, Kind, Progress, SpeedMeter
+from vidsr.jobs.state.events import Event, EventKind, Progress, SpeedMeter
 from vidsr.jobs.state.manifest import Finished
 from vidsr.storage import human_seconds
 
@@ -100,7 +100,7 @@ class Tracker:
         )
         self._job.journal.status(status, now=now)
 
-    def _event(self, kind: Kind, number: int | None, frames: int) -> Event:
+    def _event(self, kind: EventKind, number: int | None, frames: int) -> Event:
         return Event(
             kind=kind,
             segment=number,

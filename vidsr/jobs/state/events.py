@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-Kind = Literal["note", "warning", "job", "segment", "frame", "stage", "done"]
+EventKind = Literal["note", "warning", "job", "segment", "frame", "stage", "done"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Event:
     progress. ``segment`` names a finished segment and carries the same.
     """
 
-    kind: Kind
+    kind: EventKind
     text: str = ""
     frames: int = 0
     total_frames: int = 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vidsr.errors import DecodeError, InputError, TrainingError
-from vidsr.frames import Rgb8
+from vidsr.frames import Rgb8, luma_weights
 from vidsr.media.pictures.files import is_picture
 from vidsr.media.source import VIDEO_SUFFIXES
 from vidsr.training.dataset.dataset_page import Tally, write_report
@@ -174,5 +174,5 @@ def _starts(length: int, side: int, grid: int) -> list[int]:
 
 def detail_of(patch: Rgb8) -> float:
     """Mean step of the luma to the next pixel, of 255, both ways."""
-    luma = patch.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    luma = patch.astype(np.float32) @ np.array(luma_weights("smpte170m"), dtype=np.float32)
     return float((np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean()) / 2)

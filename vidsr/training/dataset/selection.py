@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.filters.detect import interlace, statistics
-from vidsr.frames import LUMA_WEIGHTS, Frame, Rgb8
+from vidsr.frames import Frame, Rgb8, luma_weights
 from vidsr.inference.colour import rgb8_of
 from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex, index_video
@@ -59,9 +59,9 @@ def luma_of(frame: Frame) -> npt.NDArray[Any]:
     """``[H, W]`` luma in the frame's own code values; of RGB frames (planes G, B, R) by BT.709's weights."""
     if frame.format.family != "rgb":
         return frame.planes[0]
-    red_weight, blue_weight = LUMA_WEIGHTS["bt709"]
+    of_red, of_green, of_blue = luma_weights("bt709")
     green, blue, red = (plane.astype(np.float32) for plane in frame.planes[:3])
-    luma = red_weight * red + (1 - red_weight - blue_weight) * green + blue_weight * blue
+    luma = of_red * red + of_green * green + of_blue * blue
     rounded: npt.NDArray[Any] = np.rint(luma).astype(frame.format.dtype)
     return rounded
 

@@ -17,11 +17,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from vidsr.frames import luma_weights
 from vidsr.training.degradation import compression, film, kernels, tape
 from vidsr.training.degradation.options import DegradationOptions, OrderOptions
 
 DegradationStep = Callable[[Tensor], Tensor]
-_LUMA = torch.tensor([0.299, 0.587, 0.114])
+_LUMA = torch.tensor(luma_weights("smpte170m"))
 
 
 def second_order(high: Tensor, scale: int, options: DegradationOptions, rng: np.random.Generator) -> Tensor:

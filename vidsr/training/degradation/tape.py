@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vidsr.inference.colour import rgb_matrix
 from vidsr.training.degradation.options import TapeOptions
 
 # ITU-R BT.601, luma and colour differences scaled to ±0.5.
-_TO_YUV = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
-_TO_RGB = torch.tensor([[1.0, 0.0, 1.402], [1.0, -0.344136, -0.714136], [1.0, 1.772, 0.0]])
+_TO_RGB = rgb_matrix("smpte170m")
+_TO_YUV = torch.linalg.inv(_TO_RGB.double()).float()
 
 
 def play(x: Tensor, options: TapeOptions, rng: np.random.Generator) -> Tensor:
