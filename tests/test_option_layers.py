@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support import processes
 from vidsr.errors import OptionsError
 from vidsr.option_layers import FILE_NAME, Layered, layered
 from vidsr.options import EnhanceOptions
@@ -163,7 +163,7 @@ def test_config_show_says_where_values_come_from(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text("[encode]\ncrf = 20\n")
     command = [sys.executable, "-m", "vidsr", "config", "show", str(tmp_path / "clip.mkv"), "--grain", "0", "--json"]
     environ = {**os.environ, "VIDSR_FIDELITY": "auto"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environ)
+    done = processes.run(command, capture_output=True, text=True, check=True, env=environ)
     shown = json.loads(done.stdout)
     assert shown["encode"]["crf"] == {"value": 20, "from": "file", "place": f"{tmp_path / FILE_NAME}, line 2"}
     assert shown["restore"]["grain"] == {"value": 0.0, "from": "command line", "place": ""}

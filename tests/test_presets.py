@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support import oracle
+from tests.support import oracle, processes
 from tests.support.clips import ClipFactory
 from vidsr import enhance
 from vidsr.cli.preview import tried
@@ -107,14 +106,14 @@ def test_a_job_keeps_its_options_when_the_preset_changes(clips: ClipFactory, ide
     with pytest.raises(JobError, match=r"crf.*vidsr jobs resume"):
         enhance(clips("basic"), output, preset="mine")
     command = [sys.executable, "-m", "vidsr", "jobs", "resume", str(output)]
-    subprocess.run(command, check=True, capture_output=True, env=dict(os.environ))
+    processes.run(command, check=True, capture_output=True, env=dict(os.environ))
     assert oracle.digest(output) == oracle.digest(whole.output)
 
 
 def test_saving_and_using_one_on_the_command_line(clips: ClipFactory, identity: Path, tmp_path: Path) -> None:
     def vidsr(*words: str) -> str:
         command = [sys.executable, "-m", "vidsr", *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ)).stderr
+        return processes.run(command, check=True, capture_output=True, text=True, env=dict(os.environ)).stderr
 
     source, first, second = str(clips("basic")), tmp_path / "first.mkv", tmp_path / "second.mkv"
     said = vidsr("enhance", source, "-o", str(first), "--model", str(identity), "--crf", "35", "--save-preset", "mine")

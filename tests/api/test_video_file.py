@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support import processes
 from tests.support.clips import ClipFactory
 from vidsr import InputError, OptionsError, open_video
 
@@ -39,7 +39,7 @@ def test_arrays_are_the_rgb_of_ffmpeg(make_clip: Callable[..., Path]) -> None:
         "-colorspace", "smpte170m", "-color_range", "tv",
     )  # fmt: skip
     command = ["ffmpeg", "-v", "error", "-i", str(path), "-vf", "scale=in_color_matrix=bt601:flags=accurate_rnd"]
-    raw = subprocess.run([*command, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True, check=True).stdout
+    raw = processes.run([*command, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True, check=True).stdout
     wanted = np.frombuffer(raw, np.uint8).reshape(-1, 48, 64, 3)
     with open_video(path) as video:
         frames = np.stack([frame.array for frame in video])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support import processes
 from tests.support.places import SAMPLE
 from vidsr.cli import main
 
@@ -56,5 +56,5 @@ def test_help_is_quick_to_load() -> None:
     code = (
         "import sys, vidsr.cli.main as m; m.run(['compare', '--help']); assert not {'torch', 'av'} & sys.modules.keys()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = processes.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "vidsr compare original.mkv enhanced.mkv" in done.stdout

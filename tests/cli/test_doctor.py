@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import processes
+
 
 def run(folder: Path, env: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "vidsr", "doctor", *args]
-    return subprocess.run(
-        command, cwd=folder, env=os.environ | env, capture_output=True, text=True, timeout=280, check=False
+    return processes.run(
+        command, cwd=folder, env=os.environ | env, capture_output=True, text=True, limit_seconds=280, check=False
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import oracle
+from tests.support import command_line, oracle, processes
 from tests.support.clips import ClipFactory, picture
 from tests.support.places import child_environment
 from vidsr.cli.main import run
@@ -18,7 +18,7 @@ from vidsr.cli.main import run
 
 def vidsr(*args: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "vidsr", *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=environment())
+    return processes.run(command, capture_output=True, text=True, check=False, env=environment())
 
 
 def environment() -> dict[str, str]:
@@ -35,7 +35,9 @@ def test_json_on_stdout_and_everything_else_on_stderr(clips: ClipFactory, tiny_m
     assert result["frames"] == 24
     assert result["device"] == "cpu"
     assert "frame" in done.stderr  # the bar
-    plain = vidsr("enhance", clips("basic"), "-o", out, "-m", tiny_model, "-s", 2, "--overwrite", "--quiet")
+    plain = command_line.vidsr(
+        "enhance", clips("basic"), "-o", out, "-m", tiny_model, "-s", 2, "--overwrite", "--quiet"
+    )
     assert (plain.returncode, plain.stdout) == (0, f"{out}\n")
 
 
@@ -84,13 +86,14 @@ def test_a_signal_stops_the_work_and_leaves_no_half_result(
     digest = oracle.digest(source)
     out = tmp_path / "out.mkv"
     command = [sys.executable, "-m", "vidsr", "enhance", str(source), "-o", str(out), "--model", str(tiny_model)]
-    work = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
-    assert work.stderr is not None
-    seen = ""
-    while "frame/s" not in seen and "s/frame" not in seen and (character := work.stderr.read(1)):
-        seen += character  # up to the first time that the bar shows a speed
-    work.send_signal(number)
-    rest = work.communicate(timeout=100)
+    pipe = subprocess.PIPE
+    with processes.started(command, stderr=pipe, stdout=pipe, text=True, env=environment()) as work:
+        assert work.stderr is not None
+        seen = ""
+        while "frame/s" not in seen and "s/frame" not in seen and (character := work.stderr.read(1)):
+            seen += character  # up to the first time that the bar shows a speed
+        work.send_signal(number)
+        rest = work.communicate(timeout=processes.LIMIT_SECONDS)
     assert work.returncode == 130, (seen, rest)
     assert not out.exists()
     assert oracle.digest(source) == digest

@@ -7,13 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.support import oracle
+from tests.support import oracle, processes
 from tests.support.clips import ClipFactory, picture
+from tests.support.command_line import vidsr
 from tests.support.places import child_environment
 from vidsr import enhance
 from vidsr.cli.main import run
@@ -151,19 +151,12 @@ def test_watch_show_and_refusals_beside_a_running_job(
     out = tmp_path / "out.mkv"
     environment = child_environment()
     command = [sys.executable, "-m", "vidsr", "enhance", str(source), "-o", str(out), "-m", str(tiny_model)]
-    with subprocess.Popen([*command, "--segment-frames", "16", "--quiet"], env=environment) as work:
-        deadline = time.monotonic() + 100
-        while not (job_folders.job_folder(out) / "status.json").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        watch = subprocess.run(
-            [sys.executable, "-m", "vidsr", "jobs", "watch", str(out), "--json"],
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=200,
-            check=True,
-        )
-        assert work.wait() == 0
+    with processes.started([*command, "--segment-frames", "16", "--quiet"], env=environment) as work:
+        status = job_folders.job_folder(out) / "status.json"
+        processes.wait_until(status.exists, "the job's status is there", child=work)
+        watch = vidsr("jobs", "watch", out, "--json")
+        assert work.wait(processes.LIMIT_SECONDS) == 0
+    assert watch.returncode == 0, watch.stderr
     lines = [json.loads(line) for line in watch.stdout.splitlines()]
     assert lines[0]["state"] == "running"
     assert lines[-1]["state"] == "done"
@@ -192,7 +185,7 @@ def test_the_first_signal_lets_the_segment_end_and_the_second_stops_at_once(
     command = [sys.executable, "-m", "vidsr", "enhance", str(source), "-o", str(out), "-m", str(tiny_model)]
     command += ["--segment-frames", "480", "--progress", "json"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as work:
+    with processes.started(command, env=environment, stdout=pipe, stderr=pipe, text=True) as work:
         assert work.stdout is not None
         frames = iter(e for e in map(json.loads, work.stdout) if e["event"] == "frame")
         while next(frames)["frames"] == 0:
@@ -203,7 +196,7 @@ def test_the_first_signal_lets_the_segment_end_and_the_second_stops_at_once(
             pass
         assert now < 480, "the segment goes on after the first signal"
         work.send_signal(signal.SIGTERM)
-        _, error = work.communicate(timeout=60)
+        _, error = work.communicate(timeout=processes.LIMIT_SECONDS)
     assert work.returncode == 130
     assert "finishing what is in work; once more to stop at once" in error
     assert "stopping at once" in error

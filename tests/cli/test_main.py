@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import typer
 
+from tests.support import processes
 from vidsr.cli import main
 from vidsr.cli.main import COMMANDS
 from vidsr.errors import Interrupted
 
 
 def python(*args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *args], capture_output=True, text=True, timeout=60, check=False)
+    return processes.run([sys.executable, *args], capture_output=True, text=True, limit_seconds=60, check=False)
 
 
 def test_help_imports_neither_torch_nor_av() -> None:

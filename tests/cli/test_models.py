@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support import processes
 from tests.support.file_server import DATA, SHA, Server, serving
 from vidsr.cli import main
 from vidsr.models import checkpoint
@@ -68,7 +68,7 @@ def test_list(vidsr: Run) -> None:
 
 def test_list_needs_no_torch(tmp_path: Path) -> None:
     code = "import sys, vidsr.cli.main as m; m.run(['models', 'list']); assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    processes.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_info(vidsr: Run, tmp_path: Path) -> None:

@@ -36,8 +36,11 @@ def test_a_broken_torch_is_a_problem_with_a_next_step(
 def test_a_hanging_library_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "av.py").write_text("import time\ntime.sleep(600)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    exam = examined("video", limit_seconds=20)
+    for limit in (4, 20, 100):  # enough for what comes before, on a machine however busy
+        exam = examined("video", limit_seconds=limit)
+        if "programs" in exam.found:
+            break
     (problem,) = exam.problems
-    assert "no answer within 20 s during: libav" in problem.what
+    assert f"no answer within {limit} s during: libav" in problem.what
     assert "PyAV" in problem.next_step
     assert "imageio-ffmpeg" in exam.found["programs"], "what was found before is kept"

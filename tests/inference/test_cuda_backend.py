@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support import processes
 from tests.support.cuda_simulation import CudaSimulation, SimulatedEvent
 from tests.support.frames import largest_gap, noise_frame
 from tests.support.networks import TinyModel, identity, tiny_rrdbnet
@@ -134,7 +135,7 @@ def test_the_second_gpu_in_a_thread_of_its_own(precision: str) -> None:
     with CudaSimulation(devices=2) as cuda:
         thread = threading.Thread(target=lambda: got.extend(enlarged(frames, "cuda:1", precision)))
         thread.start()
-        thread.join()
+        processes.join(thread)
     assert gap(want, got) <= 1
     assert cuda.races == [] and cuda.replays > 0
     assert cuda.peak_bytes[torch.device("cuda:0")] == 0, "another GPU was touched"
@@ -262,16 +263,16 @@ def test_out_of_memory_at_every_allocation_costs_no_frame(post: str, step: int) 
 
 
 def test_a_real_limit_is_met_by_smaller_steps() -> None:
-    frames = noise(8, (64, 48))
-    want = enlarged(frames, "cpu", "fp32", batch=8)
+    frames = noise(4, (40, 32))
+    want = enlarged(frames, "cpu", "fp32", batch=4)
     with CudaSimulation() as cuda:
-        through(upscaler("cuda", batch=8), frames)
+        through(upscaler("cuda", batch=4), frames)
     whole = cuda.peak_bytes[torch.device("cuda:0")]
     with CudaSimulation(memory_bytes=whole // 3) as cuda:
-        made = upscaler("cuda", batch=8)
+        made = upscaler("cuda", batch=4)
         got = through(made, frames)
     assert cuda.out_of_memory > 0 and gap(want, got) <= 1
-    assert made.fitted.smallest_batch < 8 and cuda.races == []
+    assert made.fitted.smallest_batch < 4 and cuda.races == []
 
 
 @pytest.mark.parametrize("post", ["none", "default", "stabilised"])

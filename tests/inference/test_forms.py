@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import platform
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from tests.support import processes
 from tests.support.networks import TinyModel
 from vidsr.errors import MissingExtraError, OptionsError
 from vidsr.inference import backend_choice
@@ -93,7 +93,7 @@ def test_winograd_compact(library: Any, scale: int, activation: Any) -> None:
 def test_winograd_with_narrower_vectors(library: Any, tmp_path: Path, flags: str, lanes: int) -> None:
     source, made = Path(winograd_cpu.__file__).with_name("winograd.c"), tmp_path / "narrow.so"
     command = ["cc", "-O1", *flags.split(), "-std=gnu11", "-fPIC", "-shared", "-pthread", "-o", str(made), str(source)]
-    subprocess.run(command, check=True)
+    processes.run(command, check=True)
     narrow = ctypes.CDLL(str(made))
     assert narrow.winograd_lanes() == lanes
     network = small_rrdbnet(4, 12, 5)

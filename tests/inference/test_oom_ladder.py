@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support import processes
 from tests.support.frames import largest_gap, noise_frame
 from tests.support.networks import identity
 from vidsr.inference.backend import Backend, TorchBackend
@@ -106,7 +106,7 @@ print(len(notes), max(largest_gap(a.planes, b.planes) for a, b in zip(expected, 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits a process's address space as Linux does")
 @pytest.mark.parametrize(("backend", "mib"), [("winograd", 300), ("torch", 130)])
 def test_memory_that_really_runs_out(backend: str, mib: int) -> None:
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-c", LIMITED, backend, str(mib)], capture_output=True, text=True, check=False
     )
     if "needs a CPU" in done.stderr:
@@ -120,5 +120,5 @@ def test_the_peak_of_a_process_is_its_own() -> None:
     """Not that of the process that started it, which is what Linux's ``ru_maxrss`` begins at."""
     ballast = bytearray(900 << 20)
     program = "from vidsr.system_memory import peak_bytes; print(peak_bytes())"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = processes.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert 5 << 20 < int(done.stdout) < len(ballast)

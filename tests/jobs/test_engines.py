@@ -7,14 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import oracle
+from tests.support import oracle, processes
 from tests.support.clips import ClipFactory
 from tests.support.places import child_environment
 from tests.support.small_job import SmallJob
@@ -76,7 +75,7 @@ def children(of: int) -> Iterator[tuple[int, str]]:
 @pytest.fixture(scope="module")
 def long_clip(make_clip: Callable[..., Path]) -> Path:
     """Long enough that its workers are still at work when the news of their first frames is read, on a busy machine."""
-    picture = ("-f", "lavfi", "-i", "testsrc2=s=192x108:r=24:d=4", "-pix_fmt", "yuv420p")
+    picture = ("-f", "lavfi", "-i", "testsrc2=s=192x108:r=24:d=2", "-pix_fmt", "yuv420p")
     return make_clip("long.mkv", *picture, "-c:v", "libx264", "-preset", "ultrafast")
 
 
@@ -92,7 +91,7 @@ def kill_one_worker_at_work(arguments: list[str], name: str) -> subprocess.Compl
     """Run `vidsr enhance`, and SIGKILL the first worker process called ``name`` once the first frames are done."""
     command = [sys.executable, "-m", "vidsr", "enhance", *arguments, "--progress", "json"]
     environment = child_environment()
-    with subprocess.Popen(
+    with processes.started(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
         assert process.stdout is not None
@@ -105,7 +104,7 @@ def kill_one_worker_at_work(arguments: list[str], name: str) -> subprocess.Compl
                     os.kill(pid, signal.SIGKILL)
                     killed = True
         assert killed, said
-        _, error = process.communicate(timeout=100)
+        _, error = process.communicate(timeout=processes.LIMIT_SECONDS)
     return subprocess.CompletedProcess(command, process.returncode, said, error)
 
 
@@ -141,7 +140,7 @@ def test_an_unreachable_cluster_is_one_clear_error(clips: ClipFactory, tiny_mode
     command = [sys.executable, "-m", "vidsr", "enhance", str(clips("basic")), "-o", str(tmp_path / "out.mkv")]
     command += ["-m", str(tiny_model), "--engine", "ray", "--address", "127.0.0.1:1", "--quiet"]
     environment = child_environment()
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
+    done = processes.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1
     assert "cannot connect to the Ray cluster at 127.0.0.1:1" in done.stderr
     assert "Traceback" not in done.stderr
@@ -260,18 +259,17 @@ def test_workers_do_not_outlive_a_killed_runner(clips: ClipFactory, tiny_model: 
     command = [sys.executable, "-m", "vidsr", "enhance", str(clips("basic")), "-o", str(tmp_path / "out.mkv")]
     command += ["-m", str(tiny_model), "--workers", "2", "--segment-frames", "4", "--quiet"]
     environment = child_environment()
-    runner = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
     workers: list[int] = []
-    while len(workers) < 2 and time.monotonic() < deadline:
-        workers = [pid for pid, what in children(runner.pid) if "vidsr.jobs.engines.process_main" in what]
-        time.sleep(0.02)
-    assert len(workers) == 2
-    runner.kill()
-    runner.wait()
-    while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not any(alive(pid) for pid in workers)
+
+    def both_work() -> bool:
+        workers[:] = [pid for pid, what in children(runner.pid) if "vidsr.jobs.engines.process_main" in what]
+        return len(workers) == 2
+
+    with processes.started(command, env=environment, stderr=subprocess.DEVNULL) as runner:
+        processes.wait_until(both_work, "two workers have been started", child=runner)
+        runner.kill()
+        runner.wait(processes.LIMIT_SECONDS)
+        processes.wait_until(lambda: not any(alive(pid) for pid in workers), "the workers have ended")
 
 
 def alive(pid: int) -> bool:

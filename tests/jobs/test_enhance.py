@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +11,13 @@ import pytest
 import tifffile
 from PIL import Image
 
+from tests.support.command_line import vidsr
 from vidsr.errors import InputError, OutputError
 from vidsr.jobs.enhance import enhance, kind_of
 from vidsr.jobs.state.result import EnhanceResult
 
 SMALL: dict[str, Any] = {"model": "realesr-animevideov3", "device": "cpu"}
 RNG = np.random.default_rng(9)
-
-
-def vidsr(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vidsr", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def picture(path: Path, size: tuple[int, int] = (16, 12)) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.support import oracle
+from tests.support import oracle, processes
 from tests.support.places import child_environment
 from tests.support.small_job import SmallJob
 from vidsr import enhance
@@ -78,11 +77,10 @@ def test_killed_at_every_delicate_moment(small_job: SmallJob, tmp_path: Path) ->
     for name, (module, function, count) in MOMENTS.items():
         folders[name].mkdir()
         arguments.append(f"{folders[name] / 'out.mkv'}|{module}|{function}|{count}")
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-c", DIE, str(small_job.source), str(small_job.model), *arguments],
         capture_output=True,
         text=True,
-        timeout=200,
         env=child_environment(),
         check=True,
     )
@@ -121,11 +119,10 @@ print(sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in chi
 
 
 def test_two_processes_started_at_once(small_job: SmallJob) -> None:
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-c", TWICE, str(small_job.source), str(small_job.output), str(small_job.model)],
         capture_output=True,
         text=True,
-        timeout=200,
         env=child_environment(),
         check=True,
     )
@@ -172,7 +169,7 @@ for kill_at in map(int, kills):
 
 def test_sigkill_costs_at_most_the_segment_in_work(small_job: SmallJob) -> None:
     moments = [6, 17]
-    done = subprocess.run(
+    done = processes.run(
         [
             sys.executable,
             "-c",
@@ -184,7 +181,6 @@ def test_sigkill_costs_at_most_the_segment_in_work(small_job: SmallJob) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=200,
         env=child_environment(),
         check=True,
     )
@@ -206,7 +202,7 @@ def test_a_disk_that_fills_up_stops_the_job_and_space_lets_it_go_on(
     small = tmp_path / "small"
     small.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(small)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+    if shutil.which("mount") is None or processes.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("only root may mount the small file system that this needs")
     output, ballast = small / "out.mkv", small / "ballast"
 
@@ -229,7 +225,7 @@ def test_a_disk_that_fills_up_stops_the_job_and_space_lets_it_go_on(
         assert oracle.digest(output) == oracle.digest(tmp_path / "wanted.mkv")
         assert not job_folders.job_folder(output).exists()
     finally:
-        subprocess.run(["umount", small], check=True)
+        processes.run(["umount", small], check=True)
 
 
 def test_a_disk_that_is_too_small_is_refused_before_the_work(

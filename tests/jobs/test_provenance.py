@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.command_line import Done, vidsr
 from vidsr.errors import VerifyError
 from vidsr.jobs import provenance
 from vidsr.jobs.enhance import enhance
@@ -20,9 +19,8 @@ from vidsr.jobs.enhance import enhance
 SMALL: dict[str, Any] = {"model": "realesr-animevideov3", "device": "cpu", "scale": 2, "provenance": True}
 
 
-def verify(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vidsr", "verify", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def verify(*arguments: object) -> Done:
+    return vidsr("verify", *arguments)
 
 
 def test_record_of_a_video(clips: Any, tmp_path: Path) -> None:

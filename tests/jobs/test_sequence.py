@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support import oracle
+from tests.support import oracle, processes
 from tests.support.places import child_environment
 from tests.support.small_disk import small_file_system
 from vidsr.cli.main import run
@@ -82,11 +82,12 @@ def test_a_video_of_pictures_goes_on_after_sigkill(tmp_path: Path, tiny_model: P
     flat: dict[str, Any] = {"model": str(tiny_model), "scale": 2, "segment_frames": 4}
     options = ["--model", str(tiny_model), "--scale", "2", "--segment-frames", "4", "--fps", "24", "--progress", "json"]
     command = [sys.executable, "-m", "vidsr", "enhance", str(pattern), "--output", str(tmp_path / "out.mkv"), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with processes.started(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if '"event": "segment"' in line:
                 process.kill()
+        process.wait(processes.LIMIT_SECONDS)
     assert process.returncode == -signal.SIGKILL and not (tmp_path / "out.mkv").exists()
     kept = Manifest.load(job_folders.job_folder(tmp_path / "out.mkv")).finished
     assert kept
@@ -153,7 +154,7 @@ def test_exr_is_linear_light(tmp_path: Path) -> None:
     pattern = frames(tmp_path / "in", 2)
     enhance(pattern, tmp_path / "out" / "%04d.exr", fps="24", **SMALL)
     enhance(pattern, tmp_path / "png" / "%04d.png", fps="24", bit_depth=16, **SMALL)
-    raw = subprocess.run(
+    raw = processes.run(
         ["ffmpeg", "-v", "error", "-i", tmp_path / "out" / "0001.exr", "-f", "rawvideo", "-pix_fmt", "gbrpf32le", "-"],
         capture_output=True,
         check=True,
@@ -222,12 +223,12 @@ def test_restoration_that_changes_times_works_for_pictures(
     """The pictures are the frames of the video that the same options give, at its times."""
     source = tmp_path / "film.mkv"
     if filters.startswith("fieldmatch"):
-        shape = ["testsrc2=size=128x96:rate=24000/1001:duration=1.5", "telecine=pattern=23"]
+        shape = ["testsrc2=size=96x64:rate=24000/1001:duration=1.5", "telecine=pattern=23"]
     elif filters:
-        shape = ["testsrc2=size=128x96:rate=50:duration=0.6", "tinterlace=mode=interleave_top,setfield=tff"]
+        shape = ["testsrc2=size=96x64:rate=50:duration=0.6", "tinterlace=mode=interleave_top,setfield=tff"]
     else:
-        shape = ["testsrc2=size=128x96:rate=12:duration=1", "fps=24"]
-    subprocess.run(
+        shape = ["testsrc2=size=96x64:rate=12:duration=1", "fps=24"]
+    processes.run(
         ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", shape[0], "-vf", shape[1], "-c:v", "ffv1", str(source)],
         check=True,
     )
@@ -239,7 +240,7 @@ def test_restoration_that_changes_times_works_for_pictures(
     assert len(made) == pictures.frames == video.frames != stored
     times = [float(line) for line in (tmp_path / "out" / "timestamps.txt").read_text().splitlines()[1:]]
     probed = json.loads(
-        subprocess.run(
+        processes.run(
             ["ffprobe", "-v", "error", "-show_entries", "frame=pts_time", "-of", "json", video.output],
             capture_output=True, check=True,
         ).stdout
@@ -259,7 +260,7 @@ def test_restoration_that_changes_times_works_for_pictures(
             "1",
         ]
         raw = [*command, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-        want = np.frombuffer(subprocess.run(raw, capture_output=True, check=True).stdout, np.uint8)
+        want = np.frombuffer(processes.run(raw, capture_output=True, check=True).stdout, np.uint8)
         with Image.open(tmp_path / "out" / f"{number:04}.png") as image:
             have = np.asarray(image.convert("RGB")).reshape(-1)
         assert np.abs(have.astype(int) - want).mean() < 6, f"picture {number} is another frame"
@@ -300,7 +301,7 @@ def test_notes_on_a_codec_do_not_reach_pictures(tmp_path: Path, tiny_model: Path
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=0.2"]
     tags = ["-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc"]
     more = ["-c:v", "libx265", "-pix_fmt", "yuv420p10le", *tags, "-x265-params", f"log-level=error:{light}"]
-    subprocess.run([*command, *more, str(source)], check=True)
+    processes.run([*command, *more, str(source)], check=True)
     options = EnhanceOptions.from_flat({"model": str(tiny_model), "scale": 2})
     pictures = Recipe.of(source, options, pictures=".png")
     video = Recipe.of(source, EnhanceOptions.from_flat({"model": str(tiny_model), "scale": 2, "codec": "ffv1"}))
@@ -389,7 +390,7 @@ def test_pictures_are_the_same_whoever_makes_them(
         command += [f"--{name.replace('_', '-')}", str(value)]
     seen: set[int] = set()
     killed = 0
-    with subprocess.Popen(
+    with processes.started(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=child_environment()
     ) as process:
         assert process.stdout is not None
@@ -408,7 +409,7 @@ def test_pictures_are_the_same_whoever_makes_them(
 
 def children(parent: int, name: str) -> set[int]:
     """The processes below ``parent`` whose command line holds ``name``."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = processes.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()]
     below = {parent}
     for _ in range(4):
@@ -480,7 +481,7 @@ def test_unpacking_that_was_killed_is_done_again(
     pattern, flat, wanted = undisturbed
     out = tmp_path / "out" / "%06d.png"
     script = [sys.executable, "-c", KILLED_WHILE_UNPACKING, str(pattern), str(out), flat["model"]]
-    assert subprocess.run(script, env=child_environment(), check=False).returncode == -signal.SIGKILL
+    assert processes.run(script, env=child_environment(), check=False).returncode == -signal.SIGKILL
     folder = job_folders.job_folder(out)
     assert not list(out.parent.glob("0*"))
     assert sorted(p.name for p in (folder / "result.pictures").iterdir())[-1] == "000005.png"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support import oracle
+from tests.support import oracle, processes
 from tests.support.clips import ClipFactory, picture, tone
 from vidsr import NoPlaceError, enhance
 
@@ -30,7 +29,7 @@ def refused(source: Path, output: Path, model: Path, **options: object) -> list[
 
 def run(words: list[str]) -> Path:
     command = [sys.executable, "-m", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
+    done = processes.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.strip())
 

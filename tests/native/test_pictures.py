@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import platform
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.support import processes
 from tests.support.scenes import gray_frames, texture
 from vidsr.filters.after import fidelity
 from vidsr.filters.after.colour_lock import ColourLock
@@ -42,7 +42,7 @@ def kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     made = tmp_path_factory.mktemp("kernels") / "pictures.so"
     flags = ["-O1", *INSTRUCTIONS[request.param].split(), "-std=gnu11", "-fPIC", "-shared"]
     source = Path(pictures.__file__).with_suffix(".c")
-    subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", *flags, "-o", str(made), str(source)], check=True)
+    processes.run(["cc", "-Wall", "-Wextra", "-Werror", *flags, "-o", str(made), str(source)], check=True)
     return ctypes.CDLL(str(made))
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support import processes
 from vidsr.pipeline.channel import Channel, ChannelAborted
 
 
@@ -25,7 +26,7 @@ def test_everything_sent_arrives_once_and_in_order(items: list[int], capacity: i
     thread = threading.Thread(target=send)
     thread.start()
     assert list(channel) == items
-    thread.join()
+    processes.join(thread)
 
 
 def test_never_holds_more_than_its_capacity() -> None:
@@ -46,7 +47,7 @@ def test_never_holds_more_than_its_capacity() -> None:
         time.sleep(0.005)
         # the item in hand, two inside, and one that may have been taken in while we looked
         assert len(sent) <= received + 3
-    thread.join()
+    processes.join(thread)
     assert received == 10
     assert channel.send_wait_seconds > 0
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
 
+from tests.support import processes
 from vidsr.errors import VidsrError
 from vidsr.quality.vmaf import Vmaf
 
@@ -19,7 +19,7 @@ FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 def raw_clip(path: Path, source: str, size: str, pixels: str) -> Path:
     graph = f"testsrc2=s=320x180:r=25:d=0.2,scale={size.replace('x', ':')},format={pixels},{source}"
     command = [FFMPEG, "-v", "error", "-f", "lavfi", "-i", graph]
-    subprocess.run([*command, "-pix_fmt", pixels, "-f", "rawvideo", path], check=True)
+    processes.run([*command, "-pix_fmt", pixels, "-f", "rawvideo", path], check=True)
     return path
 
 
@@ -37,7 +37,7 @@ def test_equals_ffmpeg_on_files(tmp_path: Path, width: int, height: int, depth: 
     worse = raw_clip(tmp_path / "b.yuv", "gblur=1.2,noise=alls=12", size, pixels)
     inputs = [word for p in (worse, clean) for word in ("-f", "rawvideo", "-pix_fmt", pixels, "-s", size, "-i", str(p))]
     graph = "[0:v][1:v]libvmaf=log_fmt=json:log_path=direct.json"
-    subprocess.run([FFMPEG, "-v", "error", *inputs, "-lavfi", graph, "-f", "null", "-"], check=True, cwd=tmp_path)
+    processes.run([FFMPEG, "-v", "error", *inputs, "-lavfi", graph, "-f", "null", "-"], check=True, cwd=tmp_path)
     direct = [f["metrics"]["vmaf"] for f in json.loads((tmp_path / "direct.json").read_text())["frames"]]
     with Vmaf(width, height, depth) as vmaf:
         for pair in zip(lumas(clean, width, height, dtype), lumas(worse, width, height, dtype), strict=True):

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
+from tests.support import processes
+from tests.support.places import SAMPLE
+
 
 def picture(size: str = "64x48", rate: str = "24", seconds: float = 1, extra: str = "") -> tuple[str, ...]:
     """ffmpeg input arguments for a moving test picture."""
@@ -30,6 +33,14 @@ RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "silent": ("silent.mkv", (*picture(), "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")),
     "lossless": ("lossless.mkv", (*picture(), "-c:v", "ffv1", "-pix_fmt", "yuv420p")),
     "ten_bit": ("ten_bit.mkv", (*picture(), "-c:v", "ffv1", "-pix_fmt", "yuv420p10le")),
+    # Real film with sound, 16 frames, small enough for networks of full size.
+    "film": (
+        "film.mp4",
+        (
+            *("-i", str(SAMPLE), "-t", "0.67", "-frames:v", "16", "-vf", "crop=96:54", "-c:v", "libx264"),
+            *("-preset", "ultrafast", "-crf", "16", "-pix_fmt", "yuv420p", "-c:a", "copy"),
+        ),
+    ),
     "audio_only": ("audio_only.mp4", (*tone(), "-c:a", "aac")),
 }
 
@@ -68,9 +79,9 @@ def run_ffmpeg(*args: str, stdin: bytes | None = None) -> bytes:
     """
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-hide_banner", "-loglevel", "error", "-nostats", *args]
     if stdin is None:
-        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+        done = processes.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
     else:
-        done = subprocess.run(command, capture_output=True, input=stdin, check=False)
+        done = processes.run(command, capture_output=True, input=stdin, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{done.stderr.decode(errors='replace')}")
     return done.stdout

@@ -25,7 +25,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import itertools
-import subprocess
 import sys
 import tempfile
 import threading
@@ -42,6 +41,8 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+from tests.support import processes
 
 _HERE = str(Path(__file__).resolve())
 _GUARD = Path(__file__).with_name("cuda_guard.cpp")
@@ -69,12 +70,15 @@ def load_guard() -> None:
         subprocess.CalledProcessError: the C++ compiler refused it.
     """
     torch_folder = Path(torch.__file__).parent
-    library = Path(tempfile.mkdtemp(prefix="vidsr-guard-")) / "cuda_guard.so"
     abi = int(torch.compiled_with_cxx11_abi())
     command = ["c++", "-std=c++20", "-O0", "-shared", "-fPIC", f"-D_GLIBCXX_USE_CXX11_ABI={abi}"]
     paths = [f"-I{torch_folder / 'include'}", f"-L{torch_folder / 'lib'}", f"-Wl,-rpath,{torch_folder / 'lib'}"]
-    subprocess.run([*command, *paths, str(_GUARD), "-o", str(library), "-lc10"], check=True, capture_output=True)
-    ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    with tempfile.TemporaryDirectory(
+        prefix="vidsr-guard-"
+    ) as folder:  # a library that is loaded needs its file no more
+        library = Path(folder) / "cuda_guard.so"
+        processes.run([*command, *paths, str(_GUARD), "-o", str(library), "-lc10"], check=True, capture_output=True)
+        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
 
 
 class SimulatedStream:

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.support.processes import join
+
 DATA = bytes(range(256)) * 3000
 SHA = hashlib.sha256(DATA).hexdigest()
 
@@ -68,4 +70,4 @@ def serving() -> Iterator[Server]:
             yield made
         finally:
             made.shutdown()
-            thread.join()
+            join(thread)

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from pathlib import Path
 
 import torch
 
+from tests.support import processes
 from tests.support.clips import ClipFactory
 from tests.support.hazards.catalogue import by_name
 from tests.support.networks import identity_model
@@ -105,7 +107,8 @@ class Worker:
         self._folder = folder / f"worker{number}"
         self._folder.mkdir()
         self._model = model
-        self._process: subprocess.Popen[str] | None = None
+        self._process: processes.Child | None = None
+        self._end = contextlib.ExitStack()
 
     def run(self, name: str, path: Path) -> Verdict:
         """Enhance one mutant."""
@@ -123,10 +126,10 @@ class Worker:
         seconds = time.perf_counter() - begin
         if not ready:
             process.kill()
-            process.communicate()
+            process.communicate(timeout=processes.LIMIT_SECONDS)
             verdict = Verdict(name, "HUNG", f"more than {LIMIT_SECONDS:.0f} s", seconds)
         elif not line:
-            verdict = Verdict(name, "DIED", f"exit status {process.wait()}", seconds)
+            verdict = Verdict(name, "DIED", f"exit status {process.wait(processes.LIMIT_SECONDS)}", seconds)
         else:
             state, text = json.loads(line)
             verdict = Verdict(name, state, text, seconds)
@@ -137,22 +140,24 @@ class Worker:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         return verdict
 
-    def _start(self) -> subprocess.Popen[str]:
+    def _start(self) -> processes.Child:
         command = [sys.executable, "-m", "tests.support.fuzz", str(self._model)]
-        self._process = subprocess.Popen(
+        child = processes.started(
             command,
+            limit_seconds=threading.TIMEOUT_MAX,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
             env=child_environment(VIDSR_STATE=str(self._folder.parent / "state")),
         )
+        self._process = self._end.enter_context(child)
         return self._process
 
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
-            with contextlib.suppress(BrokenPipeError):
+            with self._end, contextlib.suppress(BrokenPipeError):
                 self._process.communicate(timeout=30)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
 
+from tests.support import processes
 from vidsr.frames import PixelFormat
 
 
@@ -31,7 +31,7 @@ def packet_hashes(path: Path, stream: str) -> list[str]:
     """SHA-256 of the payload of every packet of a stream such as ``a:0``, in order; by ffmpeg's framehash muxer."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path), "-map", f"0:{stream}", "-c", "copy"]
     command += ["-f", "framehash", "-hash", "sha256", "-"]
-    lines = subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
+    lines = processes.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
     return [line.split(",")[5].strip() for line in lines if not line.startswith("#")]
 
 
@@ -49,7 +49,7 @@ def decodes_cleanly(path: Path) -> bool:
         "-map",
         "0:a?",
     ]
-    done = subprocess.run([*command, "-f", "null", "-"], capture_output=True, check=False, text=True)
+    done = processes.run([*command, "-f", "null", "-"], capture_output=True, check=False, text=True)
     return done.returncode == 0 and not done.stderr.strip()
 
 
@@ -60,7 +60,7 @@ def decoded(path: Path, layout: str, *before: str) -> npt.NDArray[np.int32]:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *before, "-i", str(path), "-map", "0:V:0"]
     if format.family == "gray":
         command += ["-vf", "extractplanes=y"]  # ffmpeg would take grey for full range, and stretch
-    done = subprocess.run([*command, "-f", "rawvideo", "-pix_fmt", layout, "-"], capture_output=True, check=True)
+    done = processes.run([*command, "-f", "rawvideo", "-pix_fmt", layout, "-"], capture_output=True, check=True)
     return np.frombuffer(done.stdout, format.dtype).astype(np.int32)
 
 
@@ -82,5 +82,5 @@ def digest(path: Path) -> str:
 
 def _probe(path: Path, *args: str) -> dict[str, Any]:
     command = ["ffprobe", "-v", "error", "-print_format", "json", *args, str(path)]
-    answer: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    answer: dict[str, Any] = json.loads(processes.run(command, capture_output=True, check=True).stdout)
     return answer

@@ -15,12 +15,11 @@ from typing import Any
 
 #: How long a test waits for anything: a child, a thread, an event, a page. Below the time limit of a test.
 LIMIT_SECONDS = 240.0
+Child = subprocess.Popen[Any]
 
 
 @contextmanager
-def started(
-    command: Sequence[object], *, limit_seconds: float = LIMIT_SECONDS, **options: Any
-) -> Iterator[subprocess.Popen[Any]]:
+def started(command: Sequence[object], *, limit_seconds: float = LIMIT_SECONDS, **options: Any) -> Iterator[Child]:
     """A child in a process group of its own; ``options`` are those of ``subprocess.Popen``.
 
     The whole group is killed at the end of the block, and after ``limit_seconds``: whoever reads from the child or
@@ -82,9 +81,7 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def wait_until(
-    met: Callable[[], bool], what: str, *, child: subprocess.Popen[Any] | None = None, every_seconds: float = 0.01
-) -> None:
+def wait_until(met: Callable[[], bool], what: str, *, child: Child | None = None, every_seconds: float = 0.01) -> None:
     """Return once ``met()`` holds; fail after :data:`LIMIT_SECONDS`, or as soon as ``child`` has ended without it."""
     deadline = time.monotonic() + LIMIT_SECONDS
     while not met():

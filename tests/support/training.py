@@ -1,4 +1,4 @@
-"""Pictures to train on, and the command line of a training run."""
+"""Pictures to train on, and training runs in processes of their own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.support import processes
+from tests.support.places import child_environment
+from tests.support.web import free_port
 from vidsr.option_toml import to_toml
 from vidsr.training.options import TrainOptions
+
+#: A launcher for two processes on this machine.
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
 def textured(seed: int, height: int = 48, width: int = 48) -> np.ndarray:
@@ -21,8 +27,75 @@ def textured(seed: int, height: int = 48, width: int = 48) -> np.ndarray:
     return (colours.clip(0, 1) * 255).round().astype(np.uint8)
 
 
-def train_command(options: TrainOptions, folder: Path, word: str, *before: str) -> list[str]:
-    """``vidsr train run`` or ``resume`` (``word``) with options written into ``folder``; ``before`` is a launcher."""
+def train_arguments(options: TrainOptions, folder: Path, word: str) -> list[str]:
+    """Arguments of ``vidsr``: ``train run`` or ``resume`` (``word``), with options written into ``folder``."""
     file = folder / "options.toml"
     file.write_text(to_toml(options))
-    return [sys.executable, *before, "-m", "vidsr", "train", word, str(file)]
+    return ["train", word, str(file)]
+
+
+def train_command(options: TrainOptions, folder: Path, word: str, *before: str) -> list[str]:
+    """The whole command for :func:`train_arguments`; ``before`` is a launcher."""
+    return [sys.executable, *before, "-m", "vidsr", *train_arguments(options, folder, word)]
+
+
+# PyTorch takes seconds to import: once here, for all the children that are forked.
+_KILLS = """
+import os, signal, sys, time
+from pathlib import Path
+import torch._dynamo  # an optimiser's first step imports it
+from vidsr.cli.main import run
+from vidsr.training import checkpoints, trainer
+
+options, folder, *signs = sys.argv[1:]
+for number, sign in enumerate([*signs, ""]):
+    child = os.fork()
+    if not child:
+        os._exit(run(["train", "resume" if number else "run", options]))
+    while sign and not Path(folder, sign).exists():
+        if os.waitpid(child, os.WNOHANG)[0]:
+            sys.exit(f"it ended before {sign} was there")
+        time.sleep(0.002)
+    if sign:
+        os.kill(child, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(code, checkpoints.listing(Path(folder))[-1].name, flush=True)
+"""
+
+
+def train_with_kills(options: TrainOptions, folder: Path, checkpoints: Path, *signs: str) -> list[list[str]]:
+    """``train run``, then ``train resume`` until the end; SIGKILL as soon as each checkpoint of ``signs`` is there.
+
+    Returns:
+        [exit code, newest checkpoint] after each of these processes.
+    """
+    file = train_arguments(options, folder, "run")[-1]
+    command = [sys.executable, "-c", _KILLS, file, checkpoints, *signs]
+    done = processes.run(command, env=child_environment(), check=True, capture_output=True, text=True)
+    return [line.split() for line in done.stdout.splitlines() if line.startswith(("-", "0 ", "1 "))]
+
+
+_RANKS = """
+import os, sys
+import torch._dynamo  # an optimiser's first step imports it
+import vidsr.cli.main, vidsr.training.trainer
+
+code, port = sys.argv.pop(1), sys.argv.pop(1)
+children = []
+for rank in range(2):
+    children.append(os.fork())
+    if not children[-1]:
+        os.environ |= dict(
+            RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port
+        )
+        exec(code)
+        os._exit(0)
+codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+sys.exit(f"exit codes {codes}" if any(codes) else 0)
+"""
+
+
+def run_in_two_processes(code: str, *arguments: object) -> None:
+    """Run ``code`` in two processes of one training run; their environment is the one that torchrun gives."""
+    command = [sys.executable, "-c", _RANKS, code, free_port(), *arguments]
+    processes.run(command, env=child_environment(), check=True, capture_output=True)

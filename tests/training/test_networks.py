@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.support.training import run_in_two_processes
 from vidsr.errors import TrainingError
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.training.discriminators import UNet, Vgg128
@@ -84,12 +83,12 @@ def test_average_switched_off_is_the_weights_themselves() -> None:
 
 
 _SHARED = """
-import sys, torch
+import os, sys, torch
 from vidsr.training import distributed
 from vidsr.training.discriminators import Vgg128
 from vidsr.training.losses import RelativisticAverage
 
-rank = int(__import__("os").environ.get("RANK", "-1"))
+rank = int(os.environ.get("RANK", "-1"))
 if rank >= 0:
     distributed.join(torch.device("cpu"), 0)
 torch.manual_seed(0)
@@ -106,15 +105,13 @@ distributed.leave()
 """
 
 
-def test_batch_norm_of_two_processes_is_that_of_the_doubled_batch(tmp_path: Path) -> None:
+def test_batch_norm_of_two_processes_is_that_of_the_doubled_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Gradients and running means of the VGG discriminator under the relativistic loss, in fp32."""
-    script = tmp_path / "shared.py"
-    script.write_text(_SHARED)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    for name, before in (("one", []), ("two", launcher)):
-        command = [sys.executable, *before, str(script), str(tmp_path / name)]
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+    monkeypatch.setattr(sys, "argv", ["", str(tmp_path / "one")])
+    exec(_SHARED, {})
+    run_in_two_processes(_SHARED, tmp_path / "two")
     one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("one", "two"))
     assert "features.3.running_var" in one
     for key, value in one.items():

@@ -8,16 +8,19 @@ import json
 import os
 import signal
 import subprocess
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from tests.support import processes
 from tests.support.places import child_environment
-from tests.support.training import train_command
+from tests.support.training import TORCHRUN, run_in_two_processes, train_arguments, train_command, train_with_kills
+from vidsr.cli.main import run
 from vidsr.errors import DiskFullError, ModelError, TrainingError
 from vidsr.training import checkpoints
 from vidsr.training.guards import Guards
@@ -25,32 +28,21 @@ from vidsr.training.options import StageOptions, TrainOptions
 from vidsr.training.trainer import Trainer, learning_rate, start
 
 Options = Callable[..., TrainOptions]
-TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-
-
-def _kill_when(command: list[str], sign: Path) -> None:
-    """Run, and kill -9 as soon as ``sign`` is there."""
-    process = subprocess.Popen(command, env=child_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while not sign.exists():
-        assert process.poll() is None, process.stderr.read().decode()
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
 
 
 def test_resume_after_kill_equals_uninterrupted(small_options: Options, tmp_path: Path) -> None:
-    """40 steps of each stage at once, against kills after 20 of each: all tensors and random states bit-equal."""
-    tables = {"psnr": {"steps": 40}, "gan": {"steps": 40}, "data": {"workers": 0}}
-    whole = small_options(run={"folder": str(tmp_path / "whole")}, **tables)
-    broken = small_options(run={"folder": str(tmp_path / "broken")}, **tables)
+    """20 steps of each stage at once, against kills after 10 of each: all tensors and random states bit-equal."""
+    tables = {"psnr": {"steps": 20}, "gan": {"steps": 20}, "data": {"workers": 0}}
+    whole = small_options(run={"folder": str(tmp_path / "whole"), "checkpoint_every": 5}, **tables)
+    broken = small_options(run={"folder": str(tmp_path / "broken"), "checkpoint_every": 5}, **tables)
     start(whole, resume=False)
     folder = tmp_path / "broken" / "checkpoints"
-    _kill_when(train_command(broken, tmp_path, "run"), folder / "psnr-00000020")
-    assert checkpoints.listing(folder)[-1].name < "psnr-00000040", "it was killed in the middle of the stage"
-    _kill_when(train_command(broken, tmp_path, "resume"), folder / "gan-00000020")
-    assert checkpoints.listing(folder)[-1].name != "gan-00000040"
-    subprocess.run(train_command(broken, tmp_path, "resume"), env=child_environment(), check=True, capture_output=True)
-    for name in ("psnr-00000040", "gan-00000040"):
+    first, second, last = train_with_kills(broken, tmp_path, folder, "psnr-00000010", "gan-00000010")
+    assert first[0] == second[0] == str(-signal.SIGKILL)
+    assert "psnr-00000010" <= first[1] < "psnr-00000020", "it was killed in the middle of the stage"
+    assert "gan-00000010" <= second[1] < "gan-00000020"
+    assert last == ["0", "gan-00000020"]
+    for name in ("psnr-00000020", "gan-00000020"):
         one, other = (checkpoints.read(tmp_path / f / "checkpoints" / name) for f in ("whole", "broken"))
         assert one.tensors.keys() == other.tensors.keys()
         for group, tensors in one.tensors.items():
@@ -68,17 +60,12 @@ CANCELS = "out.bias"
 @pytest.mark.parametrize("stage", [pytest.param("psnr", marks=pytest.mark.slow), "gan"])
 def test_two_processes_equal_one_with_the_doubled_batch(small_options: Options, tmp_path: Path, stage: str) -> None:
     steps = {"psnr": {"steps": 3 if stage == "psnr" else 0}, "gan": {"steps": 3 if stage == "gan" else 0}}
-    _compare_processes(small_options, tmp_path, stage, steps)
-
-
-def _compare_processes(small_options: Options, tmp_path: Path, stage: str, steps: dict[str, dict[str, int]]) -> None:
     one = small_options(run={"folder": str(tmp_path / "one")}, data={"batch": 4}, **steps)
     two = small_options(run={"folder": str(tmp_path / "two")}, data={"batch": 2}, **steps)
     start(one, resume=False)
-    done = subprocess.run(
-        train_command(two, tmp_path, "run", *TORCHRUN), env=child_environment(), capture_output=True, check=False
+    run_in_two_processes(
+        "import os, sys; os._exit(vidsr.cli.main.run(sys.argv[1:]))", *train_arguments(two, tmp_path, "run")
     )
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
     a, b = (checkpoints.read(tmp_path / f / "checkpoints" / f"{stage}-00000003") for f in ("one", "two"))
     for group in a.tensors:
         if not group.startswith("optimiser"):
@@ -312,23 +299,38 @@ def test_bf16_and_second_order_with_worker_processes(small_options: Options) -> 
     assert start(options, resume=False)["stage"] == "gan"
 
 
-@pytest.mark.parametrize("launcher", [(), TORCHRUN], ids=["alone", "torchrun"])
 def test_ctrl_c_saves_and_resume_goes_on_from_there(
-    small_options: Options, tmp_path: Path, launcher: tuple[str, ...]
+    small_options: Options, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     options = small_options(psnr={"steps": 5000}, run={"checkpoint_every": 5000})
-    log = tmp_path / "run/log.jsonl"
-    command = train_command(options, tmp_path, "run", *launcher)
-    process = subprocess.Popen(command, env=child_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while not log.exists():
-        assert process.poll() is None, process.stderr.read().decode()
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    error = process.communicate()[1].decode()
-    assert "stopped and saved at psnr step" in error
-    if not launcher:  # torchrun has an end of its own: code 1 and a traceback that names the signal
-        assert process.returncode == 130 and "Traceback" not in error
-    (saved,) = checkpoints.listing(tmp_path / "run/checkpoints")
+
+    def press() -> None:
+        processes.wait_until((tmp_path / "run/log.jsonl").exists, "the first step is in the log")
+        signal.raise_signal(signal.SIGINT)
+
+    terminal = threading.Thread(target=press)
+    terminal.start()
+    assert run(train_arguments(options, tmp_path, "run")) == 130
+    processes.join(terminal)
+    error = capfd.readouterr().err
+    assert "stopped and saved at psnr step" in error and "Traceback" not in error
+    _check_saved(options, tmp_path)
+
+
+def test_ctrl_c_to_torchrun_saves_too(small_options: Options, tmp_path: Path) -> None:
+    options = small_options(psnr={"steps": 5000}, run={"checkpoint_every": 5000})
+    command = train_command(options, tmp_path, "run", *TORCHRUN)
+    pipes: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with processes.started(command, env=child_environment(), **pipes) as process:
+        processes.wait_until((tmp_path / "run/log.jsonl").exists, "the first step is in the log", child=process)
+        process.send_signal(signal.SIGINT)
+        error = process.communicate(timeout=processes.LIMIT_SECONDS)[1].decode()
+    assert "stopped and saved at psnr step" in error  # its exit code is 1, after a traceback that names the signal
+    _check_saved(options, tmp_path)
+
+
+def _check_saved(options: TrainOptions, folder: Path) -> None:
+    (saved,) = checkpoints.listing(folder / "run/checkpoints")
     trainer = Trainer(options)
     assert trainer.resume() == []
     assert 2 <= trainer.step == int(saved.name.split("-")[1]) < 5000

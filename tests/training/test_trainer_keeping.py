@@ -6,14 +6,15 @@ import copy
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
+from tests.support import processes
 from tests.support.places import child_environment
 from tests.support.training import train_command
 from vidsr.errors import DiskFullError, TrainingError
@@ -125,14 +126,11 @@ def test_ctrl_c_to_the_whole_group_spares_the_loading_processes(small_options: O
         degradation={"recipe": "second_order", "codec": {"chance": 1.0, "codecs": {"h265": 1.0}, "presets": ["slow"]}},
     )
     log, command = tmp_path / "run/log.jsonl", train_command(options, tmp_path, "run")
-    process = subprocess.Popen(
-        command, env=child_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-    )
-    while not log.exists():
-        assert process.poll() is None, process.stderr.read().decode()
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGINT)
-    error = process.communicate()[1].decode()
+    pipes: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with processes.started(command, env=child_environment(), **pipes) as process:
+        processes.wait_until(log.exists, "the first step is in the log", child=process)
+        os.killpg(process.pid, signal.SIGINT)
+        error = process.communicate(timeout=processes.LIMIT_SECONDS)[1].decode()
     assert process.returncode == 130 and "Traceback" not in error, error
     assert len(checkpoints.listing(tmp_path / "run/checkpoints")) == 1
 

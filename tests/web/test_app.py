@@ -4,48 +4,73 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.places import SAMPLE
-from tests.support.web import server
+from tests.support import processes
+from tests.support.clips import ClipFactory
+from tests.support.web import end_jobs, server
 from vidsr.jobs.state.lock import lock_owner
 
 httpx = pytest.importorskip("httpx2", reason="httpx2 is not installed")
 
 QUICK = {"model": "realesr-animevideov3", "scale": 2, "provenance": True}
+#: Of the clip "film", which is 96x54.
+FRAMES = 16
+
+
+def client_of(address: str) -> Any:
+    return httpx.Client(base_url=f"{address}/api/v1", timeout=processes.LIMIT_SECONDS)
 
 
 def wait(client: Any, path: str, states: tuple[str, ...]) -> dict[str, object]:
-    for _ in range(1200):
-        told = client.get(path).json()
-        if told["state"] in states:
-            return dict(told)
-        time.sleep(0.1)
-    raise AssertionError(f"still {told}")
+    told: dict[str, object] = {}
+
+    def reached() -> bool:
+        told.update(client.get(path).json())
+        return told["state"] in states
+
+    processes.wait_until(reached, f"{path} is one of {states}", every_seconds=0.05)
+    return told
 
 
 def wait_for_report(client: Any, job: str) -> Any:
-    for _ in range(600):
-        answer = client.get(f"{job}/comparison")
-        if answer.status_code != 202:
-            break
+    answers: list[Any] = []
+
+    def made() -> bool:
+        answers.append(client.get(f"{job}/comparison"))
+        return answers[-1].status_code != 202
+
+    processes.wait_until(made, "the comparison is there", every_seconds=0.05)
+    for answer in answers[:-1]:
         assert "is being compared with its source" in answer.text and answer.headers["refresh"]
-        time.sleep(0.1)
-    assert answer.status_code == 200, answer.text
-    return answer
+    assert answers[-1].status_code == 200, answers[-1].text
+    return answers[-1]
 
 
-def test_submit_watch_fetch(tmp_path: Path) -> None:
-    root = tmp_path / "films"
+@pytest.fixture(scope="module")
+def served(clips: ClipFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A folder of three clips and a file that is none, and the address of the server that serves it."""
+    folder = tmp_path_factory.mktemp("served")
+    root, state = folder / "films", folder / "state"
     root.mkdir()
-    shutil.copy(SAMPLE, root / "clip.mp4")
-    with server(root, tmp_path / "state") as address, httpx.Client(base_url=f"{address}/api/v1") as client:
+    for name in ("clip", "looked at", "killed"):
+        shutil.copy(clips("film"), root / f"{name}.mp4")
+    (root / "text.mp4").write_text("no video")
+    try:
+        with server(root, state) as address:
+            yield root, address
+    finally:
+        end_jobs(state)
+
+
+def test_submit_watch_fetch(served: tuple[Path, str]) -> None:
+    root, address = served
+    with client_of(address) as client:
         made = client.post("/jobs", json={"source": "clip.mp4", "options": QUICK})
         assert made.status_code == 201
         job = f"/jobs/{made.json()['id']}"
@@ -54,7 +79,7 @@ def test_submit_watch_fetch(tmp_path: Path) -> None:
         assert client.get(f"{job}/thumbnail.jpg").status_code in (200, 204)
         done = wait(client, job, ("done", "failed"))
         assert done["state"] == "done", done
-        assert done["frames"] == done["total_frames"] == 48
+        assert done["frames"] == done["total_frames"] == FRAMES
         events = client.get(f"{job}/events").json()
         assert events["events"] and client.get(f"{job}/events", params={"after": events["next"]}).json()["events"] == []
         whole = client.get(f"{job}/result").content
@@ -74,43 +99,41 @@ def test_submit_watch_fetch(tmp_path: Path) -> None:
         assert client.delete(f"/jobs/{again['id']}").status_code == 204
         (root / "clip.mp4").rename(root / "away.mp4")
         assert client.get(f"{job}/comparison").status_code == 200, "made once and kept"
-        assert len(client.get("/jobs").json()) == 1
+        jobs = [job for job in client.get("/jobs").json() if "clip.mp4" in str(job["source"])]
+        assert [f"/jobs/{each['id']}" for each in jobs] == [job]
 
 
-def test_a_killed_worker_leaves_a_job_to_resume(tmp_path: Path) -> None:
-    root = tmp_path / "films"
-    root.mkdir()
-    shutil.copy(SAMPLE, root / "clip.mp4")
-    with server(root, tmp_path / "state") as address, httpx.Client(base_url=f"{address}/api/v1") as client:
-        job = f"/jobs/{client.post('/jobs', json={'source': 'clip.mp4', 'options': QUICK}).json()['id']}"
-        folder = tmp_path / "state" / "web" / job.rsplit("/", maxsplit=1)[-1]
+def test_a_killed_worker_leaves_a_job_to_resume(served: tuple[Path, str]) -> None:
+    root, address = served
+    with client_of(address) as client:
+        job = f"/jobs/{client.post('/jobs', json={'source': 'killed.mp4', 'options': QUICK}).json()['id']}"
+        folder = root.parent / "state" / "web" / job.rsplit("/", maxsplit=1)[-1]
         wait(client, job, ("running",))
-        while (owner := lock_owner(folder)) is None:
-            time.sleep(0.05)
+        processes.wait_until(lambda: lock_owner(folder) is not None, "the worker has locked the job")
+        owner = lock_owner(folder)
+        assert owner is not None
         os.kill(owner[0], 9)
         assert wait(client, job, ("paused",))["state"] == "paused"
         assert client.post(f"{job}/resume").status_code == 200
         assert wait(client, job, ("done", "failed"))["state"] == "done"
 
 
-def test_looking_and_trying(tmp_path: Path) -> None:
-    root = tmp_path / "films"
-    root.mkdir()
-    shutil.copy(SAMPLE, root / "clip.mp4")
-    (root / "text.mp4").write_text("no video")
-    with server(root, tmp_path / "state") as address, httpx.Client(base_url=f"{address}/api/v1", timeout=240) as client:
-        frame = client.get("/frame.jpg", params={"path": "clip.mp4", "at_seconds": 1})
+def test_looking_and_trying(served: tuple[Path, str]) -> None:
+    root, address = served
+    looked_at = "looked at.mp4"
+    with client_of(address) as client:
+        frame = client.get("/frame.jpg", params={"path": looked_at, "at_seconds": 0.4})
         assert frame.headers["content-type"] == "image/jpeg" and frame.content[:2] == b"\xff\xd8"
-        assert frame.content != client.get("/frame.jpg", params={"path": "clip.mp4"}).content
-        found = client.get("/findings", params={"path": "clip.mp4"}).json()
+        assert frame.content != client.get("/frame.jpg", params={"path": looked_at}).content
+        found = client.get("/findings", params={"path": looked_at}).json()
         assert found["sentences"][0].startswith("scan: progressive") and found["recommended"] == {}
         for what in ("frame.jpg", "findings", "inspect"):
             assert client.get(f"/{what}", params={"path": "text.mp4"}).status_code == 422
             assert client.get(f"/{what}", params={"path": "none.mp4"}).status_code == 404
-        made = client.post("/estimates", json={"source": "clip.mp4", "options": {"model": QUICK["model"], "scale": 2}})
+        made = client.post("/estimates", json={"source": looked_at, "options": {"model": QUICK["model"], "scale": 2}})
         assert made.status_code == 201
         told = wait(client, f"/estimates/{made.json()['id']}", ("done", "failed"))
-        assert told["state"] == "done" and told["frames"] == 48 and (told["width"], told["height"]) == (320, 180)
+        assert told["state"] == "done" and told["frames"] == FRAMES and (told["width"], told["height"]) == (192, 108)
         assert told["seconds"] > 0 and told["result_bytes"] > 1000  # type: ignore[operator]
         assert any("enhanced to h264" in line for line in told["lines"])  # type: ignore[attr-defined]
         failed = client.post("/estimates", json={"source": "text.mp4"}).json()
@@ -130,6 +153,6 @@ def test_schemathesis_finds_nothing(tmp_path: Path, phase: str) -> None:
         command += ["--generation-database", "none", "--no-color"]
         # These doubt choices, not answers: what a header or an odd body must not be accepted with.
         command += ["--exclude-checks", "unsupported_method,positive_data_acceptance"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=240)
+        done = processes.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         assert "No issues found" in done.stdout or "passed" in done.stdout

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.support.clips import ClipFactory
 from tests.support.places import SAMPLE
-from tests.support.web import free_port, server
+from tests.support.web import end_jobs, free_port, server
 
 pytestmark = pytest.mark.timeout(600)
 LONG = 240_000
@@ -33,8 +34,10 @@ def page_of(browser: Any, address: str, width: int, refusals: int = 0) -> Iterat
     page.on("pageerror", lambda e: trouble.append(str(e)))
     page.on("request", lambda r: None if r.url.startswith((address, "blob:")) else trouble.append(f"asked {r.url}"))
     page.goto(address)
-    yield page
-    context.close()
+    try:
+        yield page
+    finally:
+        context.close()
     expected = [t for t in trouble if "status of 422" in t]
     assert len(expected) == refusals
     assert [t for t in trouble if t not in expected] == []
@@ -47,18 +50,20 @@ def choose_sample(page: Any) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, clips: ClipFactory) -> Iterator[Path]:
+    """Served with the state folder beside it: one short film of 96x54."""
     root = tmp_path / "films"
     root.mkdir()
-    shutil.copy(SAMPLE, root / "bunny.mp4")
-    return root
+    shutil.copy(clips("film"), root / "bunny.mp4")
+    yield root
+    end_jobs(tmp_path / "state")
 
 
 @pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.slow), 390])
 def test_from_choosing_to_playing(chromium: Any, folder: Path, screenshots: Path, width: int) -> None:
     with server(folder, folder.parent / "state") as address, page_of(chromium, address, width) as page:
         choose_sample(page)
-        assert "160 × 90" in page.locator("#facts").inner_text()
+        assert "96 × 54" in page.locator("#facts").inner_text()
         assert "aac" in page.locator("#facts").inner_text()
         page.get_by_alt_text("The source at this moment").wait_for(timeout=LONG)
         page.get_by_text("No restoration needed.").wait_for(timeout=LONG)
@@ -113,7 +118,7 @@ def see_slider_work(page: Any) -> None:
     assert 20 <= int(slider.input_value()) <= 30, "the cut is dragged over the picture itself"
     slider.fill("50")
     page.get_by_role("button", name="Actual size").click()
-    assert page.locator("#after").bounding_box()["width"] == 320
+    assert page.locator("#after").bounding_box()["width"] == 192
     page.get_by_role("button", name="Actual size").click()
 
 
@@ -134,7 +139,7 @@ def see_live_picture(page: Any, job: Any) -> None:
     """The picture of the running job is there, and follows the work."""
     picture = job.get_by_alt_text("The most recently finished frame")
     picture.wait_for(timeout=LONG)
-    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 384
     shown = (
         "image => { const c = document.createElement('canvas'); c.width = c.height = 64;"
         "c.getContext('2d').drawImage(image, 0, 0, 64, 64); return c.toDataURL(); }"
@@ -158,14 +163,13 @@ def see_it_play(page: Any) -> None:
         }"""
     )
     assert reached >= 0.2
-    assert page.evaluate("document.querySelector('.player').videoWidth") == 320
+    assert page.evaluate("document.querySelector('.player').videoWidth") == 192
 
 
 def test_pause_resume_cancel_and_a_server_that_dies(
     chromium: Any, folder: Path, screenshots: Path, make_clip: Callable[..., Path]
 ) -> None:
-    (folder / "bunny.mp4").unlink()
-    long = make_clip("long.mp4", "-stream_loop", "31", "-i", str(SAMPLE), "-c", "copy")
+    long = make_clip("long.mp4", "-stream_loop", "127", "-i", str(folder / "bunny.mp4"), "-c", "copy")
     shutil.copy(long, folder / "bunny.mp4")
     port, state = free_port(), folder.parent / "state"
     with server(folder, state, port=port) as address, page_of(chromium, address, 1280) as page:
@@ -231,7 +235,7 @@ def test_typed_paths_other_roots_and_files_that_are_none(chromium: Any, folder: 
         page.keyboard.press("Enter")
         page.get_by_role("heading", name=re.compile("bunny")).wait_for(timeout=LONG)
         page.get_by_role("button", name="How long").click()
-        page.get_by_text(re.compile("About .* for 48 frames")).wait_for(timeout=LONG)
+        page.get_by_text(re.compile("About .* for 16 frames")).wait_for(timeout=LONG)
 
 
 def press_until(page: Any, reached: Callable[[], bool]) -> None:

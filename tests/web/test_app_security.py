@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support import processes
 
 pytest.importorskip("fastapi", reason="the extra web is not installed")
 from fastapi.testclient import TestClient
@@ -245,6 +246,6 @@ def test_inside_follows_links(root: Path) -> None:
 
 def test_without_the_extra_one_line_says_what_to_install() -> None:
     program = "import sys; sys.modules['fastapi'] = None; from vidsr.cli.main import run; sys.exit(run(['serve']))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = processes.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1 and "vidsr-esrgan[web]" in done.stderr

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pytest
 
+from tests.support import processes
 from tests.support.places import ROOT, child_environment
 
 
@@ -14,11 +14,11 @@ from tests.support.places import ROOT, child_environment
 def test_chaos_in_short() -> None:
     """At least 12 kills over four kinds of source; the long run is `python -m benchmarks.robustness.chaos`."""
     command = [sys.executable, str(ROOT / "benchmarks" / "robustness" / "chaos.py"), "--kills", "12"]
-    done = subprocess.run(
+    done = processes.run(
         [*command, "--clips", "cfr", "vfr", "open-gop", "avi", "--seed", "5"],
         capture_output=True,
         text=True,
-        timeout=280,
+        limit_seconds=280,
         env=child_environment(),
         check=False,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
+from tests.support import processes
 from tests.support.clips import ClipFactory, picture
 from tests.support.hazards.catalogue import by_name
 from tests.support.hazards.pictures import tagged
@@ -109,7 +109,7 @@ def test_rgb_survives_also_as_yuv(codec: str, clips: ClipFactory, identity: Path
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(output), "-vf",
                "scale=in_color_matrix=bt709:in_range=tv:flags=accurate_rnd+full_chroma_int,format=gbrp", "-f",
                "rawvideo", "-"]  # fmt: skip
-    made = np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.uint8).astype(np.int32)
+    made = np.frombuffer(processes.run(command, capture_output=True, check=True).stdout, np.uint8).astype(np.int32)
     error = np.abs(made - decoded(source, "gbrp"))
     assert error.mean() <= 0.6
     assert error.max() <= 3
@@ -156,7 +156,7 @@ def test_hdr10_data_reads_back_the_same_from_h264(clips: ClipFactory, identity: 
 
 def _in_words(path: Path) -> list[str]:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(path), "-frames:v", "1", "-vf", "showinfo", "-f", "null", "-"]
-    text = subprocess.run(command, capture_output=True, check=True, text=True).stderr
+    text = processes.run(command, capture_output=True, check=True, text=True).stderr
     lines = [line.partition("side data - ")[2] for line in text.splitlines() if "side data - " in line]
     return sorted({line for line in lines if line.startswith(("Mastering", "Content light"))})
 
@@ -179,7 +179,7 @@ def _number(value: Any) -> float:
 
 def _probe(path: Path, *args: str) -> Any:
     command = ["ffprobe", "-v", "error", "-of", "json", *args, str(path)]
-    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return json.loads(processes.run(command, capture_output=True, check=True).stdout)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import av.error
 import pytest
 
-from tests.support import oracle
+from tests.support import oracle, processes
 from tests.support.clips import ClipFactory, picture
 from tests.support.small_disk import small_file_system
 from vidsr.errors import DecodeError, DiskFullError, EncodeError, OutputError, VidsrError
@@ -89,7 +88,7 @@ def test_a_disk_that_is_full_at_any_write(kilobytes: int, clips: ClipFactory, id
         assert threading.active_count() <= threads
         assert oracle.digest(source) == before
         # With room again, the same command goes on and leaves only its result.
-        subprocess.run(["mount", "-o", "remount,size=4m", str(place)], check=True)
+        processes.run(["mount", "-o", "remount,size=4m", str(place)], check=True)
         assert enhance(source, place / "out.mkv", **options).frames == 12
         assert [p.name for p in place.iterdir()] == ["out.mkv"]
 

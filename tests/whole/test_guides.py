@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support import processes
 from tests.support.places import ROOT, STILL, child_environment
 
 GUIDES = ("guides/archive.md", "guides/home-video.md", "guides/textures.md", "faq.md", "what-is-kept.md")
@@ -52,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         codecs = ["-c:v", "mpeg2video", "-c:a", "mp2"] if name.endswith((".mpg", ".vob")) else []
         if name.endswith(".dv"):
             codecs = ["-s", "720x576", "-pix_fmt", "yuv420p", "-frames:v", "3", "-an"]
-        subprocess.run([*make, *codecs, str(folder / name)], check=True)
+        processes.run([*make, *codecs, str(folder / name)], check=True)
     picture = np.dstack([np.add.outer(np.arange(48), np.arange(64)) * 2] * 3).astype(np.uint8)
     for name in ("photo.jpg", "textures/wall/brick.png", "normals/a.png", "scan/000001.tif", "scan/000002.tif"):
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
@@ -74,9 +74,9 @@ def test_commands_of(page: str, place: Path, tiny_model: Path, tmp_path: Path) -
         words = shlex.split(line, comments=True)[1:]
         if words[0] in ("enhance", "preview", "plan") and "--model" not in words:
             words += ["--model", str(tiny_model)]
-        done = subprocess.run(
+        done = processes.run(
             [sys.executable, "-m", "vidsr", *words], cwd=folder, env=environment, capture_output=True, text=True,
-            timeout=300, check=False,
+            limit_seconds=300, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{page}: {line}\n{done.stderr[-1500:]}"
 
@@ -87,16 +87,16 @@ def test_the_programs_of_the_developer_guide(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     assert len(blocks) >= 7
     make = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=1.2", str(tmp_path / "clip.mp4")]
-    subprocess.run(make, check=True)
+    processes.run(make, check=True)
     shutil.copy(STILL, tmp_path / "photo.png")
     (tmp_path / "guide.py").write_text("\n".join(blocks), encoding="utf-8")
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-W", "error", "guide.py"],
         cwd=tmp_path,
         env=child_environment(VIDSR_STATE=str(tmp_path / "state")),
         capture_output=True,
         text=True,
-        timeout=600,
+        limit_seconds=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import oracle
+from tests.support import oracle, processes
 from tests.support.clips import ClipFactory
 
 _PROGRAM = """
@@ -67,7 +66,7 @@ def facts(clips: ClipFactory, identity: Path, tmp_path_factory: pytest.TempPathF
         "-color_range", "pc", "-colorspace", "smpte240m",
     )  # fmt: skip
     command = [sys.executable, "-c", _PROGRAM, str(source), str(identity), str(output)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    done = processes.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.partition("FACTS")[2])
     return found | {"output": output, "stderr": done.stderr, "stdout": done.stdout}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support import processes
 from tests.support.clips import run_ffmpeg
 from vidsr.cli.main import run as vidsr
 from vidsr.errors import OptionsError
@@ -87,5 +87,5 @@ def test_the_flags_help_lists_it_and_needs_no_torch() -> None:
         "from vidsr.cli.main import run; code = run(['enhance', '--help'])\n"
         "sys.exit(code or 'torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = processes.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "negative[=0..1]" in done.stdout

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import vidsr
+from tests.support import processes
 from tests.support.places import ROOT
 from vidsr import errors
 
@@ -28,7 +28,7 @@ vidsr.Upscaler()("a.png")
 
 def test_import_loads_nothing_heavy() -> None:
     code = "import sys, vidsr; dir(vidsr); print(sorted({'torch', 'av', 'numpy', 'typer', 'PIL'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = processes.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -70,7 +70,7 @@ def test_mypy_strict_accepts_a_program_that_uses_all_of_it(tmp_path: Path) -> No
     assert [name for name in vidsr.__all__ if name not in used and not name.endswith(("Error", "__version__"))] == []
     mistakes = tmp_path / "mistakes.py"
     mistakes.write_text(MISTAKES)
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-m", "mypy", "--strict", str(usage), str(mistakes)],
         cwd=ROOT,
         env={**os.environ, "MYPYPATH": str(ROOT)},

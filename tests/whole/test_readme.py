@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from tests.support.places import ROOT, SAMPLE, STILL, child_environment
+from tests.support import processes
+from tests.support.clips import ClipFactory
+from tests.support.places import ROOT, STILL, child_environment
 from vidsr.cli.main import run
 
 README = (ROOT / "README.md").read_text()
@@ -21,33 +23,38 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def place(folder: Path) -> dict[str, str]:
-    shutil.copy(SAMPLE, folder / "clip.mp4")
-    shutil.copy(STILL, folder / "photo.png")
+def place(folder: Path, clips: ClipFactory) -> dict[str, str]:
+    shutil.copy(clips("film"), folder / "clip.mp4")
+    with Image.open(STILL) as photo:
+        photo.resize((64, 36)).save(folder / "photo.png")
     return child_environment()
 
 
-def test_the_python_example_runs(tmp_path: Path) -> None:
+def test_the_python_example_runs(clips: ClipFactory, tmp_path: Path) -> None:
     (example,) = blocks("python")
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-W", "error", "-c", example],
         cwd=tmp_path,
-        env=place(tmp_path),
+        env=place(tmp_path, clips),
         capture_output=True,
         text=True,
-        timeout=250,
+        limit_seconds=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("48 frames in")
+    assert done.stdout.startswith("16 frames in")
     assert (tmp_path / "large.mkv").exists()
     assert (tmp_path / "photo.x4.png").exists()
 
 
 def test_every_vidsr_command_runs(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    clips: ClipFactory,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    place(tmp_path)
+    place(tmp_path, clips)
     monkeypatch.chdir(tmp_path)
     commands = [line for block in blocks("sh") for line in block.splitlines() if "vidsr " in line]
     assert commands

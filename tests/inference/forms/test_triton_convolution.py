@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pytest
 
+from tests.support import processes
 from tests.support.places import child_environment
 
 pytest.importorskip("triton")
@@ -58,6 +58,6 @@ print("equal")
 
 def test_triton_kernel_in_the_interpreter() -> None:
     environment = child_environment(TRITON_INTERPRET="1")
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=False)
+    done = processes.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip() == "equal"

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from PIL import Image, ImageFilter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from tests.support import processes
 from tests.support.places import SAMPLE
 from vidsr.errors import InputError, OptionsError
 from vidsr.jobs.compare.compare import CompareSettings, compare
@@ -40,7 +40,7 @@ def take(*measures: str, **more: object) -> CompareSettings:
 
 def ffmpeg_values(other: Path, reference: Path, graph: str, folder: Path) -> str:
     command = [FFMPEG, "-v", "error", "-i", other, "-i", reference, "-lavfi", f"[0:v][1:v]{graph}", "-f", "null", "-"]
-    subprocess.run(command, check=True, cwd=folder)
+    processes.run(command, check=True, cwd=folder)
     return (folder / "log").read_text(encoding="utf-8")
 
 
@@ -87,7 +87,7 @@ def test_rgb_measures_equal_scikit_image(make_clip: MakeClip) -> None:
 
 def raw_rgb(path: Path, width: int, height: int) -> np.ndarray:
     command = [FFMPEG, "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-    data = subprocess.run(command, check=True, capture_output=True).stdout
+    data = processes.run(command, check=True, capture_output=True).stdout
     return np.frombuffer(data, np.uint8).reshape(-1, height, width, 3)
 
 

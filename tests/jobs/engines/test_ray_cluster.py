@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support import oracle
+from tests.support import oracle, processes
 from tests.support.clips import ClipFactory, picture
 from tests.support.places import child_environment
 from vidsr import enhance
@@ -50,11 +49,11 @@ def test_the_loss_of_a_node_is_survived(
     source = clips.make("long.mkv", *picture(size="96x64", seconds=5), "-c:v", "ffv1", "-pix_fmt", "yuv420p")
     enhance(source, tmp_path / "wanted.mkv", model=str(tiny_model), scale=2, codec="ffv1", segment_frames=8)
     arguments = [str(source), str(tmp_path / "out.mkv"), str(tiny_model), json.dumps(sharing)]
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-c", SCRIPT, *arguments],
         capture_output=True,
         text=True,
-        timeout=280,
+        limit_seconds=280,
         env=child_environment(),
         check=False,
     )

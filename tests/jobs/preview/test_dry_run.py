@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import processes
 from tests.support.clips import ClipFactory, picture, tone
 from vidsr import DryRun, NoPlaceError, OutputError, dry_run, enhance
 from vidsr.jobs.preview.dry_run import described
@@ -117,7 +117,7 @@ def test_what_stops_the_job_stops_the_dry_run(
 def test_the_command_line(clips: ClipFactory, identity: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "vidsr", "enhance", str(clips("basic")), "-o", str(tmp_path / "o.mkv")]
     command += ["--model", str(identity), "--dry-run", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=dict(os.environ))
+    done = processes.run(command, capture_output=True, text=True, check=True, env=dict(os.environ))
     found = json.loads(done.stdout)
     assert found["output"] == str(tmp_path / "o.mkv")
     assert found["estimate"]["frames"] == 24

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.command_line import vidsr
 from vidsr.cli.preview import seconds_of, tried
 from vidsr.errors import InputError, OptionsError
 from vidsr.jobs.enhance import enhance
@@ -87,12 +86,13 @@ def test_estimate_of_the_size_and_its_figures(clips: Any, tmp_path: Path) -> Non
     assert 0 < found.seconds < 3600
 
 
-def test_size_of_a_long_result_from_few_frames(make_clip: Any, tmp_path: Path) -> None:
+def test_size_of_a_long_result_from_few_frames(make_clip: Any, identity: Path, tmp_path: Path) -> None:
     """A still beginning, then motion: places alone mislead, and so do short samples."""
     moving = ("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=6")
     source = make_clip("long.mkv", *moving, "-vf", "tpad=start_duration=2:start_mode=clone", "-c:v", "ffv1")
-    found = estimate(source, options(), SamplingOptions(samples=3, sample_frames=8))
-    result = enhance(source, tmp_path / "out.mkv", options=options())
+    quick = options(model=str(identity), scale=1)
+    found = estimate(source, quick, SamplingOptions(samples=3, sample_frames=8))
+    result = enhance(source, tmp_path / "out.mkv", options=quick)
     assert found.sampled_frames == 24 and found.frames == result.frames == 200
     assert found.result_bytes == pytest.approx(result.output.stat().st_size, rel=0.15)
 
@@ -142,16 +142,16 @@ def test_times_and_tries() -> None:
 
 def test_command_line(clips: Any, tmp_path: Path) -> None:
     out = tmp_path / "sheet.png"
-    command = [sys.executable, "-m", "vidsr", "preview", str(clips("basic")), "-o", str(out), "--json"]
+    command = ["preview", clips("basic"), "-o", out, "--json"]
     command += ["--at", "0.1", "--single", str(tmp_path / "p"), "--no-plan", "--device", "cpu"]
     command += ["--try", "--model realesr-animevideov3 --scale 2", "--try", "--model realesr-animevideov3 --scale 3"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = vidsr(*command)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["sheet"] == str(out) and len(told["pictures"]) == 3
     with Image.open(out) as image:
         assert image.width == 1488
-    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    again = vidsr(*command)
     assert again.returncode == 1 and "already exists" in again.stderr
 
 

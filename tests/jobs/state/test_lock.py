@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import processes
 from vidsr.errors import JobError
 from vidsr.jobs.state.lock import JobLock, is_locked, lock_owner
 
@@ -31,7 +32,7 @@ with JobLock(Path(sys.argv[1])):
 
 
 def test_second_process_is_refused_and_sigkill_frees(tmp_path: Path) -> None:
-    with subprocess.Popen(
+    with processes.started(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
         assert holder.stdout is not None
@@ -42,7 +43,7 @@ def test_second_process_is_refused_and_sigkill_frees(tmp_path: Path) -> None:
         with pytest.raises(JobError, match=f"another vidsr .process {holder.pid}"), JobLock(tmp_path):
             pass
         holder.send_signal(signal.SIGKILL)
-        holder.wait()
+        holder.wait(processes.LIMIT_SECONDS)
     assert not is_locked(tmp_path)
     with JobLock(tmp_path):
         assert is_locked(tmp_path)
@@ -77,7 +78,7 @@ def test_many_may_look_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        processes.join(thread)
     assert seen == [False] * 2400
 
 
@@ -117,5 +118,5 @@ def test_the_web_app_starts_without_fcntl() -> None:
     program = "import sys, types, subprocess, asyncio, uvicorn, torch; sys.modules['fcntl'] = None; "
     program += "m = types.ModuleType('msvcrt'); "
     program += "m.LK_NBLCK, m.locking = 2, None; sys.modules['msvcrt'] = m; import vidsr.web.app, vidsr.web.run_process"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, text=True)
+    done = processes.run([sys.executable, "-c", program], capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import processes
 from tests.support.manifests import binding, manifest
 from vidsr.errors import DiskFullError, JobError
 from vidsr.jobs.state.manifest import MANIFEST_NAME, Finished, Manifest, SourceIdentity
@@ -157,12 +158,12 @@ def test_kill_during_the_manifest_write(tmp_path: Path) -> None:
     manifest(frames=5000).save(tmp_path)
     before = 5000
     for kill in range(12):
-        with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE) as writer:
+        with processes.started([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE) as writer:
             assert writer.stdout is not None
             writer.stdout.readline()
             time.sleep(0.013 * kill)
             writer.send_signal(signal.SIGKILL)
-            writer.wait()
+            writer.wait(processes.LIMIT_SECONDS)
         now = Manifest.load(tmp_path).frames
         assert now >= before
         before = now

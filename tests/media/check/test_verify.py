@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.clips import ClipFactory, run_ffmpeg
+from tests.support.command_line import vidsr
 from tests.support.hazards.catalogue import by_name
 from vidsr.jobs.enhance import enhance
 from vidsr.media.check.verify import Expectation, verify
@@ -101,13 +100,12 @@ def test_streams_that_were_left_out_by_wish_are_announced(clips: ClipFactory, id
 def test_the_command_prints_json_and_exits_with_1_on_a_difference(clips: ClipFactory, tmp_path: Path) -> None:
     source, silent = clips("basic"), tmp_path / "silent.mp4"
     run_ffmpeg("-i", str(source), "-an", "-c", "copy", str(silent))
-    command = [sys.executable, "-m", "vidsr", "verify", str(source), str(silent), "--json"]
-    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    done = vidsr("verify", source, silent, "--json")
     assert done.returncode == 1
     report = json.loads(done.stdout)
     assert report["ok"] is False
     assert {"name": "frames", "state": "same", "source": "24", "result": "24", "why": ""} in report["checks"]
     assert "Traceback" not in done.stderr
-    done = subprocess.run([*command[:-1], "--no-audio"], capture_output=True, check=False, text=True)
+    done = vidsr("verify", source, silent, "--no-audio")
     assert done.returncode == 0
     assert "left out" in done.stdout

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support import processes
 from tests.support.clips import ClipFactory, picture
 from tests.support.places import child_environment
 
@@ -41,7 +41,7 @@ def test_a_segment_encoded_again_is_the_same_file(codec: str, clips: ClipFactory
     source = clips.make("noisy.mkv", *size, "-c:v", "ffv1", "-pix_fmt", "yuv420p")
     digests = set()
     for fill in ("85", "170"):
-        done = subprocess.run(
+        done = processes.run(
             [sys.executable, "-c", SCRIPT, str(source), str(tmp_path), codec],
             capture_output=True,
             text=True,
@@ -68,5 +68,5 @@ assert dict(os.environ) == before
 """
     environment = {key: value for key, value in os.environ.items() if key != "SVT_LOG"}
     command = [sys.executable, "-c", program, str(clips("basic"))]
-    done = subprocess.run(command, capture_output=True, check=False, env=environment, text=True)
+    done = processes.run(command, capture_output=True, check=False, env=environment, text=True)
     assert (done.returncode, done.stderr) == (0, "")

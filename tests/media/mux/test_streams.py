@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import oracle
+from tests.support import oracle, processes
 from tests.support.clips import ClipFactory, run_ffmpeg
 from tests.support.hazards.catalogue import by_name
 from tests.support.networks import identity_model
@@ -167,7 +167,7 @@ def served(clips: ClipFactory) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/{path.name}"
         server.shutdown()
-        thread.join()
+        processes.join(thread)
 
 
 def test_a_network_source_needs_leave(served: str, run: Any, tmp_path: Path) -> None:

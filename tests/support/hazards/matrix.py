@@ -22,6 +22,7 @@ import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
 
+from tests.support import processes
 from tests.support.clips import ClipFactory
 from tests.support.hazards.hazard import Hazard
 from vidsr.errors import VidsrError
@@ -130,7 +131,7 @@ _FACTS = ("color_space", "color_transfer", "color_primaries", "color_range", "sa
 def facts(path: Path) -> dict[str, Any]:
     """Colour tags, pixel shape, turn, languages and chapters of a file, by ffprobe."""
     command = ["ffprobe", "-v", "error", "-show_streams", "-show_chapters", "-of", "json", str(path)]
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = processes.run(command, capture_output=True, check=False)
     said = json.loads(done.stdout or b"{}")
     streams = said.get("streams", [])
     videos = [s for s in streams if s["codec_type"] == "video" and not s["disposition"]["attached_pic"]]
@@ -178,7 +179,7 @@ def _probe(path: Path, stamp: int) -> Any:
         "-show_entries",
         "frame=best_effort_timestamp:stream=time_base",
     ]
-    done = subprocess.run([*command, "-of", "json", str(path)], capture_output=True, check=False)
+    done = processes.run([*command, "-of", "json", str(path)], capture_output=True, check=False)
     return json.loads(done.stdout or b"{}")
 
 
@@ -194,7 +195,7 @@ def frame_times(path: Path) -> Times:
 
 def _ffmpeg(*args: str) -> subprocess.CompletedProcess[str]:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-v", "error", *args]
-    return subprocess.run(command, capture_output=True, check=False, text=True, errors="replace")
+    return processes.run(command, capture_output=True, check=False, text=True, errors="replace")
 
 
 def decode_problem(path: Path) -> str | None:
@@ -217,7 +218,7 @@ def pixels(path: Path, layout: str) -> str:
 def _planar(path: Path) -> str:
     """The pixel layout of a result; packed RGB as planar, because only the order of its samples differs."""
     asked = ["ffprobe", "-v", "error", "-select_streams", "V:0", "-show_entries", "stream=pix_fmt"]
-    done = subprocess.run([*asked, "-of", "default=nw=1:nk=1", str(path)], capture_output=True, check=False, text=True)
+    done = processes.run([*asked, "-of", "default=nw=1:nk=1", str(path)], capture_output=True, check=False, text=True)
     return {"bgr0": "gbrp", "bgra": "gbrap"}.get(name := done.stdout.split()[0], name)
 
 
@@ -236,13 +237,13 @@ def _samples(path: Path, number: int) -> npt.NDArray[np.int64]:
     # The system's ffmpeg: the newer one cuts as much off the end of an edit list as its sound begins late.
     asked = ("-i", str(path), "-map", f"0:a:{number}", "-f", "s32le", "-c:a", "pcm_s32le", "-")
     command = ["ffmpeg", "-nostdin", "-v", "error", *asked]
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = processes.run(command, capture_output=True, check=False)
     return np.frombuffer(done.stdout, "<i4").astype(np.int64)
 
 
 def _sound_codecs(path: Path) -> list[str]:
     asked = ["ffprobe", "-v", "error", "-select_streams", "a", "-show_entries", "stream=codec_name", "-of", "csv=p=0"]
-    return subprocess.run([*asked, str(path)], capture_output=True, check=False, text=True).stdout.split()
+    return processes.run([*asked, str(path)], capture_output=True, check=False, text=True).stdout.split()
 
 
 @lru_cache(maxsize=4)
