@@ -38,6 +38,7 @@ class Transfer:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self.is_async = device.type == "cuda"
+        self.is_cpu = device.type == "cpu"
         if self.is_async:
             self._up = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
             self._down = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

@@ -3,8 +3,8 @@
 Each batch goes through three stages: **compute** (upload, colour, network), **finish** (repair, post steps, quantise,
 start of the download) and **collect** (frames of host planes). On CUDA a stage runs one batch behind the one before it,
 so that the host never waits for a kernel that it has just queued: copies overlap with the computation, and whether a
-result is finite is known by the time the host asks. On a CPU each batch is finished before the next one starts, and
-each picture is computed by itself, so that no bit of a result depends on the batch.
+result is finite is known by the time the host asks. On a CPU a batch is finished in a thread of its own while the next
+one is computed, and each picture is computed by itself, so that no bit of a result depends on the batch.
 
 Out of memory in any stage costs time and no frame: what is under way is handed out, then the batch is done again
 picture by picture.
@@ -16,7 +16,7 @@ import copy
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -25,6 +25,7 @@ from torch import Tensor
 from vidsr.errors import InferenceError
 from vidsr.frames import Colour, Frame, PixelFormat, Plane
 from vidsr.inference import colour as colours
+from vidsr.inference.alongside import Alongside
 from vidsr.inference.batches import CARRIED, Batch, InferenceStats, batches
 from vidsr.inference.device import is_out_of_memory
 from vidsr.inference.device_copy import Transfer, array_from_codes
@@ -110,6 +111,16 @@ class _Finished:
     wait: Callable[[], Any] = lambda: None
 
 
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """Batches whose network is queued, and those whose results are on their way; the first of ``computed`` may be being
+    finished. None as the result of ``finishing``: memory ran out."""
+
+    finishing: Alongside[_Finished | None]
+    computed: deque[_Computed] = field(default_factory=deque)
+    finished: deque[_Finished] = field(default_factory=deque)
+
+
 class Stream:
     """An ``Upscale``: an iterator of frames in, as many frames out, same order, same pts and index."""
 
@@ -139,60 +150,78 @@ class Stream:
         Raises:
             InferenceError: a frame could not be computed after every fallback; the message names it.
         """
-        computed: deque[_Computed] = deque()
-        finished: deque[_Finished] = deque()
+        work = _UnderWay(Alongside(self._has_finishing_thread()))
         behind = int(self._transfer.is_async)
         if self._neighbours is not None:
             frames = self._neighbours.ahead(frames)
-        for batch in batches(frames, self._batch_size, self._stats, self._target.reuse_threshold):
-            made = self._attempt(self._compute, batch)
-            if made is None:
-                yield from self._recover(computed, finished, batch)
-                continue
-            computed.append(made)
-            if len(computed) > behind and not self._finish_next(computed, finished):
-                yield from self._recover(computed, finished)
-            while len(finished) > behind:
-                yield from self._hand_out(finished.popleft())
-        while computed:
-            if not self._finish_next(computed, finished):
-                yield from self._recover(computed, finished)
-        while finished:
-            yield from self._hand_out(finished.popleft())
-        waiting = None if self._neighbours is None else self._neighbours.waiting()
-        if waiting is not None:
-            yield from self._hand_out(self._retried(self._finish_last, waiting, waiting.frame))
+        with work.finishing:
+            for batch in batches(frames, self._batch_size, self._stats, self._target.reuse_threshold):
+                made = self._timed(self._try_compute, batch)
+                if made is None:
+                    yield from self._recover(work, batch)
+                    continue
+                work.computed.append(made)
+                if len(work.computed) > behind and not self._finish_next(work):
+                    yield from self._recover(work)
+                while len(work.finished) > behind:
+                    yield from self._hand_out(work.finished.popleft())
+            while work.computed:
+                if not self._finish_next(work):
+                    yield from self._recover(work)
+            while work.finished:
+                yield from self._hand_out(work.finished.popleft())
+            waiting = None if self._neighbours is None else self._neighbours.waiting()
+            if waiting is not None:
+                yield from self._hand_out(self._retried(self._try_last, waiting, waiting.frame))
 
-    def _finish_next(self, computed: deque[_Computed], finished: deque[_Finished]) -> bool:
-        """Move the oldest computed batch on; False if memory ran out, and then it stays where it was."""
-        made = self._attempt(self._finish, computed[0])
-        if made is None:
+    def _has_finishing_thread(self) -> bool:
+        """On a CPU with cores to share. What neighbouring frames show is known to the computing thread alone."""
+        return self._transfer.is_cpu and self._neighbours is None and torch.get_num_threads() > 1
+
+    def _finish_next(self, work: _UnderWay) -> bool:
+        """Move the batch on that is being finished, and finish the oldest of the others; False if memory ran out, and
+        then that batch stays where it was."""
+        if not self._timed(self._settled, work):
             return False
-        computed.popleft()
-        finished.append(made)
+        if work.computed:
+            oldest = work.computed[0]
+            self._timed(work.finishing.start, lambda: self._try_finish(oldest))
+            if not work.finishing.is_threaded:
+                return self._settled(work)
         return True
 
-    def _recover(
-        self, computed: deque[_Computed], finished: deque[_Finished], batch: Batch | None = None
-    ) -> Iterator[Frame]:
+    @staticmethod
+    def _settled(work: _UnderWay) -> bool:
+        """Wait for the batch that is being finished; False if memory ran out."""
+        if not work.finishing.is_busy:
+            return True
+        made = work.finishing.result()
+        if made is None:
+            return False
+        work.computed.popleft()
+        work.finished.append(made)
+        return True
+
+    def _recover(self, work: _UnderWay, batch: Batch | None = None) -> Iterator[Frame]:
         """Memory ran out: give back all that is held, then do what was under way again, one picture at a time.
 
         Raises:
             InferenceError: one picture alone does not fit either.
         """
-        while finished:
-            yield from self._hand_out(finished.popleft())
-        again = [c.batch for c in computed] + ([] if batch is None else [batch])
-        computed.clear()
+        self._timed(self._settled, work)
+        while work.finished:
+            yield from self._hand_out(work.finished.popleft())
+        again = [c.batch for c in work.computed] + ([] if batch is None else [batch])
+        work.computed.clear()
         self._fitted.relieve(max(len(b.distinct) for b in again))
         for single in (one for whole in again for one in whole.singles()):
             frame = single.entries[0][0]
-            made = self._retried(self._finish, self._retried(self._compute, single, frame), frame)
+            made = self._retried(self._try_finish, self._retried(self._try_compute, single, frame), frame)
             yield from self._hand_out(made)
 
-    def _retried(self, step: Callable[[_Given], _Made], argument: _Given, frame: Frame) -> _Made:
+    def _retried(self, attempt: Callable[[_Given], _Made | None], argument: _Given, frame: Frame) -> _Made:
         for _ in range(2):
-            made = self._attempt(step, argument)
+            made = self._timed(attempt, argument)
             if made is not None:
                 return made
             self._fitted.relieve(1)
@@ -204,25 +233,48 @@ class Stream:
     def _batch_size(self, frame: Frame) -> int:
         return self._fitted.batch_for(frame.height, frame.width)
 
-    def _attempt(self, step: Callable[[_Given], _Made], argument: _Given) -> _Made | None:
-        """The result of a stage; None if memory ran out, and then no state has changed."""
+    def _try_compute(self, batch: Batch) -> _Computed | None:
+        """The network over a batch; None if memory ran out."""
+        return self._attempt(self._compute, batch)
+
+    def _try_finish(self, computed: _Computed) -> _Finished | None:
+        """The results of a batch; None if memory ran out, and then no state has changed."""
+        return self._unless_undone(self._finish, computed)
+
+    def _try_last(self, drawn: Drawn) -> _Finished | None:
+        """The result of the last frame; None if memory ran out, and then no state has changed."""
+        return self._unless_undone(self._finish_last, drawn)
+
+    def _unless_undone(self, stage: Callable[[_Given], _Finished], argument: _Given) -> _Finished | None:
+        """The result of a stage that changes state; None if memory ran out, and then it is as before."""
         before = (self._carried, [copy.copy(step) for step in self._post])
         mixing = None if self._neighbours is None else self._neighbours.state
-        started = time.perf_counter()
+        made = self._attempt(stage, argument)
+        if made is None:
+            self._carried, self._post = before
+            if self._neighbours is not None and mixing is not None:
+                self._neighbours.state = mixing
+        return made
+
+    @staticmethod
+    def _attempt(stage: Callable[[_Given], _Made], argument: _Given) -> _Made | None:
+        """The result of a stage; None if memory ran out, and then the failed attempt's tensors are free again."""
         try:
             # Not around the yields: inference mode is per thread, and the thread belongs to the consumer.
             with torch.inference_mode():
-                return step(argument)
+                return stage(argument)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+        return None
+
+    def _timed(self, step: Callable[[_Given], _Made], argument: _Given) -> _Made:
+        """``step(argument)``, its time counted as inference; only in the thread that computes."""
+        started = time.perf_counter()
+        try:
+            return step(argument)
         finally:
             self._stats.infer_seconds += time.perf_counter() - started
-        # Here, outside the except block, the failed attempt's tensors are free again.
-        self._carried, self._post = before
-        if self._neighbours is not None and mixing is not None:
-            self._neighbours.state = mixing
-        return None
 
     def _hand_out(self, finished: _Finished) -> Iterator[Frame]:
         started = time.perf_counter()
@@ -238,6 +290,8 @@ class Stream:
         if not batch.distinct:
             return _Computed(batch)
         pictures, finite = self._enlarged(batch.distinct)
+        if not self._transfer.is_async:  # nothing to wait for: the network stays in the thread that computes
+            return _Computed(batch, self._repaired(pictures, finite, batch.distinct))
         (landed,), wait = self._transfer.download([finite])
         return _Computed(batch, pictures, landed, wait)
 
