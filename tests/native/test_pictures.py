@@ -16,10 +16,11 @@ from torch import Tensor
 
 from tests.support import processes
 from tests.support.scenes import gray_frames, texture
+from vidsr.filters import flow as flow_module
 from vidsr.filters.after import fidelity
 from vidsr.filters.after.colour_lock import ColourLock
 from vidsr.filters.after.correction import Corrections
-from vidsr.filters.flow import gaussian
+from vidsr.filters.flow import gaussian, optical_flow, resize_flow, warp
 from vidsr.filters.resample import area_down, cubic_up, separable, up_and_down
 from vidsr.frames import Colour, PixelFormat
 from vidsr.inference import colour
@@ -118,6 +119,33 @@ def test_the_default_corrections(both: Any, noisy: bool) -> None:
     out = texture(240, 352, seed=5)
     steps = Corrections([fidelity.Fidelity(), ColourLock()])
     agree(both(lambda: steps(source, out, gray_frames(1))), 2e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (3, 4), (24, 40), (61, 33)])
+def test_warping(both: Any, size: tuple[int, int]) -> None:
+    picture = noise(2, 3, *size)
+    for reach in (0.0, 0.5, 3.0, 1000.0):
+        flow = (noise(2, 2, *size) - 0.5) * 2 * reach
+        # PyTorch passes places through a grid from -1 to 1, which costs digits.
+        agree(both(lambda flow=flow: warp(picture, flow)), 1e-5 * (1 + reach))
+        agree(both(lambda flow=flow: resize_flow(flow, (3 * size[0], 2 * size[1]), "bicubic")), 1e-5 * (1 + reach))
+
+
+def test_a_place_that_is_not_a_number_reads_nothing_outside(both: Any) -> None:
+    flow = torch.full((1, 2, 6, 7), torch.nan)
+    flow[0, :, 0, 0] = torch.inf
+    native, _ = both(lambda: warp(noise(1, 1, 6, 7), flow))
+    assert bool(torch.isfinite(native).all())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (25, 40), (90, 160)])
+def test_motion(both: Any, size: tuple[int, int]) -> None:
+    a, b = texture(*size)[:, :1], texture(*size, seed=3)[:, :1]
+    sums = (noise(1, 5, *size) - 0.3) * 1e-3
+    flow = noise(1, 2, *size)
+    agree(both(lambda: flow_module._products(a, b)))
+    agree(both(lambda: flow_module._step(sums, flow)), 1e-4)
+    agree(both(lambda: optical_flow(a, torch.roll(a, 1, 3))), 2e-3)
 
 
 LOCATIONS: tuple[Literal["left", "center", "topleft", "top", "bottomleft", "bottom"], ...]

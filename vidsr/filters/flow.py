@@ -13,11 +13,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidsr.filters.resample import separable
+from vidsr.filters.resample import cubic_up, separable
 from vidsr.frames import luma_weights
+from vidsr.native import pictures
 
 #: Which weights are used matters little to matching.
 _LUMA = luma_weights("bt709")
+#: Differences larger than this are occlusions or noise: they get little say (Geman-McClure weights).
+_OCCLUDED = 0.05
+#: Added to the squares of gradients, so that flat areas keep their flow.
+_DAMPING = 1e-5
 
 
 def luma(rgb: Tensor) -> Tensor:
@@ -37,6 +42,9 @@ def warp(picture: Tensor, flow: Tensor, mode: str = "bicubic") -> Tensor:
 
     Places outside repeat the border. ``mode`` is "bilinear" or "bicubic".
     """
+    made = pictures.warped(picture, flow) if mode == "bicubic" else None
+    if made is not None:
+        return made
     height, width = picture.shape[-2:]
     x = torch.arange(width, device=flow.device, dtype=flow.dtype).view(1, 1, width) + flow[:, 0]
     y = torch.arange(height, device=flow.device, dtype=flow.dtype).view(1, height, 1) + flow[:, 1]
@@ -74,7 +82,10 @@ def _gaussian_taps(sigma: float) -> list[float]:
 def resize_flow(flow: Tensor, size: tuple[int, int], mode: str = "bilinear") -> Tensor:
     """``flow`` ``[N, 2, h, w]`` at another ``size`` (rows, columns), its vectors scaled with it."""
     height, width = flow.shape[-2:]
-    resized = F.interpolate(flow, size=size, mode=mode, align_corners=False)
+    if mode == "bicubic":
+        resized = cubic_up(flow, size)
+    else:
+        resized = F.interpolate(flow, size=size, mode=mode, align_corners=False)
     x, y = resized[:, :1], resized[:, 1:]
     return torch.cat((x * (size[1] / width), y * (size[0] / height)), 1)
 
@@ -101,19 +112,31 @@ def optical_flow(now: Tensor, before: Tensor, *, sigma: float = 2.5, steps: int 
 
 def _fit(now: Tensor, before: Tensor, flow: Tensor, sigma: float) -> Tensor:
     """One least-squares correction of ``flow`` at one pyramid level."""
-    moved = warp(before, flow)
+    sums = gaussian(_products(now, warp(before, flow)), sigma)
+    return gaussian(_step(sums, flow), 0.8)
+
+
+def _products(now: Tensor, moved: Tensor) -> Tensor:
+    """What is summed over the window: gradients times gradients and times the difference, ``[N, 5, H, W]``."""
+    made = pictures.flow_products(now, moved, _OCCLUDED)
+    if made is not None:
+        return made
     difference = now - moved
     middle = F.pad((now + moved) * 0.5, (1, 1, 1, 1), mode="replicate")
     gx = (middle[..., 1:-1, 2:] - middle[..., 1:-1, :-2]) * 0.5
     gy = (middle[..., 2:, 1:-1] - middle[..., :-2, 1:-1]) * 0.5
-    # Large differences are occlusions or noise: they get little say (Geman-McClure weights).
-    trust = 1 / (1 + (difference / 0.05) ** 2) ** 2
-    products = torch.cat((gx * gx, gx * gy, gy * gy, gx * difference, gy * difference), 1) * trust
-    sums = gaussian(products, sigma)
+    trust = 1 / (1 + (difference / _OCCLUDED) ** 2) ** 2
+    return torch.cat((gx * gx, gx * gy, gy * gy, gx * difference, gy * difference), 1) * trust
+
+
+def _step(sums: Tensor, flow: Tensor) -> Tensor:
+    """The flow ``[N, 2, H, W]``, corrected by at most a pixel."""
+    made = pictures.flow_step(sums, flow, _DAMPING)
+    if made is not None:
+        return made
     xx, xy, yy, bx, by = (sums[:, i : i + 1] for i in range(5))
-    damping = 1e-5
-    xx, yy = xx + damping, yy + damping
+    xx, yy = xx + _DAMPING, yy + _DAMPING
     determinant = xx * yy - xy * xy
     step = torch.cat((yy * bx - xy * by, xx * by - xy * bx), 1) / determinant
     # grad·u = difference has the sign of moving the sample place by +u.
-    return gaussian(flow + step.clamp(-1, 1), 0.8)
+    return flow + step.clamp(-1, 1)

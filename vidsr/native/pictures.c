@@ -1,4 +1,4 @@
-/* What happens to pictures around the network on a CPU: filters, resampling, block spectra, conversion to code values.
+/* What happens to pictures around the network on a CPU: filters, resampling, block spectra, motion, code values.
  *
  * A picture is a number of planes of floats, [planes][height][width], one after the other. Borders repeat. Each function
  * runs in the thread that calls it and writes every value by the same sequence of operations wherever it lies, so results
@@ -191,6 +191,113 @@ int pictures_block_power(const float *in, float *out, long planes, int height, i
             out += across;
         }
     free(split);
+    return 0;
+}
+
+typedef float vec4 __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* A place along one side as the pixel before it and the weights of the pixels around it (Keys 1981, a = -0.75). Far
+ * outside and NaN are as just outside. */
+static inline int cubic_at(float place, int length, float *weights) {
+    float low = -4, high = (float)(length + 3), a = -0.75f;
+    place = place > low ? place < high ? place : high : low;
+    int before = (int)place;
+    before -= (float)before > place;
+    for (int k = 0; k < 4; k++) {
+        float d = place - (float)(before + k - 1);
+        d = d < 0 ? -d : d;
+        weights[k] = k == 1 || k == 2 ? ((a + 2) * d - (a + 3)) * d * d + 1 : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
+    }
+    return before;
+}
+
+/* Each of `channels` planes of `pictures` pictures sampled at each pixel's place plus `flow`, [pictures][x, y][height]
+ * [width] in pixels, by bicubic interpolation. */
+int pictures_warp(const float *in, const float *flow, float *out, long pictures, int channels, int height, int width) {
+    long plane = (long)height * width;
+    int *left = malloc(sizeof(int) * 2 * width);
+    float *weights = malloc(sizeof(float) * 8 * width);
+    if (!left || !weights) {
+        free(left);
+        free(weights);
+        return 1;
+    }
+    int *top = left + width;
+    float *down = weights + 4L * width;
+    for (long n = 0; n < pictures; n++, flow += 2 * plane, in += channels * plane, out += channels * plane)
+        for (int y = 0; y < height; y++) {
+            const float *fx = flow + (long)y * width, *fy = fx + plane;
+            for (int x = 0; x < width; x++) {
+                left[x] = cubic_at((float)x + fx[x], width, weights + 4 * x);
+                top[x] = cubic_at((float)y + fy[x], height, down + 4 * x);
+            }
+            for (int c = 0; c < channels; c++) {
+                const float *from = in + c * plane;
+                float *to = out + c * plane + (long)y * width;
+                for (int x = 0; x < width; x++) {
+                    int i = left[x], j = top[x];
+                    const float *w = down + 4 * x;
+                    vec4 sum;
+                    if (i >= 1 && i + 2 < width && j >= 1 && j + 2 < height) {
+                        const float *p = from + (long)(j - 1) * width + i - 1;
+                        sum = w[0] * *(const vec4 *)p + w[1] * *(const vec4 *)(p + width) +
+                              w[2] * *(const vec4 *)(p + 2 * width) + w[3] * *(const vec4 *)(p + 3 * width);
+                    } else {
+                        sum = (vec4){0};
+                        for (int r = 0; r < 4; r++) {
+                            const float *p = from + (long)clamp(j + r - 1, height - 1) * width;
+                            for (int k = 0; k < 4; k++) sum[k] += w[r] * p[clamp(i + k - 1, width - 1)];
+                        }
+                    }
+                    sum *= *(const vec4 *)(weights + 4 * x);
+                    to[x] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+                }
+            }
+        }
+    free(left);
+    free(weights);
+    return 0;
+}
+
+/* What one least-squares correction of a flow sums over a window: [5][height][width], gradients times gradients and
+ * gradients times the difference of `now` and `moved`, weighted by 1 / (1 + (difference / `scale`)^2)^2. */
+int pictures_flow_products(const float *now, const float *moved, float *out, long pictures, int height, int width,
+                           float scale) {
+    long plane = (long)height * width;
+    for (long n = 0; n < pictures; n++, now += plane, moved += plane, out += 5 * plane)
+        for (int y = 0; y < height; y++) {
+            const float *a = now + (long)y * width, *b = moved + (long)y * width;
+            long over = y ? -width : 0, under = y < height - 1 ? width : 0;
+            float *to = out + (long)y * width;
+            for (int x = 0; x < width; x++) {
+                int before = x ? x - 1 : 0, after = x < width - 1 ? x + 1 : x;
+                float gx = ((a[after] + b[after]) * 0.5f - (a[before] + b[before]) * 0.5f) * 0.5f;
+                float gy = ((a[x + under] + b[x + under]) * 0.5f - (a[x + over] + b[x + over]) * 0.5f) * 0.5f;
+                float gap = a[x] - b[x], far = gap / scale, near = 1 / (1 + far * far), trust = near * near;
+                to[x] = gx * gx * trust;
+                to[x + plane] = gx * gy * trust;
+                to[x + 2 * plane] = gy * gy * trust;
+                to[x + 3 * plane] = gx * gap * trust;
+                to[x + 4 * plane] = gy * gap * trust;
+            }
+        }
+    return 0;
+}
+
+/* The flow corrected by the solution of those sums, `damping` added to the squares, by one pixel at most. */
+int pictures_flow_step(const float *sums, const float *flow, float *out, long pictures, int height, int width,
+                       float damping) {
+    long plane = (long)height * width;
+    for (long n = 0; n < pictures; n++, sums += 5 * plane, flow += 2 * plane, out += 2 * plane)
+        for (long i = 0; i < plane; i++) {
+            float xx = sums[i] + damping, xy = sums[i + plane], yy = sums[i + 2 * plane] + damping;
+            float bx = sums[i + 3 * plane], by = sums[i + 4 * plane], determinant = xx * yy - xy * xy;
+            float dx = (yy * bx - xy * by) / determinant, dy = (xx * by - xy * bx) / determinant;
+            dx = dx < -1 ? -1 : dx > 1 ? 1 : dx;
+            dy = dy < -1 ? -1 : dy > 1 ? 1 : dy;
+            out[i] = flow[i] + dx;
+            out[i + plane] = flow[i + plane] + dy;
+        }
     return 0;
 }
 

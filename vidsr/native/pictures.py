@@ -121,6 +121,43 @@ def block_power(picture: Tensor, stride: int, low: int, high: int, basis: Tensor
     return out
 
 
+def warped(picture: Tensor, flow: Tensor) -> Tensor | None:
+    """``picture`` ``[N, C, H, W]`` sampled at each place plus ``flow`` ``[N, 2, H, W]`` by bicubic interpolation."""
+    kernels = _for(picture, flow)
+    if kernels is None or picture.shape[0] != flow.shape[0] or picture.shape[2:] != flow.shape[2:]:
+        return None
+    picture, flow = picture.contiguous(), flow.contiguous()
+    pictures, channels, height, width = picture.shape
+    out = picture.new_empty(picture.shape)
+    sides = (ctypes.c_long(pictures), channels, height, width)
+    _check(kernels.pictures_warp(_at(picture), _at(flow), _at(out), *sides))
+    return out
+
+
+def flow_products(now: Tensor, moved: Tensor, scale: float) -> Tensor | None:
+    """The five products ``[N, 5, H, W]`` of :func:`vidsr.filters.flow.optical_flow`, of luma ``[N, 1, H, W]``."""
+    kernels = _for(now, moved)
+    if kernels is None or now.shape != moved.shape or now.shape[1] != 1:
+        return None
+    now, moved = now.contiguous(), moved.contiguous()
+    out = now.new_empty((len(now), 5, *now.shape[2:]))
+    _check(kernels.pictures_flow_products(_at(now), _at(moved), _at(out), *_sides(now), ctypes.c_float(scale)))
+    return out
+
+
+def flow_step(sums: Tensor, flow: Tensor, damping: float) -> Tensor | None:
+    """``flow`` ``[N, 2, H, W]`` corrected by the solution of ``sums`` ``[N, 5, H, W]``, by one pixel at most."""
+    kernels = _for(sums, flow)
+    if kernels is None:
+        return None
+    sums, flow = sums.contiguous(), flow.contiguous()
+    out = flow.new_empty(flow.shape)
+    pictures, _, height, width = flow.shape
+    sides = (ctypes.c_long(pictures), height, width)
+    _check(kernels.pictures_flow_step(_at(sums), _at(flow), _at(out), *sides, ctypes.c_float(damping)))
+    return out
+
+
 def converted(
     rgb: Tensor,
     planes: Sequence[Tensor],
