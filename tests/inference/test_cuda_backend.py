@@ -235,10 +235,10 @@ def test_a_capture_that_fails_costs_the_graph_and_nothing_else(monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("post", "step"), [("none", 29), ("default", 283), pytest.param("none", 1, marks=pytest.mark.slow)]
+    ("post", "step"), [("none", 29), ("default", 211), pytest.param("none", 1, marks=pytest.mark.slow)]
 )
 def test_out_of_memory_at_every_allocation_costs_no_frame(post: str, step: int) -> None:
-    """At each one in the slow tests; in the fast ones at every ``step``-th of 300, and of 1,400 with post steps."""
+    """At each one in the slow tests; in the fast ones at every ``step``-th of 300, and of 1,100 with post steps."""
     size = SIZE if post == "none" else (36, 36)
     frames = noise(3, size)
     want = enlarged(frames, "cpu", "fp32", post=steps(post))

@@ -241,7 +241,7 @@ class Stream:
         """The results of a batch; None if memory ran out, and then no state has changed."""
         return self._unless_undone(self._finish, computed)
 
-    def _try_last(self, drawn: Drawn) -> _Finished | None:
+    def _try_last(self, drawn: DrawnFrame) -> _Finished | None:
         """The result of the last frame; None if memory ran out, and then no state has changed."""
         return self._unless_undone(self._finish_last, drawn)
 

@@ -196,19 +196,36 @@ int pictures_block_power(const float *in, float *out, long planes, int height, i
 
 typedef float vec4 __attribute__((vector_size(16), aligned(4), may_alias));
 
-/* A place along one side as the pixel before it and the weights of the pixels around it (Keys 1981, a = -0.75). Far
- * outside and NaN are as just outside. */
-static inline int cubic_at(float place, int length, float *weights) {
+/* Places along one side, `first` + `step` * x + flow[x], as the pixels before them and the weights of the four pixels around
+ * (Keys 1981, a = -0.75), [width][4]. Far outside and NaN are as just outside. */
+static void cubic_places(const float *restrict flow, float first, float step, int length, int width, int *restrict before,
+                         float *restrict weights, float *restrict room) {
     float low = -4, high = (float)(length + 3), a = -0.75f;
-    place = place > low ? place < high ? place : high : low;
-    int before = (int)place;
-    before -= (float)before > place;
-    for (int k = 0; k < 4; k++) {
-        float d = place - (float)(before + k - 1);
-        d = d < 0 ? -d : d;
-        weights[k] = k == 1 || k == 2 ? ((a + 2) * d - (a + 3)) * d * d + 1 : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
+    float *restrict w0 = room, *restrict w1 = room + width, *restrict w2 = room + 2L * width, *restrict w3 = room + 3L * width;
+    for (int x = 0; x < width; x++) {
+        float place = first + step * (float)x + flow[x];
+        place = place > low ? place < high ? place : high : low;
+        int whole = (int)place;
+        whole -= (float)whole > place;
+        before[x] = whole;
+        float t = place - (float)whole, u = 1 - t, t1 = t + 1, u1 = u + 1;
+        w0[x] = ((a * t1 - 5 * a) * t1 + 8 * a) * t1 - 4 * a;
+        w1[x] = ((a + 2) * t - (a + 3)) * t * t + 1;
+        w2[x] = ((a + 2) * u - (a + 3)) * u * u + 1;
+        w3[x] = ((a * u1 - 5 * a) * u1 + 8 * a) * u1 - 4 * a;
     }
-    return before;
+    for (int x = 0; x < width; x++) *(vec4 *)(weights + 4L * x) = (vec4){w0[x], w1[x], w2[x], w3[x]};
+}
+
+/* A pixel some of whose surroundings lie outside. */
+static __attribute__((noinline)) float at_border(const float *from, int left, int top, int height, int width,
+                                                 const float *across, const float *down) {
+    float sum[4] = {0};
+    for (int r = 0; r < 4; r++) {
+        const float *p = from + (long)clamp(top + r - 1, height - 1) * width;
+        for (int k = 0; k < 4; k++) sum[k] += down[r] * p[clamp(left + k - 1, width - 1)];
+    }
+    return (sum[0] * across[0] + sum[1] * across[1]) + (sum[2] * across[2] + sum[3] * across[3]);
 }
 
 /* Each of `channels` planes of `pictures` pictures sampled at each pixel's place plus `flow`, [pictures][x, y][height]
@@ -216,40 +233,32 @@ static inline int cubic_at(float place, int length, float *weights) {
 int pictures_warp(const float *in, const float *flow, float *out, long pictures, int channels, int height, int width) {
     long plane = (long)height * width;
     int *left = malloc(sizeof(int) * 2 * width);
-    float *weights = malloc(sizeof(float) * 8 * width);
+    float *weights = malloc(sizeof(float) * 12 * width);
     if (!left || !weights) {
         free(left);
         free(weights);
         return 1;
     }
     int *top = left + width;
-    float *down = weights + 4L * width;
+    float *down = weights + 4L * width, *room = down + 4L * width;
     for (long n = 0; n < pictures; n++, flow += 2 * plane, in += channels * plane, out += channels * plane)
         for (int y = 0; y < height; y++) {
             const float *fx = flow + (long)y * width, *fy = fx + plane;
-            for (int x = 0; x < width; x++) {
-                left[x] = cubic_at((float)x + fx[x], width, weights + 4 * x);
-                top[x] = cubic_at((float)y + fy[x], height, down + 4 * x);
-            }
+            cubic_places(fx, 0, 1, width, width, left, weights, room);
+            cubic_places(fy, (float)y, 0, height, width, top, down, room);
             for (int c = 0; c < channels; c++) {
                 const float *from = in + c * plane;
                 float *to = out + c * plane + (long)y * width;
                 for (int x = 0; x < width; x++) {
                     int i = left[x], j = top[x];
-                    const float *w = down + 4 * x;
-                    vec4 sum;
-                    if (i >= 1 && i + 2 < width && j >= 1 && j + 2 < height) {
-                        const float *p = from + (long)(j - 1) * width + i - 1;
-                        sum = w[0] * *(const vec4 *)p + w[1] * *(const vec4 *)(p + width) +
-                              w[2] * *(const vec4 *)(p + 2 * width) + w[3] * *(const vec4 *)(p + 3 * width);
-                    } else {
-                        sum = (vec4){0};
-                        for (int r = 0; r < 4; r++) {
-                            const float *p = from + (long)clamp(j + r - 1, height - 1) * width;
-                            for (int k = 0; k < 4; k++) sum[k] += w[r] * p[clamp(i + k - 1, width - 1)];
-                        }
+                    if (i < 1 || i + 2 >= width || j < 1 || j + 2 >= height) {
+                        to[x] = at_border(from, i, j, height, width, weights + 4L * x, down + 4L * x);
+                        continue;
                     }
-                    sum *= *(const vec4 *)(weights + 4 * x);
+                    const float *w = down + 4L * x, *p = from + (long)(j - 1) * width + i - 1;
+                    vec4 sum = w[0] * *(const vec4 *)p + w[1] * *(const vec4 *)(p + width) +
+                               w[2] * *(const vec4 *)(p + 2 * width) + w[3] * *(const vec4 *)(p + 3 * width);
+                    sum *= *(const vec4 *)(weights + 4L * x);
                     to[x] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
                 }
             }
