@@ -43,9 +43,12 @@ from vidsr.media.decode import SequentialReader, read_frames
 from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.encode.encoder_plan import encoder_build, prepare
 from vidsr.media.index import VideoIndex, check_strict, index_video
+from vidsr.media.mux.restoration_tag import timecode_of
+from vidsr.media.pictures.dpx import UNSPECIFIED, colour_fields, rate_in, read_fields
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, PictureSettings, SegmentPictures, picture_build
 from vidsr.media.probe import probe
-from vidsr.media.source import DecodedInfo, ShapedInfo, StoredInfo
+from vidsr.media.source import DecodedInfo, ShapedInfo, StoredInfo, VideoInfo
+from vidsr.media.timecode import Timecode
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, ModelOptions
@@ -62,16 +65,24 @@ def open_source(source: Path | str, options: EnhanceOptions) -> StoredInfo:
     """Probe a source.
 
     Raises:
-        OptionsError: numbered pictures without ``--fps``.
+        OptionsError: numbered pictures without ``--fps``, unless they are DPX and hold their rate.
         InputError: as :func:`vidsr.media.probe.probe`, or the pattern matches nothing, or a number is missing.
     """
     if not image_sequence.is_pattern(Path(source)):
         return probe(source, options.colour, options.source)
     image_sequence.find(Path(source))
-    if options.pictures.fps is None:
+    rate = Fraction(options.pictures.fps) if options.pictures.fps is not None else _stored_rate(Path(source))
+    if rate is None:
         raise OptionsError("--fps: numbered pictures need a frame rate, for example --fps 24")
     info = probe(source, options.colour, options.source)
-    return image_sequence.with_rate(info, Fraction(options.pictures.fps))
+    return image_sequence.with_rate(info, rate)
+
+
+def _stored_rate(pattern: Path) -> Fraction | None:
+    """The frame rate that numbered DPX pictures hold; None where they hold none."""
+    if pattern.suffix.lower() != ".dpx":
+        return None
+    return rate_in(read_fields(image_sequence.files_of(pattern)[0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,8 +270,26 @@ def _lost_in_pictures(info: ShapedInfo, picture: PictureSettings) -> Iterator[st
     others = {s.kind for s in info.streams if s.index != video.stream_index}
     if others:
         yield f"numbered pictures hold no {', '.join(sorted(others))}"
+    timecode = timecode_of(info)
+    if timecode is not None and picture.suffix != ".dpx":
+        yield f"numbered {picture.suffix} pictures hold no timecode: {timecode} is left out; .dpx pictures keep it"
+    if timecode is not None and picture.suffix == ".dpx" and Timecode.parse(timecode) is None:
+        yield f"the timecode {timecode} is not valid: it is left out"
+    if picture.suffix == ".dpx":
+        yield from _colour_without_code(video)
     if video.hdr.mastering or video.hdr.light_level:
         yield "numbered pictures do not store mastering display and light level data: they are left out"
+
+
+def _colour_without_code(video: VideoInfo) -> Iterator[str]:
+    """What of the colour of a video DPX has no code for."""
+    if video.codec == "dpx":
+        return  # its codes are copied
+    codes = colour_fields(video.colour.transfer, video.colour.primaries)
+    for name, stored in (("transfer", video.colour.transfer), ("primaries", video.colour.primaries)):
+        code = codes["transfer" if name == "transfer" else "colorimetric"]
+        if stored and code == UNSPECIFIED:
+            yield f"DPX has no code for the {name} {stored}: stored as unspecified video"
 
 
 def _left_out(options: EnhanceOptions, shown: EnhanceOptions) -> str:

@@ -18,6 +18,7 @@ from vidsr.jobs.state import job_folders
 from vidsr.media import image_sequence
 from vidsr.media.check.verify_pictures import TIMES_NAME, PictureExpectation, times_text, verify_pictures
 from vidsr.media.check.verify_report import VerifyReport
+from vidsr.media.pictures.dpx import DpxHeaders, stamp
 from vidsr.media.pictures.frame_files import unpack
 from vidsr.storage import os_errors, sampled_digest, sync_folder, write_atomically
 
@@ -39,7 +40,19 @@ class PictureAssembly:
         source_unchanged(self._job)
         for segment, path in zip(self._job.manifest.segments(), self._job.segment_paths(), strict=True):
             unpack(path, [self._staged(number) for number in range(segment.start, segment.stop)])
+        if self._output.suffix.lower() == ".dpx":
+            self._stamp()
         write_atomically(self._staging / TIMES_NAME, times_text(self._job.index).encode())
+
+    def _stamp(self) -> None:
+        """Give every DPX picture its timecode and the other fields of its header."""
+        recipe = self._job.order.recipe
+        kept = not recipe.options.restore.reshaping()
+        headers = DpxHeaders.for_source(recipe.shaped, sar=recipe.settings.sar, one_to_one=kept)
+        for number in range(self._job.manifest.frames):
+            path = self._staged(number)
+            with os_errors("writing the header of", path):
+                stamp(path, headers.of(number), path.name)
 
     def prove(self) -> VerifyReport:
         """Decode every picture and compare it with what was planned."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from vidsr.errors import InputError, OptionsError
 from vidsr.frames import PixelFormat
 from vidsr.media import image_sequence, libav
 from vidsr.media.colour_tags import RawTags, interpret
+from vidsr.media.pictures.dpx import read_fields, timecode_in
 from vidsr.media.pixel_formats import planar_format, planes_of
 from vidsr.media.source import Chapter, HdrInfo, SourceInfo, StoredInfo, StreamInfo, VideoInfo
 from vidsr.media.truncation import promised_bytes
@@ -64,7 +66,7 @@ def probe(path: Path | str, colour: ColourOptions | None = None, reading: Source
             streams=tuple(_stream_info(s) for s in container.streams),
             video=video,
             chapters=tuple(_chapters(container)),
-            metadata=tuple(container.metadata.items()),
+            metadata=(*container.metadata.items(), *_dpx_tags(path)),
             notes=(
                 *hwaccel_note,
                 *(f"{lost} cannot be kept: no encoder here writes it" for lost in video.lost),
@@ -79,6 +81,14 @@ def probe(path: Path | str, colour: ColourOptions | None = None, reading: Source
             hwaccel=hwaccel,
         )
         return StoredInfo(info)
+
+
+def _dpx_tags(path: Path | str) -> Iterator[tuple[str, str]]:
+    """The timecode of numbered DPX pictures as a tag, as other sources have it."""
+    if isinstance(path, Path) and path.suffix.lower() == ".dpx":
+        start = timecode_in(read_fields(image_sequence.files_of(path)[0]))
+        if start is not None:
+            yield "timecode", str(start)
 
 
 def _permitted(path: Path | str, reading: SourceOptions) -> Path | str:

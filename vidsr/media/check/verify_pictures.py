@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,8 +11,11 @@ from vidsr.errors import InputError
 from vidsr.media import image_sequence
 from vidsr.media.check.verify_report import Check, CheckState, VerifyReport, check_equal
 from vidsr.media.index import VideoIndex
+from vidsr.media.mux.restoration_tag import timecode_of
+from vidsr.media.pictures.dpx import DpxHeaders, dpx_files, read_fields, timecode_in
 from vidsr.media.pictures.frame_files import FileFacts, decode_facts
 from vidsr.media.source import ShapedInfo
+from vidsr.media.timecode import Timecode
 
 #: Name of the file beside numbered pictures that holds the time of each.
 TIMES_NAME = "timestamps.txt"
@@ -91,6 +94,7 @@ def verify_pictures(
             on_frame(done)
     checks.append(check_equal("decodes whole", "0 damaged files", _damage(damaged)))
     checks += [*_shape(source, facts, expectation), _times(pattern.with_name(TIMES_NAME), index), *_streams(source)]
+    checks += _timecodes(source, pattern, found.count)
     return VerifyReport(source=str(source.path), result=str(pattern), checks=tuple(checks))
 
 
@@ -129,6 +133,24 @@ def _times(path: Path, index: VideoIndex) -> Check:
     state: CheckState = "same" if len(have) == len(want) and worst <= _SLACK_MS else "different"
     text = f"{len(have)} stamps, largest error {float(worst):.3g} ms"
     return Check(name="timestamps", state=state, source=f"{len(want)} stamps", result=text)
+
+
+def _timecodes(source: ShapedInfo, pattern: Path, count: int) -> Iterator[Check]:
+    """The timecode of every DPX picture; other formats hold none."""
+    start = Timecode.parse(timecode_of(source) or "")
+    if start is None:
+        return
+    if pattern.suffix.lower() != ".dpx":
+        why = "only DPX pictures hold a timecode"
+        yield Check(name="timecode", state="announced", source=str(start), result="none", why=why)
+        return
+    headers = DpxHeaders.for_source(source, one_to_one=len(dpx_files(source)) == count)
+    for number, path in enumerate(image_sequence.files_of(pattern)):
+        want, have = timecode_in(headers.of(number)), timecode_in(read_fields(path))
+        if want != have:
+            yield Check(name=f"timecode of {path.name}", state="different", source=str(want), result=str(have))
+            return
+    yield check_equal("timecode", str(start), str(start))
 
 
 def _streams(source: ShapedInfo) -> list[Check]:

@@ -1,4 +1,5 @@
-"""Frames as numbered picture files: PNG and TIFF of 8 or 16 bits, JPEG and others of 8, EXR in linear light."""
+"""Frames as numbered picture files: PNG and TIFF of 8 or 16 bits, DPX of 10 or 16, JPEG and others of 8, EXR in linear
+light."""
 
 from __future__ import annotations
 
@@ -21,13 +22,14 @@ import tifffile
 from vidsr.errors import InputError, OutputError
 from vidsr.frames import Array, Colour, Frame, PixelFormat
 from vidsr.media.libav import AvError, output_error
+from vidsr.media.pictures.dpx import write_dpx
 from vidsr.media.pictures.files import FORMATS, mapped_errors, read_picture, write_picture
 from vidsr.media.pictures.types import Picture
 from vidsr.media.source import VideoInfo
 from vidsr.storage import output_errors, publish
 
 _DEEP = (".png", ".tif", ".tiff", ".exr")
-_ALPHA = (".png", ".tif", ".tiff", ".webp")
+_ALPHA = (".png", ".tif", ".tiff", ".webp", ".dpx")
 #: Colour of picture files: RGB without a matrix, all code values used.
 PICTURE_COLOUR = Colour(matrix="gbr", range="full", chroma_location="center")
 
@@ -54,21 +56,26 @@ class PictureSettings:
         Raises:
             OutputError: the suffix names no picture format, or an HDR source would become linear light.
         """
-        if suffix not in FORMATS and suffix != ".exr":
-            known = " ".join(dict.fromkeys((*FORMATS, ".exr")))
+        if suffix not in (*FORMATS, ".exr", ".dpx"):
+            known = " ".join(dict.fromkeys((*FORMATS, ".exr", ".dpx")))
             raise OutputError(f"cannot write numbered {suffix or 'files without a suffix'}; use one of {known}")
         if suffix == ".exr" and video.colour.transfer in ("smpte2084", "arib-std-b67"):
             raise OutputError("EXR of HDR video is not supported: use 16-bit .tif, which keeps its code values")
         deep = suffix == ".exr" or (suffix in _DEEP and (bit_depth or video.format.depth) > 8)
         alpha = video.format.alpha and suffix in _ALPHA
         base = "gray" if video.format.family == "gray" and not alpha else ("gbrap" if alpha else "gbrp")
-        format = PixelFormat.parse(base + ("16le" if deep else ""))
+        if suffix == ".dpx":
+            # Ten bits are packed for three samples of colour; FFmpeg has grey and alpha with 16 bits only.
+            deep = base != "gbrp" or (bit_depth or video.format.depth) > 10
+            format = PixelFormat.parse(f"{base}{16 if deep else 10}le")
+        else:
+            format = PixelFormat.parse(base + ("16le" if deep else ""))
         assert format is not None
         return cls(suffix=suffix, format=format, quality=quality)
 
     @property
     def depth(self) -> int:
-        """Bits per sample in the files: 8 or 16, 32 of EXR, which stores floating point."""
+        """Bits per sample in the files: 8, 10 (DPX) or 16, 32 of EXR, which stores floating point."""
         return 32 if self.suffix == ".exr" else self.format.depth
 
 
@@ -203,6 +210,9 @@ def write_frame(path: Path, frame: Frame, quality: int) -> None:
     """
     if path.suffix.lower() == ".exr":
         _write_exr(path, frame)
+        return
+    if path.suffix.lower() == ".dpx":
+        write_dpx(path, frame)
         return
     pixels = interleaved(frame)
     mode = {1: "L", 3: "RGB", 4: "RGBA"}[pixels.shape[2]]
