@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support import oracle
+from tests.support import oracle, processes
 from tests.support.clips import ClipFactory, picture
 from vidsr import enhance
 from vidsr.errors import OptionsError
@@ -27,7 +26,7 @@ _MOV = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-time
 def timecodes(path: Path) -> set[str]:
     """Every timecode that ffprobe finds on streams, file or frames."""
     command = ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-show_frames", "-of", "json", str(path)]
-    said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    said = json.loads(processes.run(command, check=True, capture_output=True, text=True).stdout)
     parts = [said["format"], *said["streams"], *said["frames"]]
     tags = [{k.lower(): v for k, v in part.get("tags", {}).items()} for part in parts]
     return {tag["timecode"] for tag in tags if "timecode" in tag}
@@ -37,7 +36,7 @@ def scans(folder: Path, count: int = 6) -> Path:
     """Numbered 10-bit DPX scans from 0001001 on, with timecode, film code, rate, and a slate that changes."""
     folder.mkdir()
     pattern = folder / "scan.%07d.dpx"
-    subprocess.run(
+    processes.run(
         ["ffmpeg", "-v", "error", *picture(seconds=count / 24), "-start_number", "1001", "-pix_fmt", "gbrp10be",
          str(folder / "raw.%07d.dpx")], check=True,
     )  # fmt: skip

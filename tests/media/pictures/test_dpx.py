@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import subprocess
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import oracle
+from tests.support import oracle, processes
 from tests.support.clips import ClipFactory, picture
 from vidsr.errors import InputError
 from vidsr.frames import Colour, Frame, PixelFormat
@@ -36,7 +35,7 @@ def frame(layout: str, width: int = 65, height: int = 9) -> Frame:
 def said(path: Path) -> dict[str, Any]:
     """What ffprobe says of the one frame."""
     command = ["ffprobe", "-v", "error", "-show_frames", "-of", "json", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = processes.run(command, check=True, capture_output=True, text=True)
     assert not done.stderr
     (found,) = json.loads(done.stdout)["frames"]
     return dict(found)
