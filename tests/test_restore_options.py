@@ -61,6 +61,9 @@ def test_other_presets_go_to_the_encoder() -> None:
         ("restore", "dust=nan"),
         ("restore", "grey=1"),
         ("restore", 3),
+        ("multiframe", "2"),
+        ("multiframe", "some"),
+        ("multiframe", -0.5),
         ("fidelity", "2"),
         ("fidelity", "much"),
         ("fidelity", 1.5),
@@ -121,3 +124,10 @@ def test_the_guide_describes_every_filter() -> None:
     rows = [line for line in guide.splitlines() if line.startswith("| `")]
     for d in descriptors():
         assert [row for row in rows if row.startswith(f"| `{d.name}`") and d.help in row], d.name
+
+
+@pytest.mark.parametrize(("text", "share"), [("auto", None), ("off", 0.0), ("0", 0.0), ("0.5", 0.5), ("1", 1.0)])
+def test_the_share_of_neighbouring_frames_is_read_and_written(text: str, share: float | None) -> None:
+    chosen = RestoreOptions.from_flat({"multiframe": text})
+    assert chosen.multiframe == share
+    assert RestoreOptions.from_json(chosen.to_json()) == chosen

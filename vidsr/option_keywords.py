@@ -50,7 +50,7 @@ class FrameKeywords(TypedDict, total=False):
     restore: FilterSelection | str
     fields: str
     fidelity: float | str | None
-    multiframe: float
+    multiframe: float | str | None
     stabilize: float
     strength: float
     colour_lock: bool

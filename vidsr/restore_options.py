@@ -41,7 +41,20 @@ def _parse_fidelity(text: str) -> float | None:
     return share
 
 
-def _write_fidelity(share: float | None) -> str:
+def _parse_multiframe(text: str) -> float | None:
+    """A share from 0 to 1; None for "auto", 0 for "off"."""
+    if text in ("auto", "off"):
+        return None if text == "auto" else 0.0
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise OptionsError(f"--multiframe {text}: give auto, off or a number between 0 and 1")
+    return share
+
+
+def _write_share(share: float | None) -> str:
     return "auto" if share is None else repr(share).removesuffix(".0")
 
 
@@ -63,13 +76,16 @@ class RestoreOptions(Options):
         between=(0, 1),
         metavar="0..1|auto",
         parse=_parse_fidelity,
-        write=_write_fidelity,
+        write=_write_share,
     )
-    multiframe: float = opt(
+    multiframe: float | None = opt(
         0.0,
-        "How much of the result comes from a network that sees neighbouring frames: 0.5 for clean sources; leave "
-        "it out on noisy or compressed ones.",
+        "How much of the result comes from a network that sees neighbouring frames: 0 to 1, 0.5 suits clean sources; "
+        "auto leaves it out where the source is noisy or compressed.",
         between=(0, 1),
+        metavar="auto|off|0..1",
+        parse=_parse_multiframe,
+        write=_write_share,
     )
     stabilize: float = opt(0.0, "Reduce flicker by carrying detail along the motion.", between=(0, 1))
     strength: float = opt(

@@ -106,34 +106,46 @@ def reduced(truth: Clip) -> Clip:
     )
 
 
-def with_noise(clip: Clip) -> Clip:
-    """White Gaussian noise of 5 code values, new in each frame."""
-    noise = np.random.default_rng(0).normal(0, 5, clip.shape)
+def with_noise(clip: Clip, sigma: float = 5) -> Clip:
+    """White Gaussian noise of ``sigma`` code values, new in each frame."""
+    noise = np.random.default_rng(0).normal(0, sigma, clip.shape)
     return np.clip(np.rint(clip + noise), 0, 255).astype(np.uint8)
 
 
-def as_jpeg(clip: Clip) -> Clip:
-    """Each frame through JPEG of quality 40 and back."""
+def as_jpeg(clip: Clip, quality: int = 40) -> Clip:
+    """Each frame through JPEG and back."""
 
     def one(frame: Clip) -> Clip:
         file = io.BytesIO()
-        Image.fromarray(frame).save(file, "JPEG", quality=40)
+        Image.fromarray(frame).save(file, "JPEG", quality=quality)
         return np.asarray(Image.open(file).convert("RGB"))
 
     return np.stack([one(frame) for frame in clip])
 
 
-def as_x264(clip: Clip) -> Clip:
-    """The sequence through x264 at crf 32, preset medium, 4:2:0, and back."""
+def as_x264(clip: Clip, crf: int = 32) -> Clip:
+    """The sequence through x264, preset medium, 4:2:0, and back."""
+    return through_codec(clip, "-c:v", "libx264", "-crf", str(crf))
+
+
+def through_codec(clip: Clip, *encoder: str) -> Clip:
+    """The sequence through an encoder of ffmpeg, 4:2:0, and back."""
     count, height, width, _ = clip.shape
     raw = ("-f", "rawvideo", "-pix_fmt", "rgb24")
     coded = _ffmpeg(
-        (*raw, "-s", f"{width}x{height}", "-r", "25", "-i", "-", "-c:v", "libx264", "-crf", "32"),
+        (*raw, "-s", f"{width}x{height}", "-r", "25", "-i", "-", *encoder),
         ("-pix_fmt", "yuv420p", "-threads", "1", "-f", "nut", "-"),
         clip.tobytes(),
     )
     back = np.frombuffer(_ffmpeg(("-f", "nut", "-i", "-"), (*raw, "-"), coded), np.uint8)
     return back.reshape(count, height, width, 3)
+
+
+def write_lossless(clip: Clip, path: Path) -> None:
+    """The sequence as FFV1 in RGB, 25 frames a second."""
+    size = f"{clip.shape[2]}x{clip.shape[1]}"
+    raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", "25", "-i", "-")
+    _ffmpeg(raw, ("-c:v", "ffv1", "-pix_fmt", "gbrp", "-y", str(path)), clip.tobytes())
 
 
 def _ffmpeg(before: tuple[str, ...], after: tuple[str, ...], data: bytes) -> bytes:
@@ -264,7 +276,8 @@ def seams(sequence: Sequence, damage: str, judge: Judge, upscaler: Upscaler, cac
     )
 
 
-def _module(path: Path) -> ModuleType:
+def load_measure(path: Path) -> ModuleType:
+    """The script given as ``--measure``."""
     spec = importlib.util.spec_from_file_location("measure", path)
     if spec is None or spec.loader is None:
         sys.exit(f"{path}: not a Python file")
@@ -286,7 +299,7 @@ def main() -> None:
     upscaler = Upscaler(ModelOptions(model=wanted.model, device="cpu"))
     cache = wanted.cache / wanted.model
     cache.mkdir(parents=True, exist_ok=True)
-    measure, distance = _module(wanted.measure), Lpips("alex")
+    measure, distance = load_measure(wanted.measure), Lpips("alex")
     for text in wanted.sequences:
         sequence = read_sequence(text)
         judge = Judge(sequence.truth, measure, distance)

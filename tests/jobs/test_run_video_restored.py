@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import threading
 from collections.abc import Callable
 from fractions import Fraction
@@ -17,6 +18,7 @@ from tests.support.clips import run_ffmpeg
 from tests.support.places import STILL
 from vidsr.cli.main import run as vidsr
 from vidsr.errors import InputError, Interrupted
+from vidsr.jobs import restoration_plan
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate
 from vidsr.jobs.state.events import Event
@@ -51,7 +53,7 @@ def times(path: Path, ffprobe: Callable[..., dict[str, Any]]) -> list[float]:
 
 
 def run(source: Path, output: Path, model: Path, **options: Any) -> Path:
-    return enhance(source, output, model=str(model), scale=1, codec="ffv1", **options).output
+    return enhance(source, output, **{"model": str(model), "scale": 1, "codec": "ffv1", **options}).output
 
 
 def test_telecined_becomes_film(
@@ -209,6 +211,48 @@ def test_every_material_resumes(name: str, telecined: Path, tiny_model: Path, tm
     whole = run(telecined, tmp_path / "whole.mkv", tiny_model, segment_frames=7, preset=name)
     again = stopped_and_resumed(telecined, tmp_path / "again.mkv", tiny_model, segment_frames=7, preset=name)
     assert whole.read_bytes() == again.read_bytes()
+
+
+def test_neighbours_are_left_out_of_a_noisy_source_without_a_trace(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restoration_plan, "AUTO_MULTIFRAME_MODELS", (str(tiny_model),))
+    source = tmp_path / "noisy.mkv"
+    noise = "noise=alls=24:allf=t+u"
+    run_ffmpeg(*moving("24", "1", noise), "-c:v", "ffv1", "-pix_fmt", "gbrp", str(source))
+    notes: list[str] = []
+    auto = enhance(
+        source,
+        tmp_path / "auto.mkv",
+        model=str(tiny_model),
+        codec="ffv1",
+        multiframe="auto",
+        provenance=True,
+        segment_frames=10,
+        progress=lambda event: notes.append(event.text) if event.kind == "note" else None,
+    )
+    plain = run(source, tmp_path / "plain.mkv", tiny_model, scale=None, segment_frames=10)
+    made, expected = (run_ffmpeg("-i", str(path), "-f", "framemd5", "-") for path in (auto.output, plain))
+    assert made == expected
+    assert auto.neighbours == ((0, 24, "noise"),)
+    assert any("--multiframe auto: 0 of 24 frames" in note for note in auto.notes)
+    record = json.loads((tmp_path / "auto.mkv.provenance.json").read_text())
+    assert record["facts"]["neighbours"] == [[0, 24, "noise"]] and record["neighbours"] is None
+
+
+def test_neighbours_are_left_out_of_a_compressed_source(telecined: Path, tiny_model: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    def listen(event: Event) -> None:
+        if event.kind == "note":
+            notes.append(event.text)
+
+    run(telecined, tmp_path / "auto.mkv", tiny_model, multiframe="auto", provenance=True, progress=listen)
+    (note,) = (note for note in notes if note.startswith("--multiframe auto"))
+    assert "left out" in note and "compressed with loss (mpeg2video)" in note
+    assert json.loads((tmp_path / "auto.mkv.provenance.json").read_text())["neighbours"] is None
+    chosen = EnhanceOptions.from_flat({"model": str(tiny_model), "multiframe": "auto", "scale": 1})
+    assert note in estimate(telecined, chosen, SamplingOptions(samples=1, sample_frames=2)).notes
 
 
 @pytest.mark.slow

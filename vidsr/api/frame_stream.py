@@ -81,7 +81,7 @@ def _for_frames(options: EnhanceOptions) -> EnhanceOptions:
             'restore="auto" needs a file to analyse: pass the filters, for example those in '
             "vidsr.inspect(path).recommended"
         )
-    if wanted.multiframe:
+    if wanted.multiframe != 0:
         raise OptionsError("multiframe needs to know where a video ends: use vidsr.enhance on the file")
     for choice in wanted.restore.choices:
         filter_ = descriptor(choice.name)

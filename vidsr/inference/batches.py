@@ -32,6 +32,22 @@ class Batch:
                 shown = slot
 
 
+@dataclass(slots=True)
+class NeighbourRuns:
+    """Runs of frames [first, stop, what spoke against their neighbours], in order; "" where they were mixed in."""
+
+    runs: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def note(self, number: int, against: str) -> None:
+        """Frame ``number`` is done; one that is done again is not counted again."""
+        if not self.runs or number > self.runs[-1][1] or self.runs[-1][2] != against:
+            if not self.runs or number >= self.runs[-1][1]:
+                self.runs.append((number, number + 1, against))
+            return
+        first, stop, _ = self.runs[-1]
+        self.runs[-1] = (first, max(stop, number + 1), against)
+
+
 @dataclass(slots=True, kw_only=True)
 class InferenceStats:
     """What inference did, and where its time went (wall-clock seconds).
@@ -40,7 +56,7 @@ class InferenceStats:
     everything between, of which ``network_seconds`` is the network alone (on CUDA: the time to queue it).
     ``reused`` frames repeated their predecessor and were not computed; ``unchanged_frames`` is how many frames'
     worth of pixels ``--reuse-regions`` kept; ``fp32_reruns`` overflowed in half precision; ``notes`` lists what was
-    done to fit in memory.
+    done to fit in memory; ``neighbours`` are the choices of ``--multiframe``.
     """
 
     frames: int = 0
@@ -52,6 +68,7 @@ class InferenceStats:
     infer_seconds: float = 0.0
     network_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    neighbours: NeighbourRuns = field(default_factory=NeighbourRuns)
 
 
 def batches(

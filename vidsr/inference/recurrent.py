@@ -72,5 +72,6 @@ class NeighbourMixing(Protocol):
         rgb: Callable[[Frame], Tensor],
         sized: Callable[[Tensor, Frame], Tensor],
         spent: Callable[[float], None],
+        chose: Callable[[int, str], None],
     ) -> NeighbourMixer:
         """Its part in one stream; the parameters are those of ``vidsr.filters.after.multiframe.Neighbours``."""

@@ -182,7 +182,8 @@ class Upscaler:
         def neighbours(stream: Stream) -> NeighbourMixer:
             assert self._multiframe is not None and self._recurrent is not None and span is not None
             dtype = DTYPES[self.precision]
-            return self._multiframe.over(span, self._recurrent, dtype, stream.rgb, stream.sized, stream.spent_ahead)
+            chose, spent = self.stats.neighbours.note, stream.spent_ahead
+            return self._multiframe.over(span, self._recurrent, dtype, stream.rgb, stream.sized, spent, chose)
 
         sees = neighbours if self._multiframe is not None and span is not None else None
         return Stream(network, self.fitted, self.post, self.stats, target, transfer, sees)

@@ -87,7 +87,7 @@ def compose(options: EnhanceOptions) -> Chain:
     before, after = lookaround(list(filters.values()))
     steps = post_steps(wanted)
     around = Lookaround(before=before, after=after, settle=warmup(steps))
-    multiframe = Multiframe(wanted.multiframe, wanted.fidelity) if wanted.multiframe else None
+    multiframe = None if wanted.multiframe == 0 else Multiframe(wanted.multiframe, wanted.fidelity)
     if multiframe is not None:
         around = replace(around, window=WINDOW, reach=REACH, around=AROUND)
     return Chain(

@@ -14,6 +14,7 @@ from typing import Any
 
 from vidsr.codec_table import CODECS
 from vidsr.errors import VerifyError, VidsrError
+from vidsr.jobs.neighbour_runs import is_used
 from vidsr.media import image_sequence
 from vidsr.media.encode.encoder_plan import encoder_build
 from vidsr.media.pictures.frame_files import picture_build
@@ -66,7 +67,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
             "licence": entry.licence if entry else model.card.get("licence"),
             "origin": entry.origin if entry else model.card.get("origin"),
         },
-        "neighbours": _neighbours(options),
+        "neighbours": _neighbours(options, facts),
         "software": {
             "vidsr": __version__,
             "python": platform.python_version(),
@@ -87,9 +88,11 @@ def _build(result: Path, codec: str) -> str | None:
     return encoder_build(codec) if codec in CODECS else None
 
 
-def _neighbours(options: EnhanceOptions) -> dict[str, Any] | None:
-    """The recurrent network of ``--multiframe``, whose weights vidsr checks against this digest; None without one."""
-    if not options.restore.multiframe:
+def _neighbours(options: EnhanceOptions, facts: dict[str, Any]) -> dict[str, Any] | None:
+    """The recurrent network of ``--multiframe``, whose weights vidsr checks against this digest; None where no frame of
+    the result comes from one."""
+    used = [run for run in facts.get("neighbours", ()) if is_used(run[2])]
+    if options.restore.multiframe == 0 or (options.restore.multiframe is None and not used):
         return None
     entry = ZOO[RECURRENT_MODEL]
     return {"name": entry.name, "sha256": entry.sha256, "licence": entry.licence, "origin": entry.origin}

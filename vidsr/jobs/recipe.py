@@ -30,6 +30,7 @@ from vidsr.jobs.filter_chain import Chain, compose
 from vidsr.jobs.restoration_plan import (
     as_decoded,
     choice_notes,
+    left_out_neighbours,
     plan_times,
     quick_warning,
     reader,
@@ -120,7 +121,13 @@ class SourcePlan:
         """What the user should know about the choice of filters: what was chosen or left out, and a warning where an
         unrestored source looks as if it needed restoration, by a quick look at its frames."""
         warning = quick_warning(self.stored) if self.asked.restore.restore.is_off else None
-        return (*([warning] if warning else []), *choice_notes(self.asked, self.options))
+        reason = left_out_neighbours(self.asked, self.stored)
+        neighbours = f"--multiframe auto: left out, {reason}; a number such as 0.5 takes it all the same"
+        return (
+            *([warning] if warning else []),
+            *choice_notes(self.asked, self.options),
+            *([neighbours] if reason else []),
+        )
 
 
 def plan_source(stored: StoredInfo, options: EnhanceOptions, *, resolved: bool = False) -> SourcePlan:

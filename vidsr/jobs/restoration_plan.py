@@ -23,6 +23,8 @@ from vidsr.options import EnhanceOptions
 
 #: The quick look: places, frames at each, frames of a source short enough to be looked at whole, and frames that do.
 _QUICK_PLACES, _QUICK_LENGTH, _QUICK_WHOLE, _QUICK_ENOUGH = 2, 16, 48, 32
+#: Models whose results were measured together with those of the recurrent network.
+AUTO_MULTIFRAME_MODELS = ("realesrgan-x4plus",)
 #: Frames in the middle of a long source from which the share of frames that a filter keeps is estimated.
 _SAMPLED_FRAMES = 600
 
@@ -30,11 +32,14 @@ _SAMPLED_FRAMES = 600
 def resolve(options: EnhanceOptions, info: StoredInfo) -> EnhanceOptions:
     """``options`` with every filter named and every parameter known, found in the source where it was not given.
 
-    Filters that have nothing to do in the source, such as ivtc in progressive video, are left out.
+    Filters that have nothing to do in the source, such as ivtc in progressive video, are left out; so is ``--multiframe
+    auto`` where it is known beforehand to harm.
 
     Raises:
         InputError: the source cannot be inspected.
     """
+    if left_out_neighbours(options, info):
+        options = replace(options, restore=replace(options.restore, multiframe=0.0))
     selection = options.restore.restore
     if not selection.auto and not any(_is_open(choice) for choice in selection.choices):
         return options
@@ -43,6 +48,17 @@ def resolve(options: EnhanceOptions, info: StoredInfo) -> EnhanceOptions:
     made = (_found(choice, found) for choice in wanted.choices)
     chosen = FilterSelection.of(choice for choice in made if choice is not None)
     return replace(options, restore=replace(options.restore, restore=chosen))
+
+
+def left_out_neighbours(options: EnhanceOptions, info: StoredInfo) -> str:
+    """Why ``--multiframe auto`` looks at no frame of the source: what the file and the model say; "" if it does."""
+    if options.restore.multiframe is not None:
+        return ""
+    if not info.video.is_lossless:
+        return f"the source was compressed with loss ({info.video.codec})"
+    if options.model.model not in AUTO_MULTIFRAME_MODELS:
+        return f"it was not measured with {options.model.model}"
+    return ""
 
 
 def _is_open(choice: FilterChoice) -> bool:

@@ -13,6 +13,7 @@ from vidsr.jobs.engines.tracker import Tracker
 from vidsr.jobs.finish import can_publish, finish
 from vidsr.jobs.job import Job, PreparedJob, distrust_damaged, open_job, prepare
 from vidsr.jobs.messages import Order
+from vidsr.jobs.neighbour_runs import joined_runs, neighbour_notes
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event, Progress, of_job, silent
@@ -189,6 +190,7 @@ def _note_failure(job: Job, error: Exception) -> None:
 
 def _result(job: Job, seconds: float) -> EnhanceResult:
     finished = [job.manifest.finished[number] for number in sorted(job.manifest.finished)]
+    neighbours = joined_runs(run for one in finished for run in one.neighbours)
     stats = sum((SegmentStats(**f.timing) for f in finished), SegmentStats())  # type: ignore[arg-type]
     return EnhanceResult(
         kind="video" if job.order.recipe.picture is None else "sequence",
@@ -204,7 +206,8 @@ def _result(job: Job, seconds: float) -> EnhanceResult:
         stats=stats,
         reused_frames=sum(f.reused for f in finished),
         reused_area=sum(f.unchanged for f in finished) / max(1, job.manifest.frames),
-        notes=(*job.notes, *_fallbacks(job)),
+        neighbours=neighbours,
+        notes=(*job.notes, *neighbour_notes(job.order.options, neighbours), *_fallbacks(job)),
     )
 
 

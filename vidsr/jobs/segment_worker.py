@@ -172,6 +172,7 @@ class SegmentWorker:
         begin = time.perf_counter()
         upscaler = self._run.upscaler if rung == 0 else self._upscaler(rung)
         reused, unchanged = upscaler.stats.reused, upscaler.stats.unchanged_frames
+        upscaler.stats.neighbours.runs.clear()
         with working_folder(self._folder) as place:
             part = place / segment.file_name
             with self._run.recipe.sink(part) as sink:
@@ -197,6 +198,7 @@ class SegmentWorker:
                 reused=upscaler.stats.reused - reused,
                 unchanged=upscaler.stats.unchanged_frames - unchanged,
                 timing=dataclasses.asdict(stats),
+                neighbours=[[*run] for run in upscaler.stats.neighbours.runs],
             )
             with os_errors("renaming", part):
                 part.replace(self._folder / segment.file_name)

@@ -17,6 +17,13 @@ VIDEO_SUFFIXES = frozenset(
         *(".mts", ".mxf", ".nut", ".ogv", ".ps", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
     }
 )
+#: Codecs that keep every sample, by FFmpeg's names. Those that merely can, such as H.264 and JPEG 2000, are not listed.
+LOSSLESS_CODECS = frozenset(
+    {
+        *("apng", "bmp", "dpx", "ffv1", "ffvhuff", "huffyuv", "hymt", "magicyuv", "pam", "png", "ppm", "qtrle", "r210"),
+        *("rawvideo", "sgi", "targa", "tiff", "utvideo", "v210", "v308", "v408", "v410", "y41p", "yuv4", "zlib"),
+    }
+)
 ATTACHED_PIC, TIMED_THUMBNAILS, STILL_IMAGE = 0x400, 0x800, 0x100000
 
 
@@ -96,6 +103,11 @@ class VideoInfo:
     decoder: str | None = None
     dolby_vision: int | None = None
     flatten: tuple[int, int, int] | None = None
+
+    @property
+    def is_lossless(self) -> bool:
+        """Whether the codec always keeps every sample of what it was given."""
+        return self.codec in LOSSLESS_CODECS
 
     @property
     def is_hdr(self) -> bool:

@@ -11,13 +11,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor
 
 from tests.support.frames import noise_frame
+from tests.support.places import STILL
 from vidsr.errors import InferenceError
 from vidsr.filters.after import multiframe
-from vidsr.filters.after.multiframe import AROUND, REACH, WINDOW, Multiframe, Neighbours
+from vidsr.filters.after.multiframe import AROUND, BLUR_PX, REACH, WINDOW, Multiframe, Neighbours
+from vidsr.filters.flow import gaussian
 from vidsr.frames import Frame, Span
+from vidsr.inference.batches import NeighbourRuns
 from vidsr.inference.recurrent import DrawnFrame
 from vidsr.jobs.state.segments import Lookaround, Segment
 from vidsr.models.architectures.basicvsr import BasicVSR, BasicVSRConfig
@@ -62,24 +66,36 @@ def rgb(frame: Frame) -> Tensor:
     return torch.from_numpy(np.stack(frame.planes)).float()[None] / 255
 
 
-def stream(frames: list[Frame], start: int, stop: int, network: BasicVSR | None = None) -> dict[int, Tensor]:
+def drawn(frame: Frame) -> Tensor:
+    """What the single-frame network makes of a frame here."""
+    return rgb(frame).repeat_interleave(4, -1).repeat_interleave(4, -2) + 0.01 * (frame.index % 3)
+
+
+def stream(
+    frames: list[Frame],
+    start: int,
+    stop: int,
+    network: BasicVSR | None = None,
+    share: float | None = 0.5,
+    runs: NeighbourRuns | None = None,
+) -> dict[int, Tensor]:
     """Results of frames ``start`` to ``stop``, fed as a segment is, with a nearest-neighbour single-frame network."""
     segment = Segment(number=0, start=start, stop=stop)
     low, high = AROUND_SEGMENTS.fed(segment, len(frames))
     part = Neighbours(
-        Multiframe(0.5, 0.0),
+        Multiframe(share, 0.0),
         Span(first=low, start=start, stop=stop),
         network or Counting(),
         torch.float32,
         rgb=rgb,
         sized=lambda out, frame: out,
         spent=lambda seconds: None,
+        chose=(runs or NeighbourRuns()).note,
     )
     results: list[DrawnFrame] = []
     for frame in part.ahead(iter(frames[low:high])):
         source = rgb(frame)
-        out = source.repeat_interleave(4, -1).repeat_interleave(4, -2)
-        results += part.mix([DrawnFrame(frame, source, out + 0.01 * (frame.index % 3), None)])
+        results += part.mix([DrawnFrame(frame, source, drawn(frame), None)])
     waiting = part.waiting()
     if waiting is not None:
         results.append(part.last(waiting))
@@ -132,6 +148,50 @@ def test_repeated_frames_are_computed_once() -> None:
     assert network.steps == 10 and len(results) == 20
 
 
+def pan(frames: int, noisy: range = range(0), cut: int | None = None, still: Sequence[int] = ()) -> list[Frame]:
+    """Part of a sound picture that moves; noise lies over the frames ``noisy``; at ``cut`` it is another part."""
+    like, made, shift = noise_frame("gbrp", (64, 64)), [], 0
+    picture = np.asarray(Image.open(STILL).convert("RGB"), np.float32)
+    small = (picture[0::2, 0::2] + picture[1::2, 0::2] + picture[0::2, 1::2] + picture[1::2, 1::2]) / 4
+    noise = np.random.default_rng(0).normal(0, 6, (frames, 64, 64, 3))
+    for number in range(frames):
+        shift += number not in still
+        top = 0 if cut is None or number < cut else 26
+        part = small[top : top + 64, shift % 90 : shift % 90 + 64] + (noise[number] if number in noisy else 0)
+        codes = part.round().clip(0, 255).astype(np.uint8)
+        planes = tuple(np.ascontiguousarray(codes[..., channel]) for channel in (1, 2, 0))
+        made.append(replace(like, planes=planes, index=number, pts=number))
+    return made
+
+
+def test_auto_on_a_noisy_source_is_what_was_drawn_bit_for_bit() -> None:
+    source, network, runs = pan(20, noisy=range(20)), Counting(), NeighbourRuns()
+    results = stream(source, 0, 20, network, None, runs)
+    assert network.steps == 0
+    assert all(torch.equal(results[n], drawn(source[n])) for n in range(20))
+    assert runs.runs == [(0, 20, "noise")]
+
+
+def test_auto_follows_the_scene() -> None:
+    source, runs = pan(48, noisy=range(24, 48), cut=24), NeighbourRuns()
+    results = stream(source, 0, 48, None, None, runs)
+    assert all(torch.equal(results[n], drawn(source[n])) for n in range(24, 48))
+    assert not any(torch.equal(results[n], drawn(source[n])) for n in range(24))
+    assert runs.runs[0][2] == "" and runs.runs[-1] == (24, 48, "noise")
+    assert all(against == "" or against.startswith("partly") for _, stop, against in runs.runs if stop <= 24)
+
+
+@settings(max_examples=3, deadline=None)
+@given(data=st.data(), still=st.lists(st.integers(1, 43), max_size=6))
+def test_what_auto_chooses_is_the_same_whatever_the_segments(data: st.DataObject, still: list[int]) -> None:
+    first = data.draw(st.integers(0, 43))
+    source = pan(44, noisy=range(first, first + 20), cut=data.draw(st.none() | st.integers(1, 43)), still=still)
+    whole = stream(source, 0, 44, share=None)
+    start = data.draw(st.integers(0, 43))
+    for number, result in stream(source, start, data.draw(st.integers(start + 1, 44)), share=None).items():
+        assert torch.equal(result, whole[number])
+
+
 class Watched(Neighbours):
     """Notes how many frames, and how much of what is known of frames, are held at once."""
 
@@ -174,7 +234,7 @@ def test_the_recurrent_network_alone_at_share_one(monkeypatch: pytest.MonkeyPatc
         mixed += part.mix([DrawnFrame(frame, rgb(frame), torch.zeros(1, 3, 4 * HEIGHT, 4 * WIDTH), None)])
     mixed.append(part.last(part.waiting()))
     pairs = [part._motion(a, b) for a, b in zip(entries(source), entries(source)[1:], strict=False)]
-    pictures = torch.stack([rgb(f) for f in source], 1)
+    pictures = torch.stack([gaussian(rgb(f), BLUR_PX) for f in source], 1)
     plain = network(pictures, [p[0] for p in pairs], [p[1] for p in pairs])
     assert torch.allclose(torch.stack([m.out for m in mixed], 1), plain, atol=1e-3)
 

@@ -5,6 +5,10 @@ with :data:`REACH` more frames on either side. The single-frame result of each f
 frames before and after it, carried along the motion where the source bears that out, and the two are mixed. All of it
 depends on the frames and their numbers only, so a result is the same wherever a segment begins or ends. Cuts end both
 propagation and average; a frame that repeats the one before it is not computed again.
+
+Where the share is left open, each frame's follows from how sound the source is around it
+(:mod:`vidsr.filters.after.soundness`). A frame whose share is 0 is what the single-frame network drew, bit for bit,
+and a window without any other is not seen by the recurrent network.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -22,9 +26,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidsr.errors import InferenceError
+from vidsr.filters.after import soundness
 from vidsr.filters.after.fidelity import Fidelity
+from vidsr.filters.after.soundness import Judgement, Look, judge, look
 from vidsr.filters.after.stabilise import CUT_SHARE, Stabilise
-from vidsr.filters.flow import luma, optical_flow, resize_flow, warp
+from vidsr.filters.flow import gaussian, luma, optical_flow, resize_flow, warp
 from vidsr.frames import Frame, Span
 from vidsr.models.architectures.basicvsr import carried
 from vidsr.models.zoo import RECURRENT_MODEL
@@ -35,6 +41,13 @@ WINDOW = 32
 REACH = 8
 #: Frames on either side whose single-frame results are averaged in.
 AROUND = 1
+#: Weight of each of them where it fits perfectly; that of the frame itself is 1.
+NEIGHBOUR_WEIGHT = 0.5
+#: The source is blurred by this many pixels for the recurrent network, which was trained on blurrier reductions than
+#: area averaging or a camera's pixels; see docs/decisions/063-several-frames.md.
+BLUR_PX = 0.4
+#: The recurrent network's share in a sound source where the options leave it open.
+AUTO_SHARE = 0.52
 
 
 class Recurrent(Protocol):
@@ -77,10 +90,10 @@ DrawnT = TypeVar("DrawnT", bound=Drawn)
 
 @dataclass(frozen=True, slots=True)
 class Multiframe:
-    """What the options ask for: the recurrent network's ``share`` in a result, 0 to 1, and the fidelity of the rest
-    (as of :class:`~vidsr.filters.after.fidelity.Fidelity`)."""
+    """What the options ask for: the recurrent network's ``share`` in a result, 0 to 1, or None: judged for each frame;
+    and the fidelity of the rest (as of :class:`~vidsr.filters.after.fidelity.Fidelity`)."""
 
-    share: float
+    share: float | None
     fidelity: float | None
     model: str = RECURRENT_MODEL
 
@@ -92,28 +105,43 @@ class Multiframe:
         rgb: Callable[[Frame], Tensor],
         sized: Callable[[Tensor, Frame], Tensor],
         spent: Callable[[float], None],
+        chose: Callable[[int, str], None],
     ) -> Neighbours:
         """Its part in one stream; see :class:`Neighbours`."""
-        return Neighbours(self, span, network, dtype, rgb=rgb, sized=sized, spent=spent)
+        return Neighbours(self, span, network, dtype, rgb=rgb, sized=sized, spent=spent, chose=chose)
 
 
 @dataclass(frozen=True, slots=True)
 class _Fed:
-    """A frame that the recurrent network sees: RGB ``[1, 3, h, w]``; ``repeats`` the frame before it."""
+    """A frame that the recurrent network sees: RGB ``[1, 3, h, w]``; ``repeats`` the frame before it. ``look`` is what
+    it shows, where the share is to be judged and it can be."""
 
     frame: Frame
     rgb: Tensor
     repeats: bool
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What is known of a frame from its neighbours: the recurrent result, and where its pixels are in the next frame
-    and in the one before; None beyond a cut and at the ends."""
+    """What is known of a frame from its neighbours: the recurrent result (None where its share is 0), where its pixels
+    are in the next frame and in the one before (None beyond a cut and at the ends), and how far the source is sound."""
 
-    result: Tensor
+    result: Tensor | None
     to_next: Tensor | None
     to_last: Tensor | None
+    judged: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class _Held(Generic[DrawnT]):
+    """A frame as it was drawn, and true to its source once that was needed."""
+
+    drawn: DrawnT
+    faithful: DrawnT | None = None
+
+
+_SOUND = Judgement(1.0, "")
 
 
 class Neighbours:
@@ -126,6 +154,7 @@ class Neighbours:
         rgb: a frame as RGB ``[1, 3, h, w]`` float32 on the device.
         sized: (result, frame) → the result at the size and with the neutrality of the stream's target.
         spent: is given the seconds that each result of the recurrent network took.
+        chose: is given the number of each frame that is done and what spoke against its neighbours, "" if nothing did.
     """
 
     def __init__(
@@ -138,9 +167,11 @@ class Neighbours:
         rgb: Callable[[Frame], Tensor],
         sized: Callable[[Tensor, Frame], Tensor],
         spent: Callable[[float], None],
+        chose: Callable[[int, str], None] = lambda number, against: None,
     ) -> None:
-        self._network, self._share, self._span, self._dtype = network, wanted.share, span, dtype
-        self._rgb, self._sized, self._spent = rgb, sized, spent
+        self._network, self._span, self._dtype = network, span, dtype
+        self._judges, self._share = wanted.share is None, AUTO_SHARE if wanted.share is None else wanted.share
+        self._rgb, self._sized, self._spent, self._chose = rgb, sized, spent, chose
         self._fidelity = Fidelity(wanted.fidelity)
         self._seen: dict[int, _Seen] = {}
         # Replaced, never written into: a step that ran out of memory is repeated from the state before it.
@@ -195,7 +226,8 @@ class Neighbours:
         if last is not None and all(np.array_equal(a, b) for a, b in zip(last.frame.planes, frame.planes, strict=True)):
             return _Fed(frame, last.rgb, True)
         with torch.inference_mode():
-            return _Fed(frame, self._rgb(frame), False)
+            rgb = self._rgb(frame)
+            return _Fed(frame, rgb, False, look(rgb) if self._judges else None)
 
     def _results(self, window: list[tuple[int, _Fed]], start: int) -> Iterator[tuple[int, _Seen, Frame]]:
         """What the window shows of its own frames that are to be drawn, in order."""
@@ -205,7 +237,14 @@ class Neighbours:
         if not any(own):
             return
         with torch.inference_mode():
-            motion = [self._motion(a, b) for a, b in pairwise(fed)]
+            doubtful = self._judges and soundness.hopeless([entry.look for entry in fed if not entry.repeats])
+            motion = [] if doubtful else [self._motion(a, b) for a, b in pairwise(fed)]
+            joined = [True] * len(fed) if doubtful else [pair[0] is not None for pair in motion]
+            judged = [self._judged(fed, joined, i) if own[i] else _SOUND for i in range(len(fed))]
+            if not any(mine and one.trust for mine, one in zip(own, judged, strict=True)):
+                for i in (i for i, mine in enumerate(own) if mine):
+                    yield numbers[i], _Seen(None, None, None, judged[i]), fed[i].frame
+                return
             backward = self._backward(fed, [pair[0] for pair in motion], own)
         features: Tensor | None = None
         result: Tensor | None = None
@@ -217,11 +256,30 @@ class Neighbours:
                 if not own[i]:
                     continue
                 kept = backward.pop(i)
-                if result is None:
-                    enlarged = self._network.enlarge(entry.rgb.to(self._dtype), kept.to(self._dtype), features)
+                if result is None and judged[i].trust:
+                    picture = _blurred(entry.rgb).to(self._dtype)
+                    enlarged = self._network.enlarge(picture, kept.to(self._dtype), features)
                     result = self._sized(enlarged.float(), entry.frame)
-                seen = _Seen(result, motion[i][0] if i + 1 < len(fed) else None, to_last)
+                seen = _Seen(
+                    result if judged[i].trust else None,
+                    motion[i][0] if i + 1 < len(fed) else None,
+                    to_last,
+                    judged[i],
+                )
             yield numbers[i], seen, entry.frame
+
+    def _judged(self, fed: Sequence[_Fed], joined: Sequence[bool], at: int) -> Judgement:
+        """How far the source can be trusted around one frame, within its scene; ``joined`` frames are of one with the
+        next."""
+        if not self._judges:
+            return _SOUND
+        first = last = at
+        while first > 0 and at - first < soundness.AROUND and joined[first - 1]:
+            first -= 1
+        while last + 1 < len(fed) and last - at < soundness.AROUND and joined[last]:
+            last += 1
+        scene = fed[first : last + 1]
+        return judge([entry.look for n, entry in enumerate(scene) if n == 0 or not entry.repeats])
 
     def _backward(
         self, fed: Sequence[_Fed], to_next: Sequence[Tensor | None], own: Sequence[bool]
@@ -242,7 +300,7 @@ class Neighbours:
     def _step(
         self, trunk: Callable[[Tensor, Tensor], Tensor], fed: _Fed, features: Tensor | None, motion: Tensor | None
     ) -> Tensor:
-        picture = fed.rgb.to(self._dtype)
+        picture = _blurred(fed.rgb).to(self._dtype)
         if features is None or motion is None:
             return trunk(picture, self._network.no_features(picture))
         return trunk(picture, carried(features, motion))
@@ -264,33 +322,53 @@ class Neighbours:
         done = []
         for given in drawn:
             number, held = self.state
-            entry = given.with_out(self._fidelity(given.source, given.out, [given.frame]))
-            entries = (*held, entry)
+            entries = (*held, _Held(given))
             if len(entries) > 1 and number - 1 in range(self._span.start, self._span.stop):
-                before = entries[0] if len(entries) == 3 else None
-                done.append(self._mixed(number - 1, before, entries[-2], entry))
+                before = None if len(entries) == 2 else 0
+                mixed, entries = self._mixed(number - 1, entries, before, len(entries) - 2, len(entries) - 1)
+                done.append(mixed)
             self.state = (number + 1, entries[-2:])
         return done
 
     def waiting(self) -> Any:
         """When the stream has ended: the frame that is to be enlarged and after which nothing came; None if none is."""
         number, held = self.state
-        return held[-1] if held and number - 1 in range(self._span.start, self._span.stop) else None
+        return held[-1].drawn if held and number - 1 in range(self._span.start, self._span.stop) else None
 
     def last(self, drawn: DrawnT) -> DrawnT:
         """The frame of :meth:`waiting`, mixed with what there is."""
         number, held = self.state
-        return self._mixed(number - 1, held[0] if len(held) == 2 else None, drawn, None)
+        mixed: DrawnT = self._mixed(number - 1, held, 0 if len(held) == 2 else None, len(held) - 1, None)[0]
+        return mixed
 
-    def _mixed(self, number: int, before: Drawn | None, now: DrawnT, after: Drawn | None) -> DrawnT:
+    def _mixed(
+        self, number: int, entries: tuple[_Held[DrawnT], ...], before: int | None, now: int, after: int | None
+    ) -> tuple[DrawnT, tuple[_Held[DrawnT], ...]]:
+        """The frame that is entry ``now``, and the entries with what was computed of them."""
         seen = self._seen[number]
-        size = (now.out.shape[-2], now.out.shape[-1])
-        total, weights = now.out, torch.ones_like(now.out[:, :1])
-        for other, motion in ((before, seen.to_last), (after, seen.to_next)):
-            if other is None or motion is None or other.out.shape != now.out.shape:
+        self._chose(number, seen.judged.words)
+        if seen.result is None:
+            return entries[now].drawn, entries
+        entries = tuple(self._faithful(entry) for entry in entries)
+        ready = [entry.faithful or entry.drawn for entry in entries]
+        size = (ready[now].out.shape[-2], ready[now].out.shape[-1])
+        total, weights = ready[now].out, torch.ones_like(ready[now].out[:, :1])
+        for place, motion in ((before, seen.to_last), (after, seen.to_next)):
+            if place is None or motion is None or ready[place].out.shape != ready[now].out.shape:
                 continue
-            fit = Stabilise.fit(now.source, other.source, motion)
+            fit = NEIGHBOUR_WEIGHT * Stabilise.fit(ready[now].source, ready[place].source, motion)
             weight = F.interpolate(fit, size=size, mode="bilinear", align_corners=False)
-            total = total + weight * warp(other.out, resize_flow(motion, size, "bicubic"))
+            total = total + weight * warp(ready[place].out, resize_flow(motion, size, "bicubic"))
             weights = weights + weight
-        return now.with_out(torch.lerp(total / weights, seen.result, self._share))
+        share = self._share * seen.judged.trust
+        return ready[now].with_out(torch.lerp(total / weights, seen.result, share)), entries
+
+    def _faithful(self, entry: _Held[DrawnT]) -> _Held[DrawnT]:
+        if entry.faithful is not None:
+            return entry
+        drawn = entry.drawn
+        return replace(entry, faithful=drawn.with_out(self._fidelity(drawn.source, drawn.out, [drawn.frame])))
+
+
+def _blurred(rgb: Tensor) -> Tensor:
+    return gaussian(rgb, BLUR_PX)

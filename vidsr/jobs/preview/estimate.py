@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.jobs.engines.engine import choose_slots
+from vidsr.jobs.neighbour_runs import joined_runs, neighbour_notes
 from vidsr.jobs.preview.sample import Sample, Sampler
 from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.restoration_plan import expected_frames, reshaping_notes
@@ -82,7 +83,9 @@ def estimate(
     index = sampler.index
     fixed = start_seconds + sampler.setup_seconds + time.perf_counter() - begin
     warm = sampler.sample(0, min(_WARM_FRAMES, len(index)))  # pays for allocations, caches and choices
+    sampler.upscaler.stats.neighbours.runs.clear()
     done = _sampled(sampler, sampling, progress)
+    neighbours = neighbour_notes(job.options, joined_runs(sampler.upscaler.stats.neighbours.runs), "sampled frames")
     progress(Event(kind="stage", text="size"))
     rates = _Rates.of(done, sampler, options)
     fixed += max(0.0, warm.stats.wall_seconds - warm.computed * rates.compute_seconds)
@@ -108,7 +111,7 @@ def estimate(
         device=str(sampler.upscaler.device),
         precision=sampler.upscaler.precision,
         codec=job.settings.codec,
-        notes=tuple(dict.fromkeys((*changes, *advice, *sampler.recipe.notes, *index.notes))),
+        notes=tuple(dict.fromkeys((*changes, *advice, *neighbours, *sampler.recipe.notes, *index.notes))),
     )
 
 

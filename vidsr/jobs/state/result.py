@@ -57,6 +57,8 @@ class EnhanceResult:
         resumed_frames: how many of ``frames`` were made by earlier runs.
         reused_frames: frames that repeated their predecessor and were not computed again.
         reused_area: share of all pixels that ``--reuse-regions`` kept, 0 to 1.
+        neighbours: for ``--multiframe``, runs of frames (first, last + 1, what spoke against it there); "" where it was
+            used.
         stats: seconds that each stage of the pipeline worked and waited; zeros for pictures and folders.
         pictures: for a folder, one entry for each picture made by this run.
         skipped: for a folder, (path relative to the source folder, reason) of each file left out.
@@ -75,6 +77,7 @@ class EnhanceResult:
     resumed_frames: int = 0
     reused_frames: int = 0
     reused_area: float = 0.0
+    neighbours: tuple[tuple[int, int, str], ...] = ()
     pictures: tuple[PictureResult, ...] = ()
     skipped: tuple[tuple[Path, str], ...] = ()
     notes: tuple[str, ...] = ()
@@ -99,6 +102,7 @@ class EnhanceResult:
         if self.kind in ("video", "sequence"):
             data["reused_frames"] = self.reused_frames
             data["reused_area"] = round(self.reused_area, 4)
+            data["neighbours"] = [list(run) for run in self.neighbours]
             data["timing"] = {name: round(value, 3) for name, value in self._timing().items()}
         if self.kind == "folder":
             data["pictures"] = [picture.to_json() for picture in self.pictures]

@@ -1,0 +1,122 @@
+"""What ``--multiframe auto`` chooses on clean and damaged sources, and what it gains: flicker, PSNR and LPIPS.
+
+    python -m benchmarks.quality.multiframe foliage=vid4/foliage carphone=carphone_pristine.mp4:0:31
+    python -m benchmarks.quality.multiframe --measure temporal.py --damage clean carphone=carphone_pristine.mp4:0:31
+
+Sequences and the script of ``--measure`` are as in :mod:`benchmarks.quality.restoration`. Each sequence is reduced by
+four, damaged and stored without loss, so that ``auto`` judges by its pictures alone. Without ``--measure`` only its
+choice is shown. With it the source is enlarged by ``vidsr enhance`` with the option off and on auto, and both are held
+against the plain network's result, which is ``--multiframe off --fidelity 0 --no-colour-lock``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.quality.restoration import (
+    Clip,
+    Figures,
+    Judge,
+    as_jpeg,
+    as_x264,
+    load_measure,
+    read_sequence,
+    reduced,
+    tensor_of,
+    through_codec,
+    with_noise,
+    write_lossless,
+)
+from vidsr import enhance
+from vidsr.filters.after.soundness import AROUND, judge, look
+from vidsr.inference.colour import rgb8_of
+from vidsr.media.decode import read_frames
+from vidsr.media.probe import probe
+from vidsr.quality.lpips import Lpips
+
+
+def as_mpeg2(clip: Clip) -> Clip:
+    """The sequence through MPEG-2 at the bits per pixel of 3 Mbit/s for 720x576 at 25 frames a second."""
+    rate = round(3e6 * clip.shape[1] * clip.shape[2] / (720 * 576))
+    return through_codec(clip, "-c:v", "mpeg2video", "-b:v", str(rate), "-g", "12", "-bf", "2")
+
+
+DAMAGES: dict[str, Callable[[Clip], Clip]] = {
+    "clean": lambda clip: clip,
+    "noise, sigma 5": with_noise,
+    "noise, sigma 10": partial(with_noise, sigma=10),
+    "JPEG, quality 75": partial(as_jpeg, quality=75),
+    "JPEG, quality 40": as_jpeg,
+    "x264, crf 24": partial(as_x264, crf=24),
+    "x264, crf 28": partial(as_x264, crf=28),
+    "x264, crf 32": as_x264,
+    "MPEG-2": as_mpeg2,
+}
+
+
+@torch.inference_mode()
+def choice(source: Clip) -> str:
+    """How many frames ``auto`` would mix with their neighbours, how far, and what speaks against the others."""
+    looks = [look(_unit(frame)) for frame in source]
+    judged = [judge(looks[max(0, n - AROUND) : n + AROUND + 1]) for n in range(len(looks))]
+    against = Counter(one.against for one in judged if one.against)
+    used, trust = sum(one.trust > 0 for one in judged), float(np.mean([one.trust for one in judged]))
+    reasons = "; ".join(f"{reason} ({count})" for reason, count in against.most_common())
+    return f"{used:2} of {len(judged)} frames, mean trust {trust:.2f}  {reasons}"
+
+
+def _unit(frame: Clip) -> Tensor:
+    return tensor_of(frame[None])
+
+
+def enlarged(source: Path, folder: Path, **options: str | float | bool) -> Clip:
+    """The frames that ``vidsr enhance`` makes of ``source``."""
+    output = folder / "result.mkv"
+    enhance(source, output, model="realesrgan-x4plus", scale=4, codec="ffv1", overwrite=True, verify=False, **options)  # type: ignore[arg-type]
+    return np.stack([rgb8_of(frame) for frame in read_frames(probe(output))])
+
+
+def figures(name: str, found: Figures, plain: Figures) -> str:
+    """One line of a table, against the plain network."""
+    return (
+        f"  {name:<8} warping error {found.flicker / plain.flicker - 1:+6.1%}  PSNR {found.psnr:6.2f} dB "
+        f"({found.psnr - plain.psnr:+.2f})  LPIPS {found.lpips:.4f} ({found.lpips / plain.lpips - 1:+6.1%})"
+    )
+
+
+def main() -> None:
+    """Read the arguments, print what is chosen and what it gains."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sequences", nargs="+", metavar="NAME=PLACE[:FIRST:COUNT[:WxH]]")
+    parser.add_argument("--measure", type=Path, help="the script that defines the warping error")
+    parser.add_argument("--damage", action="append", choices=list(DAMAGES), help="only this; may be repeated")
+    wanted = parser.parse_args()
+    measure = None if wanted.measure is None else load_measure(wanted.measure)
+    distance = None if measure is None else Lpips("alex")
+    for text in wanted.sequences:
+        sequence = read_sequence(text)
+        scorer = None if measure is None or distance is None else Judge(sequence.truth, measure, distance)
+        for damage in wanted.damage or DAMAGES:
+            source = DAMAGES[damage](reduced(sequence.truth))
+            print(f"{sequence.name:<10} {damage:<17} {choice(source)}", flush=True)
+            if scorer is None:
+                continue
+            with tempfile.TemporaryDirectory() as name:
+                place = Path(name) / "source.mkv"
+                write_lossless(source, place)
+                plain = scorer.of(enlarged(place, Path(name), multiframe="off", fidelity=0.0, colour_lock=False))
+                for share in ("off", "auto"):
+                    print(figures(share, scorer.of(enlarged(place, Path(name), multiframe=share)), plain), flush=True)
+
+
+if __name__ == "__main__":
+    main()

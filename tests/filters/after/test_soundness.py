@@ -1,0 +1,89 @@
+"""What speaks against several frames: noise, blocks, lost or unsteady detail, stillness; nothing on sound ones."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from tests.support.places import STILL
+from vidsr.filters.after.soundness import FEWEST, Judgement, hopeless, judge, look
+from vidsr.filters.flow import gaussian
+
+FRAMES = 9
+
+
+def pan(frames: int = FRAMES) -> list[Tensor]:
+    """A part of a real picture, reduced by two by area, that moves by one pixel of the original from frame to frame."""
+    whole = np.asarray(Image.open(STILL).convert("RGB"), np.float32) / 255
+    picture = torch.from_numpy(whole).permute(2, 0, 1)[None]
+    return [rounded(F.avg_pool2d(picture[..., 10:170, n : n + 288], 2)) for n in range(frames)]
+
+
+def rounded(rgb: Tensor) -> Tensor:
+    return (rgb * 255).round().clamp(0, 255) / 255
+
+
+def noisy(rgb: Tensor, sigma: float, seed: int) -> Tensor:
+    drawn = torch.randn(rgb.shape, generator=torch.Generator().manual_seed(seed))
+    return rounded(rgb + drawn * sigma / 255)
+
+
+def as_jpeg(rgb: Tensor, quality: int) -> Tensor:
+    file = io.BytesIO()
+    codes = (rgb[0].permute(1, 2, 0) * 255).round().byte().numpy()
+    Image.fromarray(codes).save(file, "JPEG", quality=quality)
+    back = np.asarray(Image.open(file), np.float32) / 255
+    return torch.from_numpy(back).permute(2, 0, 1)[None]
+
+
+def judged(frames: list[Tensor]) -> Judgement:
+    with torch.inference_mode():
+        return judge([look(one) for one in frames])
+
+
+def test_a_sound_source_is_trusted() -> None:
+    assert judged(pan()) == Judgement(1.0, "")
+    assert not hopeless([look(one) for one in pan()])
+
+
+UNSTEADY = "detail that changes from frame to frame"
+DAMAGES: dict[str, tuple[Callable[[Tensor, int], Tensor], str]] = {
+    "noise of 2": (lambda rgb, n: noisy(rgb, 2, n), "noise"),
+    "noise of 10": (lambda rgb, n: noisy(rgb, 10, n), "noise"),
+    "JPEG 75": (lambda rgb, n: as_jpeg(rgb, 75), "compression blocks"),
+    "JPEG 40": (lambda rgb, n: as_jpeg(rgb, 40), "compression blocks"),
+    "blur": (lambda rgb, n: rounded(gaussian(rgb, 0.8)), "little fine detail"),
+    "B frames": (lambda rgb, n: rounded(gaussian(rgb, 0.4)) if n % 3 else rgb, UNSTEADY),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_named(name: str) -> None:
+    damage, against = DAMAGES[name]
+    damaged = [damage(one, n) for n, one in enumerate(pan())]
+    found = judged(damaged)
+    assert found.trust == 0 and found.against == against, found
+    assert hopeless([look(one) for one in damaged]) == (against != UNSTEADY)
+
+
+def test_a_scene_that_stands_still_is_left_alone() -> None:
+    assert judged([pan(1)[0]] * FRAMES) == Judgement(0.0, "nothing moves")
+
+
+def test_few_or_small_frames_are_not_trusted() -> None:
+    assert judged(pan(FEWEST - 1)).trust == 0
+    assert judged(pan(FEWEST)).trust == 1
+    assert judged([one[..., :20, :] for one in pan()]).trust == 0
+    assert hopeless([None, None])
+
+
+def test_words_say_what_is_partly_so() -> None:
+    assert Judgement(0.5, "noise").words == "partly: noise"
+    assert Judgement(0.0, "noise").words == "noise" and Judgement(1.0, "").words == ""

@@ -1,0 +1,167 @@
+"""Whether a source is sound enough to be drawn from several frames: what ``--multiframe auto`` goes by.
+
+A recurrent network trusts its source. On damaged ones it draws noise, blocks and ringing more sharply, so each frame is
+looked at for four kinds of damage:
+
+- **noise**, as :func:`~vidsr.filters.after.fidelity.noise` measures it;
+- **blocks**: fine DCT coefficients are zero more often on the 8×8 grid than beside it, after JPEG, in the intra-coded
+  frames of MPEG-2 and, less so, after H.264;
+- **lost detail**: the finest DCT power falls against the fine one, as quantisation takes the highest frequencies first.
+  A grid that is hardly visible counts against it too;
+- **unsteady detail**: encoders spend different numbers of bits on I, P and B frames, so that the finest detail of a
+  place changes from frame to frame, where a camera's changes slowly.
+
+One frame is judged from those up to :data:`AROUND` frames away in its scene, so the judgement follows a scene and does
+not depend on where a stream begins. Where a measure is between its two limits the share falls in proportion. The limits
+are in docs/decisions/063-several-frames.md with the figures that they come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from vidsr.filters.after.fidelity import noise
+from vidsr.filters.detect.noise import dct_basis
+from vidsr.filters.flow import luma
+
+#: Frames on either side, in the same scene, that a frame is judged with.
+AROUND = 8
+#: Fewer frames that differ say too little of steadiness.
+FEWEST = 5
+#: For each measure the value up to (or, of detail, from) which a source is sound, and that at which it is damaged.
+NOISE = (0.8, 1.0)
+BLOCKS = (0.025, 0.035)
+DETAIL = (0.3, 0.275)
+UNSTEADY = (0.05, 0.065)
+#: A scene in which nothing changes shows no unsteadiness, and its frames show nothing that one alone does not.
+MOVING = (0.004, 0.002)
+#: How much detail a visible grid is set against.
+_DETAIL_PER_BLOCK = 3.0
+#: Blocks that a picture is looked at in, at most: larger pictures are looked at in blocks further apart.
+_MOST_BLOCKS = 20_000
+_SMALLEST_PX = 32
+#: Places of some but not much contrast, by rank.
+_PLAIN, _RICH = 0.2, 0.6
+#: Power of rounding to 8 bits, in squared code values, below which a coefficient holds nothing.
+_ROUNDING = 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one frame shows: strength of ``noise`` in 8-bit code values; share of fine coefficients that only the 8×8
+    grid sets to zero; ratio of the finest to fine power; and, by place, contrast and the logarithm of the finest power
+    ``[places]``."""
+
+    noise: float
+    blocks: float
+    detail: float
+    contrast: Tensor
+    finest: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How far a source can be trusted, 0 to 1, and what speaks against it most; "" where nothing does."""
+
+    trust: float
+    against: str
+
+    @property
+    def words(self) -> str:
+        """What speaks against the source, in words; "" where nothing does."""
+        return self.against if self.trust in (0.0, 1.0) else f"partly: {self.against}"
+
+
+def look(rgb: Tensor) -> Look | None:
+    """Look at a frame ``[1, 3, h, w]``, 0 to 1; None if it is too small to judge."""
+    if min(rgb.shape[-2:]) < _SMALLEST_PX:
+        return None
+    grey = luma(rgb)
+    power = _block_power(grey, _stride(rgb))
+    contrast, fine, finest = (_band(power, low, high).mean(-1) for low, high in ((3, 6), (7, 10), (10, 15)))
+    busy = contrast >= contrast.median()
+    ratio = torch.where(busy, finest / (fine + 0.1), torch.nan).nanmedian()
+    on_grid, beside = (_zeros(grey[..., offset:, offset:]) for offset in (0, 4))
+    level, blocks, detail = torch.stack((noise(rgb).mean() * 255, on_grid - beside, ratio)).tolist()
+    return Look(level, blocks, detail, contrast, (finest + 0.05).log())
+
+
+def hopeless(looks: Sequence[Look | None]) -> bool:
+    """Whether these frames are damaged whichever of them are judged together: one measure finds all of them so."""
+    known = [one for one in looks if one is not None]
+    if len(known) < FEWEST or len(known) < len(looks):
+        return True
+    return any(all(not _trust(value, limits) for value in values) for values, limits, _ in _measures(known))
+
+
+def judge(looks: Sequence[Look | None]) -> Judgement:
+    """Judge a frame by those around it, itself among them, in order; repeated frames left out."""
+    known = [one for one in looks if one is not None]
+    if len(known) < FEWEST or len(known) < len(looks):
+        return Judgement(0.0, "too few or too small frames to judge")
+    found = [(_trust(sum(values) / len(values), limits), name) for values, limits, name in _measures(known)]
+    change = _unsteadiness(known)
+    found.append((_trust(change, UNSTEADY), "detail that changes from frame to frame"))
+    found.append((_trust(change, MOVING), "nothing moves"))
+    trust, against = min(found, key=lambda entry: entry[0])
+    return Judgement(trust, against if trust < 1 else "")
+
+
+def _measures(looks: Sequence[Look]) -> Iterator[tuple[list[float], tuple[float, float], str]]:
+    """What each frame shows by itself, with the limits and the name of the damage."""
+    yield [one.noise for one in looks], NOISE, "noise"
+    yield [one.blocks for one in looks], BLOCKS, "compression blocks"
+    yield [one.detail - _DETAIL_PER_BLOCK * one.blocks for one in looks], DETAIL, "little fine detail"
+
+
+def _unsteadiness(looks: Sequence[Look]) -> float:
+    """Mean amount by which the finest detail of places with some contrast departs from its neighbours in time."""
+    contrast = torch.stack([one.contrast for one in looks]).mean(0)
+    order = contrast.sort().values
+    low, high = (order[int(rank * (len(order) - 1))] for rank in (_PLAIN, _RICH))
+    finest = torch.stack([one.finest for one in looks])[:, (contrast >= low) & (contrast <= high)].mean(1)
+    return float((finest[1:-1] - (finest[:-2] + finest[2:]) / 2).abs().mean())
+
+
+def _trust(value: float, limits: tuple[float, float]) -> float:
+    """1 on the sound side of ``limits`` = (sound, damaged), 0 on the other."""
+    sound, damaged = limits
+    return min(1.0, max(0.0, (value - damaged) / (sound - damaged)))
+
+
+def _zeros(grey: Tensor) -> Tensor:
+    """Share of the fine coefficients of adjacent blocks that hold nothing."""
+    return (_band(_block_power(grey, 8), 9, 15) < _ROUNDING).float().mean()
+
+
+def _block_power(grey: Tensor, stride: int) -> Tensor:
+    """DCT power of the 8×8 blocks of ``[1, 1, h, w]``, ``[blocks, 64]``, in squared 8-bit code values."""
+    blocks = (grey[0, 0] * 255).unfold(0, 8, stride).unfold(1, 8, stride).flatten(0, 1)
+    basis = dct_basis(grey)
+    return ((basis @ blocks @ basis.T) ** 2).flatten(1)
+
+
+def _band(power: Tensor, low: int, high: int) -> Tensor:
+    """Of blocks ``[blocks, 64]`` the coefficients whose two frequencies (0 to 7) add up to ``low`` ≤ sum < ``high``."""
+    return power[:, _coefficients(low, high, str(power.device))]
+
+
+@lru_cache(maxsize=16)
+def _coefficients(low: int, high: int, device: str) -> Tensor:
+    """Their indices, kept on the device."""
+    with torch.inference_mode(False):
+        order = torch.arange(8)[:, None] + torch.arange(8)[None]
+        return ((order >= low) & (order < high)).flatten().nonzero().flatten().to(device)
+
+
+def _stride(rgb: Tensor) -> int:
+    """Pixels from block to block."""
+    stride = 2
+    while rgb.shape[-2] * rgb.shape[-1] > _MOST_BLOCKS * stride**2:
+        stride *= 2
+    return stride
