@@ -28,12 +28,11 @@ import itertools
 import sys
 import tempfile
 import threading
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace, TracebackType
+from types import FrameType, SimpleNamespace, TracebackType
 from typing import Any
 
 import torch
@@ -704,9 +703,14 @@ def _inner(value: Any) -> Any:
 
 
 def _where() -> str:
-    """File and line of the innermost frame outside torch and this module."""
-    for frame in reversed(traceback.extract_stack(limit=40)):
-        name = frame.filename
+    """File and line of the innermost frame outside torch and this module.
+
+    It is asked for at every allocation: the frames themselves are looked at, since ``traceback`` reads source files.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
         if name != _HERE and "/torch/" not in name and "/lib/python3" not in name and not name.startswith("<"):
-            return f"{'/'.join(Path(name).parts[-3:])}:{frame.lineno}"
+            return f"{'/'.join(name.rsplit('/', 3)[-3:])}:{frame.f_lineno}"
+        frame = frame.f_back
     return "an unknown place"
