@@ -34,8 +34,15 @@ from vidsr.restore_options import RestoreOptions
 SIZE = (32, 24)
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("native")
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_cache(tmp_path: Path, compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calibration begins anew in each test; the C kernels are compiled once for all."""
+    (tmp_path / "native").symlink_to(compiled)
     monkeypatch.setenv("VIDSR_CACHE", str(tmp_path))
     monkeypatch.setattr(cuda_backend, "_graphs_failed", False)
 
