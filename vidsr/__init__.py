@@ -3,9 +3,10 @@
 >>> from vidsr import enhance
 >>> enhance("clip.mp4", scale=4)  # doctest: +SKIP
 
-Functions: :func:`enhance` (the whole job), :func:`start_job` (the same in the background), :func:`probe`,
-:func:`inspect`, :func:`plan`, :func:`dry_run`, :func:`preview`, :func:`verify`, :func:`compare`. For your own reader
-and writer: :func:`open_video`, :func:`enhance_frames`, :class:`Upscaler`. Every error is a :class:`VidsrError`.
+Functions: :func:`enhance` (the whole job), :func:`start_job` (the same in the background), :func:`enhance_many` (many
+files), :func:`probe`, :func:`inspect`, :func:`plan`, :func:`dry_run`, :func:`preview`, :func:`verify`, :func:`compare`.
+For your own reader and writer: :func:`open_video`, :func:`enhance_frames`, :class:`Upscaler`. Every error is a
+:class:`VidsrError`.
 
 Names are imported on first use, so ``import vidsr`` is quick and loads neither torch nor PyAV.
 """
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     from vidsr.jobs.preview.dry_run import DryRun, StreamFate
     from vidsr.jobs.preview.estimate import Estimate
     from vidsr.jobs.preview.preview import Moment
+    from vidsr.jobs.queue.estimate import QueueEstimate, plan_many
+    from vidsr.jobs.queue.report import FileOutcome, QueueResult
+    from vidsr.jobs.queue.run import enhance_many
     from vidsr.jobs.state.events import Event
     from vidsr.jobs.state.result import EnhanceResult, PictureResult
     from vidsr.media.check.verify_report import Check, VerifyReport
@@ -101,6 +105,9 @@ _EXPORTS = {
     "vidsr.jobs.preview.dry_run": ("DryRun", "StreamFate"),
     "vidsr.jobs.preview.estimate": ("Estimate",),
     "vidsr.jobs.preview.preview": ("Moment",),
+    "vidsr.jobs.queue.estimate": ("QueueEstimate", "plan_many"),
+    "vidsr.jobs.queue.report": ("FileOutcome", "QueueResult"),
+    "vidsr.jobs.queue.run": ("enhance_many",),
     "vidsr.jobs.state.events": ("Event",),
     "vidsr.jobs.state.result": ("EnhanceResult", "PictureResult"),
     "vidsr.media.check.verify_report": ("Check", "VerifyReport"),
@@ -139,6 +146,7 @@ __all__ = [
     "EnhanceResult",
     "Estimate",
     "Event",
+    "FileOutcome",
     "Frame",
     "InferenceError",
     "InputError",
@@ -158,6 +166,8 @@ __all__ = [
     "PictureOptions",
     "PictureResult",
     "PixelFormat",
+    "QueueEstimate",
+    "QueueResult",
     "RestoreOptions",
     "SamplingOptions",
     "SizeOptions",
@@ -178,9 +188,11 @@ __all__ = [
     "dry_run",
     "enhance",
     "enhance_frames",
+    "enhance_many",
     "inspect",
     "open_video",
     "plan",
+    "plan_many",
     "preview",
     "probe",
     "start_job",

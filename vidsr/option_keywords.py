@@ -23,6 +23,7 @@ class SourceKeywords(TypedDict, total=False):
     # SourceOptions
     hwaccel: str
     allow_network: bool
+    join: bool
     strict: bool
 
 
@@ -94,6 +95,8 @@ class EnhanceKeywords(SourceKeywords, FrameKeywords, total=False):
     engine: str
     address: str | None
     ship: bool | None
+    watch: bool
+    settle: float
     progress_format: str
 
 

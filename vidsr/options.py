@@ -197,6 +197,11 @@ class SourceOptions(Options):
         choices=("off", "auto", "cuda"),
     )
     allow_network: bool = opt(False, "Also read sources from network addresses.", "--allow-network/--local-only")
+    join: bool = opt(
+        False,
+        "Read a recording that a camera or DVD split into several files as one source.",
+        "--join/--no-join",
+    )
     strict: bool = opt(
         False,
         "Stop if a source is damaged, truncated or changes size, instead of using what is readable.",
@@ -284,6 +289,14 @@ class JobOptions(Options):
         None,
         "Send source and segments through Ray's object store. Default: only if workers cannot read the files.",
         "--ship/--no-ship",
+    )
+    watch: bool = opt(
+        False,
+        "Keep running and take every file that arrives in the source folder, once it has stopped growing.",
+        "--watch/--once",
+    )
+    settle: float = opt(
+        5.0, "Seconds for which a file must not have changed before --watch takes it.", between=(0.1, 86400)
     )
     progress_format: str = opt(
         "bar",

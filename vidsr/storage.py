@@ -158,6 +158,11 @@ def sampled_digest(path: Path, *, pieces: int = 32, piece_bytes: int = 1 << 16) 
     return result.hexdigest()
 
 
+def readable(text: str) -> str:
+    """A text that can be printed and sent: bytes of a file name that are not UTF-8 appear as ``\\xff``."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
 def human_bytes(count: float) -> str:
     """A number of bytes for people: ``1.4 GB``, in powers of 1000."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -49,6 +49,11 @@ def jobs(source: Path) -> None:
         assert_type(job.result(), EnhanceResult)
     for picture in result.pictures:
         assert_type(picture, vidsr.PictureResult)
+    queue = vidsr.enhance_many([source, "tapes"], "out", progress=show, scale=2, join=True, watch=False)
+    assert_type(queue, vidsr.QueueResult)
+    for file in queue.files:
+        assert_type(file, vidsr.FileOutcome)
+        assert_type(file.reason, str)
 
 
 def analysis(source: Path) -> None:
@@ -63,6 +68,9 @@ def analysis(source: Path) -> None:
     dry = vidsr.dry_run(source, "large.mkv", scale=2)
     assert_type(dry, vidsr.DryRun)
     assert_type(dry.streams, tuple[vidsr.StreamFate, ...])
+    together = vidsr.plan_many([source, "tapes"], scale=2, sampling=vidsr.SamplingOptions(samples=1))
+    assert_type(together, vidsr.QueueEstimate)
+    assert_type(together.seconds, float)
     moments = vidsr.preview(source, [1.5, 2.5], scale=2)
     assert_type(moments, list[vidsr.Moment])
     report = vidsr.verify(source, "large.mkv", audio=False)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from tests.support import command_line, oracle, processes
 from tests.support.clips import ClipFactory, picture
 from tests.support.places import child_environment
+from vidsr.cli.enhance import destination
 from vidsr.cli.main import run
 
 
@@ -47,7 +50,11 @@ def test_json_on_stdout_and_everything_else_on_stderr(clips: ClipFactory, tiny_m
         (["missing.mp4"], 1, "missing.mp4"),
         (["{text}"], 1, "text.mp4"),
         (["{folder}/empty.mp4"], 1, "empty.mp4"),
-        (["{folder}"], 1, "no picture in this folder"),
+        (["{folder}/nothing"], 1, "no video or picture in this folder"),
+        (["{clip}", "{folder}/none.mkv"], 1, "none.mkv does not exist"),
+        (["{folder}", "-o", "{folder}"], 1, "is the source folder itself"),
+        (["{folder}", "{clip}"], 1, "name the folder for the results with --output"),
+        (["{clip}", "--watch"], 2, "--watch"),
         (["{sound}"], 1, "no video stream"),
         (["{clip}", "--scale", "0"], 2, "--scale 0"),
         (["{clip}", "--scale", "four"], 2, "--scale"),
@@ -55,7 +62,6 @@ def test_json_on_stdout_and_everything_else_on_stderr(clips: ClipFactory, tiny_m
         (["{clip}", "-o", "{clip}"], 1, "source"),
         (["{clip}", "-o", "{clip}", "--overwrite"], 1, "source"),
         (["{clip}", "-o", "{text}"], 1, "--overwrite"),
-        (["{clip}", "-o", "{folder}"], 1, "is a folder"),
         (["{clip}", "-o", "/proc/out.mkv"], 1, "cannot write into /proc"),
         (["{clip}", "--model", "{text}"], 1, "text.mp4"),
         (["{clip}", "--model", "vgg19"], 1, "vgg19"),
@@ -67,6 +73,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 ) -> None:
     (tmp_path / "text.mp4").write_text("words")
     (tmp_path / "empty.mp4").touch()
+    (tmp_path / "nothing").mkdir()
     names = {"text": tmp_path / "text.mp4", "folder": tmp_path, "clip": clips("basic"), "sound": clips("audio_only")}
     before = sorted(tmp_path.iterdir()), sorted(clips("basic").parent.iterdir())
     assert run(["enhance", *[a.format(**names) for a in args]]) == code
@@ -76,6 +83,75 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert stderr.count("\n") == 1 or "--device" in args, stderr  # notes come before devices are looked at
     assert says in stderr
     assert (sorted(tmp_path.iterdir()), sorted(clips("basic").parent.iterdir())) == before
+
+
+@pytest.mark.parametrize(
+    ("paths", "output", "sources", "folder"),
+    [
+        (["a.mp4"], None, ["a.mp4"], None),
+        (["a.mp4", "b.mp4"], None, ["a.mp4", "b.mp4"], None),
+        (["a.mp4", "out/"], None, ["a.mp4"], "out/"),
+        (["a.mp4", "out"], None, ["a.mp4"], "out"),
+        (["a.mp4", "tapes"], None, ["a.mp4"], "tapes"),
+        (["tapes", "missing.mp4"], None, ["tapes", "missing.mp4"], None),
+        (["tapes", "out"], "other", ["tapes", "out"], "other"),
+    ],
+)
+def test_the_last_of_several_paths_may_be_the_folder_for_the_results(
+    paths: list[str],
+    output: str | None,
+    sources: list[str],
+    folder: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tapes").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).touch()
+    assert destination(paths, output) == (sources, folder)
+
+
+def test_a_queue_prints_its_folder_and_its_exit_code_says_whether_all_was_done(
+    clips: ClipFactory, identity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDSR_STATE", str(tmp_path / "state"))
+    tapes, out = tmp_path / "tapes", tmp_path / "out"
+    tapes.mkdir()
+    shutil.copy(clips("silent"), tapes / "a.mkv")
+    flags = ["--model", identity, "--scale", 1]
+    good = vidsr("enhance", tapes, out, *flags, "--quiet")
+    assert (good.returncode, good.stdout) == (0, f"{out}\n"), good.stderr
+    assert "1 files: 1 done;" in good.stderr
+    (tapes / "b.mkv").write_text("words")
+    bad = vidsr("enhance", tapes, out, *flags, "--json")
+    assert bad.returncode == 1 and "refused b.mkv" in bad.stderr
+    answer = json.loads(bad.stdout)
+    assert {f["name"]: f["state"] for f in answer["files"]} == {"a.mkv": "done", "b.mkv": "refused"}
+    assert vidsr("enhance", tapes / "a.mkv", "-o", out, *flags).returncode == 0, "a single file into a folder"
+    planned = vidsr("plan", tapes, *flags, "--samples", 1, "--sample-frames", 4, "--quiet")
+    assert planned.returncode == 0, planned.stderr
+    assert "1 videos, 24 frames; 1 cannot be done" in planned.stdout
+
+
+def test_ctrl_c_ends_watching_cleanly(
+    clips: ClipFactory, identity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDSR_STATE", str(tmp_path / "state"))
+    folder, out = tmp_path / "captures", tmp_path / "out"
+    folder.mkdir()
+    command = [sys.executable, "-m", "vidsr", "enhance", str(folder), str(out), "--watch", "--settle", "0.3"]
+    command += ["--model", str(identity), "--scale", "1"]
+    pipe = subprocess.PIPE
+    with processes.started(command, stderr=pipe, stdout=pipe, text=True, env=environment()) as work:
+        shutil.copy(clips("silent"), folder / "a.mkv")
+        result, job = out / "a.mkv", out / "a.mkv.vidsr-job"
+        processes.wait_until(lambda: result.exists() and not job.exists(), "the file that arrived was done", child=work)
+        time.sleep(1.0)
+        work.send_signal(signal.SIGINT)
+        _, errors = work.communicate(timeout=60)
+    assert work.returncode == 0, errors
+    assert "1 files: 1 done;" in errors and (out / "vidsr-report.csv").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -55,12 +55,12 @@ def test_command_line_on_a_folder(tmp_path: Path) -> None:
     picture(root / "walls" / "b.tga")
     (root / "broken.png").write_bytes(b"no picture")
     done = vidsr("enhance", root, "--model", SMALL["model"], "--device", "cpu", "--scale", 2, "--tileable")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     out = tmp_path / "game.textures.x2"
     assert done.stdout.strip() == str(out)
     assert sorted(str(p.relative_to(out)) for p in out.rglob("*.[pt][ng][ga]")) == ["a.png", "walls/b.tga"]
-    assert "skipped broken.png: not a picture of a known format" in done.stderr
-    assert "2 pictures" in done.stderr and "1 skipped" in done.stderr
+    assert "refused broken.png: not a picture of a known format" in done.stderr
+    assert "3 files: 2 done, 1 refused" in done.stderr
 
 
 def test_api_and_errors(tmp_path: Path) -> None:

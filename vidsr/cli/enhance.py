@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +14,10 @@ from vidsr.cli.config.layers import save_layers
 from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
 from vidsr.cli.progress import reporter
+from vidsr.errors import OptionsError
 from vidsr.option_layers import Layered
 from vidsr.options import EnhanceOptions
+from vidsr.storage import readable
 
 EXAMPLES = """
 Examples:
@@ -29,8 +33,15 @@ Examples:
   vidsr enhance film.mkv -o film-hd.mp4 --height 1080 --dry-run
   vidsr enhance reel1.mkv --preset film-8mm --height 1080 --save-preset reels
   vidsr enhance reel2.mkv --preset reels
+  vidsr enhance tapes/ out/
+  vidsr enhance *.mpg --output out/
+  vidsr enhance captures/ out/ --watch
+  vidsr enhance VIDEO_TS/ films/ --join
 
-To continue an interrupted job, run the same command again.
+Of several paths without --output, the last is the folder for the results if it is a folder, ends with / or has no
+suffix. A queue of files writes vidsr-report.csv and .json into it; the exit code is 1 if a file was not done.
+
+To continue an interrupted job or queue, run the same command again.
 
 The path of the result is printed on stdout, everything else on stderr.
 """
@@ -39,23 +50,24 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(cls=Command, epilog=EXAMPLES)
-@with_options(footage="source")
+@with_options(footage="sources")
 def enhance(
-    source: Annotated[
-        Path,
+    sources: Annotated[
+        list[str],
         typer.Argument(
-            metavar="SOURCE",
-            help="A video, a picture, a folder of pictures, or numbered pictures such as frames/%06d.png.",
+            metavar="SOURCE... [FOLDER]",
+            help="Videos, pictures, folders of them, or numbered pictures such as frames/%06d.png; and where several "
+            "files are made, the folder for the results.",
             show_default=False,
         ),
     ],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
-            metavar="FILE",
-            help="The file to write. Default: a name next to the source, e.g. clip.x4.mkv.",
+            metavar="FILE|FOLDER",
+            help="The file to write, or the folder for several. Default: a name next to the source, e.g. clip.x4.mkv.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
@@ -75,10 +87,20 @@ def enhance(
     """Enlarge a video or pictures with ESRGAN, keeping audio, subtitles, timing, colour and metadata."""
     if preset_name is not None and not dry_run:
         typer.echo(f"vidsr: preset saved: {save_layers(preset_name, layers)}", err=True)
+    chosen, target = destination(sources, output)
+    source, single = Path(chosen[0]), None if target is None else Path(target)
+    if is_queue(chosen, target, options):
+        if dry_run and not _is_folder_of_pictures(chosen):
+            raise OptionsError("--dry-run takes one video, or pictures; vidsr plan estimates a queue of videos")
+        if dry_run:
+            show_dry_run(source, single, options, as_json=as_json, quiet=quiet)
+            return
+        run_queue(chosen, target, options, as_json=as_json, quiet=quiet)
+        return
     if dry_run:
-        show_dry_run(source, output, options, as_json=as_json, quiet=quiet)
+        show_dry_run(source, single, options, as_json=as_json, quiet=quiet)
     else:
-        run_enhance(source, output, options, as_json=as_json, quiet=quiet)
+        run_enhance(source, single, options, as_json=as_json, quiet=quiet)
 
 
 def show_dry_run(source: Path, output: Path | None, options: EnhanceOptions, *, as_json: bool, quiet: bool) -> None:
@@ -89,6 +111,64 @@ def show_dry_run(source: Path, output: Path | None, options: EnhanceOptions, *, 
     with reporter("none" if quiet else "bar") as progress:
         found = examine(source, output, options, progress=progress)
     typer.echo(json.dumps(found.to_json()) if as_json else described(found))
+
+
+def destination(sources: list[str], output: str | None) -> tuple[list[str], str | None]:
+    """The sources, and where results go: of several paths without ``--output``, as with ``cp``, the last may say it."""
+    if output is not None or len(sources) < 2:
+        return sources, output
+    last = Path(sources[-1])
+    if last.is_dir() or (not last.exists() and (_ends_as_folder(sources[-1]) or not last.suffix)):
+        return sources[:-1], sources[-1]
+    return sources, None
+
+
+def is_queue(sources: list[str], output: str | None, options: EnhanceOptions) -> bool:
+    """Whether this is a queue of files, rather than one file or numbered pictures."""
+    folder = output is not None and (_ends_as_folder(output) or Path(output).is_dir())
+    return len(sources) > 1 or folder or options.jobs.watch or Path(sources[0]).is_dir()
+
+
+def _is_folder_of_pictures(sources: list[str]) -> bool:
+    from vidsr.jobs.queue.sources import find
+
+    if len(sources) > 1 or not Path(sources[0]).is_dir():
+        return False
+    return all(entry.is_picture or entry.foreign for entry in find([Path(sources[0])], None))
+
+
+def _ends_as_folder(path: str) -> bool:
+    return path.endswith(tuple(filter(None, (os.sep, os.altsep))))
+
+
+def run_queue(
+    sources: Sequence[str], output: str | None, options: EnhanceOptions, *, as_json: bool, quiet: bool
+) -> None:
+    """Enhance a queue of files with the command line's progress display and signal handling, and print where the
+    results are.
+
+    Raises:
+        Exit: a file was not done; the exit code is 1.
+    """
+    from vidsr.jobs.queue.run import enhance_many
+    from vidsr.jobs.state.cancel import stop_on_signals
+
+    style = "none" if quiet else options.jobs.progress_format
+    with reporter(style) as progress, stop_on_signals() as stop:
+        result = enhance_many(sources, output, options=options, progress=progress, stop=stop)
+    if style != "json":
+        typer.echo(f"vidsr: {result.timing_line()}", err=True)
+        typer.echo(f"vidsr: report: {readable(str(result.reports[-1]))}", err=True)
+    if style == "json":
+        typer.echo(json.dumps({"event": "result", **result.to_json()}))
+    elif as_json:
+        typer.echo(json.dumps(result.to_json()))
+    else:
+        done = [file.result for file in result.files if file.state == "done"]
+        for path in [str(result.output)] if result.output is not None else done:
+            typer.echo(os.fsencode(path))
+    if not result.ok:
+        raise typer.Exit(1)
 
 
 def run_enhance(source: Path, output: Path | None, options: EnhanceOptions, *, as_json: bool, quiet: bool) -> None:

@@ -25,8 +25,9 @@ def with_options(
 
     The decorated function has its own parameters and one keyword ``options``, which receives the checked
     ``kind``. ``only`` narrows to the named groups, or fields as ``group.field``; the others keep their defaults.
-    ``footage`` is the parameter with the source: then environment, presets and ``vidsr.toml`` count as well (see
-    :mod:`vidsr.option_layers`), and a keyword ``layers``, if the function has it, receives where values come from.
+    ``footage`` is the parameter with the source, or with several, of which the first counts: then environment, presets
+    and ``vidsr.toml`` count as well (see :mod:`vidsr.option_layers`), and a keyword ``layers``, if the function has it,
+    receives where values come from.
 
     Raises:
         OptionsError: (when called) a value is out of range or values contradict each other.
@@ -48,6 +49,8 @@ def with_options(
                 return function(**values, options=kind.from_flat(plain))
             given = {name: value for name, value in plain.items() if was_typed(context, name)}
             source = values[footage]
+            if isinstance(source, list):
+                source = source[0] if source else None
             layers = layered(given, None if source is None else Path(source))
             values |= {"layers": layers} if "layers" in own.parameters else {}
             return function(**values, options=layers.options(kind))

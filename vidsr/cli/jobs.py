@@ -14,6 +14,7 @@ import typer
 
 from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command, Group
+from vidsr.cli.queue.commands import app as queue_app
 from vidsr.errors import JobError, OptionsError
 from vidsr.options import EnhanceOptions
 from vidsr.version import __version__
@@ -29,6 +30,7 @@ Examples:
 
   vidsr jobs list
   vidsr jobs resume film.x4.mkv
+  vidsr jobs queue list
 """
 
 _LIST_EXAMPLES = """
@@ -71,9 +73,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=True,
-    help="List, show, resume, remove and watch jobs. Name a job by its id, its folder or its result's path.",
+    help="List, show, resume, remove and watch jobs, and queues of them. Name a job by its id, its folder or its "
+    "result's path.",
     epilog=_EXAMPLES,
 )
+
+app.add_typer(queue_app, name="queue", short_help="List, reorder, stop and resume queues of files.")
 
 Named = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, folder or result.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,25 +14,33 @@ from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
 from vidsr.cli.progress import reporter
 from vidsr.options import PlanOptions
+from vidsr.storage import readable
 
 if TYPE_CHECKING:
     from vidsr.jobs.preview.estimate import Estimate
+    from vidsr.jobs.queue.estimate import QueueEstimate
 
 EXAMPLES = """
 Examples:
 
   vidsr plan film.mkv --scale 4
   vidsr plan film.mkv --codec hevc --samples 8 --json
+  vidsr plan tapes/ --scale 2
 """
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(cls=Command, epilog=EXAMPLES)
-@with_options(PlanOptions, footage="source")
+@with_options(PlanOptions, footage="sources")
 def plan(
-    source: Annotated[
-        Path, typer.Argument(metavar="VIDEO", help="The video to estimate the job for.", show_default=False)
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="VIDEO...",
+            help="The video to estimate the job for; several, or a folder, as one queue.",
+            show_default=False,
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the estimate as one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
@@ -43,13 +52,47 @@ def plan(
     from vidsr.jobs.enhance import kind_of
     from vidsr.jobs.preview.estimate import estimate
 
-    if kind_of(source, source.with_suffix(".mkv")) in ("picture", "folder"):
+    source = sources[0]
+    if len(sources) > 1 or source.is_dir():
+        _plan_queue(sources, options, as_json=as_json, quiet=quiet)
+        return
+    if kind_of(source, source.with_suffix(".mkv")) == "picture":
         raise InputError(f"{source}: plan only takes videos; for pictures, use vidsr preview {source}")
     # Everything up to here (importing libraries) is start-up that every job has.
     start_seconds = time.process_time()
     with reporter("none" if quiet else "bar") as progress:
         found = estimate(source, options, options.sampling, progress=progress, start_seconds=start_seconds)
     typer.echo(json.dumps(found.to_json()) if as_json else described(found))
+
+
+def _plan_queue(sources: Sequence[Path], options: PlanOptions, *, as_json: bool, quiet: bool) -> None:
+    """Estimate a queue of files."""
+    from vidsr.jobs.queue.estimate import plan_many
+
+    with reporter("none" if quiet else "bar") as progress:
+        found = plan_many(sources, options=options, sampling=options.sampling, progress=progress)
+    typer.echo(json.dumps(found.to_json()) if as_json else readable(described_queue(found)))
+
+
+def described_queue(found: QueueEstimate) -> str:
+    """The estimate of a queue in a line for each file and the sums, for people."""
+    from vidsr.storage import human_bytes, human_seconds
+
+    lines = [
+        f"{human_seconds(one.seconds):>10}  {human_bytes(one.result_bytes):>9}  {one.frames:>7} frames  {name}"
+        for name, one in found.files
+    ]
+    lines += [f"{'-':>10}  {'-':>9}  {'':>7}         {name}: {reason}" for name, reason in found.refused]
+    pictures = f", and {found.pictures} pictures, which are not estimated" if found.pictures else ""
+    return "\n".join(
+        [
+            *lines,
+            f"{len(found.files)} videos, {found.frames} frames{pictures}; {len(found.refused)} cannot be done",
+            f"time    about {human_seconds(found.seconds)}, one file after the other",
+            f"size    about {human_bytes(found.result_bytes)}",
+            f"disk    about {human_bytes(found.disk_bytes)} while it runs",
+        ]
+    )
 
 
 def described(found: Estimate) -> str:

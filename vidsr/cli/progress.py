@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from vidsr.errors import Interrupted, VidsrError
 from vidsr.jobs.state.events import Event, Progress
+from vidsr.storage import readable
 
 
 class Bar:
@@ -42,11 +43,13 @@ class Bar:
             self._line(event.text)
         elif event.kind == "frame":
             self._advance(event)
+        elif event.kind == "file" and self._bar is not None:
+            self._bar.set_postfix_str(f"{event.files}/{event.total_files} files")
         elif event.kind == "stage" and self._bar is not None:
             self._bar.set_postfix_str(event.text)
 
     def _line(self, text: str) -> None:
-        tqdm.write(f"vidsr: {text}", file=sys.stderr)
+        tqdm.write(f"vidsr: {readable(text)}", file=sys.stderr)
 
     def _advance(self, event: Event) -> None:
         if self._bar is None:
@@ -62,6 +65,8 @@ class Bar:
                 maxinterval=max(10.0, 2 * pace),
                 smoothing=0.1,
             )
+        if event.total_frames != self._bar.total:  # of a queue, which learns of more as it goes on
+            self._bar.total = event.total_frames
         self._bar.update(event.frames - self._bar.n)
 
 

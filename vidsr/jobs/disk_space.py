@@ -8,11 +8,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidsr.errors import DiskFullError, OutputError
+from vidsr.errors import DiskFullError, InputError, OutputError
 from vidsr.jobs.state.manifest import Manifest
 from vidsr.media.encode.codecs import entry
 from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.media.pictures.frame_files import PictureSettings
+from vidsr.media.source_files import files_of
 from vidsr.storage import human_bytes, os_errors
 
 #: The estimate may be this many times too large, so that work is refused only below that share of it.
@@ -104,7 +105,7 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
     if not folder.is_dir():
         raise OutputError(f"the folder {folder} does not exist; make it first, or choose another --output")
     if output.exists():
-        if source.exists() and output.samefile(source):
+        if any(output.samefile(file) for file in _existing(source)):
             raise OutputError(f"{output} is the source file; choose another --output")
         if not overwrite:
             raise already_there(output)
@@ -114,6 +115,14 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
 def already_there(output: Path) -> OutputError:
     """The error for a result that exists and may not be replaced."""
     return OutputError(f"{output} already exists; use --overwrite to replace it, or choose another --output")
+
+
+def _existing(source: Path) -> list[Path]:
+    """The files of a source that are there."""
+    try:
+        return [file for file in files_of(source) if file.exists()]
+    except InputError:
+        return []
 
 
 def check_writable(folder: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from vidsr.errors import InputError, Interrupted, OutputError
+from vidsr.errors import InputError, Interrupted, OptionsError, OutputError
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.result import EnhanceResult
@@ -15,6 +15,9 @@ from vidsr.media import image_sequence
 from vidsr.media.pictures.files import FORMATS, is_picture
 from vidsr.option_keywords import EnhanceKeywords, chosen_options
 from vidsr.options import EnhanceOptions, default_output
+
+if TYPE_CHECKING:
+    from vidsr.inference.upscaler import Upscaler
 
 _MANY_FRAMES = (".gif", ".apng")
 
@@ -55,7 +58,26 @@ def enhance(
         VidsrError: any other failure, see :mod:`vidsr.errors`. No partial file is ever left under the output's name.
     """
     chosen = chosen_options(options, keywords)
-    result = _enhance(source, output, chosen, progress, Stop.of(stop))
+    if chosen.jobs.watch:
+        raise OptionsError("--watch: a single source is not watched; vidsr.enhance_many watches folders")
+    return enhance_source(source, output, chosen, progress=progress, stop=Stop.of(stop))
+
+
+def enhance_source(
+    source: Path | str,
+    output: Path | str | None,
+    chosen: EnhanceOptions,
+    *,
+    progress: Progress = silent,
+    stop: Stop | None = None,
+    upscaler: Upscaler | None = None,
+) -> EnhanceResult:
+    """:func:`enhance` with checked options. ``upscaler``, made from them, saves a picture loading the network.
+
+    Raises:
+        VidsrError: as for :func:`enhance`.
+    """
+    result = _enhance(source, output, chosen, progress, stop or Stop(), upscaler)
     if chosen.output.provenance:
         from vidsr.jobs import provenance
 
@@ -65,7 +87,12 @@ def enhance(
 
 
 def _enhance(
-    source: Path | str, output: Path | str | None, chosen: EnhanceOptions, progress: Progress, stop: Stop
+    source: Path | str,
+    output: Path | str | None,
+    chosen: EnhanceOptions,
+    progress: Progress,
+    stop: Stop,
+    upscaler: Upscaler | None,
 ) -> EnhanceResult:
     """Run the kind of job that source and output ask for."""
     path = Path(source)
@@ -78,7 +105,7 @@ def _enhance(
     stoppable = _stopping(progress, stop.soft)
     if kind == "folder":
         return _folder(path, target, chosen, stoppable)
-    return _picture(path, target, chosen, stoppable)
+    return _picture(path, target, chosen, stoppable, upscaler)
 
 
 def kind_of(source: Path, output: Path | None) -> str:
@@ -109,14 +136,16 @@ def _stopping(progress: Progress, stop: threading.Event) -> Progress:
     return checked
 
 
-def _picture(source: Path, output: Path | None, options: EnhanceOptions, progress: Progress) -> EnhanceResult:
+def _picture(
+    source: Path, output: Path | None, options: EnhanceOptions, progress: Progress, upscaler: Upscaler | None
+) -> EnhanceResult:
     from vidsr.inference.upscaler import Upscaler
     from vidsr.jobs.disk_space import check_output
     from vidsr.jobs.stills.picture import enhance_picture
 
     if not source.exists():
         raise InputError(f"{source} does not exist")
-    upscaler = Upscaler(options.model)
+    upscaler = upscaler or Upscaler(options.model)
     target = output or default_output(source, options.size, upscaler.scale, source.suffix)
     if target.is_dir():
         target = target / source.name

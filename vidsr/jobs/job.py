@@ -19,14 +19,16 @@ from vidsr.jobs.state.event_log import Journal
 from vidsr.jobs.state.events import Event, Progress
 from vidsr.jobs.state.index_file import load_index, load_timeline, save_index
 from vidsr.jobs.state.lock import LOCK_NAME, lock_mark
-from vidsr.jobs.state.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity, stamp
+from vidsr.jobs.state.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity
 from vidsr.jobs.ways_out import with_way_out
 from vidsr.media import image_sequence
 from vidsr.media.check.preflight import preflight
 from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.media.index import VideoIndex
+from vidsr.media.joined import first_of
 from vidsr.media.mux.containers import choose_suffix
 from vidsr.media.source import StoredInfo
+from vidsr.media.source_files import files_of, stamp
 from vidsr.options import EnhanceOptions, default_output
 from vidsr.storage import WORK_PREFIX, os_errors, sampled_digest
 from vidsr.version import __version__
@@ -34,7 +36,11 @@ from vidsr.version import __version__
 #: Options that say where and how the work is done, not what comes out; they may change between two runs of a job.
 #: The model is bound by the digest of its weights, wherever the file lies.
 FREE_OPTIONS = frozenset(
-    {"model.model", "model.device", "model.batch", "output.overwrite", "output.provenance", "output.verify"}
+    {
+        *("model.model", "model.device", "model.batch"),
+        *("output.overwrite", "output.provenance", "output.verify"),
+        "source.join",  # the identity of the source covers all its parts
+    }
 )
 BOUND_JOB_OPTIONS = frozenset({"jobs.segment_frames"})
 
@@ -147,11 +153,11 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions, *, dry: 
             check_pattern(recipe.stored, output, overwrite=options.output.overwrite, make_folder=not dry)
         else:
             suffix = choose_suffix(recipe.stored, recipe.options.encode.codec)
-            output = (output or default_output(source, options.size, recipe.model.scale, suffix)).absolute()
+            output = (output or default_output(first_of(source), options.size, recipe.model.scale, suffix)).absolute()
             if output.is_symlink():
                 output = output.resolve()  # else the link would be replaced, and its target kept as it is
             overwrite = options.output.overwrite or is_published(output)
-            check_output(source, output, overwrite=overwrite)
+            check_output(Path(recipe.stored.path), output, overwrite=overwrite)
             notes = preflight(recipe.shaped, recipe.settings, output, recipe.options)
     except NoPlaceError as error:
         if numbered or asked is None:
@@ -193,7 +199,7 @@ def check_pattern(stored: StoredInfo, output: Path, *, overwrite: bool, make_fol
     first = first_number(stored)
     file = image_sequence.name_of(output, first)
     if isinstance(stored.path, Path) and file.exists():
-        begin = image_sequence.files_of(stored.path)[0]
+        begin = files_of(stored.path)[0]
         if begin.exists() and file.samefile(begin):
             raise OutputError(f"{output} is the source itself; choose another --output")
     if file.exists() and not overwrite and not _naming(job_folders.job_folder(output)):

@@ -17,7 +17,10 @@ from vidsr.errors import VerifyError, VidsrError
 from vidsr.jobs.neighbour_runs import is_used
 from vidsr.media import image_sequence
 from vidsr.media.encode.encoder_plan import encoder_build
+from vidsr.media.joined import is_joined
+from vidsr.media.libav import whole_recording
 from vidsr.media.pictures.frame_files import picture_build
+from vidsr.media.source_files import files_of
 from vidsr.models.zoo import RECURRENT_MODEL, ZOO, load_chosen
 from vidsr.options import EnhanceOptions
 from vidsr.storage import os_errors, sha256_of, write_atomically
@@ -48,6 +51,8 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
     Raises:
         JobError: a file cannot be read or the record cannot be written.
     """
+    if options.source.join and Path(source).is_file():
+        source = whole_recording(Path(source))
     model = load_chosen(options.model)
     entry = ZOO.get(options.model.model)
     codec = str(facts.get("codec") or options.encode.codec)
@@ -100,9 +105,8 @@ def _neighbours(options: EnhanceOptions, facts: dict[str, Any]) -> dict[str, Any
 
 def _members(path: Path, facts: dict[str, Any], side: str) -> list[Path]:
     """The files that a source or result consists of."""
-    if image_sequence.is_pattern(path):
-        files = image_sequence.find(path)
-        return [image_sequence.name_of(path, n) for n in range(files.first, files.first + files.count)]
+    if image_sequence.is_pattern(path) or is_joined(path):
+        return files_of(path)
     if path.is_dir():
         return [Path(r[side]) for r in facts.get("pictures", ())]
     return [path] if path.is_file() else []

@@ -49,6 +49,7 @@ from vidsr.media.pictures.dpx import UNSPECIFIED, colour_fields, rate_in, read_f
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, PictureSettings, SegmentPictures, picture_build
 from vidsr.media.probe import probe
 from vidsr.media.source import DecodedInfo, ShapedInfo, StoredInfo, VideoInfo
+from vidsr.media.source_files import files_of
 from vidsr.media.timecode import Timecode
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import load_chosen
@@ -83,7 +84,7 @@ def _stored_rate(pattern: Path) -> Fraction | None:
     """The frame rate that numbered DPX pictures hold; None where they hold none."""
     if pattern.suffix.lower() != ".dpx":
         return None
-    return rate_in(read_fields(image_sequence.files_of(pattern)[0]))
+    return rate_in(read_fields(files_of(pattern)[0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,9 +29,9 @@ from vidsr.jobs.state.lock import lock_mark
 from vidsr.jobs.state.manifest import SEGMENTS_NAME, Finished
 from vidsr.jobs.state.segments import Segment
 from vidsr.jobs.thumbnails import LivePicture
-from vidsr.media import image_sequence
 from vidsr.media.encode.encoder_plan import encoder_build
 from vidsr.media.pictures.frame_files import picture_build
+from vidsr.media.source_files import files_of
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, ModelOptions
@@ -68,7 +68,7 @@ def is_visible(task: Task) -> bool:
     if not task.lock_mark or lock_mark(Path(task.folder)) != task.lock_mark:
         return False
     try:
-        return all(file.exists() for file in image_sequence.files_of(Path(task.source)))
+        return all(file.exists() for file in files_of(Path(task.source)))
     except InputError:
         return False
 

@@ -56,23 +56,6 @@ def find(pattern: Path) -> NumberedFiles:
     return NumberedFiles(numbers[0], len(numbers))
 
 
-def files_of(path: Path) -> list[Path]:
-    """The files of a pattern in the order of their numbers; of any other path, the path itself.
-
-    Raises:
-        InputError: as :func:`find`.
-    """
-    if not is_pattern(path):
-        return [path]
-    files = find(path)
-    return [name_of(path, n) for n in range(files.first, files.first + files.count)]
-
-
-def size_bytes(path: Path) -> int:
-    """Size of a file, or of all files of a pattern."""
-    return sum(file.stat().st_size for file in files_of(path))
-
-
 def with_rate(info: StoredInfo, rate: Fraction) -> StoredInfo:
     """The description of numbered pictures with the true rate in frames per second: one frame a tick of its time
     base, whatever rate the demuxer assumed."""

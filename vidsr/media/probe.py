@@ -16,11 +16,12 @@ from av.sidedata.sidedata import SideDataContainer
 
 from vidsr.errors import InputError, OptionsError
 from vidsr.frames import PixelFormat
-from vidsr.media import image_sequence, libav
+from vidsr.media import libav
 from vidsr.media.colour_tags import RawTags, interpret
 from vidsr.media.pictures.dpx import read_fields, timecode_in
 from vidsr.media.pixel_formats import planar_format, planes_of
 from vidsr.media.source import Chapter, HdrInfo, SourceInfo, StoredInfo, StreamInfo, VideoInfo
+from vidsr.media.source_files import files_of, size_bytes
 from vidsr.media.truncation import promised_bytes
 from vidsr.options import ColourOptions, SourceOptions
 
@@ -49,6 +50,8 @@ def probe(path: Path | str, colour: ColourOptions | None = None, reading: Source
     """
     reading = reading or SourceOptions()
     path = _permitted(path, reading)
+    if reading.join and isinstance(path, Path):
+        path = libav.whole_recording(path)
     hwaccel, hwaccel_note = _hwaccel(reading)
     with libav.open_input(path, whole=True) as container:
         stream = _pick_video(container, path)
@@ -58,8 +61,8 @@ def probe(path: Path | str, colour: ColourOptions | None = None, reading: Source
         if frame is None:
             raise InputError(f"{path}: its video stream ({_codec(stream)}) holds no frame that can be decoded")
         video = _video_info(stream, frame, _stream_text(text, stream.index), colour or ColourOptions(), decoder)
-        size = 0 if libav.is_address(path) else image_sequence.size_bytes(Path(path))
-        missing = max(0, (promised_bytes(Path(path)) or 0) - size) if size else 0
+        size = 0 if libav.is_address(path) else size_bytes(Path(path))
+        missing = _missing_bytes(Path(path)) if size else 0
         info = SourceInfo(
             path=path if libav.is_address(path) else Path(path),
             container=container.format.name,
@@ -86,9 +89,14 @@ def probe(path: Path | str, colour: ColourOptions | None = None, reading: Source
 def _dpx_tags(path: Path | str) -> Iterator[tuple[str, str]]:
     """The timecode of numbered DPX pictures as a tag, as other sources have it."""
     if isinstance(path, Path) and path.suffix.lower() == ".dpx":
-        start = timecode_in(read_fields(image_sequence.files_of(path)[0]))
+        start = timecode_in(read_fields(files_of(path)[0]))
         if start is not None:
             yield "timecode", str(start)
+
+
+def _missing_bytes(path: Path) -> int:
+    """Bytes that the files of a source promise and do not have."""
+    return sum(max(0, (promised_bytes(file) or 0) - file.stat().st_size) for file in files_of(path))
 
 
 def _permitted(path: Path | str, reading: SourceOptions) -> Path | str:

@@ -7,6 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
+from vidsr.media.joined import JoinedFile, is_joined
+from vidsr.media.source_files import files_of
+
 #: Bytes of a program stream that are searched for the beginnings of its streams; FFmpeg must read as much at once.
 SEARCHED_BYTES = 256 << 20
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
@@ -67,6 +70,10 @@ def _boxes_end(file: BinaryIO, size: int) -> int:
     return at
 
 
+def _opened(path: Path) -> BinaryIO | JoinedFile:
+    return JoinedFile(files_of(path)) if is_joined(path) else path.open("rb")
+
+
 @lru_cache(maxsize=16)
 def last_beginning(path: Path, stamp: int) -> int:
     """The byte at which the last of all streams of an MPEG program stream begins; 0 for any other file.
@@ -77,7 +84,7 @@ def last_beginning(path: Path, stamp: int) -> int:
     del stamp
     seen: set[tuple[int, int]] = set()
     last = at = 0
-    with path.open("rb") as file:
+    with _opened(path) as file:
         if file.read(4) != b"\0\0\1\xba":
             return 0
         while at < SEARCHED_BYTES:
@@ -112,7 +119,7 @@ def _stream_name(head: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _next_pack(file: BinaryIO, at: int) -> int:
+def _next_pack(file: BinaryIO | JoinedFile, at: int) -> int:
     """Where the next pack header after ``at`` begins; behind everything if there is none."""
     while at < SEARCHED_BYTES:
         file.seek(at)

@@ -49,6 +49,22 @@ def output_inside(text: str, roots: Sequence[Path]) -> Path:
     return path
 
 
+def folder_inside(text: str, roots: Sequence[Path]) -> Path:
+    """A folder to write to, which may be there already; the folder it lies in must exist, and it must not be a link.
+
+    Raises:
+        OutputError: a link or a file already has this name, or the folder above it does not exist.
+        InputError: it leads outside every root.
+    """
+    path = inside(text, roots)
+    named = roots[0] / text
+    if named.is_symlink() or path.is_file():
+        raise OutputError(f"{named.name} is a link or a file; give the name of a folder")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path.parent.name}: no such folder; create it or choose another one")
+    return path
+
+
 def safe_name(name: str) -> str:
     """A safe file name from the one a browser sends: its last part, without special characters."""
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]

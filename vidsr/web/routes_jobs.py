@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
-from vidsr.errors import InputError
+from vidsr.errors import InputError, OptionsError, OutputError
 from vidsr.jobs.state.job_folders import LIVE_NAME, job_folder
-from vidsr.web.allowed_paths import inside, output_inside, shown
+from vidsr.options import EnhanceOptions
+from vidsr.web.allowed_paths import folder_inside, inside, output_inside, shown
 from vidsr.web.option_fields import checked_options
 from vidsr.web.routes_files import settings_of
 from vidsr.web.runs import Run, RunOrder, Runs
@@ -37,9 +39,36 @@ def new_job(request: Request, wanted: NewJob) -> JobRun:
     roots = settings_of(request).roots
     source = source_inside(wanted.source, roots)
     options = checked_options(wanted.options, roots)
+    if wanted.also or source.is_dir():
+        return _job(runs_of(request).submit(_queue_order(wanted, source, options, roots)), request)
+    if wanted.watch:
+        raise OptionsError("watch: give a folder into which files arrive")
     output = None if wanted.output is None else str(output_inside(wanted.output, roots))
     order = RunOrder(source=str(source), output=output, options=options.to_json())
     return _job(runs_of(request).submit(order), request)
+
+
+def _queue_order(wanted: NewJob, source: FilePath, options: EnhanceOptions, roots: tuple[FilePath, ...]) -> RunOrder:
+    """The order for a queue of files, whose results stay inside the served folders.
+
+    Raises:
+        OptionsError, OutputError, InputError: it cannot be run as wished for.
+    """
+    from vidsr.jobs.queue.planning import check_sources
+
+    also = [source_inside(text, roots) for text in wanted.also]
+    options = replace(options, jobs=replace(options.jobs, watch=wanted.watch))
+    output = None if wanted.output is None else folder_inside(wanted.output, roots)
+    check_sources([source, *also], output, options)
+    if output is None and source in roots:
+        raise OutputError("the results of a whole served folder need a place in it: name a folder for them")
+    return RunOrder(
+        source=str(source),
+        output=None if output is None else str(output),
+        options=options.to_json(),
+        also=tuple(map(str, also)),
+        within=tuple(map(str, roots)),
+    )
 
 
 @router.get("/jobs")

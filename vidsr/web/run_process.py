@@ -56,6 +56,14 @@ def _job(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
 
     options = EnhanceOptions.from_json(order["options"])
     output = Path(order["output"]) if order["output"] else None
+    if order.get("also") or Path(order["source"]).is_dir():
+        from vidsr.jobs.queue.run import enhance_many
+
+        sources, within = [order["source"], *order["also"]], [Path(root) for root in order["within"]]
+        with stop_on_signals() as stop:
+            done = enhance_many(sources, output, options=options, progress=tell, stop=stop, within=within).to_json()
+        # The files are in the queue's own record; the list of jobs only needs the sums.
+        return {name: value for name, value in done.items() if name != "files"}
     with stop_on_signals() as stop:
         result = enhance(Path(order["source"]), output, options=options, progress=tell, stop=stop)
     return result.to_json()
@@ -75,6 +83,10 @@ def _estimate(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, An
 
     options = EnhanceOptions.from_json(order["options"])
     sampling = SamplingOptions(budget_seconds=_ESTIMATE_SECONDS)
+    if Path(order["source"]).is_dir():
+        from vidsr.jobs.queue.estimate import plan_many
+
+        return plan_many([order["source"]], options=options, sampling=sampling, progress=tell).to_json()
     found = dry_run(order["source"], order["output"], options, sampling=sampling, progress=tell)
     if found.estimate is None:
         raise InputError("only videos are estimated; try pictures with a preview")

@@ -45,7 +45,11 @@ _START_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOrder:
-    """What a run has to do. ``options`` are those of ``EnhanceOptions.to_json``; ``of`` is the job to compare."""
+    """What a run has to do. ``options`` are those of ``EnhanceOptions.to_json``; ``of`` is the job to compare.
+
+    ``also`` are further sources: with them, or with a folder as the source, a job is a queue of files, and ``within``
+    are the folders that links may not lead out of.
+    """
 
     source: str
     output: str | None
@@ -53,6 +57,8 @@ class RunOrder:
     kind: Literal["job", "preview", "estimate", "comparison"] = "job"
     at_seconds: float = 0.0
     of: str = ""
+    also: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
 
 
 class Run:
@@ -213,6 +219,8 @@ class Runs:
             "kind": order.kind,
             "at_seconds": order.at_seconds,
             "of": order.of,
+            "also": list(order.also),
+            "within": list(order.within),
             "created": time.time(),
         }
         write_atomically(folder / "run.json", json.dumps(entry).encode())

@@ -138,10 +138,13 @@ class NewPreview(StrictModel):
 
 
 class NewJob(StrictModel):
-    """A job to run."""
+    """A job to run. With a folder as the source, or with further sources, it is a queue of files, whose ``output`` is a
+    folder; with ``watch`` it takes what arrives in the folder until it is paused or cancelled."""
 
     source: Text
+    also: Annotated[list[Text], Field(max_length=10_000)] = Field(default_factory=list)
     output: Text | None = None
+    watch: bool = False
     options: OptionValues = Field(default_factory=dict)
 
 
@@ -195,6 +198,41 @@ class JobRun(StrictModel):
     has_result: bool
     has_report: bool
     can_compare: bool
+
+
+class QueueFile(StrictModel):
+    """A file of a queue. ``reason`` says why it was not done."""
+
+    id: str
+    name: str
+    state: Literal["waiting", "growing", "running", "done", "skipped", "refused", "failed"]
+    reason: str
+    frames: int
+    total_frames: int
+    left_out: bool
+
+
+class Queue(StrictModel):
+    """A queue of files: its state and sums, and, where asked for, its files, of which at most 1,000 are listed. Those
+    in work come first, then those that wait in their order."""
+
+    id: str
+    state: Literal["running", "stopping", "stopped", "ended"]
+    sources: list[str]
+    output: str | None
+    watch: bool
+    frames: int
+    total_frames: int
+    fps: float | None
+    seconds_left: float | None
+    counts: dict[str, int]
+    files: list[QueueFile]
+
+
+class NewPlace(StrictModel):
+    """The new place of a waiting file."""
+
+    where: Literal["first", "last", "up", "down"]
 
 
 class Events(StrictModel):

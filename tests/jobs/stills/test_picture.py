@@ -339,14 +339,15 @@ def test_folder_names_reasons_and_leaves_what_is_not_its_own(tmp_path: Path) -> 
     (root / ".hidden.png").write_text("hello")
     out = root / "results"
     out.mkdir()
-    (out / "a.png").write_bytes(b"mine")
+    Image.fromarray(noise_texture(8, 8)).save(root / "b.png")
+    (out / "b.png").write_bytes(b"mine")
     result = folders.enhance_folder(root, out, options(picture_format="png"), Lanczos)
     assert {(str(p), reason) for p, reason in result.skipped} == {
-        ("a.jpg", f"{out / 'a.png'} already exists; use --overwrite to replace it, or choose another --output"),
+        ("b.png", f"{out / 'b.png'} already exists; use --overwrite to replace it, or choose another --output"),
         ("readme.txt", "not a picture, by its name"),
     }
-    assert [str(r.output.relative_to(out)) for r in result.done] == ["a.png.png"]
-    assert (out / "a.png").read_bytes() == b"mine"
+    assert [str(r.output.relative_to(out)) for r in result.done] == ["a.jpg.png", "a.png.png"]
+    assert (out / "b.png").read_bytes() == b"mine"
     with pytest.raises(InputError, match="no picture in this folder"):
         (tmp_path / "empty").mkdir()
         folders.enhance_folder(tmp_path / "empty", tmp_path / "x", options(), Lanczos)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import queue
-import signal
-import subprocess
-import threading
 from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +10,7 @@ from typing import Any
 
 from vidsr.errors import Interrupted, JobError, VidsrError
 from vidsr.jobs.engines.engine import HOPELESS_KINDS, Slot
+from vidsr.jobs.engines.json_process import JsonProcess, describe_exit
 from vidsr.jobs.engines.own_gpu import ONLY_GPU, gpu_alone, in_users_names
 from vidsr.jobs.engines.subprocess_env import child_environment, python_module
 from vidsr.jobs.messages import Failed, Made, Order, Remark, SendNews, Task, news_from_json
@@ -111,7 +108,7 @@ class _Crew:
 
     def _ended(self, worker: _Worker, stop: Stop) -> None:
         """A worker process is gone: hand its order on, and replace it."""
-        how = _describe_exit(worker.end(kill=False))
+        how = describe_exit(worker.end(kill=False))
         order, worker.order, worker.ready = worker.order, None, False
         if order is None:
             self._start_crashes[worker.number] += 1
@@ -170,62 +167,28 @@ class _Worker:
         self._renamed = alone is not None
         if alone is not None:
             environment, device = alone, ONLY_GPU
-        with self.log.open("ab") as log:
-            if self._renamed and slot.device != ONLY_GPU:
+        if self._renamed and slot.device != ONLY_GPU:
+            with self.log.open("ab") as log:
                 log.write(f"worker {self.name}: what follows calls {slot.device} {ONLY_GPU}\n".encode())
-                log.flush()
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                encoding="utf-8",
-                env=environment,
-            )
-        self._send({"task": task.to_json(), "device": device, "threads": slot.threads, "name": str(number)})
-        self._listener = threading.Thread(target=self._listen, args=(inbox,), daemon=True, name="vidsr-worker")
-        self._listener.start()
+        self._process = JsonProcess(
+            command, environment, self.log, lambda message: inbox.put((self, message)), translate=self._in_users_names
+        )
+        self._process.send({"task": task.to_json(), "device": device, "threads": slot.threads, "name": str(number)})
 
     def take(self, order: Order) -> None:
         """Hand an order to the process; one that is gone is noticed by its listener."""
         self.order = order
-        self._send(order.to_json())
+        self._process.send(order.to_json())
 
     def end(self, *, kill: bool = True) -> int:
         """Kill the process unless it ends by itself, and wait for it; its exit code.
 
         Segments appear only whole, so that nothing can be left half done.
         """
-        if kill:
-            self.process.kill()
-        code = self.process.wait()
-        self._listener.join()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except OSError:
-                    continue
-        return code
+        return self._process.end(kill=kill)
 
-    def _send(self, message: dict[str, Any]) -> None:
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(json.dumps(message) + "\n")
-            self.process.stdin.flush()
-        except OSError:
-            return
-
-    def _listen(self, inbox: _Inbox) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            try:
-                inbox.put((self, json.loads(in_users_names(line, self.slot.device) if self._renamed else line)))
-            except ValueError:
-                self.process.kill()  # cut off in the middle of a line as it died, or out of its mind
-                break
-        inbox.put((self, None))
+    def _in_users_names(self, line: str) -> str:
+        return in_users_names(line, self.slot.device) if self._renamed else line
 
 
 def _environment(slot: Slot) -> dict[str, str]:
@@ -240,12 +203,3 @@ def _is_rocm(device: str) -> bool:
     from vidsr.inference.device import is_rocm
 
     return is_rocm()
-
-
-def _describe_exit(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"

@@ -18,7 +18,7 @@ from vidsr.jobs.engines.ray_actor import SegmentActor, Shipment
 from vidsr.jobs.messages import Failed, Made, Order, Remark, SendNews, Task, news_from_json
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.manifest import INDEX_NAME, SEGMENTS_NAME
-from vidsr.media import image_sequence
+from vidsr.media.source_files import files_of
 from vidsr.options import EnhanceOptions
 from vidsr.storage import digest, human_bytes, write_atomically
 
@@ -88,6 +88,21 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def connected_capacity(options: EnhanceOptions) -> Iterator[int]:
+    """A connection to the cluster of the options, kept open for all jobs of this process; how many segments the cluster
+    makes at a time.
+
+    Raises:
+        MissingExtraError, JobError: Ray is not installed, or the cluster cannot be reached.
+    """
+    ray = import_ray()
+    with _connected(ray, options.jobs.address):
+        resources = ray.cluster_resources()
+        gpus = 0 if options.model.device == "cpu" else int(resources.get("GPU", 0))
+        yield options.jobs.workers or gpus or -(-max(1, int(resources.get("CPU", 1))) // CPUS_PER_ACTOR)
 
 
 def _knock(address: str) -> None:
@@ -290,10 +305,10 @@ class _Farm:
                 f"a Ray worker cannot see {self._task.source} or {self._task.folder}: put both on storage that all "
                 "nodes share under one path, or leave out --no-ship"
             )
-        if image_sequence.is_pattern(Path(self._task.source)):
+        if files_of(Path(self._task.source)) != [Path(self._task.source)]:
             raise JobError(
-                f"a Ray worker cannot see {self._task.source}, and numbered pictures are not sent: put them on storage "
-                "that all nodes share under one path"
+                f"a Ray worker cannot see {self._task.source}, and sources of several files are not sent: put them on "
+                "storage that all nodes share under one path"
             )
         source, index = Path(self._task.source), Path(self._task.folder) / INDEX_NAME
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-EventKind = Literal["note", "warning", "job", "segment", "frame", "stage", "done"]
+EventKind = Literal["note", "warning", "job", "segment", "frame", "stage", "file", "done"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,8 @@ class Event:
     being done other than frames ("index", "assemble", "verify"). ``frame`` counts finished frames: ``frames`` of
     ``total_frames``, of which ``resumed_frames`` were done by an earlier run and say nothing about speed; ``fps``
     is the speed of the last minute and ``seconds_left`` what follows from it; its ``segment`` is the one that made
-    progress. ``segment`` names a finished segment and carries the same.
+    progress. ``segment`` names a finished segment and carries the same. Of a queue, ``frame`` counts the frames of all
+    files; ``file`` says how one of them ended, and ``files`` of ``total_files`` have.
     """
 
     kind: EventKind
@@ -34,6 +35,8 @@ class Event:
     job: str = ""
     fps: float | None = None
     seconds_left: float | None = None
+    files: int = 0
+    total_files: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The event as plain JSON values, without what does not apply to its kind."""
@@ -44,6 +47,8 @@ class Event:
             data["segment"] = self.segment
         if self.total_frames:
             data |= {"frames": self.frames, "total_frames": self.total_frames}
+        if self.total_files:
+            data |= {"files": self.files, "total_files": self.total_files}
         if self.kind in ("frame", "segment"):
             data["resumed_frames"] = self.resumed_frames
             data["fps"] = None if self.fps is None else round(self.fps, 3)

@@ -53,8 +53,10 @@ class JobLock:
         JobError: another process holds the folder; the message says which.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, see: str = "") -> None:
+        """``see`` is the command that shows who is at work; that of jobs if not given."""
         self.path = folder / LOCK_NAME
+        self._see = see or f"vidsr jobs watch {folder}"
         self._file: IO[str] | None = None
 
     def __enter__(self) -> JobLock:
@@ -77,10 +79,7 @@ class JobLock:
             file.close()
         owner = lock_owner(self.path.parent)
         by = f" (process {owner[0]} on {owner[1]})" if owner else ""
-        raise JobError(
-            f"{self.path.parent} is being worked on by another vidsr{by}; "
-            f"watch it with: vidsr jobs watch {self.path.parent}"
-        )
+        raise JobError(f"{self.path.parent} is being worked on by another vidsr{by}; watch it with: {self._see}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

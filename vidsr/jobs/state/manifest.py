@@ -17,6 +17,7 @@ from typing import Any, Literal
 from vidsr.errors import JobError
 from vidsr.jobs.state.segments import Segment, plan_segments
 from vidsr.media import image_sequence
+from vidsr.media.source_files import files_of, stamp
 from vidsr.storage import digest, sampled_digest, write_atomically
 
 SCHEMA = 1
@@ -31,7 +32,7 @@ JobState = Literal["segments", "assembly", "publishing", "done"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceIdentity:
-    """Identifies the file that a job began with. Its path may change."""
+    """Identifies the file, or the files, that a job began with. Their path may change."""
 
     name: str
     size: int
@@ -44,7 +45,7 @@ class SourceIdentity:
         if isinstance(path, str):
             return cls(name=path, size=0, mtime_ns=0, sample=hashlib.blake2b(path.encode()).hexdigest())
         size, mtime_ns = stamp(path)
-        files = image_sequence.files_of(path)
+        files = files_of(path)
         if files == [path]:
             return cls(name=path.name, size=size, mtime_ns=mtime_ns, sample=sampled_digest(path))
         names_and_samples = hashlib.blake2b(digest_size=32)
@@ -53,17 +54,6 @@ class SourceIdentity:
         for file in files[:: -(-len(files) // _SAMPLED_FILES)]:
             names_and_samples.update(sampled_digest(file).encode())
         return cls(name=path.name, size=size, mtime_ns=mtime_ns, sample=names_and_samples.hexdigest())
-
-
-def stamp(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of the last change of a file, or of all files of numbered pictures together.
-
-    Raises:
-        OSError: it is gone.
-        InputError: one of the numbered pictures is.
-    """
-    stats = [file.stat() for file in image_sequence.files_of(path)]
-    return sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

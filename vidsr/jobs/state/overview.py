@@ -14,6 +14,7 @@ from vidsr.jobs.state.event_log import Status, read_status
 from vidsr.jobs.state.lock import is_locked
 from vidsr.jobs.state.manifest import Manifest
 from vidsr.media import image_sequence
+from vidsr.media.joined import is_joined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,7 @@ def whereabouts(manifest: Manifest, folder: Path) -> tuple[str, Path]:
 
 
 def _there(source: Path) -> bool:
-    return source.parent.is_dir() if image_sequence.is_pattern(source) else source.exists()
+    return source.parent.is_dir() if image_sequence.is_pattern(source) or is_joined(source) else source.exists()
 
 
 def _left(status: Status, manifest: Manifest, *, running: bool) -> float | None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,18 +116,15 @@ def _files(source: Path, output: Path) -> Iterator[Path]:
 
 
 def names_of(source: Path, files: list[Path], options: EnhanceOptions) -> dict[Path, Path]:
-    """Each file's result, relative to the output folder; two that would meet keep their old suffix before the new."""
+    """Each file's result, relative to the output folder; those that would meet keep their old suffix before the new."""
     suffix = options.pictures.picture_format
-    names: dict[Path, Path] = {}
-    taken: set[Path] = set()
-    for file in files:
-        relative = file.relative_to(source)
-        name = relative.with_suffix(f".{suffix}") if suffix else relative
-        if name in taken:
-            name = relative.with_name(f"{relative.name}.{suffix}")
-        taken.add(name)
-        names[file] = name
-    return names
+    relative = {file: file.relative_to(source) for file in files}
+    plain = {file: name.with_suffix(f".{suffix}") if suffix else name for file, name in relative.items()}
+    counts = Counter(plain[file] for file in files if is_picture(file))
+    return {
+        file: name if counts[name] < 2 else relative[file].with_name(f"{relative[file].name}.{suffix}")
+        for file, name in plain.items()
+    }
 
 
 def _job(options: EnhanceOptions, model_digest: str) -> dict[str, Any]:

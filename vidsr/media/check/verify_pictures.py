@@ -15,6 +15,7 @@ from vidsr.media.mux.restoration_tag import timecode_of
 from vidsr.media.pictures.dpx import DpxHeaders, dpx_files, read_fields, timecode_in
 from vidsr.media.pictures.frame_files import FileFacts, decode_facts
 from vidsr.media.source import ShapedInfo
+from vidsr.media.source_files import files_of
 from vidsr.media.timecode import Timecode
 
 #: Name of the file beside numbered pictures that holds the time of each.
@@ -85,7 +86,7 @@ def verify_pictures(
     if expectation is not None:
         checks.append(check_equal("first number", expectation.first, found.first))
     facts, damaged = [], []
-    for done, path in enumerate(image_sequence.files_of(pattern), 1):
+    for done, path in enumerate(files_of(pattern), 1):
         try:
             facts.append(decode_facts(path))
         except InputError as error:
@@ -145,7 +146,7 @@ def _timecodes(source: ShapedInfo, pattern: Path, count: int) -> Iterator[Check]
         yield Check(name="timecode", state="announced", source=str(start), result="none", why=why)
         return
     headers = DpxHeaders.for_source(source, one_to_one=len(dpx_files(source)) == count)
-    for number, path in enumerate(image_sequence.files_of(pattern)):
+    for number, path in enumerate(files_of(pattern)):
         want, have = timecode_in(headers.of(number)), timecode_in(read_fields(path))
         if want != have:
             yield Check(name=f"timecode of {path.name}", state="different", source=str(want), result=str(have))

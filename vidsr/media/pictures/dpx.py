@@ -20,6 +20,7 @@ from vidsr.media import image_sequence
 from vidsr.media.libav import AvError, output_error
 from vidsr.media.mux.restoration_tag import timecode_of
 from vidsr.media.source import SourceInfo
+from vidsr.media.source_files import files_of
 from vidsr.media.timecode import Timecode
 from vidsr.storage import publish
 
@@ -165,7 +166,7 @@ def dpx_files(source: SourceInfo) -> list[Path]:
     path = source.path
     if not isinstance(path, Path) or path.suffix.lower() != ".dpx" or not image_sequence.is_pattern(path):
         return []
-    return image_sequence.files_of(path)
+    return files_of(path)
 
 
 def stamp(path: Path, fields: Fields, name: str) -> None:

@@ -2,10 +2,11 @@
 // nothing. Text from files and errors only ever goes into textContent.
 import { buildOptions, chosenOptions, setOptions } from "./options.js";
 import { refresh } from "./jobs.js";
-import { setUpTrying, tryFile } from "./trying.js";
+import { refreshQueues } from "./queues.js";
+import { setUpTrying, tryFile, tryFolder } from "./trying.js";
 import { $, API, bytes, call, duration, element, fault, post, setText } from "./basics.js";
 
-const state = { about: null, file: null, choosing: null, looking: null };
+const state = { about: null, file: null, folder: ".", choosing: null, looking: null };
 
 // ---- choosing -------------------------------------------------------------------------------------------------
 
@@ -18,6 +19,7 @@ async function openFolder(path) {
     return null;
   }
   setText($("place-text"), "");
+  state.folder = listing.path;
   $("folder").value = listing.path === "." ? "" : listing.path;
   $("up").disabled = listing.parent === null;
   $("up").onclick = () => openFolder(listing.parent);
@@ -75,6 +77,36 @@ function show(shown) {
   for (const id of ["chosen", "settings", "try", "go"]) $(id).hidden = !shown;
 }
 
+// A whole folder is a queue of files: there is no single moment to try.
+function chooseFolder() {
+  state.choosing = {};
+  state.looking?.abort();
+  const path = state.folder;
+  state.file = { path, kind: "folder" };
+  setText($("chosen-name"), path === "." ? "The whole folder" : path);
+  const listed = [...$("files").querySelectorAll(".kind")].map((kind) => kind.textContent);
+  const count = (kind) => listed.filter((text) => text.startsWith(kind)).length;
+  const facts = [["Videos", count("video")], ["Pictures", count("picture")], ["Folders", count("folder")]];
+  $("facts").replaceChildren(...facts.flatMap(([name, text]) => [element("dt", name), element("dd", String(text))]));
+  const note = "Everything in this folder and the folders in it is enhanced, one file after the other.";
+  $("file-notes").replaceChildren(element("li", note));
+  $("closer").hidden = true;
+  $("findings").replaceChildren();
+  setText($("start-text"), "");
+  show(true);
+  $("try").hidden = true;
+  tryFolder(state.file);
+  showPlace(true);
+}
+
+// A queue's results go into a folder.
+function showPlace(folder) {
+  const file = "Result file (leave empty to save next to the source)";
+  setText($("output-label"), folder ? "Folder for the results (leave empty for one next to this folder)" : file);
+  $("watch-row").hidden = !folder;
+  $("watch").checked = false;
+}
+
 function showFile(file) {
   state.file = file;
   setText($("chosen-name"), file.path);
@@ -88,6 +120,7 @@ function showFile(file) {
   $("file-notes").replaceChildren(...file.notes.map((note) => element("li", note)));
   setText($("start-text"), "");
   show(true);
+  showPlace(false);
   tryFile(file);
   lookCloser(file);
 }
@@ -147,7 +180,8 @@ async function start() {
   setText($("start-text"), "");
   try {
     const options = { ...chosenOptions(state.about.options), provenance: true };
-    await post("/jobs", { source: state.file.path, output: $("output").value.trim() || null, options });
+    const output = $("output").value.trim() || null;
+    await post("/jobs", { source: state.file.path, output, options, watch: $("watch").checked });
     setText($("start-text"), "The job was added to the list. It continues even if you close this page.");
     await refresh();
     document.querySelector(".job")?.scrollIntoView({ block: "nearest" });
@@ -162,6 +196,7 @@ async function begin() {
   $("upload").onchange = (event) => { if (event.target.files[0]) upload(event.target.files[0]); };
   $("place").onsubmit = openPath;
   $("start").onclick = start;
+  $("whole-folder").onclick = chooseFolder;
   $("record-close").onclick = () => $("record").close();
   state.about = await call("/about");
   buildOptions(state.about);
@@ -172,7 +207,8 @@ async function begin() {
   if (file) await choose(file);
   else if (named) await openFolder("."); // the page was reloaded and its file no longer exists
   await refresh();
-  setInterval(refresh, 1000);
+  await refreshQueues();
+  setInterval(() => { refresh(); refreshQueues(); }, 1000);
 }
 
 begin().catch((error) => fault($("place-text"), error.message));

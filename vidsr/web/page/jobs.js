@@ -63,6 +63,7 @@ function show(view, job) {
 function figures(job) {
   const parts = [];
   if (job.state === "done" && job.result) {
+    for (const [name, count] of Object.entries(job.result.counts ?? {})) parts.push(`${count} ${name},`);
     if (job.result.frames) parts.push(`${job.result.frames} frames`);
     if (job.result.size) parts.push(job.result.size.join(" × "));
     if (job.result.seconds !== undefined) parts.push(`in ${duration(job.result.seconds)}`);

@@ -39,6 +39,15 @@ export function tryFile(file) {
   showMoment();
 }
 
+// Of a folder only the whole can be estimated.
+export function tryFolder(folder) {
+  source = folder;
+  asked += 1;
+  clearTimeout(frameTimer);
+  $("estimate").hidden = false;
+  setText($("estimate-text"), "");
+}
+
 // ---- the source frame ---------------------------------------------------------------------------------------
 
 function showTime() {
@@ -149,8 +158,10 @@ async function estimate() {
     const order = { source: source.path, output: $("output").value.trim() || null, options: options() };
     const found = await finished("estimates", order, mine);
     if (!found) return;
-    const size = `${found.width} × ${found.height}, about ${bytes(found.result_bytes)}`;
-    const needs = `${bytes(found.disk_bytes)} of disk space and ${bytes(found.memory_bytes)} of memory while running`;
+    const about = `about ${bytes(found.result_bytes)}`;
+    const size = found.width === null ? about : `${found.width} × ${found.height}, ${about}`;
+    const memory = found.memory_bytes === null ? "" : ` and ${bytes(found.memory_bytes)} of memory`;
+    const needs = `${bytes(found.disk_bytes)} of disk space${memory} while running`;
     say(`About ${duration(found.seconds)} for ${found.frames} frames. Result: ${size}. The job needs ${needs}.`);
     $("outlook").replaceChildren(...found.lines.map((line) => element("li", line.replace(/^(\w+) +/, "$1: "))));
     $("outlook").hidden = false;
