@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.clips import run_ffmpeg
 from tests.support.field_clips import Clip, frames_of, moments, pulled_down, woven
 from tests.support.places import STILL
 from vidsr.filters.detect import interlace, statistics
@@ -231,3 +232,19 @@ def test_a_sheet_is_written(tmp_path: Path) -> None:
 
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (240, 120)
+
+
+def test_what_auto_would_do_with_neighbouring_frames_is_said(tmp_path: Path) -> None:
+    pan = ("-loop", "1", "-r", "24", "-t", "1", "-i", str(STILL), "-vf")
+    crop = "scale=160:90:flags=area,crop=96:64:x=n:y=8"
+    for name, chain, codec, expected in (
+        ("sound.mkv", crop, "ffv1", "used at 1 of 1 places"),
+        ("noisy.mkv", f"{crop},noise=alls=24:allf=t+u", "ffv1", "used at 0 of 1 places; against it speaks noise"),
+        ("lossy.mkv", crop, "libx264", "left out, the source was compressed with loss (h264)"),
+    ):
+        run_ffmpeg(
+            *pan, chain, "-c:v", codec, "-pix_fmt", "gbrp" if codec == "ffv1" else "yuv420p", str(tmp_path / name)
+        )
+        found, _ = inspect_file(tmp_path / name)
+        assert found.neighbours == expected
+        assert f"neighbouring frames, with --multiframe auto: {expected}" in sentences(found)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from vidsr.options import EnhanceOptions
 #: FFmpeg's AVFieldOrder: 2 and 4 are shown top field first, 3 and 5 bottom field first.
 _FLAGGED: dict[int, FieldOrder] = {2: "tff", 3: "bff", 4: "bff", 5: "tff"}
 SHEET_PICTURES, SHEET_WIDTH = 24, 240
+#: Every so many stretches one is judged for ``--multiframe auto``.
+_JUDGED_EVERY = 3
 
 Thumbnail = npt.NDArray[np.uint8]
 
@@ -51,9 +55,12 @@ def inspect_file(
         raise InputError(f"{source}: {info.video.width}x{info.video.height} is too small to inspect")
     inspector = Inspector(flagged_order(info.video), info.video.sar)
     pictures: list[Thumbnail] = []
+    against: list[str] = []
     last, passed = -1, 0.0
-    for share, frames in stretches(info, places):
+    for number, (share, frames) in enumerate(stretches(info, places)):
         inspector.add(frames)
+        if info.video.is_lossless and number % _JUDGED_EVERY == 0:
+            against.append(_against_neighbours(frames))
         last = max(last, frames[-1].index)
         count = min(len(frames), max(1, round(SHEET_PICTURES * (share - passed))))
         pictures += [_small(frames[(2 * n + 1) * len(frames) // (2 * count)], info.video.sar) for n in range(count)]
@@ -63,7 +70,29 @@ def inspect_file(
         raise InputError(f"{source}: no frame can be decoded")
     expected = expected_frames(info) or 0
     whole = inspector.sampled >= last + 1  # read from end to end: then the count is known
-    return inspector.result(last + 1 if whole else max(last + 1, expected)), pictures
+    found = inspector.result(last + 1 if whole else max(last + 1, expected))
+    return dataclasses.replace(found, neighbours=_neighbours(info.video, against)), pictures
+
+
+def _against_neighbours(frames: Sequence[Frame]) -> str:
+    """What speaks against ``--multiframe auto`` in the middle of a stretch; "" if nothing does."""
+    from vidsr.filters.after.soundness import AROUND, judge, look
+    from vidsr.inference.colour import rgb_of
+
+    middle = len(frames) // 2
+    around = frames[max(0, middle - AROUND) : middle + AROUND + 1]
+    return judge([look(rgb_of(frame)) for frame in around]).words
+
+
+def _neighbours(video: VideoInfo, against: Sequence[str]) -> str:
+    """What was found at the places that were judged, in words."""
+    if not video.is_lossless:
+        return f"left out, the source was compressed with loss ({video.codec})"
+    reasons = Counter(reason for reason in against if reason)
+    found = f"used at {len(against) - reasons.total()} of {len(against)} places"
+    return (
+        f"{found}; against it speaks {', '.join(reason for reason, _ in reasons.most_common(3))}" if reasons else found
+    )
 
 
 def write_sheet(path: Path, pictures: list[Thumbnail]) -> None:

@@ -21,6 +21,7 @@ class Inspection:
 
     ``scan`` is "progressive", "interlaced", "telecined" or "mixed"; ``field_order`` "tff", "bff" or None.
     ``crop`` is (left, top, width, height). ``cuts`` are frame numbers; they are all of the clip's if ``complete``.
+    ``neighbours`` says in words what ``--multiframe auto`` would do.
     ``recommended`` maps option names to values as on the command line.
     """
 
@@ -43,6 +44,7 @@ class Inspection:
     true_width: int
     true_height: int
     cuts: tuple[int, ...]
+    neighbours: str = ""
     recommended: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:

@@ -33,6 +33,8 @@ def sentences(found: Inspection) -> list[str]:
     lines.append(_resolution(found))
     where = "" if found.complete else " in the stretches looked at"
     lines.append(f"scene cuts{where}: {len(found.cuts)}")
+    if found.neighbours:
+        lines.append(f"neighbouring frames, with --multiframe auto: {found.neighbours}")
     return lines
 
 
