@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.clips import ClipFactory, picture
+from tests.support.processes import LIMIT_SECONDS
 from tests.support.web import server
 
 httpx = pytest.importorskip("httpx2", reason="httpx2 is not installed")
@@ -25,6 +26,10 @@ def until(look: Callable[[], Any], reached: Callable[[Any], bool], seconds: floa
         assert time.monotonic() < deadline, seen
         time.sleep(0.1)
     return seen
+
+
+def client_of(address: str) -> Any:
+    return httpx.Client(base_url=f"{address}/api/v1", timeout=LIMIT_SECONDS)
 
 
 @pytest.fixture
@@ -49,7 +54,7 @@ def by_name(queue: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_a_folder_is_a_queue(root: Path, tmp_path: Path) -> None:
     options = {"model": "identity.safetensors", "scale": 1}
-    with server(root, tmp_path / "state") as address, httpx.Client(base_url=f"{address}/api/v1") as client:
+    with server(root, tmp_path / "state") as address, client_of(address) as client:
         assert client.post("/jobs", json={"source": ".", "options": options}).status_code == 422
         assert client.post("/jobs", json={"source": "identity.safetensors", "watch": True}).status_code == 422
         outside = client.post("/jobs", json={"source": "tapes", "output": "../out", "options": options})
@@ -89,7 +94,7 @@ def test_a_folder_is_a_queue(root: Path, tmp_path: Path) -> None:
         assert newest["result"]["counts"] == {"done": 5, "refused": 2} and first["state"] == "paused"
         assert client.delete(place).status_code == 204
         assert client.get("/queues").json() == [] and client.get(place).status_code == 404
-    with server(root / "tapes", tmp_path / "state") as address, httpx.Client(base_url=f"{address}/api/v1") as client:
+    with server(root / "tapes", tmp_path / "state") as address, client_of(address) as client:
         assert client.get("/queues").json() == [], "its results are outside"
 
 

@@ -166,7 +166,8 @@ def run_queue(
     else:
         done = [file.result for file in result.files if file.state == "done"]
         for path in [str(result.output)] if result.output is not None else done:
-            typer.echo(os.fsencode(path))
+            # Bytes only where the name is not UTF-8: a replaced stdout may take nothing but text.
+            typer.echo(path if readable(path) == path else os.fsencode(path))
     if not result.ok:
         raise typer.Exit(1)
 
