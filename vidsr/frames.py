@@ -168,7 +168,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class FrameRange:
     """Frame numbers of a stream: that of the first frame fed, and the half-open range of those to be enlarged."""
 
     first: int

@@ -7,11 +7,13 @@ to the dataclasses.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any, TypedDict
 
 from vidsr.errors import OptionsError
 from vidsr.filter_choices import FilterSelection
 from vidsr.options import EnhanceOptions
+from vidsr.span_options import FrameNumbers
 
 
 class SourceKeywords(TypedDict, total=False):
@@ -84,6 +86,13 @@ class EnhanceKeywords(SourceKeywords, FrameKeywords, total=False):
     picture_format: str | None
     picture_quality: int
     fps: str | None
+    start_number: int | None
+    # SpanOptions
+    start: Fraction | float | str | None
+    end: Fraction | float | str | None
+    duration: Fraction | float | str | None
+    frames: FrameNumbers | str | None
+    exact_sound: bool
     # JobOptions
     segment_frames: int
     restart: bool

@@ -21,6 +21,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from fractions import Fraction
 from typing import Any, ClassVar, Self, TypeVar
 
 from vidsr.errors import OptionsError
@@ -46,7 +47,7 @@ class Described:
     choices: tuple[Any, ...] = ()
     metavar: str | None = None
     parse: Callable[[str], Any] | None = None
-    write: Callable[[Any], str] | None = None
+    write: Callable[[Any], str | None] | None = None
     help_from: Callable[[], str] | None = None
 
     def plain(self, value: Any) -> Any:
@@ -62,7 +63,7 @@ def opt(
     choices: Sequence[Any] = (),
     metavar: str | None = None,
     parse: Callable[[str], Any] | None = None,
-    write: Callable[[Any], str] | None = None,
+    write: Callable[[Any], str | None] | None = None,
 ) -> Any:
     """A dataclass field that knows its help text, flags and range.
 
@@ -404,6 +405,8 @@ def convert(value: Any, hint: Any) -> Any:
         return os.fspath(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return value
+    if isinstance(value, Fraction) and Fraction in typing.get_args(hint):
+        return value
     if isinstance(value, numbers.Integral) and float not in (hint, *typing.get_args(hint)):
         return int(value)
     return float(value)
@@ -421,7 +424,13 @@ def hint_text(hint: Any) -> str:
         return f"a list of {hint_text(inner[0])}" if inner[-1] is Ellipsis else f"a list of {len(inner)} numbers"
     if origin in (types.UnionType, typing.Union):
         return " or ".join(hint_text(h) for h in typing.get_args(hint) if h is not type(None))
-    names = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        Fraction: "a number",
+        str: "a text in quotes",
+        bool: "true or false",
+    }
     return "a table of numbers" if origin is dict else names.get(hint, str(hint))
 
 

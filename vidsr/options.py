@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self
 from vidsr.codec_table import AUTO_CODEC, CODECS
 from vidsr.option_schema import Options, opt
 from vidsr.restore_options import MATERIALS, RestoreOptions
+from vidsr.span_options import SpanOptions
 
 ENGINES = ("local", "ray")
 PROGRESS_FORMATS = ("bar", "json", "none")
@@ -251,6 +252,7 @@ class PictureOptions(Options):
     )
     picture_quality: int = opt(95, "Quality of JPEG, WebP and AVIF results.", between=(1, 100))
     fps: str | None = opt(None, "Frames per second of numbered pictures read as a video.", metavar="N|N/D")
+    start_number: int | None = opt(None, "Number of the first picture of a numbered result.", between=(0, 2**31 - 1))
 
     def cross_faults(self) -> Iterator[str]:
         """The frame rate is a positive number or fraction."""
@@ -331,6 +333,7 @@ class EnhanceOptions(Options):
     output: OutputOptions = field(default_factory=OutputOptions)
     pictures: PictureOptions = field(default_factory=PictureOptions)
     source: SourceOptions = field(default_factory=SourceOptions)
+    span: SpanOptions = field(default_factory=SpanOptions)
     jobs: JobOptions = field(default_factory=JobOptions)
     restore: RestoreOptions = field(default_factory=RestoreOptions)
 
@@ -444,12 +447,15 @@ class BenchOptions(Options):
         return [(int(width), int(height)) for width, height in parts]
 
 
-def default_output(source: Path, size: SizeOptions, model_scale: int, suffix: str) -> Path:
-    """The default path of the result: ``clip.x4.mkv`` next to the source."""
+def default_output(
+    source: Path, size: SizeOptions, model_scale: int, suffix: str, span: SpanOptions | None = None
+) -> Path:
+    """The default path of the result: ``clip.x4.mkv`` next to the source; of a part, ``clip.1.30-2.00.x4.mkv``."""
     if size.size is not None:
         tag = size.size
     elif size.height is not None:
         tag = f"{size.height}p"
     else:
         tag = f"x{size.scale or model_scale:g}"
-    return source.with_name(f"{source.stem}.{tag}{suffix}")
+    part = f".{span.file_tag()}" if span is not None and not span.is_whole else ""
+    return source.with_name(f"{source.stem}{part}.{tag}{suffix}")

@@ -81,6 +81,8 @@ def _for_frames(options: EnhanceOptions) -> EnhanceOptions:
             'restore="auto" needs a file to analyse: pass the filters, for example those in '
             "vidsr.inspect(path).recommended"
         )
+    if not options.span.is_whole:
+        raise OptionsError(f"{options.span}: give enhance_frames only the frames that you want")
     if wanted.multiframe != 0:
         raise OptionsError("multiframe needs to know where a video ends: use vidsr.enhance on the file")
     for choice in wanted.restore.choices:

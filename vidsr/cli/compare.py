@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
 from vidsr.errors import OptionsError, OutputError
+from vidsr.options import EnhanceOptions
 
 if TYPE_CHECKING:
     from vidsr.jobs.compare.compare import CompareResult
@@ -21,6 +23,7 @@ Examples:
   vidsr compare master.mov a.mkv b.mkv --report comparison.html
   vidsr compare master.mov a.mkv --measures psnr_y,ssim,vmaf --json
   vidsr compare small.mp4 small.x4.mkv --fit other
+  vidsr compare film.mkv part.x4.mkv --fit reference --from 1:02:03.5 --to 1:05:00
 
 Measures: psnr and ssim of RGB, psnr_y of luma, ms_ssim, lpips (lower is better), vmaf, and for temporal
 stability tof and warping_error (lower is better). Frames are paired by their timestamps.
@@ -30,6 +33,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(cls=Command, epilog=EXAMPLES)
+@with_options(only=("span.start", "span.end", "span.duration", "span.frames"))
 def compare(
     reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="The video to measure the others against.")],
     others: Annotated[list[Path], typer.Argument(metavar="OTHER...", help="One or more videos.")],
@@ -49,8 +53,14 @@ def compare(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing reports.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all values.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    *,
+    options: EnhanceOptions,
 ) -> None:
-    """Measure how close videos are to a reference, and how stable they are over time."""
+    """Measure how close videos are to a reference, and how stable they are over time.
+
+    With --from, --to or --frames, a part of the reference is compared with the same part of the others; those that are
+    no longer than the part, such as results made of it, are taken whole.
+    """
     if fit not in ("none", "reference", "other"):
         raise OptionsError(f"--fit {fit}: must be none, reference or other")
     if align not in ("pts", "index"):
@@ -68,6 +78,7 @@ def compare(
         align=align,  # type: ignore[arg-type]
         limit=limit,
         device=device,
+        span=options.span,
     )
     with Bar(quiet=quiet) as bar:
         result = run(reference, others, settings, bar)

@@ -26,6 +26,7 @@ Examples:
   vidsr plan film.mkv --scale 4
   vidsr plan film.mkv --codec hevc --samples 8 --json
   vidsr plan tapes/ --scale 2
+  vidsr plan film.mkv --from 12:00 --to 14:30
 """
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)

@@ -17,12 +17,14 @@ from vidsr.errors import OptionsError
 from vidsr.option_schema import groups_of
 from vidsr.options import EnhanceOptions, PreviewAllOptions
 from vidsr.presets import preset_values
+from vidsr.span_options import parse_time
 
 EXAMPLES = """
 Examples:
 
   vidsr preview film.mkv
   vidsr preview film.mkv --at 12:30 --at 61.5 --scale 4
+  vidsr preview film.mkv --from 12:00 --to 14:30
   vidsr preview film.mkv --count 1 --try "--model realesr-animevideov3" --try "--model realesrgan-x4plus"
 """
 
@@ -51,7 +53,7 @@ def preview(
     shown = options.preview
     target = output or source.with_name(f"{source.stem}.preview.png")
     _check(source, target, overwrite=options.output.overwrite)
-    times = [seconds_of(text) for text in shown.at]
+    times = [float(parse_time(text, "--at")) for text in shown.at]
     sets = [(text, tried(options, text)) for text in shown.tries] or [(options.model.model, options)]
     columns = [_moments(source, chosen, times, shown.count) for _, chosen in sets]
     sheet(list(zip(*columns, strict=True)), [text for text, _ in sets]).save(target)
@@ -99,25 +101,6 @@ def _save_pictures(columns: list[list[Any]], folder: Path) -> list[str]:
                 Image.fromarray(pixels).save(path)
                 names.append(str(path))
     return list(dict.fromkeys(names))
-
-
-def seconds_of(text: str) -> float:
-    """Seconds from "90", "1:30" or "1:02:03.5".
-
-    Raises:
-        OptionsError: it is not a time.
-    """
-    parts = text.split(":")
-    try:
-        values = [float(p) for p in parts]
-    except ValueError:
-        values = []
-    if not 1 <= len(values) <= 3 or any(not 0 <= v < 1e7 for v in values) or any(v >= 60 for v in values[1:]):
-        raise OptionsError(f"--at {text}: not a time; write seconds (61.5) or h:mm:ss (1:02:03.5)")
-    total = 0.0
-    for value in values:
-        total = total * 60 + value
-    return total
 
 
 def tried(options: EnhanceOptions, text: str) -> EnhanceOptions:

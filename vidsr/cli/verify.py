@@ -22,11 +22,12 @@ Examples:
   vidsr verify clip.mp4 clip.x4.mkv --json
   vidsr verify clip.mp4 silent.mkv --no-audio
   vidsr verify tape.mpg tape.x4.mp4 --restore deinterlace --fields double
+  vidsr verify film.mkv part.mp4 --from 1:02:03.5 --to 1:05:00
 """
 
 
 @app.command(cls=Command, epilog=EXAMPLES)
-@with_options(only=("streams", "colour", "source", "restore.restore", "restore.fields"))
+@with_options(only=("streams", "colour", "source", "span", "restore.restore", "restore.fields"))
 def verify(
     source: Annotated[str, typer.Argument(help="The original video.", metavar="SOURCE")],
     result: Annotated[Path, typer.Argument(help="The file made from it.", metavar="RESULT")],
@@ -42,7 +43,8 @@ def verify(
 
     If --restore changed the frames (ivtc, dedupe, --fields double, crop), the result is compared with the frames and
     times these filters produce. Matroska results store the filters in a tag. For other containers, keep the
-    --provenance record or give --restore and --fields here.
+    --provenance record or give --restore and --fields here. The same holds for a result that was made of a part of
+    its source (--from, --to, --frames): it is compared with that part only.
     """
     from vidsr.jobs import provenance
     from vidsr.jobs.enhance import kind_of

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from vidsr.frames import Frame, Span
+from vidsr.frames import Frame, FrameRange
 from vidsr.inference.forms import winograd_library
 from vidsr.inference.forms.winograd_basicvsr import WinogradBasicVSR
 from vidsr.models.architectures.basicvsr import BasicVSR
@@ -66,7 +66,7 @@ class NeighbourMixing(Protocol):
 
     def over(
         self,
-        span: Span,
+        span: FrameRange,
         network: BasicVSR | WinogradBasicVSR,
         dtype: torch.dtype,
         rgb: Callable[[Frame], Tensor],

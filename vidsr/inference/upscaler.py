@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vidsr.errors import CheckpointError, OptionsError
-from vidsr.frames import Colour, PixelFormat, Span
+from vidsr.frames import Colour, FrameRange, PixelFormat
 from vidsr.inference.backend import Backend, Model
 from vidsr.inference.backend_choice import choose_backend
 from vidsr.inference.batches import InferenceStats
@@ -153,7 +153,7 @@ class Upscaler:
         out_format: PixelFormat,
         out_colour: Colour | None = None,
         *,
-        span: Span | None = None,
+        span: FrameRange | None = None,
     ) -> Stream:
         """What the pipeline runs: an iterator transformer from frames to as many larger frames, in the same order.
 

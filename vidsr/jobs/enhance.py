@@ -102,6 +102,7 @@ def _enhance(
         from vidsr.jobs.run_video import enhance_video
 
         return enhance_video(path, target, chosen, progress=progress, stop=stop)
+    refuse_span(path, chosen)
     stoppable = _stopping(progress, stop.soft)
     if kind == "folder":
         return _folder(path, target, chosen, stoppable)
@@ -123,6 +124,21 @@ def kind_of(source: Path, output: Path | None) -> str:
         return "video"
     to_video = output is not None and output.suffix.lower() not in FORMATS
     return "video" if to_video and source.suffix.lower() in _MANY_FRAMES else "picture"
+
+
+def refuse_span(source: Path, options: EnhanceOptions) -> None:
+    """Refuse a part of something that has no duration.
+
+    Raises:
+        OptionsError: the options name a part of a video; ``source`` is a picture or a folder of pictures.
+    """
+    if options.span.is_whole:
+        return
+    what = "is a folder of pictures" if source.is_dir() else "is a picture"
+    way = "; for numbered pictures, name their pattern (frames/%06d.png)" if source.is_dir() else ""
+    if source.suffix.lower() in _MANY_FRAMES:
+        way = "; to take a part of an animation, name a video as --output"
+    raise OptionsError(f"{options.span}: {source} {what}, only videos have parts{way}")
 
 
 def _stopping(progress: Progress, stop: threading.Event) -> Progress:

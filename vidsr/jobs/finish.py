@@ -71,12 +71,12 @@ class VideoAssembly:
         self._staged.unlink(missing_ok=True)
         source_unchanged(job)
         shaped = job.order.recipe.shaped
-        assemble(shaped, job.index, job.segment_paths(), self._staged, job.order.options, job.settings)
+        assemble(shaped, job.index, job.segment_paths(), self._staged, job.order.options, job.settings, span=job.span)
 
     def prove(self) -> VerifyReport:
         """See :class:`Assembly`."""
         job = self._job
-        expectation = Expectation(settings=job.settings, options=job.order.options)
+        expectation = Expectation(settings=job.settings, options=job.order.options, span=job.span)
         return verify(job.order.recipe.shaped, self._staged, expectation, index=job.index)
 
     def size_bytes(self) -> int:

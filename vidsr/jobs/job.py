@@ -6,6 +6,8 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +30,10 @@ from vidsr.media.index import VideoIndex
 from vidsr.media.joined import first_of
 from vidsr.media.mux.containers import choose_suffix
 from vidsr.media.source import StoredInfo
-from vidsr.media.source_files import files_of, stamp
+from vidsr.media.source_files import stamp
+from vidsr.media.span import Span, cut_index
 from vidsr.options import EnhanceOptions, default_output
+from vidsr.span_options import SpanOptions, earliest
 from vidsr.storage import WORK_PREFIX, os_errors, sampled_digest
 from vidsr.version import __version__
 
@@ -73,7 +77,10 @@ class PreparedJob:
 
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """A prepared order with its manifest and its index; the folder's lock is held."""
+    """A prepared order with its manifest; the folder's lock is held.
+
+    ``index`` lists the frames of the result; ``span`` is the part of the source that they are made of, None for all.
+    """
 
     order: PreparedJob
     manifest: Manifest
@@ -81,6 +88,7 @@ class Job:
     journal: Journal
     settings: EncoderSettings
     notes: tuple[str, ...]
+    span: Span | None = None
     resumed_frames: int = 0
     begun: float = field(default_factory=time.perf_counter)
 
@@ -150,10 +158,12 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions, *, dry: 
         recipe = Recipe.of(source, options, pictures=pictures, container=container)
         if numbered:
             output = (output or _default_pattern(source, options, recipe.model.scale)).absolute()
-            check_pattern(recipe.stored, output, overwrite=options.output.overwrite, make_folder=not dry)
+            check_pattern(recipe.stored, output, options, make_folder=not dry)
         else:
             suffix = choose_suffix(recipe.stored, recipe.options.encode.codec)
-            output = (output or default_output(first_of(source), options.size, recipe.model.scale, suffix)).absolute()
+            output = (
+                output or default_output(first_of(source), options.size, recipe.model.scale, suffix, options.span)
+            ).absolute()
             if output.is_symlink():
                 output = output.resolve()  # else the link would be replaced, and its target kept as it is
             overwrite = options.output.overwrite or is_published(output)
@@ -182,33 +192,51 @@ def _default_pattern(source: Path, options: EnhanceOptions, scale: int) -> Path:
     return folder.with_name(f"{folder.name}.{tag}") / source.name
 
 
-def first_number(stored: StoredInfo) -> int:
-    """The number of the first picture of a result: that of the source's first, 1 where the source is a video."""
+def first_number(stored: StoredInfo, options: EnhanceOptions) -> int:
+    """The number of the first picture of a result: as asked for, else that of its source picture, else 1."""
+    if options.pictures.start_number is not None:
+        return options.pictures.start_number
     path = stored.path
-    return image_sequence.find(path).first if isinstance(path, Path) and image_sequence.is_pattern(path) else 1
+    if not (isinstance(path, Path) and image_sequence.is_pattern(path)):
+        return 1
+    found = image_sequence.find(path)
+    return found.first + _first_picture(options.span, found.count, stored.video.rate)
 
 
-def check_pattern(stored: StoredInfo, output: Path, *, overwrite: bool, make_folder: bool = True) -> None:
+def _first_picture(span: SpanOptions, count: int, rate: Fraction) -> int:
+    """How many of ``count`` numbered pictures lie before a span. Their times follow from their rate."""
+    if span.frames is not None:
+        return span.frames.first
+    return min(count, max(0, ceil(earliest(span.begin) * rate)))
+
+
+def check_pattern(stored: StoredInfo, output: Path, options: EnhanceOptions, *, make_folder: bool = True) -> None:
     """Refuse numbered pictures that cannot or must not be written, and make their folder if ``make_folder`` is set.
 
     Raises:
-        OutputError: they are the source itself, files of these names exist without ``overwrite`` and are not a job's
+        OutputError: they are the source itself, files of these names exist without ``--overwrite`` and are not a job's
             that was interrupted while it named them, or the folder cannot be written.
         JobError: the folder cannot be made.
     """
-    first = first_number(stored)
-    file = image_sequence.name_of(output, first)
-    if isinstance(stored.path, Path) and file.exists():
-        begin = files_of(stored.path)[0]
-        if begin.exists() and file.samefile(begin):
-            raise OutputError(f"{output} is the source itself; choose another --output")
-    if file.exists() and not overwrite and not _naming(job_folders.job_folder(output)):
+    file = image_sequence.name_of(output, first_number(stored, options))
+    if isinstance(stored.path, Path) and _same_pattern(output, stored.path):
+        raise OutputError(f"{output} is the source itself; choose another --output")
+    if file.exists() and not options.output.overwrite and not _naming(job_folders.job_folder(output)):
         raise already_there(file)
     if make_folder:
         with os_errors("making", output.parent):
             output.parent.mkdir(parents=True, exist_ok=True)
     there = next(folder for folder in output.parents if folder.is_dir())
     check_writable(there)
+
+
+def _same_pattern(output: Path, source: Path) -> bool:
+    """Whether pictures of one pattern would replace those of the other, whatever their numbers are."""
+    if not image_sequence.is_pattern(source):
+        return False
+    first = image_sequence.find(source).first
+    file, begin = image_sequence.name_of(output, first), image_sequence.name_of(source, first)
+    return file.exists() and file.samefile(begin)
 
 
 def _naming(folder: Path) -> bool:
@@ -254,32 +282,44 @@ def open_job(order: PreparedJob, progress: Progress) -> Job:
 def _begin(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
     progress(Event(kind="stage", text="index"))
     index = order.recipe.index()
+    span = order.recipe.span(index)
     timeline = order.recipe.timeline(index)
     with os_errors("making a folder in", order.folder):
         (order.folder / SEGMENTS_NAME).mkdir(exist_ok=True)
     save_index(index, order.folder, timeline)
-    index = retimed(index, timeline)
+    cut = cut_index(span, index, retimed(index, timeline))
     manifest = Manifest(
         job=job_folders.job_id(order.folder),
         source=order.source,
         output=str(order.output),
         options=order.options.to_json(),
         binding=order.binding,
-        frames=len(index),
+        frames=len(cut.index),
         segment_frames=order.options.jobs.segment_frames,
         encoder_threads=order.recipe.settings.threads,
         created=time.time(),
+        first=cut.first,
+        span=None if span is None else span.to_json(),
     )
     manifest.save(order.folder)
-    journal.log(f"begun: {order.source} to {order.output}, {len(index)} frames, {len(manifest.segments())} segments")
+    part = "" if span is None else f" ({span} of the source)"
+    journal.log(
+        f"begun: {order.source}{part} to {order.output}, {manifest.frames} frames, {len(manifest.segments())} segments"
+    )
     return Job(
         order=order,
         manifest=manifest,
-        index=index,
+        index=cut.index,
+        span=span,
         journal=journal,
         settings=order.recipe.settings,
-        notes=(*order.notes, *index.notes),
+        notes=_notes(order, span, index),
     )
+
+
+def _notes(order: PreparedJob, span: Span | None, index: VideoIndex) -> tuple[str, ...]:
+    """What the user should know of the job: the part of the source, and everything found in it."""
+    return (*([] if span is None else [f"{order.options.span}: {span}"]), *order.notes, *index.notes)
 
 
 def _resume(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
@@ -292,9 +332,14 @@ def _resume(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
             f"Change it back to resume, go on as it was begun with {job_folders.resume_command(order.output)}, or give "
             "--restart to begin anew"
         )
-    index = retimed(load_index(folder), load_timeline(folder))
-    if len(index) != manifest.frames:
-        raise JobError(f"{folder}: its index has {len(index)} frames, its manifest {manifest.frames}; use --restart")
+    index = load_index(folder)
+    span = None if manifest.span is None else Span.from_json(manifest.span)
+    cut = cut_index(span, index, retimed(index, load_timeline(folder)))
+    if (cut.first, len(cut.index)) != (manifest.first, manifest.frames):
+        raise JobError(
+            f"{folder}: its index has {len(cut.index)} frames from {cut.first} on, its manifest {manifest.frames} from "
+            f"{manifest.first} on; use --restart"
+        )
     for stale in (folder / SEGMENTS_NAME).glob(f"{WORK_PREFIX}*"):
         _remove_tree(stale)
     bad = manifest.check_files(folder)
@@ -310,10 +355,11 @@ def _resume(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
     return Job(
         order=order,
         manifest=manifest,
-        index=index,
+        index=cut.index,
+        span=span,
         journal=journal,
         settings=dataclasses.replace(order.recipe.settings, threads=manifest.encoder_threads),
-        notes=(*order.notes, *index.notes),
+        notes=_notes(order, span, index),
         resumed_frames=manifest.frames_done(),
     )
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from vidsr.errors import OptionsError
 from vidsr.filters.before.timeline import Timeline
-from vidsr.frames import Colour, Frame, PixelFormat, Span
+from vidsr.frames import Colour, Frame, FrameRange, PixelFormat
 from vidsr.jobs.filter_chain import Chain, compose
 from vidsr.jobs.restoration_plan import (
     as_decoded,
@@ -50,6 +50,7 @@ from vidsr.media.pictures.frame_files import PICTURE_COLOUR, PictureSettings, Se
 from vidsr.media.probe import probe
 from vidsr.media.source import DecodedInfo, ShapedInfo, StoredInfo, VideoInfo
 from vidsr.media.source_files import files_of
+from vidsr.media.span import Span, enough_for, find_span
 from vidsr.media.timecode import Timecode
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import load_chosen
@@ -101,15 +102,30 @@ class SourcePlan:
     shaped: ShapedInfo
 
     def index(self) -> VideoIndex:
-        """The frames of the source as decoded, before any filter.
+        """The frames of the source as decoded, before any filter: up to a little after the part to work on.
+
+        Frames outside of the part are there for filters and networks that look around.
 
         Raises:
             InputError, DecodeError: the source cannot be indexed, or is damaged and ``--strict`` was given.
         """
-        index = index_video(self.decoded)
+        enough = enough_for(self.options.span)
+        index = index_video(self.decoded, enough=enough)
+        if index.partial and enough is not None and enough.seconds is not None:
+            reached = (index.pts[-1] - index.pts[0]) * index.time_base
+            if reached <= enough.seconds:  # repaired stamps are others than those that ended the index
+                index = index_video(self.decoded)
         if self.options.source.strict:
             check_strict(self.decoded, index)
         return index
+
+    def span(self, index: VideoIndex) -> Span | None:
+        """The part of the source to work on; None for all of it.
+
+        Raises:
+            InputError: the source has no such part.
+        """
+        return find_span(self.options.span, index, Path(self.stored.path).name)
 
     def timeline(self, index: VideoIndex) -> Timeline | None:
         """The frames and times that ivtc, dedupe or doubled fields make of ``index``; None if nothing changes them.
@@ -371,7 +387,7 @@ class RecipeRun:
         """
         chosen = upscaler or self.upscaler
         low, high = self.chain.lookaround.computed(segment)
-        span = Span(first=self.chain.lookaround.fed(segment, high)[0], start=low, stop=high)
+        span = FrameRange(first=self.chain.lookaround.fed(segment, high)[0], start=low, stop=high)
         stream = chosen.stream(self.recipe.size, *(format or self.recipe.frame_format), span=span)
         return self.chain.result(stream, segment)
 

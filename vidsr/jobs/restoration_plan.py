@@ -162,16 +162,17 @@ def plan_times(info: DecodedInfo, index: VideoIndex, options: EnhanceOptions) ->
     return retiming.table(read_frames(info, index=index), times, parameter)
 
 
-def expected_frames(info: ReadableInfo, index: VideoIndex, options: EnhanceOptions) -> int:
-    """The number of frames that the filters make of the source ``info`` as decoded; of long ones an estimate."""
-    found, count = retiming_of(options), len(index)
+def expected_frames(info: ReadableInfo, index: VideoIndex, options: EnhanceOptions, part: range) -> int:
+    """The number of frames that the filters make of the frames ``part`` of the source ``info`` as decoded; of many an
+    estimate."""
+    found, count = retiming_of(options), len(part)
     if found is None:
         return count
     retiming, parameter = found
     if not retiming.looks:
         return round(count * retiming.rate)
-    first = max(0, count // 2 - _SAMPLED_FRAMES // 2)
-    stop = min(count, first + _SAMPLED_FRAMES)
+    first = part[0] + max(0, count // 2 - _SAMPLED_FRAMES // 2)
+    stop = min(part.stop, first + _SAMPLED_FRAMES)
     step = retiming.parts
     times = Times(
         pts=range(0, step * (stop - first), step), durations=[step] * (stop - first), time_base=index.time_base

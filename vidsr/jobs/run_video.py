@@ -198,6 +198,7 @@ def _result(job: Job, seconds: float) -> EnhanceResult:
         size=(job.settings.width, job.settings.height),
         codec=job.settings.codec if job.order.recipe.picture is None else "",
         frames=job.manifest.frames,
+        span=job.span,
         resumed_frames=job.resumed_frames,
         seconds=seconds,
         model=job.order.options.model.model,

@@ -30,7 +30,7 @@ class PictureAssembly:
         self._job = job
         self._output = job.order.output
         self._staging = job.folder / f"{job_folders.RESULT_STEM}pictures"
-        self._first = first_number(job.order.recipe.stored)
+        self._first = first_number(job.order.recipe.stored, job.order.options)
 
     def build(self) -> None:
         """Unpack the pictures of all segments into the job folder, with the list of their times."""
@@ -39,7 +39,8 @@ class PictureAssembly:
             self._staging.mkdir()
         source_unchanged(self._job)
         for segment, path in zip(self._job.manifest.segments(), self._job.segment_paths(), strict=True):
-            unpack(path, [self._staged(number) for number in range(segment.start, segment.stop)])
+            numbers = range(segment.start - self._job.manifest.first, segment.stop - self._job.manifest.first)
+            unpack(path, [self._staged(number) for number in numbers])
         if self._output.suffix.lower() == ".dpx":
             self._stamp()
         write_atomically(self._staging / TIMES_NAME, times_text(self._job.index).encode())
@@ -52,7 +53,7 @@ class PictureAssembly:
         for number in range(self._job.manifest.frames):
             path = self._staged(number)
             with os_errors("writing the header of", path):
-                stamp(path, headers.of(number), path.name)
+                stamp(path, headers.of(self._job.manifest.first + number), path.name)
 
     def prove(self) -> VerifyReport:
         """Decode every picture and compare it with what was planned."""

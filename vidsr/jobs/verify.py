@@ -1,12 +1,13 @@
 """``vidsr verify``, also of results whose frames differ in number, size or time from their source's.
 
-What restoration did is read from the options given, else from the record that ``--provenance`` wrote, else from the tag
-that Matroska results carry. The table of frames and times is made again from that, and every pts of the result is
-compared with it.
+What restoration did, and of which part of the source a result is made, is read from the options given, else from the
+record that ``--provenance`` wrote, else from the tags that Matroska results carry. The table of frames and times is
+made again from that, and every pts of the result is compared with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from fractions import Fraction
@@ -20,12 +21,14 @@ from vidsr.media.check.verify import Expectation, verify
 from vidsr.media.check.verify_pictures import TIMES_NAME, read_times, verify_pictures
 from vidsr.media.check.verify_report import Check, VerifyReport
 from vidsr.media.image_sequence import is_pattern, with_rate
-from vidsr.media.index import index_video
-from vidsr.media.mux.restoration_tag import restored_of
+from vidsr.media.index import VideoIndex
+from vidsr.media.mux.restoration_tag import restored_of, span_of
 from vidsr.media.probe import probe
 from vidsr.media.source import SourceInfo
+from vidsr.media.span import Span, cut_index
 from vidsr.options import EnhanceOptions
 from vidsr.restore_options import RestoreOptions
+from vidsr.span_options import FrameNumbers, SpanOptions
 
 
 def verify_result(
@@ -43,23 +46,34 @@ def verify_result(
     if is_pattern(Path(source)):
         # Numbered pictures have no times of their own: what is checked is that they follow each other evenly.
         stored = with_rate(stored, probe(result).video.rate)
-    restore, origin = _recorded(result, options)
-    plan = plan_source(stored, dataclasses.replace(options, restore=restore))
-    known = Expectation(options=plan.options)
+    made = _recorded(result, options)
+    plan = plan_source(stored, dataclasses.replace(options, restore=made.restore, span=made.span))
     done = plan.options.restore.reshaping()
-    index = index_video(plan.decoded)
-    if not done:
-        return verify(plan.shaped, result, known, index=index, on_frame=on_frame)
-    expected = retimed(index, plan.timeline(index))
+    index = plan.index()
+    if not done and made.span.is_whole:
+        return verify(plan.shaped, result, Expectation(options=plan.options), index=index, on_frame=on_frame)
+    span = plan.span(index)
+    expected = cut_index(span, index, retimed(index, plan.timeline(index))).index
+    known = Expectation(options=plan.options, span=span)
     report = verify(plan.shaped, result, known, index=expected, on_frame=on_frame)
-    change = Check(
-        name="restored",
-        state="announced",
-        source=_described(len(index), plan.stored),
-        result=_described(len(expected), plan.shaped),
-        why=f"{done}, as {origin}",
-    )
-    return dataclasses.replace(report, checks=(change, *report.checks))
+    changes = []
+    if span is not None:
+        changes.append(_part(span, index, made.span_from))
+    if done:
+        change = Check(
+            name="restored",
+            state="announced",
+            source=_described(len(index) if span is None else span.stop - span.first, plan.stored),
+            result=_described(len(expected), plan.shaped),
+            why=f"{done}, as {made.restore_from}",
+        )
+        changes.append(change)
+    return dataclasses.replace(report, checks=(*changes, *report.checks))
+
+
+def _part(span: Span, index: VideoIndex, origin: str) -> Check:
+    whole = f"more than {len(index)} frames" if index.partial else f"{len(index)} frames"
+    return Check(name="part of the source", state="announced", source=whole, result=str(span), why=f"as {origin}")
 
 
 def _verify_pictures(
@@ -70,27 +84,48 @@ def _verify_pictures(
     if is_pattern(Path(source)):
         times = read_times(result.with_name(TIMES_NAME))
         stored = with_rate(stored, Fraction(1000 * (len(times) - 1)) / times[-1] if times[1:] else Fraction(25))
-    record = provenance.sidecar_of(result)
-    restore = options.restore
-    if restore.restore.is_off and record.is_file():
-        restore = provenance.options_of(record).restore
-    plan = plan_source(stored, dataclasses.replace(options, restore=restore))
-    index = index_video(plan.decoded)
-    return verify_pictures(plan.shaped, result, retimed(index, plan.timeline(index)), on_frame=on_frame)
+    made = _recorded(result, options)
+    plan = plan_source(stored, dataclasses.replace(options, restore=made.restore, span=made.span))
+    index = plan.index()
+    span = plan.span(index)
+    expected = cut_index(span, index, retimed(index, plan.timeline(index))).index
+    report = verify_pictures(plan.shaped, result, expected, on_frame=on_frame)
+    change = () if span is None else (_part(span, index, made.span_from),)
+    return dataclasses.replace(report, checks=(*change, *report.checks))
 
 
-def _recorded(result: Path, options: EnhanceOptions) -> tuple[RestoreOptions, str]:
-    """The restoration of a result, and where it is recorded."""
-    if not options.restore.restore.is_off:
-        return options.restore, "the options say"
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Recorded:
+    """What is known of how a result was made, and where that is recorded."""
+
+    restore: RestoreOptions
+    span: SpanOptions
+    restore_from: str = "the options say"
+    span_from: str = "the options say"
+
+
+def _recorded(result: Path, options: EnhanceOptions) -> _Recorded:
+    """Restoration and part of the source, each from the options, the record or the result's own tags."""
+    made = _Recorded(options.restore, options.span)
+    ask_restore, ask_span = options.restore.restore.is_off, options.span.is_whole
     record = provenance.sidecar_of(result)
     if record.is_file():
-        return provenance.options_of(record).restore, "its record says"
-    text = restored_of(probe(result))
-    try:
-        return RestoreOptions.reshaped(text), "the result itself says"
-    except OptionsError:
-        return options.restore, ""
+        then = provenance.options_of(record)
+        restore = (then.restore, "its record says") if ask_restore else (made.restore, made.restore_from)
+        part = (then.span, "its record says") if ask_span else (made.span, made.span_from)
+        return _Recorded(restore[0], part[0], restore[1], part[1])
+    if is_pattern(result) or not (ask_restore or ask_span):
+        return made
+    info = probe(result)
+    with contextlib.suppress(OptionsError):
+        if ask_restore:
+            restored = RestoreOptions.reshaped(restored_of(info))
+            made = dataclasses.replace(made, restore=restored, restore_from="the result itself says")
+    with contextlib.suppress(OptionsError):
+        if ask_span and span_of(info):
+            part_ = dataclasses.replace(options.span, frames=FrameNumbers.parse(span_of(info)))
+            made = dataclasses.replace(made, span=part_, span_from="the result itself says")
+    return made
 
 
 def _described(frames: int, info: SourceInfo) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -19,6 +19,9 @@ JUMP_SECONDS = 0.2
 _LASTING_FRAMES = 4
 #: Stamps beyond ten years are damage.
 _ABSURD_SECONDS = 3.2e8
+#: Frames that are indexed after a part of a source: more than any row of filters and networks looks ahead, and so many
+#: that single faulty stamps do not end the index early.
+AFTER_FRAMES = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,7 @@ class VideoIndex:
     positive. ``digests`` hold a CRC-32 of some rows of each frame, by which frames are recognised after a seek.
     ``sizes`` lists (first frame, width, height) for each run of frames of one size. ``shifts`` are the seconds
     that were added from the first, second… backward jump of the timeline on. ``linear`` means that a frame can
-    only be found by decoding from the start.
+    only be found by decoding from the start. ``partial`` means that the source goes on after the last frame here.
     """
 
     pts: tuple[int, ...]
@@ -45,9 +48,21 @@ class VideoIndex:
     interlaced_frames: int = 0
     keyframes: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    partial: bool = False
 
     def __len__(self) -> int:
         return len(self.pts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enough:
+    """How much of a source to index: this many frames, or all that are shown before this time after the first one.
+
+    :data:`AFTER_FRAMES` more are indexed in either case.
+    """
+
+    frames: int | None = None
+    seconds: Fraction | None = None
 
 
 def check_strict(info: ReadableInfo, index: VideoIndex) -> None:
@@ -84,6 +99,18 @@ class _Scan:
     interlaced: int = 0
     lost: set[str] = field(default_factory=set)
     damage: Damage = field(default_factory=Damage)
+    beyond: int = 0
+
+    def holds(self, enough: Enough, clock: Fraction) -> bool:
+        """Whether enough frames were added; to be asked after each of them."""
+        if enough.frames is not None:
+            return len(self.raw) >= enough.frames + AFTER_FRAMES
+        first, last = self.raw[0], self.raw[-1]
+        if enough.seconds is None or first is None or last is None or (last - first) * clock <= enough.seconds:
+            self.beyond = 0
+        else:
+            self.beyond += 1
+        return self.beyond >= AFTER_FRAMES
 
     def add(self, frame: Any, stamp: int | None) -> None:
         number = len(self.raw)
@@ -98,20 +125,27 @@ class _Scan:
         self.digests.append(frame_digest(frame))
 
 
-def index_video(info: ReadableInfo, on_frame: Callable[[int], None] | None = None) -> VideoIndex:
+def index_video(
+    info: ReadableInfo, on_frame: Callable[[int], None] | None = None, *, enough: Enough | None = None
+) -> VideoIndex:
     """Decode the whole video stream once and list its frames. ``on_frame`` is called with the count so far.
+
+    With ``enough``, only as much of the stream as it says.
 
     Raises:
         InputError: no frame can be decoded.
         DecodeError: the source is damaged beyond use.
     """
     by_dts = info.container == "avi"
-    scan = _Scan()
+    scan, partial = _Scan(), False
     with VideoReader(info, whole=True) as reader:
         for frame in reader.frames():
             scan.add(frame, frame.dts if by_dts else frame.pts)
             if on_frame is not None:
                 on_frame(len(scan.raw))
+            if enough is not None and scan.holds(enough, info.video.time_base):
+                partial = True
+                break
         scan.damage = reader.damage
         first_dts = reader.first_dts
     if not scan.raw:
@@ -123,7 +157,9 @@ def index_video(info: ReadableInfo, on_frame: Callable[[int], None] | None = Non
     damaged = bool(damage.bad_packets or damage.corrupt_frames or damage.read_errors)
     # AVI counts the frames that were dropped while it was recorded, too.
     counted = pts[-1] - pts[0] + 1 if by_dts else len(pts)
-    cut_off = info.missing_bytes > 0 or _is_cut_off(counted, info.video)
+    # What the header promises of frames is not missing where the index ends early.
+    video = replace(info.video, declared_frames=None) if partial else info.video
+    cut_off = info.missing_bytes > 0 or _is_cut_off(counted, video)
     return VideoIndex(
         pts=tuple(pts),
         durations=(*steps, _last_duration(scan.durations[-1], steps, info.video.step)),
@@ -137,7 +173,8 @@ def index_video(info: ReadableInfo, on_frame: Callable[[int], None] | None = Non
         variable=is_variable(steps, info.video.time_base),
         interlaced_frames=scan.interlaced,
         keyframes=tuple(scan.keyframes),
-        notes=(*notes, *_damage_notes(damage, counted, info.video), *_scan_notes(scan, pts, info.video)),
+        notes=(*notes, *_damage_notes(damage, counted, video), *_scan_notes(scan, pts, video)),
+        partial=partial,
     )
 
 

@@ -16,6 +16,7 @@ from vidsr.media import libav
 from vidsr.media.pixel_formats import planes_of, to_planar
 from vidsr.media.reader import VideoReader
 from vidsr.media.source import ReadableInfo
+from vidsr.media.span import Span
 
 #: Sources of up to this many frames are read whole.
 WHOLE_FRAMES = 900
@@ -177,13 +178,22 @@ def video_packets(path: Path) -> VideoPackets:
     return VideoPackets(count=len(sizes), total=sum(sizes))
 
 
-def other_bytes(info: ReadableInfo) -> int:
-    """Bytes of all packets of a source that are not its video: what copying the other streams adds to a result."""
+def other_bytes(info: ReadableInfo, span: Span | None = None) -> int:
+    """Bytes of all packets of a source, or of a part of it, that are not its video: what copying adds to a result."""
     total = 0
     with libav.open_input(info.path, whole=True) as container:
         streams: list[Any] = [s for s in container.streams if s.index != info.video.stream_index]
         if not streams:
             return 0
         for packet in libav.packets(container, *streams):
-            total += packet.size or 0
+            if span is None or _within(packet, span):
+                total += packet.size or 0
     return total
+
+
+def _within(packet: Any, span: Span) -> bool:
+    """Whether a packet begins in a span; one without a time counts."""
+    if packet.pts is None:
+        return True
+    at = packet.pts * packet.time_base
+    return (span.low is None or at >= span.low) and (span.high is None or at < span.high)

@@ -20,7 +20,7 @@ from vidsr.errors import InferenceError
 from vidsr.filters.after import multiframe
 from vidsr.filters.after.multiframe import AROUND, BLUR_PX, REACH, WINDOW, Multiframe, Neighbours
 from vidsr.filters.flow import gaussian
-from vidsr.frames import Frame, Span
+from vidsr.frames import Frame, FrameRange
 from vidsr.inference.batches import NeighbourRuns
 from vidsr.inference.recurrent import DrawnFrame
 from vidsr.jobs.state.segments import Lookaround, Segment
@@ -84,7 +84,7 @@ def stream(
     low, high = AROUND_SEGMENTS.fed(segment, len(frames))
     part = Neighbours(
         Multiframe(share, 0.0),
-        Span(first=low, start=start, stop=stop),
+        FrameRange(first=low, start=start, stop=stop),
         network or Counting(),
         torch.float32,
         rgb=rgb,
@@ -222,7 +222,7 @@ def test_the_recurrent_network_alone_at_share_one(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(multiframe, "WINDOW", 9)
     part = Neighbours(
         Multiframe(1.0, 0.0),
-        Span(first=0, start=0, stop=9),
+        FrameRange(first=0, start=0, stop=9),
         network,
         torch.float32,
         rgb=rgb,

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.support.command_line import vidsr
-from vidsr.cli.preview import seconds_of, tried
+from vidsr.cli.preview import tried
 from vidsr.errors import InputError, OptionsError
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate, sample_ranges
@@ -126,11 +126,7 @@ def test_pictures_of_any_kind_are_shown_as_rgb(tmp_path: Path) -> None:
     assert set(np.unique(moment.before)) == {128}
 
 
-def test_times_and_tries() -> None:
-    assert [seconds_of(t) for t in ("90", "1:30", "1:02:03.5")] == [90, 90, 3723.5]
-    for bad in ("", "1:61", "-1", "a", "1:2:3:4", "nan"):
-        with pytest.raises(OptionsError, match="--at"):
-            seconds_of(bad)
+def test_tries() -> None:
     base = options(crf=20)
     changed = tried(base, "--scale 3 --codec hevc")
     assert (changed.size.scale, changed.encode.codec, changed.encode.crf) == (3, "hevc", 20)

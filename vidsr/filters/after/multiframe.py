@@ -31,7 +31,7 @@ from vidsr.filters.after.fidelity import Fidelity
 from vidsr.filters.after.soundness import Judgement, Look, judge, look
 from vidsr.filters.after.stabilise import CUT_SHARE, Stabilise
 from vidsr.filters.flow import gaussian, luma, optical_flow, resize_flow, warp
-from vidsr.frames import Frame, Span
+from vidsr.frames import Frame, FrameRange
 from vidsr.models.architectures.basicvsr import carried
 from vidsr.models.zoo import RECURRENT_MODEL
 
@@ -99,7 +99,7 @@ class Multiframe:
 
     def over(
         self,
-        span: Span,
+        span: FrameRange,
         network: Recurrent,
         dtype: torch.dtype,
         rgb: Callable[[Frame], Tensor],
@@ -160,7 +160,7 @@ class Neighbours:
     def __init__(
         self,
         wanted: Multiframe,
-        span: Span,
+        span: FrameRange,
         network: Recurrent,
         dtype: torch.dtype,
         *,

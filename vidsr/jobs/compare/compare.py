@@ -30,7 +30,9 @@ from vidsr.jobs.provenance import SCHEMA, sidecar_of
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.media.index import index_video
 from vidsr.media.probe import probe
+from vidsr.media.span import find_span
 from vidsr.quality.comparison import MEASURES, Measured, Meter
+from vidsr.span_options import SpanOptions
 from vidsr.storage import sha256_of
 from vidsr.version import __version__
 
@@ -41,7 +43,7 @@ class CompareSettings:
 
     ``measures`` None takes all that are possible. ``fit`` resizes where sizes differ: "reference" brings the
     other video to the reference's size, "other" the reference to the other's. ``limit`` is the number of pairs
-    after which to stop.
+    after which to stop. ``span`` names the part of the reference to compare, and of the others that are longer than it.
     """
 
     measures: tuple[str, ...] | None = None
@@ -49,6 +51,7 @@ class CompareSettings:
     fit: Fit = "none"
     limit: int | None = None
     device: str = "auto"
+    span: SpanOptions = field(default_factory=SpanOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +135,7 @@ class CompareResult:
                 "align": self.settings.align,
                 "fit": self.settings.fit,
                 "limit": self.settings.limit,
+                "span": self.settings.span.to_json(),
             },
         }
 
@@ -164,7 +168,9 @@ def compare(
     settings = settings or CompareSettings()
     if not others:
         raise OptionsError("nothing to compare the reference with: name at least one other video")
-    mine, *yours = [_open(Path(path), progress) for path in (reference, *others)]
+    settings.span.check()
+    mine = _open(Path(reference), progress, settings.span)
+    yours = [_open(Path(path), progress, settings.span, within=mine) for path in others]
     pairings = [_pairs(mine, other, settings) for other in yours]
     total, counter = sum(len(p.pairs) for p in pairings), itertools.count(1)
 
@@ -180,10 +186,16 @@ def _row(columns: dict[str, list[float | None]], number: int) -> Iterator[tuple[
         yield name, values[number]
 
 
-def _open(path: Path, progress: Progress) -> Opened:
+def _open(path: Path, progress: Progress, span: SpanOptions, within: Opened | None = None) -> Opened:
+    """A video and the part of it that ``span`` names; all of one that is no longer than the part of ``within``."""
     info = probe(path)
     progress(Event(kind="stage", text=f"reading {path.name}"))
-    return Opened(info, index_video(info))
+    index = index_video(info)
+    whole = Opened(info, index, range(len(index)))
+    if span.is_whole or (within is not None and whole.length() <= within.length() + whole.step()):
+        return whole
+    found = find_span(span, index, path.name)
+    return whole if found is None else Opened(info, index, range(found.first, found.stop))
 
 
 def _pairs(reference: Opened, other: Opened, settings: CompareSettings) -> FramePairs:
@@ -193,13 +205,15 @@ def _pairs(reference: Opened, other: Opened, settings: CompareSettings) -> Frame
             f"{other.info.path} is {ow}x{oh} and the reference is {w}x{h}: give --fit reference to bring it to the "
             "reference's size, or --fit other to bring the reference to its size"
         )
-    pairs = pair_up(reference.seconds(), other.seconds(), settings.align)
+    mine, yours = ([opened.seconds()[n] for n in opened.part] for opened in (reference, other))
+    pairs = pair_up(mine, yours, settings.align)
     if not pairs.pairs:
         raise InputError(
             f"no frame of {other.info.path} is shown at the same time as one of {reference.info.path}; "
             "--align index pairs them by number"
         )
-    return FramePairs(tuple(itertools.islice(pairs.pairs, settings.limit)), pairs.shift)
+    numbers = ((reference.part[i], other.part[j]) for i, j in pairs.pairs)
+    return FramePairs(tuple(itertools.islice(numbers, settings.limit)), pairs.shift)
 
 
 def _one(
@@ -216,7 +230,7 @@ def _one(
             meter.add(float(times[frame.index]), viewer(frame), viewer(partner), consecutive=follows)
             on_pair()
         measured = meter.finish()
-    counts = (len(reference.index), len(other.index))
+    counts = (len(reference.part), len(other.part))
     lonely = (0, 0) if settings.limit else (counts[0] - len(pairs.pairs), counts[1] - len(pairs.pairs))
     party = _party(other)
     return Comparison(

@@ -28,15 +28,25 @@ Fit = Literal["none", "reference", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A probed and indexed video."""
+    """A probed and indexed video, and the numbers of its frames that take part."""
 
     info: StoredInfo
     index: VideoIndex
+    part: range
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.info.video.width, self.info.video.height
+
+    def length(self) -> Fraction:
+        """Seconds from the first frame of the part to the end of its last one."""
+        index, last = self.index, self.part[-1]
+        return (index.pts[last] + index.durations[last] - index.pts[self.part[0]]) * index.time_base
+
+    def step(self) -> Fraction:
+        """Seconds that the last frame of the part lasts."""
+        return self.index.durations[self.part[-1]] * self.index.time_base
 
     def seconds(self) -> list[Fraction]:
         """When each frame is shown."""

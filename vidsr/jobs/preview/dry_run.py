@@ -99,12 +99,13 @@ def dry_run(
     Raises:
         VidsrError: whatever would stop the job before its first frame.
     """
-    from vidsr.jobs.enhance import kind_of
+    from vidsr.jobs.enhance import kind_of, refuse_span
 
     path, target = Path(source), None if output is None else Path(output)
     kind = kind_of(path, target)
     if kind in ("video", "numbered"):
         return _of_video(path, target, options, sampling, progress)
+    refuse_span(path, options)
     return _of_pictures(path, target, options, folder=kind == "folder")
 
 

@@ -82,20 +82,25 @@ def estimate(
     progress(Event(kind="stage", text="index"))
     index = sampler.index
     fixed = start_seconds + sampler.setup_seconds + time.perf_counter() - begin
-    warm = sampler.sample(0, min(_WARM_FRAMES, len(index)))  # pays for allocations, caches and choices
+    part = sampler.part
+    # Pays for allocations, caches and choices.
+    warm = sampler.sample(part[0], part[: min(_WARM_FRAMES, len(part))].stop)
     sampler.upscaler.stats.neighbours.runs.clear()
     done = _sampled(sampler, sampling, progress)
     neighbours = neighbour_notes(job.options, joined_runs(sampler.upscaler.stats.neighbours.runs), "sampled frames")
     progress(Event(kind="stage", text="size"))
     rates = _Rates.of(done, sampler, options)
     fixed += max(0.0, warm.stats.wall_seconds - warm.computed * rates.compute_seconds)
-    frames = expected_frames(job.decoded, index, job.options)
-    changes = reshaping_notes(job.stored, (len(index), frames), job.options)
-    segments = plan_segments(frames, options.jobs.segment_frames)
+    frames = expected_frames(job.decoded, index, job.options, part)
+    changes = reshaping_notes(job.stored, (len(part), frames), job.options)
+    if sampler.span is not None:
+        changes = (f"{options.span}: {sampler.span}", *changes)
+    # Filters that change the number of frames move their numbers; what lies before the part is warm-up all the same.
+    segments = plan_segments(frames, options.jobs.segment_frames, first=part[0])
     computed = sum(map(sampler.computed, segments))
     memory_bytes = _peak_bytes()
     video = round(frames * bytes_per_frame(sampler, done, options.jobs.segment_frames))
-    result = video + (other_bytes(decoded) if options.streams.audio else 0)
+    result = video + (other_bytes(decoded, sampler.span) if options.streams.audio else 0)
     seconds = fixed + computed * rates.compute_seconds + frames * rates.check_seconds
     return Estimate(
         source_size=(decoded.video.width, decoded.video.height),
@@ -118,10 +123,11 @@ def estimate(
 def _sampled(sampler: Sampler, sampling: SamplingOptions, progress: Progress) -> list[Sample]:
     """Samples from all over the video, until the budget is spent."""
     done: list[Sample] = []
-    ranges = sample_ranges(len(sampler.index), sampling.samples, sampling.sample_frames)
+    first = sampler.part[0]
+    ranges = sample_ranges(len(sampler.part), sampling.samples, sampling.sample_frames)
     began = time.perf_counter()
     for start, stop in ranges:
-        done.append(sampler.sample(start, stop))
+        done.append(sampler.sample(first + start, first + stop))
         counted = sum(s.stats.frames for s in done)
         progress(Event(kind="frame", frames=counted, total_frames=sum(b - a for a, b in ranges)))
         if time.perf_counter() - began > sampling.budget_seconds:
@@ -203,7 +209,7 @@ def bytes_per_frame(sampler: Sampler, done: Sequence[Sample], segment_frames: in
     deadline = began + max(_LEAST_SECONDS, spent)
     sampled_interpolated = sum(sampler.interpolated(sample.segment).total for sample in done)
     interpolated, frames = 0, 0
-    for segment in spread(plan_segments(len(sampler.index), segment_frames)):
+    for segment in spread(plan_segments(len(sampler.part), segment_frames, first=sampler.part[0])):
         packets = sampler.interpolated(segment, deadline)
         interpolated, frames = interpolated + packets.total, frames + packets.count
         if time.perf_counter() > deadline:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from vidsr.errors import InputError
 from vidsr.frames import Array, PixelFormat
+from vidsr.jobs.enhance import refuse_span
 from vidsr.jobs.preview.sample import Sampler
 from vidsr.jobs.stills.picture import PictureUpscaler, enhanced_window
 from vidsr.jobs.thumbnails import picture_rgb
@@ -49,6 +51,8 @@ class Previewer:
     """
 
     def __init__(self, source: Path, options: EnhanceOptions) -> None:
+        if is_picture(source):
+            refuse_span(source, options)
         self._source = source
         self._options = options
         self._sampler = None if is_picture(source) else Sampler(source, options)
@@ -73,11 +77,19 @@ class Previewer:
         return Moment(seconds=shown, before=rgb8_of(before), after=rgb, place=f"at {shown:.2f} s")
 
     def spread(self, count: int) -> list[float]:
-        """``count`` times evenly spread over the source."""
+        """``count`` times evenly spread over the source, or over the part of it that the options name."""
         if self._sampler is None:
             return [0.0]
-        length = duration_seconds(self._sampler.recipe.decoded) or 0.0
-        return [length * (i + 0.5) / count for i in range(count)]
+        decoded, span = self._sampler.recipe.decoded, self._options.span
+        length = duration_seconds(decoded) or 0.0
+        start, end = float(span.begin), length if span.finish is None else float(span.finish)
+        if span.frames is not None:
+            # By the nominal rate, which is near enough for a choice of moments.
+            start = float(span.frames.first / decoded.video.rate)
+            end = length if span.frames.stop is None else float(span.frames.stop / decoded.video.rate)
+        if start >= length and not span.is_whole:
+            raise InputError(f"{span}: {self._source} lasts {length:.3f} s; begin earlier")
+        return [start + (min(end, length) - start) * (i + 0.5) / count for i in range(count)]
 
 
 def enhance_moment(source: Path, seconds: float, options: EnhanceOptions) -> Moment:

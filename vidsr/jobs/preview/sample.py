@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from vidsr.frames import Colour, Frame, PixelFormat
@@ -19,6 +20,7 @@ from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex
 from vidsr.media.probe import probe
 from vidsr.media.samples import VideoPackets, frames_near, video_packets
+from vidsr.media.span import Span
 from vidsr.options import EnhanceOptions
 from vidsr.pipeline.segment import SegmentStats, run_segment
 
@@ -66,6 +68,16 @@ class Sampler:
     def index(self) -> VideoIndex:
         """The frames of the source; made on first use, by a pass over its packets."""
         return self._run.index
+
+    @cached_property
+    def span(self) -> Span | None:
+        """The part of the source that the job works on; None for all of it."""
+        return self.recipe.span(self.index)
+
+    @property
+    def part(self) -> range:
+        """The numbers of the source frames that the job works on."""
+        return range(len(self.index)) if self.span is None else range(self.span.first, self.span.stop)
 
     @property
     def upscaler(self) -> Upscaler:

@@ -18,6 +18,8 @@ from vidsr.errors import JobError
 from vidsr.jobs.state.segments import Segment, plan_segments
 from vidsr.media import image_sequence
 from vidsr.media.source_files import files_of, stamp
+from vidsr.option_schema import describe, groups_of
+from vidsr.options import EnhanceOptions
 from vidsr.storage import digest, sampled_digest, write_atomically
 
 SCHEMA = 1
@@ -84,7 +86,7 @@ class Binding:
         for name in sorted(self.options.keys() | now.options.keys()):
             was, is_ = self.options.get(name), now.options.get(name)
             if was != is_:
-                found.append(f"--{name.split('.')[-1].replace('_', '-')} (was {_value(was)}, is {_value(is_)})")
+                found.append(f"{_flag(name)} (was {_value(was)}, is {_value(is_)})")
         if self.model_sha256 != now.model_sha256:
             found.append(f"the weights of {now.model} (was {self.model_sha256[:12]}…, is {now.model_sha256[:12]}…)")
         if self.encoder != now.encoder:
@@ -96,6 +98,14 @@ class Binding:
 
 def _when(source: SourceIdentity) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(source.mtime_ns / 1e9))
+
+
+def _flag(name: str) -> str:
+    """The flag of an option ``group.field``; of one that there is no longer, what its name suggests."""
+    group, _, field_name = name.rpartition(".")
+    kinds = dict(groups_of(EnhanceOptions))
+    found = (f for f in dataclasses.fields(kinds[group]) if f.name == field_name) if group in kinds else iter(())
+    return next((describe(f).flags[0].split("/")[0] for f in found), f"--{field_name.replace('_', '-')}")
 
 
 def _value(value: Any) -> str:
@@ -133,7 +143,9 @@ class Manifest:
 
     ``source`` and ``output`` are absolute paths; ``options`` are all options, as given, so that the job can be
     resumed from its folder alone; ``encoder_threads`` is the encoder's thread count in every worker. ``result``
-    is the joined file, with the sampled digest in place of the full one.
+    is the joined file, with the sampled digest in place of the full one. The ``frames`` begin with frame
+    ``first``, which is above 0 where only a part of the source is worked on: ``span``, as
+    :meth:`vidsr.media.span.Span.to_json` writes it.
     """
 
     job: str
@@ -149,11 +161,13 @@ class Manifest:
     finished: dict[int, Finished] = field(default_factory=dict)
     error: str | None = None
     result: Finished | None = None
+    first: int = 0
+    span: dict[str, Any] | None = None
 
     def segments(self) -> tuple[Segment, ...]:
         """The plan; made again from two numbers, always the same."""
         pictures = image_sequence.is_pattern(Path(self.output))
-        return plan_segments(self.frames, self.segment_frames, ".zip" if pictures else ".nut")
+        return plan_segments(self.frames, self.segment_frames, ".zip" if pictures else ".nut", first=self.first)
 
     def missing(self) -> list[Segment]:
         """The segments that are not finished yet, in order."""

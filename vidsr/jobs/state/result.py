@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from vidsr.media.span import Span
 from vidsr.pipeline.segment import SegmentStats
 
 ResultKind = Literal["video", "picture", "folder", "sequence"]
@@ -54,6 +55,7 @@ class EnhanceResult:
         precision: "fp32", "fp16" or "bf16".
         size: (width, height) of the result in pixels; None for a folder.
         codec: of a video, as ``--codec`` names it; "" otherwise.
+        span: the part of the source that the result is made of; None for all of it.
         resumed_frames: how many of ``frames`` were made by earlier runs.
         reused_frames: frames that repeated their predecessor and were not computed again.
         reused_area: share of all pixels that ``--reuse-regions`` kept, 0 to 1.
@@ -73,6 +75,7 @@ class EnhanceResult:
     kind: ResultKind = "video"
     size: tuple[int, int] | None = None
     codec: str = ""
+    span: Span | None = None
     stats: SegmentStats = field(default_factory=SegmentStats)
     resumed_frames: int = 0
     reused_frames: int = 0
@@ -99,6 +102,8 @@ class EnhanceResult:
             data["size"] = list(self.size)
         if self.codec:
             data["codec"] = self.codec
+        if self.span is not None:
+            data["span"] = self.span.to_json()
         if self.kind in ("video", "sequence"):
             data["reused_frames"] = self.reused_frames
             data["reused_area"] = round(self.reused_area, 4)

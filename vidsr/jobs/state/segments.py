@@ -86,10 +86,12 @@ class Lookaround:
         return max(0, segment.start - self.settle), segment.stop
 
 
-def plan_segments(frames: int, segment_frames: int = 256, suffix: str = ".nut") -> tuple[Segment, ...]:
-    """Cut ``frames`` frames into the fewest segments of at most ``segment_frames``, all of nearly one length.
+def plan_segments(
+    frames: int, segment_frames: int = 256, suffix: str = ".nut", *, first: int = 0
+) -> tuple[Segment, ...]:
+    """Cut ``frames`` frames from ``first`` on into the fewest segments of at most ``segment_frames``.
 
-    The lengths differ by at most one frame, so that the last is never tiny: where there is more than one
+    Their lengths differ by at most one frame, so that the last is never tiny: where there is more than one
     segment, each has at least ``segment_frames // 2`` frames. A source without frames has no segments.
 
     Raises:
@@ -98,7 +100,7 @@ def plan_segments(frames: int, segment_frames: int = 256, suffix: str = ".nut") 
     if frames < 0 or segment_frames < 1:
         raise ValueError(f"cannot cut {frames} frames into segments of {segment_frames}")
     count = -(-frames // segment_frames)
-    cuts = [number * frames // count for number in range(count + 1)] if count else [0]
+    cuts = [first + number * frames // count for number in range(count + 1)] if count else [first]
     return tuple(
         Segment(number=number, start=start, stop=stop, suffix=suffix)
         for number, (start, stop) in enumerate(pairwise(cuts))

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from av.bitstream import BitStreamFilterContext
 
 from vidsr.media import libav
 from vidsr.media.check.verify_report import Check, check_equal
-from vidsr.media.mux.audio import sound_of
+from vidsr.media.mux.audio import SampleCut, Sound, sound_of
 from vidsr.media.mux.containers import ContainerEntry, muxer_options
 from vidsr.media.mux.copied_streams import carries_adts, is_broken
 from vidsr.media.mux.labels import Label, canonical, kept_label, kept_tags, plain_key, role_names
 from vidsr.media.mux.restoration_tag import content_tags, timecode_of
+from vidsr.media.mux.span_cut import SpanPackets
 from vidsr.media.mux.streams import StreamPlan, stream_kind
 from vidsr.media.mux.subtitles import lines_of
 from vidsr.media.source import SourceInfo, StreamInfo
+from vidsr.media.span import Span
 
 NO_SHIFT = Fraction(0)
 
@@ -63,12 +66,33 @@ class _Payload:
             self.last = time if self.last is None else max(self.last, time)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutSource:
+    """The part of a source that a result is made of, and the shifts of the source's timeline."""
+
+    span: Span
+    shifts: tuple[Fraction, ...] = ()
+
+    def packets(self, packets: Iterable[Any], plans: Iterable[StreamPlan]) -> Iterator[Any]:
+        """Those of the source's packets that belong to the part."""
+        decoded = frozenset(plan.source.index for plan in plans if plan.exact)
+        return SpanPackets(self.span, [p.source for p in plans], shifts=self.shifts, decoded=decoded).pick(packets)
+
+
 def check_streams(
-    info: SourceInfo, made: SourceInfo, plans: tuple[StreamPlan, ...], entry: ContainerEntry, shift: Fraction
+    info: SourceInfo,
+    made: SourceInfo,
+    plans: tuple[StreamPlan, ...],
+    entry: ContainerEntry,
+    shift: Fraction,
+    cut: CutSource | None = None,
 ) -> Iterator[Check]:
-    """Compare all streams but the enhanced one; ``shift`` are the seconds by which the whole result is later."""
+    """Compare all streams but the enhanced one; ``shift`` are the seconds by which the whole result is later.
+
+    With a ``cut``, only what belongs to it is expected of the source.
+    """
     carried = [plan for plan in plans if plan.action in ("copy", "convert", "cover")]
-    want = _payloads(info, [plan.source for plan in carried])
+    want = _payloads(info, [plan.source for plan in carried], carried, cut)
     if entry.muxer in ("mp4", "mov"):
         for plan in (p for p in carried if not want[p.source.index].packets):
             yield Check(
@@ -81,7 +105,7 @@ def check_streams(
     for plan, stream in pairs:
         before, after = want[plan.source.index], have[stream.index]
         if plan.action == "convert":
-            decoded = _decoded(info, plan.source, made, stream)
+            decoded = _decoded(info, plan, made, stream, cut)
             before.first, after.first = decoded.begins
             yield check_equal(f"{_label(plan.source)}: {decoded.name}", decoded.source, decoded.result)
         else:
@@ -101,12 +125,19 @@ def check_streams(
 
 
 def check_contents(
-    info: SourceInfo, made: SourceInfo, entry: ContainerEntry, shift: Fraction = NO_SHIFT
+    info: SourceInfo,
+    made: SourceInfo,
+    entry: ContainerEntry,
+    shift: Fraction = NO_SHIFT,
+    start: Fraction = NO_SHIFT,
 ) -> Iterator[Check]:
-    """Compare what belongs to the whole file: timecode, chapters and tags. ``shift`` as for the streams."""
+    """Compare what belongs to the whole file: timecode, chapters and tags.
+
+    ``shift`` as for the streams; ``start`` is the part of it by which a part of a source is moved to begin at 0.
+    """
     if (timecode := timecode_of(info)) is not None:
         yield check_equal("timecode", timecode, timecode_of(made))
-    yield from _check_chapters(info, made, entry, shift)
+    yield from _check_chapters(info, made, entry, shift, start)
     yield from _tags(info, made, entry)
 
 
@@ -138,24 +169,33 @@ def _left_out(info: SourceInfo, plans: tuple[StreamPlan, ...]) -> Iterator[Check
             )
 
 
-def _payloads(info: SourceInfo, streams: list[StreamInfo]) -> dict[int, _Payload]:
+def _payloads(
+    info: SourceInfo, streams: list[StreamInfo], plans: Sequence[StreamPlan] = (), cut: CutSource | None = None
+) -> dict[int, _Payload]:
+    """The packets of some streams; with a ``cut``, of those of the source that ``plans`` name, within it."""
     found = {stream.index: _Payload(hashlib.blake2b(digest_size=16)) for stream in streams}
     if not streams:
         return found
     with libav.open_input(info.path, whole=True) as container:
         wanted = [container.streams[s.index] for s in streams]
         plain = {s.index: _plainer(s, info) for s in wanted}
-        for packet in libav.packets(container, *wanted):
+        usable: Iterable[Any] = _usable(libav.packets(container, *wanted), info, found)
+        for packet in usable if cut is None else cut.packets(usable, plans):
             index = packet.stream.index
-            if not packet.size:
-                continue
-            time = packet.pts * packet.time_base if packet.pts is not None else None
-            data = b"" if is_broken(packet, info.container) else plain[index](packet)
+            data = plain[index](packet)
             found[index].unusable += not data
-            if not data or _is_empty_text(streams, index, data):
-                continue
-            found[index].add(data, time)
+            if data and not _is_empty_text(streams, index, data):
+                found[index].add(data, packet.pts * packet.time_base if packet.pts is not None else None)
     return found
+
+
+def _usable(packets: Iterable[Any], info: SourceInfo, found: dict[int, _Payload]) -> Iterator[Any]:
+    """The packets with contents that belong to their stream's codec; the others are counted."""
+    for packet in packets:
+        if packet.size and is_broken(packet, info.container):
+            found[packet.stream.index].unusable += 1
+        elif packet.size:
+            yield packet
 
 
 def _plainer(stream: Any, info: SourceInfo) -> Callable[[Any], bytes]:
@@ -190,17 +230,29 @@ def _raw_aac(stream: Any, info: SourceInfo) -> BitStreamFilterContext | None:
     return None
 
 
-def _decoded(info: SourceInfo, source: StreamInfo, made: SourceInfo, stream: StreamInfo) -> _ConvertedStream:
+def _decoded(
+    info: SourceInfo, plan: StreamPlan, made: SourceInfo, stream: StreamInfo, cut: CutSource | None
+) -> _ConvertedStream:
     """A converted stream, decoded before and after."""
+    source = plan.source
     if source.kind == "audio":
-        before, after = sound_of(info, source), sound_of(made, stream)
+        before, after = _sound(info, plan, cut), sound_of(made, stream)
         exact = before.digest is not None
         texts = before.text(exact=exact), after.text(exact=exact)
         return _ConvertedStream(name="sound", source=texts[0], result=texts[1], begins=(before.first, after.first))
-    lines = lines_of(info, source), lines_of(made, stream)
+    pick = None if cut is None else partial(cut.packets, plans=[plan])
+    lines = lines_of(info, source, pick), lines_of(made, stream)
     return _ConvertedStream(
         name="lines", source=str(lines[0][0]), result=str(lines[1][0]), begins=(lines[0][1], lines[1][1])
     )
+
+
+def _sound(info: SourceInfo, plan: StreamPlan, cut: CutSource | None) -> Sound:
+    """The sound of the source as it should be in the result: all, of whole packets, or cut at the sample."""
+    if cut is None:
+        return sound_of(info, plan.source)
+    pick = partial(cut.packets, plans=[plan])
+    return sound_of(info, plan.source, pick, SampleCut.of(cut.span) if plan.exact else None)
 
 
 def _damage(plan: StreamPlan, want: _Payload) -> Iterator[Check]:
@@ -280,15 +332,17 @@ def _payloads_short(info: SourceInfo, streams: list[StreamInfo]) -> list[_Payloa
     return found
 
 
-def _check_chapters(info: SourceInfo, made: SourceInfo, entry: ContainerEntry, shift: Fraction) -> Iterator[Check]:
+def _check_chapters(
+    info: SourceInfo, made: SourceInfo, entry: ContainerEntry, shift: Fraction, start: Fraction
+) -> Iterator[Check]:
     if entry.muxer not in ("mp4", "mov"):
-        yield check_equal("chapters", _chapters(info), _chapters(made))
+        yield check_equal("chapters", _chapters(info, start), _chapters(made))
         return
     want, have = _chapters(info, shift), _chapters(made)
     if want and have:
         # The first chapter of MP4 begins with the file, as one does that begins with its source.
-        start = 0.0 if _chapters(info)[0][0] <= 0 else want[0][0]
-        yield check_equal("start of the first chapter", f"{start:.3f} s", f"{have[0][0]:.3f} s")
+        begin = 0.0 if _chapters(info, start)[0][0] <= 0 else want[0][0]
+        yield check_equal("start of the first chapter", f"{begin:.3f} s", f"{have[0][0]:.3f} s")
         want[0], have[0] = (0.0, want[0][1]), (0.0, have[0][1])
     yield check_equal("chapters", want, have)
 

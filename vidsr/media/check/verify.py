@@ -10,7 +10,7 @@ from pathlib import Path
 from vidsr.codec_table import CODECS
 from vidsr.media.check.picture_checks import check_picture
 from vidsr.media.check.preflight import expected_losses
-from vidsr.media.check.stream_checks import check_contents, check_label, check_streams
+from vidsr.media.check.stream_checks import CutSource, check_contents, check_label, check_streams
 from vidsr.media.check.verify_report import Check, VerifyReport, check_equal
 from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.media.index import VideoIndex, index_video
@@ -20,6 +20,7 @@ from vidsr.media.mux.streams import StreamPlan, plan_streams
 from vidsr.media.probe import probe
 from vidsr.media.reader import VideoReader
 from vidsr.media.source import ShapedInfo, SourceInfo, StoredInfo
+from vidsr.media.span import Span, cut_info
 from vidsr.options import EnhanceOptions
 
 #: Containers that round every timestamp to a millisecond.
@@ -28,10 +29,11 @@ MILLISECOND = ("mkv", "webm")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What only the maker of a result knows: the encoder settings it was made with."""
+    """What only the maker of a result knows: its encoder settings, and the part of the source that it is made of."""
 
     settings: EncoderSettings | None = None
     options: EnhanceOptions = EnhanceOptions()  # noqa: RUF009 - frozen all through
+    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def verify(
     """Compare a result with its source: frames, times, picture, colour, HDR, streams, chapters, tags.
 
     A ``source`` that is described already, as its frames are after restoration, needs the ``index`` of those frames;
-    for a path, ``index`` saves decoding it again.
+    for a path, ``index`` saves decoding it again. Of a part of the source, it lists the frames of that part.
 
     Raises:
         InputError: either file cannot be read as a video at all.
@@ -68,17 +70,21 @@ def verify(
     else:
         stored = probe(source, known.options.colour, known.options.source)
         info, index = ShapedInfo(stored), index or index_video(stored)
+    span = known.span
+    info = ShapedInfo(cut_info(span, info))
     made = probe(result)
     entry = container_of(result, made.video.codec)
-    plans = plan_streams(info, entry, known.options.streams)
+    plans = plan_streams(info, entry, known.options.streams, known.options.span)
     decoded = _decode(made, on_frame)
-    shift = _shift(index, decoded, entry, plans)
+    start = Fraction(0) if span is None else -span.start
+    shift = _shift(index, decoded, entry, plans, span)
+    cut = None if span is None else CutSource(span=span, shifts=index.shifts)
     checks = [
-        *_frames(index, decoded, shift, entry),
+        *_frames(index, decoded, shift, start, entry),
         *check_picture(info.video, made.video, known.settings),
         *check_label(enhanced_stream(info), enhanced_stream(made), entry),
-        *check_streams(info, made, plans, entry, shift),
-        *check_contents(info, made, entry, shift),
+        *check_streams(info, made, plans, entry, shift, cut),
+        *check_contents(info, made, entry, shift, start),
     ]
     if any(check.state == "different" for check in checks):
         settings = known.settings or _likely_settings(info, made, known.options)
@@ -115,18 +121,22 @@ def _decode(made: StoredInfo, on_frame: Callable[[int], None] | None) -> _Decode
         return _Decoded(tuple(times), reader.damage.bad_packets, reader.damage.corrupt_frames)
 
 
-def _shift(index: VideoIndex, decoded: _Decoded, entry: ContainerEntry, plans: tuple[StreamPlan, ...]) -> Fraction:
-    """By how much the whole result is later than the source, where its container cannot begin before 0."""
-    if not decoded.times:
-        return Fraction(0)
-    if entry.muxer in ("mp4", "mov"):
-        return start_offset(entry, index, plans)
-    difference = decoded.times[0] - index.pts[0] * index.time_base
-    slack = Fraction(1, 1000) if entry.name in MILLISECOND else Fraction(0)
-    return difference if difference > slack else Fraction(0)
+def _shift(
+    index: VideoIndex, decoded: _Decoded, entry: ContainerEntry, plans: tuple[StreamPlan, ...], span: Span | None
+) -> Fraction:
+    """By how much the whole result is later than the source: a span begins at 0, and some containers cannot begin
+    before it."""
+    offset = start_offset(entry, index, plans, span)
+    if not decoded.times or entry.muxer in ("mp4", "mov"):
+        return offset
+    difference = decoded.times[0] - index.pts[0] * index.time_base - offset
+    rounding = Fraction(1, 2000) if entry.name in MILLISECOND else Fraction(0)
+    return offset + (difference if difference > rounding else Fraction(0))
 
 
-def _frames(index: VideoIndex, decoded: _Decoded, shift: Fraction, entry: ContainerEntry) -> list[Check]:
+def _frames(
+    index: VideoIndex, decoded: _Decoded, shift: Fraction, start: Fraction, entry: ContainerEntry
+) -> list[Check]:
     want = [pts * index.time_base for pts in index.pts]
     have = decoded.times
     checks = [check_equal("frames", len(want), len(have))]
@@ -136,9 +146,10 @@ def _frames(index: VideoIndex, decoded: _Decoded, shift: Fraction, entry: Contai
     worst = max((abs(h - shift - w) for h, w in zip(have, want, strict=False)), default=Fraction(0))
     text = f"largest error {float(worst) * 1000:.3g} ms"
     why = ""
-    if shift:
-        why = f"{entry.name} cannot begin before 0: all streams are {float(shift) * 1000:.0f} ms later, in step"
-    state = "different" if worst > slack else ("announced" if shift else "same")
+    moved = shift - start
+    if moved:
+        why = f"{entry.name} cannot begin before 0: all streams are {float(moved) * 1000:.0f} ms later, in step"
+    state = "different" if worst > slack else ("announced" if moved else "same")
     checks.append(
         Check(name="timestamps", state=state, source=f"{len(want)} stamps", result=text, why=why)  # type: ignore[arg-type]
     )

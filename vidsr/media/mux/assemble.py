@@ -23,10 +23,11 @@ from vidsr.media.mux.containers import ContainerEntry, container_of, muxer_optio
 from vidsr.media.mux.copied_streams import NO_OFFSET, CopiedStreams, TimedPacket
 from vidsr.media.mux.labels import written_tags
 from vidsr.media.mux.matroska import SPARE, display_size, set_display_size
-from vidsr.media.mux.restoration_tag import RESTORED, content_tags, timecode_of
+from vidsr.media.mux.restoration_tag import RESTORED, SPAN, content_tags, timecode_of
 from vidsr.media.mux.segment_timing import PacketTime, retime
 from vidsr.media.mux.streams import StreamPlan, plan_streams
 from vidsr.media.source import ShapedInfo, SourceInfo, StreamInfo
+from vidsr.media.span import Span, cut_info
 from vidsr.options import EnhanceOptions
 from vidsr.storage import publish
 
@@ -38,16 +39,28 @@ _MATROSKA = ("matroska", "webm")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultPlan:
     """What a result file will hold: the source, the encoder's settings, the container, and a plan for each of the
-    source's other streams. ``restored`` names the filters that changed frames or times, "" if none did."""
+    source's other streams. ``restored`` names the filters that changed frames or times, "" if none did.
+
+    ``span`` is the part of the source that the result is made of; ``info`` then has the chapters and the timecode of
+    that part.
+    """
 
     info: ShapedInfo
     settings: EncoderSettings
     container: ContainerEntry
     streams: tuple[StreamPlan, ...]
     restored: str = ""
+    span: Span | None = None
 
     @classmethod
-    def of(cls, info: ShapedInfo, settings: EncoderSettings, output: Path, options: EnhanceOptions) -> ResultPlan:
+    def of(
+        cls,
+        info: ShapedInfo,
+        settings: EncoderSettings,
+        output: Path,
+        options: EnhanceOptions,
+        span: Span | None = None,
+    ) -> ResultPlan:
         """The plan for ``output``.
 
         Raises:
@@ -55,12 +68,14 @@ class ResultPlan:
             OptionsError: ``--map`` names a stream that is not there.
         """
         container = container_of(output, settings.codec)
+        info = ShapedInfo(cut_info(span, info))
         return cls(
             info=info,
             settings=settings,
             container=container,
-            streams=plan_streams(info, container, options.streams),
+            streams=plan_streams(info, container, options.streams, options.span),
             restored=options.restore.reshaping(),
+            span=span,
         )
 
     def open(self, target: Any) -> av.container.OutputContainer:
@@ -127,18 +142,20 @@ def assemble(
     output: Path,
     options: EnhanceOptions,
     settings: EncoderSettings,
+    *,
+    span: Span | None = None,
 ) -> None:
     """Write ``output`` from finished segments, which together hold exactly the frames of ``index``, in order.
 
-    Every frame gets its source pts; the other streams' packets are copied byte for byte. The file appears under
-    its name only when it is whole.
+    Every frame gets its source pts; the other streams' packets are copied byte for byte. Of a ``span``, all times count
+    from its first frame, and the other streams are cut to it. The file appears under its name only when it is whole.
 
     Raises:
         JobError: the segments do not hold as many frames as the index.
         OutputError: the result cannot be written.
         DiskFullError: no space is left.
     """
-    plan = ResultPlan.of(info, settings, output, options)
+    plan = ResultPlan.of(info, settings, output, options, span)
     video = EncodedVideo.read(segments, index)
     part = output.with_name(output.name + ".part")
     try:
@@ -163,12 +180,14 @@ def write_result(plan: ResultPlan, video: EncodedVideo, path: Path, *, packets_p
         stack.callback(_close_quietly, target)
         first = stack.enter_context(libav.open_input(video.segments[0]))
         stream = _add_video(target, first.streams.video[0], plan)
-        offset = start_offset(entry, video.index, plan.streams)
-        copied = CopiedStreams(source, info, plan.streams, shifts=video.index.shifts, offset=offset)
+        offset = start_offset(entry, video.index, plan.streams, plan.span)
+        copied = CopiedStreams(source, info, plan.streams, shifts=video.index.shifts, offset=offset, span=plan.span)
         copied.add_to(target, entry)
         write_tags(target, info, offset)
         if entry.muxer in _MATROSKA and plan.restored:
             target.metadata[RESTORED] = plan.restored
+        if entry.muxer in _MATROSKA and plan.span is not None:
+            target.metadata[SPAN] = f"{plan.span.first}:{plan.span.stop}"
         shaped = settings.sar != 1 and entry.muxer in _MATROSKA
         if shaped:
             stream.metadata["title"] = stream.metadata.get("title", "") + SPARE
@@ -181,14 +200,20 @@ def write_result(plan: ResultPlan, video: EncodedVideo, path: Path, *, packets_p
             set_display_size(path, display_size(settings.width, settings.height, settings.sar))
 
 
-def start_offset(entry: ContainerEntry, index: VideoIndex, plans: Sequence[StreamPlan]) -> Fraction:
-    """Seconds by which all streams move later in MP4 and MOV, whose players cut off what lies before 0."""
+def start_offset(
+    entry: ContainerEntry, index: VideoIndex, plans: Sequence[StreamPlan], span: Span | None = None
+) -> Fraction:
+    """Seconds by which all streams move: the first frame of a span comes to 0; in MP4 and MOV, whose players cut off
+    what lies before 0, nothing of the video does, nor of streams that begin before it."""
+    base = Fraction(0) if span is None else -span.start
     if entry.muxer not in ("mp4", "mov"):
-        return Fraction(0)
-    starts = [(plan.source.start or 0) * (plan.source.time_base or 0) for plan in plans if plan.action != "drop"]
-    # What a decoder needs before the first sample, and throws away, may be cut off.
-    early = [-start for start in starts if start < -_PRIMING_SECONDS]
-    return Fraction(max(0, -index.pts[0] * index.time_base, *early))
+        return base
+    early: list[Fraction] = []
+    if span is None or span.low is None:
+        starts = [(plan.source.start or 0) * (plan.source.time_base or 0) for plan in plans if plan.action != "drop"]
+        # What a decoder needs before the first sample, and throws away, may be cut off.
+        early = [-(start + base) for start in starts if start + base < -_PRIMING_SECONDS]
+    return base + max(Fraction(0), -(index.pts[0] * index.time_base + base), *early)
 
 
 def write_tags(target: av.container.OutputContainer, info: SourceInfo, offset: Fraction = NO_OFFSET) -> None:

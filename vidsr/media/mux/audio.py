@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from typing import Any, cast
 
 import av
 import av.container
+import numpy as np
 
 from vidsr.errors import OutputError
 from vidsr.media import libav
 from vidsr.media.source import SourceInfo, StreamInfo
+from vidsr.media.span import Span
 
+#: From the packets of a stream, those to keep.
+PickPackets = Callable[[Iterable[Any]], Iterable[Any]]
+#: Stamps that are off by no more than this, or one tick of their clock, do not interrupt the count of samples.
+_COUNT_SECONDS = Fraction(1, 1000)
 #: codec → (sample format for 16-bit sources, for all others: 24 bits in 32)
 _FORMATS = {"flac": ("s16", "s32"), "alac": ("s16p", "s32p"), "pcm_s24le": ("s32", "s32")}
 
@@ -31,11 +38,67 @@ def takes(codec: str, source: Any, packets: Sequence[Any]) -> bool:
     return False
 
 
-class SoundConverter:
-    """Decodes the packets of one sound stream and encodes the samples losslessly, 16 bits as 16, others as 24."""
+class SampleCut:
+    """Cuts decoded sound at the sample: those from ``low`` to before ``high`` seconds; None: no bound.
 
-    def __init__(self, source: Any, target: av.container.OutputContainer, codec: str) -> None:
+    Frames come in order, from the first of the stream on. Samples are counted, because many clocks are coarser than
+    they are (Matroska's is a millisecond); where the stamps leave the count, after a gap, they count.
+    """
+
+    def __init__(self, low: Fraction | None = None, high: Fraction | None = None) -> None:
+        self._low, self._high = low, high
+        self._next: Fraction | None = None
+
+    @classmethod
+    def of(cls, span: Span) -> SampleCut:
+        """The cut of a span."""
+        return cls(span.low, span.high)
+
+    def __call__(self, frame: Any) -> Any | None:
+        """The part of a frame of samples that lies within; None if nothing does."""
+        if self._low is None and self._high is None:
+            return frame
+        rate = frame.sample_rate
+        begin = self._begin(frame)
+        self._next = begin + Fraction(frame.samples, rate)
+        first = 0 if self._low is None else max(0, ceil((self._low - begin) * rate))
+        stop = frame.samples if self._high is None else min(frame.samples, ceil((self._high - begin) * rate))
+        return None if first >= stop else _samples(frame, first, stop, round(begin * rate))
+
+    def _begin(self, frame: Any) -> Fraction:
+        """When the first sample of a frame is heard, in seconds."""
+        if frame.pts is None:
+            return self._next or Fraction(0)
+        stamp: Fraction = frame.pts * frame.time_base
+        if self._next is None:
+            return stamp
+        tolerance = max(_COUNT_SECONDS, frame.time_base)
+        return self._next if abs(stamp - self._next) <= tolerance else stamp
+
+
+def _samples(frame: Any, first: int, stop: int, number: int) -> Any:
+    """Samples ``first`` to ``stop`` (not included) of a frame whose first one has this number in the stream."""
+    array = frame.to_ndarray()
+    channels = 1 if frame.format.is_planar else frame.layout.nb_channels
+    part = np.ascontiguousarray(array[:, first * channels : stop * channels])
+    made: Any = av.AudioFrame.from_ndarray(part, format=frame.format.name, layout=frame.layout)
+    made.sample_rate = frame.sample_rate
+    made.time_base = Fraction(1, frame.sample_rate)
+    made.pts = number + first
+    return made
+
+
+class SoundConverter:
+    """Decodes the packets of one sound stream and encodes the samples losslessly, 16 bits as 16, others as 24.
+
+    With a ``cut``, only the samples within it.
+    """
+
+    def __init__(
+        self, source: Any, target: av.container.OutputContainer, codec: str, cut: SampleCut | None = None
+    ) -> None:
         self._source = source
+        self._cut = cut or SampleCut()
         self._decoder = source.codec_context
         self.skipped = 0
         # A damaged header may name no sample format at all.
@@ -59,12 +122,19 @@ class SoundConverter:
         except (libav.AvError, ValueError):
             self.skipped += 1
             return []
-        return [made for frame in frames for piece in self._resampler.resample(frame) for made in self._encode(piece)]
+        parts = (self._cut(frame) for frame in frames)
+        return [
+            made
+            for part in parts
+            if part is not None
+            for piece in self._resampler.resample(part)
+            for made in self._encode(piece)
+        ]
 
     def flush(self) -> list[Any]:
         """The packets that are still inside."""
         try:
-            frames = [*self._decoder.decode(None), None]
+            frames = [*(part for frame in self._decoder.decode(None) if (part := self._cut(frame)) is not None), None]
         except (libav.AvError, ValueError):
             frames = [None]
         pieces = [piece for frame in frames for piece in self._resampler.resample(frame) if piece is not None]
@@ -90,17 +160,20 @@ class Sound:
         return f"{self.samples} samples" + (f" {self.digest}" if exact else "")
 
 
-def sound_of(info: SourceInfo, stream: StreamInfo) -> Sound:
-    """Decode the sound of one stream."""
+def sound_of(
+    info: SourceInfo, stream: StreamInfo, pick: PickPackets | None = None, cut: SampleCut | None = None
+) -> Sound:
+    """Decode the sound of one stream: of the packets that ``pick`` leaves, the samples within ``cut``."""
     digest, count, first, exact = hashlib.blake2b(digest_size=6), 0, None, True
+    cut = cut or SampleCut()
     with libav.open_input(info.path, whole=True) as container:
         wanted: Any = container.streams[stream.index]
-        for packet in libav.packets(container, wanted):
+        for packet in picked(libav.packets(container, wanted), pick):
             try:
-                frames = wanted.codec_context.decode(packet if packet.size else None)
+                frames = wanted.codec_context.decode(packet)
             except (libav.AvError, ValueError):
                 continue
-            for frame in frames:
+            for frame in (part for whole in frames if (part := cut(whole)) is not None):
                 if first is None and frame.pts is not None:
                     first = frame.pts * (frame.time_base or wanted.time_base)
                 count += frame.samples
@@ -110,6 +183,13 @@ def sound_of(info: SourceInfo, stream: StreamInfo) -> Sound:
                     # Planar or packed, sample by sample in the order of time.
                     digest.update(array.T.tobytes() if frame.format.is_planar else array.tobytes())
     return Sound(samples=count, digest=digest.hexdigest() if exact else None, first=first)
+
+
+def picked(packets: Iterable[Any], pick: PickPackets | None) -> Iterator[Any]:
+    """The packets with contents that ``pick`` leaves, then None, which drains a decoder."""
+    contents = (packet for packet in packets if packet.size)
+    yield from contents if pick is None else pick(contents)
+    yield None
 
 
 def _layout(decoder: Any) -> str:

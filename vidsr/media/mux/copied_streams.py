@@ -10,14 +10,16 @@ import av
 import av.container
 
 from vidsr.media import libav
-from vidsr.media.mux.audio import SoundConverter
+from vidsr.media.mux.audio import SampleCut, SoundConverter
 from vidsr.media.mux.containers import EARLY_PACKETS, ContainerEntry
 from vidsr.media.mux.labels import written_tags
 from vidsr.media.mux.packet_clock import StreamClock
 from vidsr.media.mux.restoration_tag import content_tags
+from vidsr.media.mux.span_cut import SpanPackets
 from vidsr.media.mux.streams import StreamPlan
 from vidsr.media.mux.subtitles import TextConverter
 from vidsr.media.source import SourceInfo
+from vidsr.media.span import Span
 
 _COVER_NAMES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 # A cover's file type where it is neither JPEG nor PNG.
@@ -82,7 +84,9 @@ class CopiedStreams:
         *,
         shifts: tuple[Fraction, ...] = (),
         offset: Fraction = NO_OFFSET,
+        span: Span | None = None,
     ) -> None:
+        self._span = span
         self._source = source
         self._info = info
         self._plans = plans
@@ -102,8 +106,7 @@ class CopiedStreams:
                 if plan.source.time_base is not None:
                     made.time_base = plan.source.time_base
             elif plan.action == "convert":
-                kind = SoundConverter if plan.source.kind == "audio" else TextConverter
-                converter = kind(stream, target, plan.codec or "srt")
+                converter = self._converter(plan, stream, target)
                 made = converter.stream
                 self._converters[stream.index] = converter
             elif plan.action == "attach":
@@ -114,6 +117,13 @@ class CopiedStreams:
             made.metadata.update(written_tags(entry, plan.source))
             made.disposition = int(stream.disposition)
             self._targets[stream.index] = made
+
+    def _converter(self, plan: StreamPlan, stream: Any, target: Any) -> TextConverter | SoundConverter:
+        codec = plan.codec or "srt"
+        if plan.source.kind != "audio":
+            return TextConverter(stream, target, codec)
+        cut = SampleCut.of(self._span) if self._span is not None and plan.exact else None
+        return SoundConverter(stream, target, codec, cut)
 
     def _attach(self, target: av.container.OutputContainer, plan: StreamPlan, stream: Any) -> None:
         tags = dict(stream.metadata)
@@ -143,8 +153,10 @@ class CopiedStreams:
         if not self._targets:
             return
         latest = float("-inf")
+        # The packets of a span are on the repaired timeline already.
+        shifts = self._shifts if self._span is None else ()
         clocks = {
-            index: StreamClock(self._shifts, self._offset, Fraction(0) if self._equal_dts else stream.time_base)
+            index: StreamClock(shifts, self._offset, Fraction(0) if self._equal_dts else stream.time_base)
             for index, stream in self._targets.items()
         }
         for number, packet in self._made(most):
@@ -153,21 +165,31 @@ class CopiedStreams:
             latest = max(latest, float(packet.dts * packet.time_base))
             yield TimedPacket(latest, 1, packet)
 
+    def _read(self) -> Iterator[Any]:
+        """The source's packets that a result can hold; of a span, those that belong to it."""
+        wanted = [self._source.streams[i] for i in self._targets]
+        usable = (
+            _without_new_header(packet) if packet.has_sidedata("new_extradata") else packet
+            for packet in libav.packets(self._source, *wanted)
+            if packet.size and not is_broken(packet, self._info.container)
+        )
+        if self._span is None:
+            return usable
+        plans = [plan for plan in self._plans if plan.source.index in self._targets]
+        decoded = frozenset(plan.source.index for plan in plans if plan.exact)
+        streams = [plan.source for plan in plans]
+        return SpanPackets(self._span, streams, shifts=self._shifts, decoded=decoded).pick(usable)
+
     def _made(self, most: int | None) -> Iterator[tuple[int, Any]]:
         """(source stream, packet) as the result will hold them: copied, or converted."""
-        wanted = [self._source.streams[i] for i in self._targets]
         seen = dict.fromkeys(self._targets, 0)
-        for count, read in enumerate(libav.packets(self._source, *wanted)):
-            packet: Any = read
-            if packet.size and not is_broken(packet, self._info.container):
-                number = packet.stream.index
-                converter = self._converters.get(number)
-                if packet.has_sidedata("new_extradata"):
-                    packet = _without_new_header(packet)
-                seen[number] += 1
-                if most is None or seen[number] <= most:
-                    for made in [packet] if converter is None else converter.convert(packet):
-                        yield number, made
+        for count, packet in enumerate(self._read()):
+            number = packet.stream.index
+            converter = self._converters.get(number)
+            seen[number] += 1
+            if most is None or seen[number] <= most:
+                for made in [packet] if converter is None else converter.convert(packet):
+                    yield number, made
             if most is not None and (min(seen.values()) >= most or count >= EARLY_PACKETS):
                 break
         for number, converter in self._converters.items():

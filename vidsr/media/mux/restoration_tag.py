@@ -11,12 +11,14 @@ _OF_THE_FILE = frozenset(
     {
         "encoder", "duration", "bps", "number_of_frames", "number_of_bytes", "major_brand", "minor_version",
         "compatible_brands", "handler_name", "vendor_id", "alpha_mode", "rotate", "variant_bitrate", "source_id",
-        "software", "vidsr_restored",
+        "software", "vidsr_restored", "vidsr_span",
     }
 )  # fmt: skip
 
 #: Matroska tag that records the filters that changed the frames.
 RESTORED = "VIDSR_RESTORED"
+#: Matroska tag that records which frames of its source a result is made of, as ``--frames`` takes them.
+SPAN = "VIDSR_SPAN"
 
 
 def content_tags(metadata: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -33,7 +35,16 @@ def content_tags(metadata: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def restored_of(info: SourceInfo) -> str:
     """The value of :data:`RESTORED` in a result, "" without one."""
-    return next((value for key, value in info.metadata if key.upper() == RESTORED), "")
+    return _tag(info, RESTORED)
+
+
+def span_of(info: SourceInfo) -> str:
+    """The value of :data:`SPAN` in a result, "" without one."""
+    return _tag(info, SPAN)
+
+
+def _tag(info: SourceInfo, name: str) -> str:
+    return next((value for key, value in info.metadata if key.upper() == name), "")
 
 
 def timecode_of(info: SourceInfo) -> str | None:

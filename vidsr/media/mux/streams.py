@@ -12,6 +12,7 @@ from vidsr.media.mux.audio import takes
 from vidsr.media.mux.containers import ContainerEntry, first_packets, holds
 from vidsr.media.source import ATTACHED_PIC, SourceInfo, StreamInfo
 from vidsr.options import StreamOptions
+from vidsr.span_options import SpanOptions
 
 Action = Literal["copy", "convert", "attach", "cover", "timecode", "drop"]
 #: Text subtitles that can be turned into each other, losing at most their styling.
@@ -20,22 +21,29 @@ TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamPlan:
-    """What is done with one stream. ``codec`` is the target of a conversion; ``note`` says what is lost."""
+    """What is done with one stream. ``codec`` is the target of a conversion; ``note`` says what is lost.
+
+    ``exact`` sound is decoded, cut at the sample and encoded losslessly.
+    """
 
     source: StreamInfo
     action: Action
     codec: str | None = None
     note: str | None = None
+    exact: bool = False
 
 
-def plan_streams(info: SourceInfo, container: ContainerEntry, options: StreamOptions) -> tuple[StreamPlan, ...]:
-    """A plan for every stream but the enhanced one, in source order.
+def plan_streams(
+    info: SourceInfo, container: ContainerEntry, options: StreamOptions, span: SpanOptions | None = None
+) -> tuple[StreamPlan, ...]:
+    """A plan for every stream but the enhanced one, in source order; ``span`` says whether sound is cut exactly.
 
     Raises:
         NoPlaceError: the container cannot hold a stream that the user did not ask to leave out; lists them all.
         OptionsError: ``--map`` names a stream that is not there.
     """
     _check_map(info, options)
+    exact = span is not None and span.exact_sound and not span.is_whole
     plans: list[StreamPlan] = []
     refused: list[str] = []
     with libav.open_input(info.path, whole=True) as source:
@@ -45,7 +53,11 @@ def plan_streams(info: SourceInfo, container: ContainerEntry, options: StreamOpt
                 continue
             if not _wanted(stream, options):
                 continue
-            plan = _plan(stream, source.streams[stream.index], container, samples.get(stream.index, []))
+            packets = samples.get(stream.index, [])
+            if stream.kind == "audio" and exact and not _is_unknown(source.streams[stream.index]):
+                plan = _plan_exact(stream, source.streams[stream.index], container, packets)
+            else:
+                plan = _plan(stream, source.streams[stream.index], container, packets)
             if isinstance(plan, str):
                 refused.append(plan)
             else:
@@ -96,14 +108,26 @@ def _plan(info: StreamInfo, stream: Any, container: ContainerEntry, packets: lis
         target = _text_target(info.codec, container)
         note = f"subtitle stream {info.index}: {info.codec} is converted to {target}, as {container.name} needs"
         return StreamPlan(source=info, action="convert", codec=target, note=note)
-    lossless = next(
-        (codec for codec in container.sound if info.kind == "audio" and takes(codec, stream, packets)), None
-    )
+    lossless = _lossless(stream, container, packets) if info.kind == "audio" else None
     if lossless is not None:
         note = f"audio stream {info.index}: {info.codec} is converted to {lossless}, as {container.name} needs"
         return StreamPlan(source=info, action="convert", codec=lossless, note=note)
     details = f", {info.details}" if info.kind == "audio" and info.details else ""
     return f"{info.codec} ({info.kind} stream {info.index}{details})"
+
+
+def _plan_exact(info: StreamInfo, stream: Any, container: ContainerEntry, packets: list[Any]) -> StreamPlan | str:
+    """The plan for sound that is cut at the sample, or the words for what the container cannot hold."""
+    codec = _lossless(stream, container, packets)
+    if codec is None:
+        return f"sound cut at the sample (audio stream {info.index}), which takes a lossless codec"
+    note = f"audio stream {info.index}: cut at the sample and stored as {codec}, without loss (--exact-sound)"
+    return StreamPlan(source=info, action="convert", codec=codec, note=note, exact=True)
+
+
+def _lossless(stream: Any, container: ContainerEntry, packets: list[Any]) -> str | None:
+    """The first of the container's lossless codecs that takes a sound; None if none does."""
+    return next((codec for codec in container.sound if takes(codec, stream, packets)), None)
 
 
 def _is_unknown(stream: Any) -> bool:

@@ -9,6 +9,7 @@ import av.container
 
 from vidsr.errors import OutputError
 from vidsr.media import libav
+from vidsr.media.mux.audio import PickPackets, picked
 from vidsr.media.source import SourceInfo, StreamInfo
 
 
@@ -51,14 +52,17 @@ class TextConverter:
         return []
 
 
-def lines_of(info: SourceInfo, stream: StreamInfo) -> tuple[int, Fraction | None]:
-    """How many times a text subtitle stream shows something, as far as it can be read; and when first, in seconds."""
+def lines_of(info: SourceInfo, stream: StreamInfo, pick: PickPackets | None = None) -> tuple[int, Fraction | None]:
+    """How many times a text subtitle stream shows something, as far as it can be read; and when first, in seconds.
+
+    Only the packets that ``pick`` leaves count.
+    """
     shown, first = 0, None
     with libav.open_input(info.path, whole=True) as container:
         source = cast(Any, container.streams[stream.index])
-        for packet in libav.packets(container, source):
+        for packet in picked(libav.packets(container, source), pick):
             try:
-                found = source.codec_context.decode2(packet) if packet.size else None
+                found = source.codec_context.decode2(packet) if packet is not None else None
             except (libav.AvError, ValueError):
                 continue
             if found is not None and len(found):
