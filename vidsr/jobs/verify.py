@@ -22,7 +22,7 @@ from vidsr.media.check.verify_pictures import TIMES_NAME, read_times, verify_pic
 from vidsr.media.check.verify_report import Check, VerifyReport
 from vidsr.media.image_sequence import is_pattern, with_rate
 from vidsr.media.index import VideoIndex
-from vidsr.media.mux.restoration_tag import restored_of, span_of
+from vidsr.media.mux.restoration_tag import EXACT_SOUND, restored_of, span_of
 from vidsr.media.probe import probe
 from vidsr.media.source import SourceInfo
 from vidsr.media.span import Span, cut_index
@@ -123,7 +123,8 @@ def _recorded(result: Path, options: EnhanceOptions) -> _Recorded:
             made = dataclasses.replace(made, restore=restored, restore_from="the result itself says")
     with contextlib.suppress(OptionsError):
         if ask_span and span_of(info):
-            part_ = dataclasses.replace(options.span, frames=FrameNumbers.parse(span_of(info)))
+            numbers = span_of(info).removesuffix(EXACT_SOUND)
+            part_ = SpanOptions(frames=FrameNumbers.parse(numbers), exact_sound=numbers != span_of(info))
             made = dataclasses.replace(made, span=part_, span_from="the result itself says")
     return made
 

@@ -23,7 +23,7 @@ from vidsr.media.mux.containers import ContainerEntry, container_of, muxer_optio
 from vidsr.media.mux.copied_streams import NO_OFFSET, CopiedStreams, TimedPacket
 from vidsr.media.mux.labels import written_tags
 from vidsr.media.mux.matroska import SPARE, display_size, set_display_size
-from vidsr.media.mux.restoration_tag import RESTORED, SPAN, content_tags, timecode_of
+from vidsr.media.mux.restoration_tag import EXACT_SOUND, RESTORED, SPAN, content_tags, timecode_of
 from vidsr.media.mux.segment_timing import PacketTime, retime
 from vidsr.media.mux.streams import StreamPlan, plan_streams
 from vidsr.media.source import ShapedInfo, SourceInfo, StreamInfo
@@ -187,7 +187,8 @@ def write_result(plan: ResultPlan, video: EncodedVideo, path: Path, *, packets_p
         if entry.muxer in _MATROSKA and plan.restored:
             target.metadata[RESTORED] = plan.restored
         if entry.muxer in _MATROSKA and plan.span is not None:
-            target.metadata[SPAN] = f"{plan.span.first}:{plan.span.stop}"
+            exact = EXACT_SOUND if any(stream.exact for stream in plan.streams) else ""
+            target.metadata[SPAN] = f"{plan.span.first}:{plan.span.stop}{exact}"
         shaped = settings.sar != 1 and entry.muxer in _MATROSKA
         if shaped:
             stream.metadata["title"] = stream.metadata.get("title", "") + SPARE

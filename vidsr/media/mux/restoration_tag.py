@@ -19,6 +19,8 @@ _OF_THE_FILE = frozenset(
 RESTORED = "VIDSR_RESTORED"
 #: Matroska tag that records which frames of its source a result is made of, as ``--frames`` takes them.
 SPAN = "VIDSR_SPAN"
+#: What the tag of a part ends with if its sound was cut at the sample.
+EXACT_SOUND = ";exact-sound"
 
 
 def content_tags(metadata: Iterable[tuple[str, str]]) -> dict[str, str]:
