@@ -74,7 +74,7 @@ def ceilings(device: torch.device, budget_seconds: float = 1.0) -> Ceilings:
     rates = {}
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)):
         if not big and name == "fp16":
-            continue  # CPUs have no fp16 matrix product worth the name
+            continue  # CPUs have no useful fp16 matrix product
         n = 8192 if big else 1536
         a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
         rates[name] = 2 * n**3 / median_seconds(lambda a=a, b=b: a @ b, device, budget_seconds) / 1e12  # type: ignore[misc]

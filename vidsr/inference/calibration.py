@@ -46,7 +46,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What came of a candidate. ``decibels``: PSNR against fp32 on the crop; ``seconds``: median time of the whole
+    """The outcome for one candidate. ``decibels``: PSNR against fp32 on the crop; ``seconds``: median time of the whole
     input; ``problem``: why it cannot be used, empty if it can."""
 
     name: str

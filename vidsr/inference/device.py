@@ -14,7 +14,7 @@ from vidsr.system_memory import available_bytes
 
 Precision = Literal["fp32", "fp16", "bf16"]
 
-#: Taken for free where the system does not say.
+#: Bytes assumed to be free where the system does not report it.
 _UNKNOWN_FREE_BYTES = 4 << 30
 
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -97,7 +97,7 @@ def missing_kernels(device: torch.device) -> str:
 
 
 def compute_exactly(device: torch.device) -> None:
-    """Make float32 on a GPU be float32: without TF32, in convolutions (PyTorch's default there) and products.
+    """Compute float32 on a GPU in true float32, without TF32, in convolutions (PyTorch's default there) and products.
 
     Colour matrices through TF32 are off by up to 0.4 code values of 10 bits; ``--precision fp32`` and the repair of
     frames that overflow promise fp32. The networks' own speed comes from half precision, which this leaves alone.
@@ -112,7 +112,7 @@ def compute_exactly(device: torch.device) -> None:
 def choose_precision(name: str, device: torch.device, *, half: bool = True) -> Precision:
     """The precision for ``--precision``: auto is fp16 on CUDA and MPS, bf16 on CPUs that compute it, else fp32.
 
-    Where ``half`` is false (values of the network leave fp16's range), auto never is fp16.
+    Where ``half`` is false (values of the network leave fp16's range), auto never chooses fp16.
 
     Raises:
         OptionsError: there is no such precision.

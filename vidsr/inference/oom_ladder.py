@@ -15,9 +15,9 @@ from vidsr.inference.tiles import MIN_TILE_PX, run_tiled
 from vidsr.models.known_architectures import architecture_of
 
 _LARGEST_BATCH = 16
-# Source pixels per step from which a device is busy; more frames per step than that only cost memory.
+# Source pixels per step that keep a device busy; more frames per step only cost memory.
 _BUSY_PIXELS = {"cuda": 1 << 20, "xpu": 1 << 19, "mps": 1 << 18, "cpu": 1 << 14}
-# Of the memory that is free, what a step may plan for: allocators fragment, and others live here too.
+# Of the memory that is free, what a step may plan for: allocators fragment, and other programs need some.
 _MEMORY_SHARE = 0.6
 
 

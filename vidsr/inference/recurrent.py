@@ -1,4 +1,4 @@
-"""The recurrent network of ``--multiframe`` on a device, and what a stream asks of whatever steps it through frames."""
+"""The recurrent network of ``--multiframe`` on a device, and the protocols of what steps it through a stream."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Cutting frames that do not fit into overlapping tiles, and joining the results without seams.
 
-How much neighbours overlap is the architecture's to say: ``Architecture.overlap_px``, three quarters of which are
-context that is thrown away, one quarter is blended.
+The architecture decides how much neighbours overlap: three quarters of ``Architecture.overlap_px`` are context that is
+thrown away, one quarter is blended.
 """
 
 from __future__ import annotations

@@ -344,7 +344,7 @@ def _resume(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
         _remove_tree(stale)
     bad = manifest.check_files(folder)
     if bad and manifest.state != "publishing":
-        _tell_of_damage(bad, journal, progress)
+        _report_damage(bad, journal, progress)
     # The paths may have moved; what they lead to is the same, as just checked.
     manifest.source, manifest.output = order.source, str(order.output)
     manifest.options, manifest.error = order.options.to_json(), None
@@ -369,10 +369,10 @@ def distrust_damaged(job: Job, progress: Progress) -> None:
     bad = job.manifest.check_files(job.folder)
     if bad:
         job.save()
-        _tell_of_damage(bad, job.journal, progress)
+        _report_damage(bad, job.journal, progress)
 
 
-def _tell_of_damage(numbers: list[int], journal: Journal, progress: Progress) -> None:
+def _report_damage(numbers: list[int], journal: Journal, progress: Progress) -> None:
     listed = ", ".join(map(str, numbers))
     progress(Event(kind="warning", text=f"segments damaged or missing, they are done again: {listed}"))
     journal.log(f"damaged or missing: segments {listed}")

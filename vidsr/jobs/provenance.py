@@ -114,10 +114,10 @@ def _members(path: Path, facts: dict[str, Any], side: str) -> list[Path]:
 
 def _described(place: Path | str, files: list[Path]) -> dict[str, Any]:
     here = Path(place)
-    told: dict[str, Any] = {"name": here.name if files else str(place)}
+    facts: dict[str, Any] = {"name": here.name if files else str(place)}
     if files == [here]:
-        return told | _file(here)
-    return told | {"files": [{"name": _relative(f, here), **_file(f)} for f in files]}
+        return facts | _file(here)
+    return facts | {"files": [{"name": _relative(f, here), **_file(f)} for f in files]}
 
 
 def _relative(file: Path, place: Path) -> str:
@@ -155,11 +155,13 @@ def check(source: Path, result: Path, record: Path) -> list[ProvenanceCheck]:
         VerifyError: it is not a provenance record of vidsr.
     """
     try:
-        told = json.loads(record.read_text(encoding="utf-8"))
-        if told["schema"] != SCHEMA:
-            raise ValueError(f"its schema is {told['schema']}")
-        pairs = [*_pairs("source", told["source"], source), *_pairs("result", told["result"], result)]
-        weights = f"{told['model']['name']} ({told['model']['sha256'][:12]}…), vidsr {told['software']['vidsr']}"
+        recorded = json.loads(record.read_text(encoding="utf-8"))
+        if recorded["schema"] != SCHEMA:
+            raise ValueError(f"its schema is {recorded['schema']}")
+        pairs = [*_pairs("source", recorded["source"], source), *_pairs("result", recorded["result"], result)]
+        weights = (
+            f"{recorded['model']['name']} ({recorded['model']['sha256'][:12]}…), vidsr {recorded['software']['vidsr']}"
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VerifyError(f"{record}: not a provenance record of vidsr ({error})") from error
     checks = [_compare(what, path, entry) for what, path, entry in pairs]
@@ -178,12 +180,12 @@ def options_of(record: Path) -> EnhanceOptions:
         raise VerifyError(f"{record}: not a provenance record of vidsr ({error})") from error
 
 
-def _pairs(side: str, told: dict[str, Any], place: Path) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-    if "files" not in told:
-        yield f"{side} digest", place, told
+def _pairs(side: str, recorded: dict[str, Any], place: Path) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    if "files" not in recorded:
+        yield f"{side} digest", place, recorded
         return
     base = place if place.is_dir() else place.parent
-    for entry in told["files"]:
+    for entry in recorded["files"]:
         yield f"{side} {entry['name']}", base / entry["name"], entry
 
 

@@ -159,7 +159,7 @@ def card_of(found: Recognised | LoadedModel) -> dict[str, str]:
 def _read_pth(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
-            # torch wonders aloud about pickles of other protocols; what matters is whether it reads them.
+            # torch warns about pickles of other protocols; all that matters is whether it can read them.
             warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -236,7 +236,7 @@ def _looks_like(head: bytes) -> str:
 
 
 def _mismatch(network: nn.Module, state: dict[str, Tensor]) -> str:
-    """What separates a state from what a network needs, in one line."""
+    """How a state differs from what the network needs, in one line."""
     wanted = network.state_dict()
     missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     if missing:

@@ -27,7 +27,7 @@ DownloadProgress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchSettings:
-    """How patient a download is: seconds without a byte, attempts, seconds before the second attempt (then doubled)."""
+    """Limits of a download: seconds without a byte, attempts, seconds before the second attempt (then doubled)."""
 
     timeout_seconds: float = 30
     attempts: int = 5
@@ -60,7 +60,7 @@ def download(url: str, target: Path, sha256: str | None, settings: FetchSettings
     _persist(url, part, settings)
     got = sha256_of(part)
     if sha256 is not None and got != sha256 and resumed:
-        # The old part may have been the beginning of another file: once more from nothing.
+        # The old part may have been the beginning of another file: start over.
         part.unlink()
         _persist(url, part, settings)
         got = sha256_of(part)

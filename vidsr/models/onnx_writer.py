@@ -1,4 +1,4 @@
-"""Writes a network as an ONNX model, node by node, so that the file is small, the same every time, and quick to make.
+"""Writes a network as an ONNX model, node by node, so that the file is small, reproducible and quick to make.
 
 Operators as in ONNX opset 18. Batch, height and width are free; for networks that fold pixels, height and width
 must be multiples of the folding.

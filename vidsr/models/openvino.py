@@ -1,4 +1,4 @@
-"""OpenVINO, loaded without the report of its use that it otherwise sends to its makers on import."""
+"""OpenVINO, imported without its telemetry, which otherwise reports every import to Intel."""
 
 from __future__ import annotations
 

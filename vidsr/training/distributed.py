@@ -42,7 +42,7 @@ def wrapped(network: Any) -> Any:
     if not joined():
         return network
     with warnings.catch_warnings():
-        # The keyword has a new name in the newest torch; the old one works in all that vidsr takes.
+        # The newest torch renames this keyword; the old name works in every version that vidsr supports.
         warnings.simplefilter("ignore", FutureWarning)
         # Buffers are not sent around: with batch norm, two forward passes before one backward pass would fail.
         return DistributedDataParallel(network, broadcast_buffers=False)

@@ -87,7 +87,7 @@ def preset_options(name: str) -> TrainOptions:
     """The options of a preset.
 
     Raises:
-        OptionsError: there is no preset of that name.
+        OptionsError: the preset is unknown.
     """
     if name not in PRESETS:
         raise OptionsError(f"--preset {name}: choose one of {', '.join(PRESETS)}")

@@ -391,7 +391,7 @@ def start(options: TrainOptions, *, resume: bool) -> dict[str, Any]:
         raise TrainingError(f"{folder}: holds checkpoints already; use `vidsr train resume`, or another [run] folder")
     trainer = Trainer(options)
     if resume:
-        for told in trainer.resume():
-            trainer.journal.say(told)
+        for line in trainer.resume():
+            trainer.journal.say(line)
     scores = trainer.run()
     return {"folder": str(folder), "stage": trainer.stage, "steps": trainer.step, "scores": scores}

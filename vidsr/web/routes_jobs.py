@@ -163,7 +163,7 @@ def report(request: Request, run_id: Id) -> Response:
 )
 def thumbnail(request: Request, run_id: Id) -> Response:
     """The most recently finished frame, at most 480 pixels wide."""
-    output = runs_of(request).told(run_of(request, run_id)).output
+    output = runs_of(request).totals(run_of(request, run_id)).output
     try:
         picture = (job_folder(FilePath(output)) / LIVE_NAME).read_bytes() if output else b""
     except OSError:
@@ -197,10 +197,10 @@ def run_of(request: Request, run_id: str, kind: str = "job") -> Run:
 
 def _job(run: Run, request: Request) -> JobRun:
     roots = settings_of(request).roots
-    told, order, state = runs_of(request).told(run), run.order, run.state()
+    totals, order, state = runs_of(request).totals(run), run.order, run.state()
     outcome = (run.outcome or {}) if state not in ("queued", "running") else {}
     running = state == "running"
-    output = (outcome.get("result") or {}).get("output") or told.output
+    output = (outcome.get("result") or {}).get("output") or totals.output
     return JobRun(
         id=run.id,
         state=state,
@@ -208,13 +208,13 @@ def _job(run: Run, request: Request) -> JobRun:
         source=shown(FilePath(order["source"]), roots),
         output=None if output is None else shown(FilePath(output), roots),
         created=order["created"],
-        frames=told.frames,
-        total_frames=told.total_frames,
-        segments_done=told.segments_done,
-        fps=told.fps if running else None,
-        seconds_left=told.seconds_left if running else None,
-        stage=told.stage if running else "",
-        notes=told.notes,
+        frames=totals.frames,
+        total_frames=totals.total_frames,
+        segments_done=totals.segments_done,
+        fps=totals.fps if running else None,
+        seconds_left=totals.seconds_left if running else None,
+        stage=totals.stage if running else "",
+        notes=totals.notes,
         error=without_roots(outcome.get("error"), roots) if state in ("failed", "paused") else None,
         result=outcome.get("result"),
         has_result=result_file(run, request) is not None,

@@ -58,6 +58,6 @@ def comparison(request: Request, run_id: Id) -> Response:
         raise JobError(f"the report cannot be made: {reason}")
     if state in ("paused", "cancelled"):  # its worker was killed
         runs.resume(run)
-    told = runs.told(run)
-    progress = f": {told.frames} of {told.total_frames} frames" if told.total_frames else ""
+    totals = runs.totals(run)
+    progress = f": {totals.frames} of {totals.total_frames} frames" if totals.total_frames else ""
     return HTMLResponse(_WAIT.format(progress=progress), status_code=202, headers={"refresh": str(_AGAIN_SECONDS)})

@@ -38,9 +38,9 @@ def run(folder: Path) -> int:
 
 def _outcome(folder: Path, order: dict[str, Any], events: IO[str]) -> dict[str, Any]:
     try:
-        work: dict[str, Callable[[Path, dict[str, Any], Teller], dict[str, Any]]]
+        work: dict[str, Callable[[Path, dict[str, Any], EventWriter], dict[str, Any]]]
         work = {"preview": _preview, "estimate": _estimate, "comparison": _comparison, "job": _job}
-        return {"state": "done", "result": work[order["kind"]](folder, order, Teller(events))}
+        return {"state": "done", "result": work[order["kind"]](folder, order, EventWriter(events))}
     except Interrupted as stop:
         wish = folder / "wish"
         return {"state": wish.read_text() if wish.exists() else "paused", "error": str(stop)}
@@ -50,7 +50,7 @@ def _outcome(folder: Path, order: dict[str, Any], events: IO[str]) -> dict[str, 
         return {"state": "failed", "error": f"unexpected: {type(error).__name__}: {error}"}
 
 
-def _job(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
+def _job(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[str, Any]:
     from vidsr.jobs.enhance import enhance
     from vidsr.jobs.state.cancel import stop_on_signals
 
@@ -61,15 +61,15 @@ def _job(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
 
         sources, within = [order["source"], *order["also"]], [Path(root) for root in order["within"]]
         with stop_on_signals() as stop:
-            done = enhance_many(sources, output, options=options, progress=tell, stop=stop, within=within).to_json()
+            done = enhance_many(sources, output, options=options, progress=report, stop=stop, within=within).to_json()
         # The files are in the queue's own record; the list of jobs only needs the sums.
         return {name: value for name, value in done.items() if name != "files"}
     with stop_on_signals() as stop:
-        result = enhance(Path(order["source"]), output, options=options, progress=tell, stop=stop)
+        result = enhance(Path(order["source"]), output, options=options, progress=report, stop=stop)
     return result.to_json()
 
 
-def _preview(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
+def _preview(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[str, Any]:
     from vidsr.jobs.preview.preview import enhance_moment, save_moment
 
     options = EnhanceOptions.from_json(order["options"])
@@ -77,7 +77,7 @@ def _preview(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any
     return save_moment(moment, folder)
 
 
-def _estimate(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
+def _estimate(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[str, Any]:
     """What the job will do, and its cost from a few samples; short, because a user is waiting."""
     from vidsr.jobs.preview.dry_run import dry_run, outline
 
@@ -86,20 +86,20 @@ def _estimate(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, An
     if Path(order["source"]).is_dir():
         from vidsr.jobs.queue.estimate import plan_many
 
-        return plan_many([order["source"]], options=options, sampling=sampling, progress=tell).to_json()
-    found = dry_run(order["source"], order["output"], options, sampling=sampling, progress=tell)
+        return plan_many([order["source"]], options=options, sampling=sampling, progress=report).to_json()
+    found = dry_run(order["source"], order["output"], options, sampling=sampling, progress=report)
     if found.estimate is None:
         raise InputError("only videos are estimated; try pictures with a preview")
     return {**found.estimate.to_json(), "lines": [*outline(found), *(f"note     {note}" for note in found.losses)]}
 
 
-def _comparison(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, Any]:
+def _comparison(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[str, Any]:
     """Compare a result with its source at the source's size, and write the page to the folder."""
     from vidsr.jobs.compare.compare import CompareSettings, compare
     from vidsr.quality.comparison_page import page
 
     settings = CompareSettings(measures=_MEASURES, fit="reference", limit=_COMPARED_FRAMES)
-    result = compare(Path(order["source"]), [Path(order["output"])], settings, tell)
+    result = compare(Path(order["source"]), [Path(order["output"])], settings, report)
     figures = result.to_json()
     for party in (figures["reference"], *figures["results"]):
         party["path"] = Path(party["path"]).name  # do not reveal where the served folders are
@@ -108,7 +108,7 @@ def _comparison(folder: Path, order: dict[str, Any], tell: Teller) -> dict[str, 
     return {}
 
 
-class Teller:
+class EventWriter:
     """Writes events as JSON lines, frame events at most about twice per second."""
 
     def __init__(self, file: IO[str]) -> None:

@@ -155,9 +155,9 @@ class Runs:
         self._parallel = parallel
         self._children: list[subprocess.Popen[bytes]] = []
         self._end = threading.Event()
-        self._telling = threading.Lock()
+        self._totals_lock = threading.Lock()
         self._comparing = threading.Lock()
-        self._told: dict[str, RunTotals] = {}
+        self._totals: dict[str, RunTotals] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._thread = threading.Thread(target=self._serve, daemon=True, name="vidsr-runs")
         self._thread.start()
@@ -186,19 +186,19 @@ class Runs:
             raise InputError("no such job")
         return Run(folder)
 
-    def told(self, run: Run) -> RunTotals:
+    def totals(self, run: Run) -> RunTotals:
         """A run's progress; reads only the events added since the last call."""
-        with self._telling:
-            told = self._told.setdefault(run.id, RunTotals(output=run.order.get("output")))
+        with self._totals_lock:
+            totals = self._totals.setdefault(run.id, RunTotals(output=run.order.get("output")))
             with contextlib.suppress(OSError), (run.folder / "events.jsonl").open("rb") as file:
-                file.seek(told.read_bytes)
+                file.seek(totals.read_bytes)
                 whole, end, _ = file.read().rpartition(b"\n")
-                told.read_bytes += len(whole) + len(end)
+                totals.read_bytes += len(whole) + len(end)
                 for line in whole.splitlines():
                     event = _parsed(line.decode("utf-8", "replace"))
                     if event is not None:
-                        told.take(event)
-            return replace(told)
+                        totals.take(event)
+            return replace(totals)
 
     def _forget_old(self, kind: str) -> None:
         for old in self.all(kind)[_KEPT_TRIALS:]:
@@ -281,8 +281,8 @@ class Runs:
                     raise JobError("this job's report is being made; try again when it is done")
                 shutil.rmtree(made.folder)
         shutil.rmtree(run.folder)
-        with self._telling:
-            self._told.pop(run.id, None)
+        with self._totals_lock:
+            self._totals.pop(run.id, None)
 
     def _stop(self, run: Run, wish: str) -> None:
         pid = run.worker()

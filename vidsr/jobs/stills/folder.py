@@ -129,8 +129,8 @@ def names_of(source: Path, files: list[Path], options: EnhanceOptions) -> dict[P
 
 def _job(options: EnhanceOptions, model_digest: str) -> dict[str, Any]:
     """What must be the same for a resumed job: all that changes the pixels."""
-    told = options.to_json()
-    wanted = {group: told[group] for group in ("model", "size", "pictures", "restore")}
+    groups = options.to_json()
+    wanted = {group: groups[group] for group in ("model", "size", "pictures", "restore")}
     for indifferent in ("device", "compile", "batch", "tile"):
         wanted["model"].pop(indifferent, None)
     text = json.dumps([wanted, model_digest], sort_keys=True)

@@ -226,7 +226,7 @@ def _recognised(state: State, layout: str) -> Recognised:
     scale = 2 ** len(ups) // folding
     if scale not in (1, 2, 4, 8):
         raise CheckpointError(
-            f"an RRDBNet with {len(ups)} upsampling steps after folding by {folding}, which is none of x1, x2, x4, x8"
+            f"an RRDBNet with {len(ups)} upsampling steps after folding by {folding}, expected x1, x2, x4 or x8"
         )
     config = RRDBNetConfig(
         in_channels=first.shape[1] // folding**2,

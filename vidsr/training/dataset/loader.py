@@ -101,7 +101,7 @@ def _sharpened(picture: Tensor) -> Tensor:
 
 
 class _Steps(Sampler[list[Key]]):
-    """The keys of every batch from ``start`` on: of each step its micro-batches, of each the part of this rank."""
+    """The keys of every batch: for each step its micro-batches, from each the part of this rank."""
 
     def __init__(self, start: int, stop: int, data: DataOptions, rank: int, ranks: int) -> None:
         self._range, self._data, self._rank, self._ranks = range(start, stop), data, rank, ranks
@@ -119,7 +119,7 @@ class _Steps(Sampler[list[Key]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepShare:
-    """Which steps, and which process of how many."""
+    """A range of steps, and this process among ``ranks``."""
 
     start: int
     stop: int

@@ -118,8 +118,8 @@ def is_combed(luma: npt.NDArray[Any], max_code: int) -> bool:
 
 def common_bars(seen: list[Seen]) -> statistics.Bars | None:
     """The bars common to all frames in which bars were found."""
-    told = [one.bars for one in seen if one.bars is not None]
-    return reduce(statistics.Bars.common, told) if told else None
+    found = [one.bars for one in seen if one.bars is not None]
+    return reduce(statistics.Bars.common, found) if found else None
 
 
 def choose(seen: list[Seen], most: int) -> list[Seen]:

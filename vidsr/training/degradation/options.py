@@ -26,7 +26,7 @@ class OrderOptions(Options):
         (7, 21), "Smallest and largest blur kernel; odd.", between=(3, 51), metavar=_RANGE
     )
     kernels: dict[str, float] = weights(_KERNEL_WEIGHTS, "Relative weights of the kernel shapes.")  # noqa: RUF009
-    sinc_chance: float = opt(0.1, "Chance of a sinc (ringing) kernel in place of those.", between=(0, 1))
+    sinc_chance: float = opt(0.1, "Chance of a sinc (ringing) kernel instead of those.", between=(0, 1))
     sigma: tuple[float, float] = opt(
         (0.2, 3.0), "Standard deviations of the blur, px.", between=(0.01, 20), metavar=_RANGE
     )
@@ -40,7 +40,7 @@ class OrderOptions(Options):
         (0.2, 0.7, 0.1), "Relative weights of enlarging, shrinking, keeping the size.", between=(0, None)
     )
     resize: tuple[float, float] = opt((0.15, 1.5), "Scales of the resize.", between=(0.05, 4), metavar=_RANGE)
-    gaussian_chance: float = opt(0.5, "Chance of Gaussian noise; Poisson noise else.", between=(0, 1))
+    gaussian_chance: float = opt(0.5, "Chance of Gaussian noise; otherwise Poisson noise.", between=(0, 1))
     gaussian: tuple[float, float] = opt(
         (1.0, 30.0), "Standard deviation of Gaussian noise, of 255.", between=(0, 255), metavar=_RANGE
     )
@@ -71,7 +71,7 @@ class CodecOptions(Options):
         (20, 32), "Constant quality of H.264; H.265 takes 5 more.", between=(0, 51), metavar=_RANGE
     )
     quantiser: tuple[int, int] = opt((3, 14), "Quantiser of MPEG-2 and MPEG-4.", between=(1, 31), metavar=_RANGE)
-    bitrate_chance: float = opt(0.0, "Chance to aim at a bit rate in place of a quality.", between=(0, 1))
+    bitrate_chance: float = opt(0.0, "Chance of aiming at a bit rate instead of a quality.", between=(0, 1))
     bitrate: tuple[float, float] = opt(
         (1e4, 1e5),
         "Bits per second of a 64×64 patch at 25 frames/s; grows with the area.",

@@ -66,8 +66,8 @@ function buildPresets(options, presets) {
     $("size").value = "";
     setOptions(Object.fromEntries(plain), false);
     setOptions(chosen?.options ?? {});
-    const told = Object.entries(chosen?.options ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
-    setText($("preset-text"), told.join(", "));
+    const listed = Object.entries(chosen?.options ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
+    setText($("preset-text"), listed.join(", "));
     $("o-model").onchange();
   };
 }
