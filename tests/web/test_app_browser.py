@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.support import oracle
 from tests.support.clips import ClipFactory
 from tests.support.places import SAMPLE
 from tests.support.web import end_jobs, free_port, server
@@ -94,6 +95,26 @@ def test_from_choosing_to_playing(chromium: Any, folder: Path, screenshots: Path
         job.get_by_role("button", name="Remove").click()
         page.get_by_text("No jobs yet.").wait_for()
         assert output.exists()
+
+
+def test_a_part_between_two_points_of_the_slider(chromium: Any, folder: Path, screenshots: Path) -> None:
+    with server(folder, folder.parent / "state") as address, page_of(chromium, address, 1280) as page:
+        choose_sample(page)
+        page.get_by_label("Size").select_option("scale:2")
+        moment = page.locator("#at")
+        moment.fill("0.25")
+        page.get_by_role("button", name="Start here").click()
+        moment.fill("0.5")
+        page.get_by_role("button", name="End here").click()
+        assert page.locator("#part-text").inner_text() == "Only from 0.25 s to 0.50 s"
+        page.screenshot(path=screenshots / "part.png", full_page=True)
+        page.get_by_role("button", name="Start the job").click()
+        page.locator(".job").get_by_text("Done", exact=True).wait_for(timeout=LONG)
+        made = next(p for p in folder.iterdir() if p.name == "bunny.0.25-0.5.x2.mp4")
+        assert len(oracle.frame_pts(made)) == 6
+        page.get_by_role("button", name="Whole video").click()
+        assert page.locator("#part-text").inner_text() == ""
+        assert page.locator("[data-option=start]").input_value() == ""
 
 
 def see_slider_work(page: Any) -> None:

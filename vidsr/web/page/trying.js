@@ -11,6 +11,9 @@ export function setUpTrying(chosen) {
   options = chosen;
   $("at").oninput = () => { showTime(); showMoment(); };
   $("preview").onclick = preview;
+  $("part-from").onclick = () => setPart("start");
+  $("part-to").onclick = () => setPart("end");
+  $("part-clear").onclick = clearPart;
   $("estimate").onclick = estimate;
   $("slider").oninput = moveCut;
   $("zoom").onclick = () => zoom($("zoom").getAttribute("aria-pressed") !== "true");
@@ -29,6 +32,8 @@ export function tryFile(file) {
   source = file;
   asked += 1;
   $("moment").hidden = $("estimate").hidden = file.kind === "picture";
+  $("part").hidden = file.kind === "picture";
+  clearPart();
   $("at").max = String(Math.max(0.01, (file.seconds ?? 0) - 0.01));
   $("at").value = String((file.seconds ?? 0) / 3);
   setText($("preview-text"), "");
@@ -73,6 +78,31 @@ function showMoment() {
       $("still").hidden = true;
     }
   }, FRAME_DELAY);
+}
+
+// ---- a part of the video ----------------------------------------------------------------------------------------
+
+// The points are the option fields --from and --to, so that jobs and estimates take them like every other option.
+function partField(name) {
+  return document.querySelector(`[data-option=${name}]`);
+}
+
+function setPart(name) {
+  partField(name).value = Number($("at").value).toFixed(3);
+  showPart();
+}
+
+function clearPart() {
+  for (const name of ["start", "end"]) partField(name).value = "";
+  showPart();
+}
+
+function showPart() {
+  const [start, end] = ["start", "end"].map((name) => partField(name).value);
+  $("part-clear").hidden = !start && !end;
+  const from = start ? duration(Number(start), 2) : "the beginning";
+  const to = end ? duration(Number(end), 2) : "the end";
+  setText($("part-text"), start || end ? `Only from ${from} to ${to}` : "");
 }
 
 // ---- before and after -----------------------------------------------------------------------------------------
