@@ -125,7 +125,8 @@ def test_the_page_shows_and_reorders_a_queue(
         queue.get_by_text("Files").click()
         queue.get_by_text(re.compile("^running, \\d+ %")).wait_for(timeout=LONG)
         queue.get_by_role("button", name="Do next: d.mkv").click()
-        page.wait_for_function("document.querySelector('.queue-files li:nth-child(2) .name').textContent === 'd.mkv'")
+        second = "() => document.querySelector('.queue-files li:nth-child(2) .name').textContent === 'd.mkv'"
+        page.wait_for_function(second)
         queue.get_by_role("button", name="Leave out: c.mkv").click()
         queue.get_by_text("skipped: left out on request").wait_for()
         page.screenshot(path=screenshots / f"queue-running-{width}.png", full_page=True)
