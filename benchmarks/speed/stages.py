@@ -5,7 +5,8 @@
 CPU time of all threads, with one thread for the network: other programs on the machine blur it less than seconds on
 the clock. The stages are called one after the other on the same frames. `job` is a whole `vidsr enhance` in a process
 of its own: start-up, index, preflight, joining and verification included; `start-up` is the same for a clip of one
-frame, less that frame's share. What follows `--` are options of `vidsr enhance`, for the stages too.
+frame, less that frame's share: with fewer than some hundred frames it hides the rest of the job, and only the ratio of
+the stages means anything. What follows `--` are options of `vidsr enhance`, for the stages too.
 """
 
 from __future__ import annotations
