@@ -15,8 +15,12 @@ from pathlib import Path
 
 import pytest
 
+import vidsr
 from tests.support import processes
+from tests.support.clips import ClipFactory
 from vidsr.errors import JobError
+from vidsr.jobs.state import job_folders
+from vidsr.jobs.state import lock as lock_module
 from vidsr.jobs.state.lock import JobLock, is_locked, lock_owner
 
 HOLD = """
@@ -120,3 +124,24 @@ def test_the_web_app_starts_without_fcntl() -> None:
     program += "m.LK_NBLCK, m.locking = 2, None; sys.modules['msvcrt'] = m; import vidsr.web.app, vidsr.web.run_process"
     done = processes.run([sys.executable, "-c", program], capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_job_ends_clean_where_open_files_cannot_be_deleted(
+    clips: ClipFactory, identity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows: the emptied folder keeps its lock until that is released, and goes with it."""
+    unlink = Path.unlink
+
+    def stays_while_locked(path: Path, missing_ok: bool = False) -> None:
+        if path.name == lock_module.LOCK_NAME and is_locked(path.parent):
+            raise PermissionError(13, "The process cannot access the file", str(path))
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", stays_while_locked)
+    for module in (lock_module, job_folders):
+        monkeypatch.setattr(module, "OPEN_FILES_STAY", True)
+    vidsr.enhance(clips("basic"), tmp_path / "out.mkv", model=str(identity), scale=1)
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mkv"]
+    with JobLock(tmp_path / "kept"):
+        (tmp_path / "kept" / "mine.txt").write_text("mine")
+    assert (tmp_path / "kept" / "mine.txt").exists()

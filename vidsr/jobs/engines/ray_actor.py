@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,6 +123,8 @@ def _remove_orphans(job: str) -> None:
 
 
 def _alive(pid: int) -> bool:
+    if not hasattr(signal, "SIGKILL"):
+        return True  # Windows, where signal 0 is Ctrl-C: a folder that stays is the lesser evil
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

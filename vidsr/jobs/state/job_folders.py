@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vidsr.errors import JobError
-from vidsr.jobs.state.lock import LOCK_NAME, JobLock
+from vidsr.jobs.state.lock import LOCK_NAME, OPEN_FILES_STAY, JobLock
 from vidsr.jobs.state.manifest import INDEX_NAME, MANIFEST_NAME, SEGMENTS_NAME
 from vidsr.storage import os_errors, write_atomically
 
@@ -147,7 +147,7 @@ def empty(folder: Path) -> None:
                 continue
             if entry.is_dir():
                 shutil.rmtree(entry)
-            else:
+            elif not (OPEN_FILES_STAY and entry.name == LOCK_NAME):  # else JobLock removes it with the folder
                 entry.unlink()
         if not any(folder.iterdir()):
             folder.rmdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -34,12 +35,15 @@ except ImportError:  # Windows
             os.lseek(descriptor, at, os.SEEK_SET)
 
     _LOOKS = 3
+    #: Whether an open file cannot be deleted, so that an emptied folder keeps its lock until that is released.
+    OPEN_FILES_STAY = True
 else:
 
     def _take(descriptor: int, *, shared: bool = False) -> None:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
     _LOOKS = 1
+    OPEN_FILES_STAY = False
 
 
 class JobLock:
@@ -87,6 +91,16 @@ class JobLock:
         if self._file is not None:
             self._file.close()
             self._file = None
+            if OPEN_FILES_STAY:
+                self._leave_empty()
+
+    def _leave_empty(self) -> None:
+        """Remove a folder in which nothing but the lock is left. It fails harmlessly where another process has that
+        open by now."""
+        with contextlib.suppress(OSError):
+            if [entry.name for entry in self.path.parent.iterdir()] == [LOCK_NAME]:
+                self.path.unlink()
+                self.path.parent.rmdir()
 
     def _is_current(self, file: IO[str]) -> bool:
         """False if another process removed the folder between our opening the file and our locking it."""
