@@ -57,7 +57,7 @@ class Faulty:
     def release(self) -> None:
         self.inner.release()
 
-    def bytes_per_pixel(self) -> float:
+    def bytes_per_pixel(self, height: int, width: int) -> float:
         return 1.0
 
 

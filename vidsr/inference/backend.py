@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.inference.device import DTYPES, Precision
-from vidsr.inference.forms.form_table import folded_form
-from vidsr.models.known_architectures import architecture_of
+from vidsr.inference.forms.form_table import folded_bytes_per_pixel, folded_form
 
 # Root mean square by which a compiled network may differ from an uncompiled one (50 dB): half precision's own.
 _COMPILE_TOLERANCE = 10 ** (-50 / 20)
@@ -56,8 +55,8 @@ class Backend(Protocol):
     def release(self) -> None:
         """Give back memory that is only kept to be faster."""
 
-    def bytes_per_pixel(self) -> float:
-        """Estimated peak memory of the network in bytes per source pixel of a batch."""
+    def bytes_per_pixel(self, height: int, width: int) -> float:
+        """Estimated peak memory of the network in bytes per source pixel, for pictures (or tiles) of this size."""
 
 
 class TorchBackend:
@@ -81,7 +80,6 @@ class TorchBackend:
         self._trusted = False
         if compiled:
             self._compiled = torch.compile(placed(deepcopy(model.network), device, self._dtype))
-        self._architecture = architecture_of(model.network)
         self.notes: list[str] = []
 
     def __call__(self, rgb: Tensor) -> Tensor:
@@ -119,9 +117,9 @@ class TorchBackend:
         if self._dtype != torch.float32:
             self._exact = None
 
-    def bytes_per_pixel(self) -> float:
+    def bytes_per_pixel(self, height: int, width: int) -> float:
         """See :class:`Backend`."""
-        return self._architecture.bytes_per_pixel(self._plain, self._scale, self._dtype.itemsize)
+        return folded_bytes_per_pixel(self._plain, self._scale, self._dtype, (height, width))
 
 
 def as_folded(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:

@@ -73,8 +73,8 @@ class WinogradBackend:
     def release(self) -> None:
         """See :class:`~vidsr.inference.backend.Backend`."""
 
-    def bytes_per_pixel(self) -> float:
-        """See :class:`~vidsr.inference.backend.Backend`."""
+    def bytes_per_pixel(self, height: int, width: int) -> float:
+        """See :class:`~vidsr.inference.backend.Backend`. The same for every size."""
         return self._form.bytes_per_pixel()
 
 
@@ -122,6 +122,6 @@ class OpenVinoBackend:
         """See :class:`~vidsr.inference.backend.Backend`."""
         self._requests.clear()
 
-    def bytes_per_pixel(self) -> float:
+    def bytes_per_pixel(self, height: int, width: int) -> float:
         """See :class:`~vidsr.inference.backend.Backend`."""
-        return self._torch.bytes_per_pixel()
+        return self._torch.bytes_per_pixel(height, width)

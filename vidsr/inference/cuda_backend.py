@@ -15,7 +15,7 @@ from vidsr.inference.backend import Model, as_folded, placed
 from vidsr.inference.calibration import Candidate, Runner, best, calibrate, first_line, recalled, remember, sentences
 from vidsr.inference.device import DTYPES, Precision, is_out_of_memory, is_rocm
 from vidsr.inference.forms.cuda_graphs import Graphed
-from vidsr.models.known_architectures import architecture_of
+from vidsr.inference.forms.form_table import folded_bytes_per_pixel
 
 #: Sides of the crop on which candidates are compared with fp32.
 _CROP_PX = 256
@@ -55,7 +55,6 @@ class CudaBackend:
         self._device = device
         self._dtype = DTYPES[precision]
         self._compiled = compiled
-        self._architecture = architecture_of(model.network)
         self._eager = as_folded(model.network, device, self._dtype)
         self._graphed = Graphed(self._eager)
         self._exact: nn.Module | None = None
@@ -212,9 +211,9 @@ class CudaBackend:
         self._fullest.clear()
         self._exact = None
 
-    def bytes_per_pixel(self) -> float:
+    def bytes_per_pixel(self, height: int, width: int) -> float:
         """See :class:`~vidsr.inference.backend.Backend`."""
-        return self._architecture.bytes_per_pixel(self._model.network, self._model.scale, self._dtype.itemsize)
+        return folded_bytes_per_pixel(self._model.network, self._model.scale, self._dtype, (height, width))
 
 
 def _give_graphs_up() -> None:

@@ -35,6 +35,6 @@ class Unchanged:
     def release(self) -> None:
         """Nothing is kept."""
 
-    def bytes_per_pixel(self) -> float:
+    def bytes_per_pixel(self, height: int, width: int) -> float:
         """Three float32 planes."""
         return 12.0

@@ -21,6 +21,15 @@ _BUSY_PIXELS = {"cuda": 1 << 20, "xpu": 1 << 19, "mps": 1 << 18, "cpu": 1 << 14}
 _MEMORY_SHARE = 0.6
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """Memory around the network in bytes per source pixel of a frame: colour conversion, steps after the network, and
+    results under way. ``busy`` is its peak, when no network runs; ``waiting`` is what is held while one does."""
+
+    busy: float = 0.0
+    waiting: float = 0.0
+
+
 @dataclass(slots=True)
 class _Room:
     """How much of the input goes into one step: frames per size (height, width), and the side of a tile."""
@@ -32,8 +41,7 @@ class _Room:
 class Fitted:
     """A backend that retries within less memory and remembers what worked.
 
-    ``batch`` and ``tile`` are what the user fixed, or None to choose. ``beside_bytes`` is the memory per source pixel
-    of a frame that everything around the network takes: colour conversion, steps after the network, results under way.
+    ``batch`` and ``tile`` are what the user fixed, or None to choose; ``around`` is the memory around the network.
     ``notes`` collects one sentence per fallback.
     """
 
@@ -45,7 +53,7 @@ class Fitted:
         batch: int | None,
         tile: int | None,
         *,
-        beside_bytes: float = 0.0,
+        around: Around | None = None,
     ) -> None:
         self.backend = backend
         self.notes = backend.notes
@@ -53,7 +61,7 @@ class Fitted:
         self._overlap = architecture_of(model.network).overlap_px(model.network)
         self._device = device
         self._asked = batch
-        self._beside_bytes = beside_bytes
+        self._around = around or Around()
         self._room = _Room(tile)
         # Repairs in fp32 take more memory: what they have to do without must not slow the other frames down.
         self._exact_room = _Room(tile)
@@ -70,12 +78,16 @@ class Fitted:
             pixels = height * width
             busy = -(-_BUSY_PIXELS.get(self._device.type, 1 << 16) // pixels)
             room = _MEMORY_SHARE * free_bytes(self._device)
-            fits = int(room / ((self.backend.bytes_per_pixel() + self._beside_bytes) * pixels))
+            fits = int(room / (self.bytes_per_pixel(height, width) * pixels))
             if fits < 1 and self._room.tile is None:
-                self._room.tile = self._tile_that_fits(pixels)
+                self._room.tile = self._tile_that_fits(height, width)
                 self.notes.append(f"a whole {width}x{height} frame does not fit in memory: tiles of {self.tile} px")
             batches[height, width] = self._asked or max(1, min(busy, fits, _LARGEST_BATCH))
         return batches[height, width]
+
+    def bytes_per_pixel(self, height: int, width: int) -> float:
+        """Estimated peak memory in bytes per source pixel of frames of this size, network and all around it."""
+        return max(self._around.busy, self._around.waiting + self.backend.bytes_per_pixel(height, width))
 
     @property
     def smallest_batch(self) -> int:
@@ -153,10 +165,13 @@ class Fitted:
                 self._room.batches[size] = tried // 2
                 self.notes.append(f"out of memory: {tried // 2} frames per step from here on")
 
-    def _tile_that_fits(self, frame_pixels: int) -> int:
-        room = _MEMORY_SHARE * free_bytes(self._device) - self._beside_bytes * frame_pixels
-        pixels = max(0.0, room) / self.backend.bytes_per_pixel()
-        return max(MIN_TILE_PX, int(pixels**0.5) // 16 * 16)
+    def _tile_that_fits(self, height: int, width: int) -> int:
+        """The largest side whose tile fits beside what is held of whole frames."""
+        room = _MEMORY_SHARE * free_bytes(self._device) - self._around.waiting * height * width
+        side = max(MIN_TILE_PX, max(height, width) // 16 * 16)
+        while side > MIN_TILE_PX and self.backend.bytes_per_pixel(side, side) * side**2 > room:
+            side -= 16
+        return side
 
 
 def _next_tile(size: tuple[int, int], room: _Room) -> int:

@@ -18,7 +18,7 @@ from vidsr.inference.batches import InferenceStats
 from vidsr.inference.device import DTYPES, choose_device, choose_precision, compute_exactly, release_cache
 from vidsr.inference.device_copy import Transfer
 from vidsr.inference.forms.winograd_basicvsr import WinogradBasicVSR
-from vidsr.inference.oom_ladder import Fitted
+from vidsr.inference.oom_ladder import Around, Fitted
 from vidsr.inference.recurrent import NeighbourMixer, NeighbourMixing, recurrent_form
 from vidsr.inference.regions import ChangedRegions
 from vidsr.inference.resize import resize
@@ -91,8 +91,8 @@ class Upscaler:
             options.backend, self.model, self.device, self.precision, compiled=options.compile
         )
         engine.notes = self.stats.notes
-        beside = _beside_bytes(self.scale, bool(self.post), self.device)
-        self.fitted = Fitted(engine, self.model, self.device, options.batch, options.tile, beside_bytes=beside)
+        around = _around(self.scale, self.post, self.device)
+        self.fitted = Fitted(engine, self.model, self.device, options.batch, options.tile, around=around)
         self.reuse_threshold = options.reuse_threshold
         self._reuse_regions = options.reuse_regions
         self._multiframe = multiframe
@@ -110,6 +110,7 @@ class Upscaler:
         if self._closed:
             return
         self._closed = True
+        self.fitted.backend.release()
         del self.model, self.fitted, self._recurrent
         release_cache(self.device)
 
@@ -257,15 +258,17 @@ class Upscaler:
             raise ValueError("this Upscaler is closed")
 
 
-def _beside_bytes(scale: int, has_steps: bool, device: torch.device) -> float:
-    """Memory per source pixel around the network on a GPU, where pictures of two batches are under way at once.
+def _around(scale: int, post: Sequence[PostStep], device: torch.device) -> Around:
+    """Memory around the network on a GPU, where pictures of two batches are under way at once.
 
-    Live bytes per *result* pixel on the simulated device of the tests, with a network that takes none, at scales 2 and
-    4: 54 to 58 without steps, 191 to 205 with the default ones, 217 to 238 with ``--stabilize`` as well.
+    Live bytes per *result* pixel on the simulated device of the tests, at their peak and while a network runs: 54 to 58
+    and 20 without steps, 179 to 205 and 32 with the default ones, 217 to 238 and 45 with ``--stabilize`` as well.
     """
     if device.type == "cpu":
-        return 0.0
-    return (240.0 if has_steps else 60.0) * scale**2
+        return Around()
+    if not post:
+        return Around(busy=60.0 * scale**2, waiting=20.0 * scale**2)
+    return Around(busy=240.0 * scale**2, waiting=46.0 * scale**2)
 
 
 def _load(options: ModelOptions) -> Model:

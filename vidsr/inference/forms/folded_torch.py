@@ -175,6 +175,27 @@ class FoldedRRDBNet(nn.Module):
         return out
 
 
+def bytes_per_pixel(network: RRDBNet, dtype: torch.dtype, size: tuple[int, int]) -> float:
+    """Peak bytes per source pixel of :class:`FoldedRRDBNet`, for pictures of ``size`` (height, width).
+
+    Counted from the tensors that exist at once: in a dense block its growing features, their copy, and the three sums
+    that go on; in the tail what the last enlargement reads, its four phases and its result, of the whole picture or of
+    one strip. What cuDNN takes for itself is not known and left to the margin of whoever plans with this.
+    """
+    c, (height, width) = network.config, size
+    item, factor = dtype.itemsize, 1 << len(network.ups)
+    sums = 4 * (4 - item) if dtype == torch.bfloat16 else 0
+    block = item * (2 * c.num_feat + 7 * c.num_grow_ch + 4 * c.num_feat)
+    rows = max(_STRIP_MARGIN, STRIP_PIXELS // max(1, width // c.unshuffle))
+    inner = -(-height // c.unshuffle)
+    share = 1.0 if inner <= rows else min(1.0, (rows + 2 * _STRIP_MARGIN) / inner)
+    whole = 0 if inner <= rows else c.out_channels * factor**2
+    border = (1 + 1 / max(1, height)) * (1 + 1 / max(1, width))
+    tail = 2.25 * factor**2 * c.num_feat * share if factor > 1 else 2.0 * c.num_feat
+    own = max(block, item * (tail * border + 4 * c.num_feat + whole)) + sums * c.num_feat // 2
+    return own / c.unshuffle**2 + item * c.in_channels
+
+
 def _plain(conv: nn.Conv2d, slope: float | None = None) -> FusedConv:
     assert conv.bias is not None
     return FusedConv(conv.weight.detach(), conv.bias.detach(), slope=slope)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
-from vidsr.inference.forms.folded_torch import FoldedRRDBNet
+from vidsr.inference.forms.folded_torch import FoldedRRDBNet, bytes_per_pixel
 from vidsr.inference.forms.winograd_cpu import WinogradRRDBNet, WinogradSRVGGNetCompact
 from vidsr.models.known_architectures import architecture_of
 
@@ -32,12 +33,14 @@ class Forms:
     """
 
     folded: Callable[[Any], nn.Module] | None = None
+    #: (plain network, dtype, (height, width)) → peak bytes per source pixel of the folded form.
+    folded_bytes: Callable[[Any, torch.dtype, tuple[int, int]], float] | None = None
     winograd: Callable[[Any, ctypes.CDLL], CpuForm] | None = None
 
 
 #: Name of the architecture → its forms.
 FORMS: dict[str, Forms] = {
-    "RRDBNet": Forms(folded=FoldedRRDBNet, winograd=WinogradRRDBNet),
+    "RRDBNet": Forms(folded=FoldedRRDBNet, folded_bytes=bytes_per_pixel, winograd=WinogradRRDBNet),
     # Nothing to fold: its convolutions follow each other, each with its activation.
     "SRVGGNetCompact": Forms(winograd=WinogradSRVGGNetCompact),
 }
@@ -47,6 +50,15 @@ def folded_form(network: nn.Module) -> nn.Module:
     """The fastest module for a network: its folded form, or the network itself."""
     make = FORMS.get(architecture_of(network).name, Forms()).folded
     return network if make is None else make(network)
+
+
+def folded_bytes_per_pixel(network: nn.Module, scale: int, dtype: torch.dtype, size: tuple[int, int]) -> float:
+    """Peak bytes per source pixel of :func:`folded_form` for pictures of ``size`` (height, width)."""
+    architecture = architecture_of(network)
+    count = FORMS.get(architecture.name, Forms()).folded_bytes
+    if count is None:
+        return architecture.bytes_per_pixel(network, scale, dtype.itemsize)
+    return count(network, dtype, size)
 
 
 def winograd_form(network: nn.Module, library: ctypes.CDLL) -> CpuForm | None:

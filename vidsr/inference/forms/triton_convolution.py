@@ -36,7 +36,8 @@ class Tiling:
     stages: int = 4
 
 
-@triton.jit  # type: ignore[untyped-decorator, unused-ignore]
+# Sizes and factors are not specialised: another size of a picture needs no other kernel.
+@triton.jit(do_not_specialize=["height", "width", "total", "a1", "a2"])  # type: ignore[untyped-decorator, unused-ignore]
 def _convolve(  # type: ignore[no-untyped-def]
     x, w, bias, slope, y, r1, r2, height, width, total, ld_x, ld_y, ld_r1, ld_r2, a1, a2,
     CIN: tl.constexpr, COUT: tl.constexpr, STORED: tl.constexpr, TAPS: tl.constexpr,
@@ -46,24 +47,38 @@ def _convolve(  # type: ignore[no-untyped-def]
 
     TAPS 3 is a 3×3 convolution; TAPS 2 is phase (a, b) = program_id(1) of an enlargement, whose result pixel
     (i, j) goes to (2i + a, 2j + b). Sums are float32, pixel offsets int64.
+
+    Taps and channels are one loop, so that its pipeline of loads fills and drains once, not once per tap. The taps of
+    a slice of channels follow each other: what one of them brought into L1 the next ones find there.
     """
     p = tl.program_id(0) * BM + tl.arange(0, BM)
     phase = tl.program_id(1)
     a, b = phase // 2, phase % 2
     row, column = (p // width) % height, p % width
     n, kk = tl.arange(0, COUT), tl.arange(0, BK)
+    # Which taps of a pixel lie inside the picture, as one bit each; the first tap is a row up and a column left.
+    up, left = row - 1, column - 1
+    if TAPS == 2:
+        up += a
+        left += b
+    inside = tl.zeros((BM,), dtype=tl.int32)
+    for bit in tl.static_range(TAPS * TAPS):
+        i, j = up + bit // TAPS, left + bit % TAPS
+        here = (i >= 0) & (i < height) & (j >= 0) & (j < width) & (p < total)
+        inside |= here.to(tl.int32) << bit
+    corner = -width - 1
+    if TAPS == 2:
+        corner += a * width + b
+    pixels = x + (p + corner).to(tl.int64)[:, None] * ld_x + kk[None, :]
+    kernels = w + phase * TAPS * TAPS * CIN * COUT + kk[:, None] * COUT + n[None, :]
     sums = tl.zeros((BM, COUT), dtype=tl.float32)
-    for tap in tl.static_range(TAPS * TAPS):
-        dy, dx = tap // TAPS - 1, tap % TAPS - 1
-        if TAPS == 2:
-            dy, dx = dy + a, dx + b
-        inside = (row + dy >= 0) & (row + dy < height) & (column + dx >= 0) & (column + dx < width) & (p < total)
-        source = (p + dy * width + dx).to(tl.int64) * ld_x
-        weights = (phase * TAPS * TAPS + tap) * CIN
-        for k in range(0, CIN, BK):
-            values = tl.load(x + source[:, None] + (k + kk)[None, :], mask=inside[:, None], other=0.0)
-            kernel = tl.load(w + (weights + k + kk)[:, None] * COUT + n[None, :])
-            sums = tl.dot(values, kernel, sums)
+    for step in range(CIN // BK * TAPS * TAPS):
+        tap, k = step % (TAPS * TAPS), step // (TAPS * TAPS) * BK
+        mask = ((inside >> tap) & 1) != 0
+        offset = (tap // TAPS * width + tap % TAPS) * ld_x + k
+        values = tl.load(pixels + offset, mask=mask[:, None], other=0.0, cache_modifier=".ca")
+        kernel = tl.load(kernels + (tap * CIN + k) * COUT)
+        sums = tl.dot(values, kernel, sums)
     sums += tl.load(bias + n)[None, :]
     sums = tl.where(sums > 0, sums, sums * tl.load(slope + n)[None, :])
     keep = (p < total)[:, None] & (n < STORED)[None, :]

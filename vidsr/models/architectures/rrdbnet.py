@@ -291,8 +291,6 @@ RRDBNET = Architecture(
     # Results depend on pixels hundreds of px away; what lies beyond this changes them too little to be seen.
     reach_px=lambda network: _overlap_px(network) // 2,
     multiple=lambda network: network.config.unshuffle,
-    # Dense blocks hold their input, their growing concatenation and its copy; the tail of small frames three tensors
-    # of all features at the output's size, that of large ones strips of those: what the default counts.
     graph=_graph,
     ncnn_names=_ncnn_names,
 )

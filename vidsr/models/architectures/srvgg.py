@@ -156,6 +156,10 @@ SRVGGNET_COMPACT = Architecture(
     overlap_px=lambda network: 48,
     # One pixel per 3x3 convolution: beyond it nothing changes at all.
     reach_px=lambda network: network.config.num_conv + 2,
+    # Two layers at once, or the details before and after they are shuffled, the enlarged input, and the sum.
+    bytes_per_pixel=lambda network, scale, itemsize: (
+        itemsize * (max(2.0 * network.config.num_feat, 4.0 * network.config.out_channels * scale**2) + 3.0)
+    ),
     graph=_graph,
     ncnn_names=_ncnn_names,
 )
