@@ -214,7 +214,7 @@ def _job(run: Run, request: Request) -> JobRun:
         fps=totals.fps if running else None,
         seconds_left=totals.seconds_left if running else None,
         stage=totals.stage if running else "",
-        notes=totals.notes,
+        notes=[without_roots(note, roots) or "" for note in totals.notes],
         error=without_roots(outcome.get("error"), roots) if state in ("failed", "paused") else None,
         result=outcome.get("result"),
         has_result=result_file(run, request) is not None,
