@@ -118,7 +118,7 @@ def tried(options: EnhanceOptions, text: str) -> EnhanceOptions:
     except (typer.TyperException, ValueError) as error:
         reason = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         raise OptionsError(f'--try "{text}": {reason}') from error
-    given = {name: v for name, v in context.params.items() if name != "source" and was_typed(context, name)}
+    given = {name: v for name, v in context.params.items() if name != "sources" and was_typed(context, name)}
     job = EnhanceOptions(**{name: getattr(options, name) for name, _ in groups_of(EnhanceOptions)})
     flat = {name: value for group in job.to_json().values() for name, value in group.items()}
     unknown = [name for name in given if name not in flat]
