@@ -60,6 +60,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("photo.jpg", "textures/wall/brick.png", "normals/a.png", "scan/000001.tif", "scan/000002.tif"):
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
         Image.fromarray(picture).save(folder / name)
+    scan = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=24", "-frames:v", "2"]
+    processes.run([*scan, "-pix_fmt", "gbrp10be", str(folder / "scan.%07d.dpx")], check=True)
     frames = [Image.fromarray(np.roll(picture, 9 * n, 1)) for n in range(3)]
     frames[0].save(folder / "anim.gif", save_all=True, append_images=frames[1:], duration=80)
     return folder
