@@ -11,7 +11,7 @@ from tests.support.places import ROOT, child_environment
 
 pytest.importorskip("triton")
 
-from scripts.check_kernels import CHIPS, faults
+from tests.support.kernel_compilation import CHIPS, faults
 
 GOOD = {"registers": 64, "spills": 0, "shared": 40960, "matrix": 4, "copies": 8, "narrow": 0, "instructions": 846}
 

@@ -1,0 +1,188 @@
+"""Triton's kernels compiled for GPUs that are not here, and what can be seen in their machine code.
+
+The networks run on PyTorch's meta device with the kernel replaced by a recorder, which gives every launch with its true
+types, strides and constants. Each distinct one is compiled by Triton's own ptxas; no GPU and no driver are needed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import triton
+from torch import nn
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from tests.support import processes
+from vidsr.inference.forms import triton_convolution
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+
+# As Triton has compiled until now; newer versions ask for a choice.
+os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
+
+TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
+#: Height and width of the picture; sizes are not specialised, so that any will do.
+SIZE = (720, 1280)
+LEAST_BLOCKS = 2
+
+
+@dataclass(frozen=True)
+class Chip:
+    """Limits of one multiprocessor: shared memory of a block and of all, and threads (CUDA C Programming Guide, table
+    of technical specifications per compute capability). All have 65,536 registers."""
+
+    block_shared: int
+    shared: int
+    threads: int
+
+    def blocks(self, registers: int, shared: int, warps: int) -> int:
+        """How many blocks fit at once. Registers are given out in eights per thread; a block takes 1 KiB for itself."""
+        threads = 32 * warps
+        by_registers = 65536 // (-(-registers // 8) * 8 * threads)
+        return min(by_registers, self.threads // threads, self.shared // (shared + 1024))
+
+
+CHIPS = {
+    80: Chip(166912, 167936, 2048),
+    86: Chip(101376, 102400, 1536),
+    89: Chip(101376, 102400, 1536),
+    90: Chip(232448, 233472, 2048),
+    100: Chip(232448, 233472, 2048),
+    120: Chip(101376, 102400, 1536),
+}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One launch, reduced to what Triton compiles by: ``signature`` and ``constants`` by name, ``aligned`` names."""
+
+    signature: tuple[tuple[str, str], ...]
+    constants: tuple[tuple[str, Any], ...]
+    aligned: frozenset[str]
+    warps: int
+    stages: int
+
+    @property
+    def name(self) -> str:
+        """Channels in → out, the kind, and the number of residuals."""
+        c = dict(self.constants)
+        kind = "3×3" if c["TAPS"] == 3 else "enlarging"
+        residuals = c["R1"] + c["R2"]
+        return f"{c['CIN']}→{c['STORED']} {kind}" + (f" +{residuals}" if residuals else "")
+
+
+class Recorder:
+    """Stands in for a kernel and keeps its launches."""
+
+    def __init__(self, kernel: Any) -> None:
+        self.kernel = kernel
+        self.launches: dict[Launch, int] = {}
+
+    def __getitem__(self, _: Any) -> Callable[..., None]:
+        return self._launch
+
+    def _launch(self, *args: Any, num_warps: int, num_stages: int, **constants: Any) -> None:
+        signature, aligned = {}, set()
+        for parameter, value in zip(self.kernel.params, args, strict=False):
+            kind, even = _kind(value)
+            if isinstance(value, int) and value == 1 and not parameter.do_not_specialize:
+                constants[parameter.name] = 1
+                continue
+            signature[parameter.name] = kind
+            if even and not parameter.do_not_specialize:
+                aligned.add(parameter.name)
+        launch = Launch(
+            tuple(signature.items()), tuple(sorted(constants.items())), frozenset(aligned), num_warps, num_stages
+        )
+        self.launches[launch] = self.launches.get(launch, 0) + 1
+
+
+def _kind(value: Any) -> tuple[str, bool]:
+    """Triton's type of an argument, and whether it is a multiple of 16 (bytes, of an address)."""
+    if isinstance(value, torch.Tensor):
+        kinds = {torch.float16: "*fp16", torch.bfloat16: "*bf16", torch.float32: "*fp32"}
+        return kinds[value.dtype], value.storage_offset() * value.element_size() % 16 == 0
+    return ("i32", value % 16 == 0) if isinstance(value, int) else ("fp32", False)
+
+
+def launches(networks: list[str]) -> tuple[Any, dict[Launch, int]]:
+    """The kernel, and its distinct launches with how often each is made."""
+    made: dict[str, tuple[nn.Module, Any]] = {
+        "x4plus": (RRDBNet(RRDBNetConfig(num_block=2)), triton_convolution.TritonRRDBNet),
+        "compact": (SRVGGNetCompact(SRVGGNetCompactConfig()), triton_convolution.TritonSRVGGNetCompact),
+    }
+    kernel = triton_convolution._convolve
+    recorder = Recorder(kernel)
+    triton_convolution._convolve = recorder
+    try:
+        with torch.inference_mode():
+            for name in networks:
+                network, form = made[name]
+                x = torch.empty(1, 3, *SIZE, device="meta", dtype=torch.half)
+                form(network.eval().to(device=x.device, dtype=x.dtype))(x)
+    finally:
+        triton_convolution._convolve = kernel
+    return kernel, recorder.launches
+
+
+def compiled(kernel: Any, launch: Launch, arch: int) -> dict[str, int]:
+    """Figures of one kernel's machine code."""
+    signature, constants = dict(launch.signature), dict(launch.constants)
+    names = [p.name for p in kernel.params]
+    source = ASTSource(
+        fn=kernel,
+        signature={name: signature.get(name, "constexpr") for name in names},
+        constexprs={(names.index(name),): value for name, value in constants.items()},
+        attrs={(names.index(name),): [["tt.divisibility", 16]] for name in launch.aligned},
+    )
+    options = {"num_warps": launch.warps, "num_stages": launch.stages}
+    result = triton.compile(source, target=GPUTarget("cuda", arch, 32), options=options)
+    return {"shared": result.metadata.shared, **_examined(result.asm["cubin"])}
+
+
+def _examined(cubin: bytes) -> dict[str, int]:
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        usage = _output("cuobjdump", "-res-usage", file.name)
+        code = _output("nvdisasm", "-c", file.name)
+    found = re.findall(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\d+\s+)?([A-Z0-9_.]+)", code, re.MULTILINE)
+    whole, plain = Counter(found), Counter(name.split(".")[0] for name in found)
+    registers = re.search(r"\bREG:(\d+)", usage)
+    copies = {name: n for name, n in whole.items() if name.startswith("LDGSTS")}
+    return {
+        "registers": int(registers[1]) if registers else 255,
+        "spills": plain["LDL"] + plain["STL"],
+        "matrix": sum(plain[name] for name in ("HMMA", "HGMMA", "UTCHMMA", "UTCMMA", "OMMA")),
+        "copies": sum(copies.values()) + plain["UTMALDG"],
+        "narrow": sum(n for name, n in copies.items() if "128" not in name and "64" not in name),
+        "instructions": len(found),
+    }
+
+
+def _output(tool: str, *args: str) -> str:
+    output: str = processes.run([TOOLS / tool, *args], capture_output=True, text=True, check=True).stdout
+    return output
+
+
+def faults(row: dict[str, int], chip: Chip, blocks: int) -> Iterator[str]:
+    """What is wrong with a kernel."""
+    if row["spills"]:
+        yield f"{row['spills']} spills"
+    if row["shared"] > chip.block_shared:
+        yield f"{row['shared']} bytes of shared memory"
+    if row["narrow"]:
+        yield f"{row['narrow']} loads of single values"
+    if not row["matrix"]:
+        yield "no matrix instruction"
+    if blocks < LEAST_BLOCKS:
+        yield f"{blocks} blocks per multiprocessor"
