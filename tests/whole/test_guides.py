@@ -24,7 +24,7 @@ FILMS: tuple[str, ...] = (
     "original.mkv",
     "reference.mkv",
     "tape.mpg",
-    "tape.dv",
+    "camcorder.dv",
     "film.vob",
 )
 FILMS += ("reel.mov", "show.mkv", "a.mkv", "b.mkv")
