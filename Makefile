@@ -10,7 +10,7 @@ PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=10
 # Runs a command, prints how long it took, and keeps its exit code.
 timed = @begin=$$(date +%s); $(1); code=$$?; echo "make $@: the tests took $$(($$(date +%s) - begin)) s"; exit $$code
 
-.PHONY: demo test test-slow test-all lint check docs clean
+.PHONY: demo test test-long test-slow test-all lint check docs clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt scripts/install.sh
 	PYTHON=$(PYTHON) scripts/install.sh $(VENV) runtime
@@ -38,7 +38,11 @@ check: lint
 
 # The fast tests, in $(WORKERS) processes of one thread each. CONTRIBUTING.md describes the suite.
 test: check
-	$(call timed,$(PYTEST) -m "not slow")
+	$(call timed,$(PYTEST) -m "not slow and not long")
+
+# What takes more than ten seconds a test: several kills and resumes, whole flows in a browser, memory over many frames.
+test-long: $(VENV)/.installed-test
+	$(call timed,$(PYTEST) -m "long and not slow")
 
 test-slow: $(VENV)/.installed-test
 	$(call timed,$(PYTEST) -m slow)

@@ -112,6 +112,7 @@ def test_the_last_of_several_paths_may_be_the_folder_for_the_results(
     assert destination(paths, output) == (sources, folder)
 
 
+@pytest.mark.long
 def test_a_queue_prints_its_folder_and_its_exit_code_says_whether_all_was_done(
     clips: ClipFactory, identity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

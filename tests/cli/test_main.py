@@ -49,7 +49,7 @@ def test_every_subcommand_has_help_without_loading_torch(name: str) -> None:
     [
         (["nonsense"], "no such command 'nonsense'; see: vidsr --help"),
         (["--nonsense"], "no such option: --nonsense; see: vidsr --help"),
-        (["enhance"], "missing argument 'SOURCE'; see: vidsr enhance --help"),
+        (["enhance"], "missing argument 'SOURCE... [FOLDER]'; see: vidsr enhance --help"),
         (["enhance", "--nonsense"], "no such option: --nonsense"),
         (["enhance", "clip.mp4", "--scale"], "'--scale' requires an argument; see: vidsr enhance --help"),
         (["enhance", "clip.mp4", "--scale", "four"], "invalid value for '--scale'"),

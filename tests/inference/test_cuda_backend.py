@@ -242,6 +242,7 @@ def test_a_capture_that_fails_costs_the_graph_and_nothing_else(monkeypatch: pyte
     assert sum("CUDA graphs are not used from here on" in note for note in made.stats.notes) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("post", "step"), [("none", 29), ("default", 211), pytest.param("none", 1, marks=pytest.mark.slow)]
 )

@@ -71,6 +71,7 @@ for moment in rest:
 """
 
 
+@pytest.mark.long
 def test_killed_at_every_delicate_moment(small_job: SmallJob, tmp_path: Path) -> None:
     folders = {name: tmp_path / f"moment{n}" for n, name in enumerate(MOMENTS)}
     arguments = []

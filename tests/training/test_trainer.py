@@ -317,6 +317,7 @@ def test_ctrl_c_saves_and_resume_goes_on_from_there(
     _check_saved(options, tmp_path)
 
 
+@pytest.mark.long
 def test_ctrl_c_to_torchrun_saves_too(small_options: Options, tmp_path: Path) -> None:
     options = small_options(psnr={"steps": 5000}, run={"checkpoint_every": 5000})
     command = train_command(options, tmp_path, "run", *TORCHRUN)

@@ -118,6 +118,7 @@ def test_a_killed_worker_leaves_a_job_to_resume(served: tuple[Path, str]) -> Non
         assert wait(client, job, ("done", "failed"))["state"] == "done"
 
 
+@pytest.mark.long
 def test_looking_and_trying(served: tuple[Path, str]) -> None:
     root, address = served
     looked_at = "looked at.mp4"

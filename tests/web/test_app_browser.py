@@ -60,6 +60,7 @@ def folder(tmp_path: Path, clips: ClipFactory) -> Iterator[Path]:
     end_jobs(tmp_path / "state")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.slow), 390])
 def test_from_choosing_to_playing(chromium: Any, folder: Path, screenshots: Path, width: int) -> None:
     with server(folder, folder.parent / "state") as address, page_of(chromium, address, width) as page:
@@ -187,6 +188,7 @@ def see_it_play(page: Any) -> None:
     assert page.evaluate("document.querySelector('.player').videoWidth") == 192
 
 
+@pytest.mark.long
 def test_pause_resume_cancel_and_a_server_that_dies(
     chromium: Any, folder: Path, screenshots: Path, make_clip: Callable[..., Path]
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.support.fuzz import SEEDS, mutate, run
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_damaged_files_end_in_a_verified_result_or_one_line() -> None:
     verdicts = run(count=len(SEEDS), seed=2026, jobs=1)

@@ -56,6 +56,7 @@ print(stats.frames, status["VmHWM"].split()[0])
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks are read from Linux's /proc")
 @pytest.mark.parametrize("slow", ["decode", "infer", "encode"])
 def test_peak_memory_is_flat(slow: str, clips: ClipFactory, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def recordings(files: Iterable[Path], continues: Callable[[Path, Path], bool]) -
 
 
 def _place(file: Path) -> tuple[str, str, int] | None:
-    """(kind, recording, number of the part) by a file's name; None for a file that is no part of anything."""
+    """(kind, recording, number of the part) by a file's name; None for a file that is not part of a recording."""
     name = file.name
     if match := _DVD.fullmatch(name):
         return "dvd", match["set"], int(match["part"])

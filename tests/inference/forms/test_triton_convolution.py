@@ -56,6 +56,7 @@ print("equal")
 """
 
 
+@pytest.mark.long
 def test_triton_kernel_in_the_interpreter() -> None:
     environment = child_environment(TRITON_INTERPRET="1")
     done = processes.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=False)

@@ -140,6 +140,7 @@ def results_made(queue: Path) -> Counter[str]:
     return Counter(e["source"] for e in entries if e["entry"] == "ended" and e["state"] == "done")
 
 
+@pytest.mark.long
 def test_killed_and_resumed_the_bytes_are_the_same_and_nothing_is_done_twice(
     options: dict[str, Any], tapes: Path, identity: Path, tmp_path: Path
 ) -> None:

@@ -127,9 +127,9 @@ class _Desk:
         output = Path(order["output"])
         output.parent.mkdir(parents=True, exist_ok=True)
         upscaler = self._upscaler(options) if order["kind"] == "picture" else None
-        teller = _Teller(self._say, order["id"])
+        send_event = _EventSender(self._say, order["id"])
         result = enhance_source(
-            Path(order["source"]), output, options, progress=teller, stop=self._stop, upscaler=upscaler
+            Path(order["source"]), output, options, progress=send_event, stop=self._stop, upscaler=upscaler
         )
         return result.to_json()
 
@@ -176,7 +176,7 @@ def _failure(error: Exception) -> dict[str, Any]:
     return {"kind": failed.kind, "message": failed.message}
 
 
-class _Teller:
+class _EventSender:
     """Sends a job's events to the queue, frame counts at most five times a second."""
 
     def __init__(self, say: Say, id: str) -> None:
