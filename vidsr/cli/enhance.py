@@ -37,6 +37,7 @@ Examples:
   vidsr enhance *.mpg --output out/
   vidsr enhance captures/ out/ --watch
   vidsr enhance VIDEO_TS/ films/ --join
+  vidsr enhance film.mkv scenes/ --spans scenes.csv
 
 Of several paths without --output, the last is the folder for the results if it is a folder, ends with / or has no
 suffix. A queue of files writes vidsr-report.csv and .json into it; the exit code is 1 if a file was not done.
@@ -70,6 +71,14 @@ def enhance(
             help="The file to write, or the folder for several. Default: a name next to the source, e.g. clip.x4.mkv.",
         ),
     ] = None,
+    spans: Annotated[
+        Path | None,
+        typer.Option(
+            "--spans",
+            metavar="CSV",
+            help="Make a file of each part that this table names: columns from, to and name (1:02,1:05.5,arrival).",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     dry_run: Annotated[
         bool,
@@ -89,6 +98,11 @@ def enhance(
         typer.echo(f"vidsr: preset saved: {save_layers(preset_name, layers)}", err=True)
     chosen, target = destination(sources, output)
     source, single = Path(chosen[0]), None if target is None else Path(target)
+    if spans is not None:
+        if dry_run:
+            raise OptionsError("--dry-run takes one part of a video: name it with --from and --to instead of --spans")
+        run_queue(chosen, target, options, spans=spans, as_json=as_json, quiet=quiet)
+        return
     if is_queue(chosen, target, options):
         if dry_run and not _is_folder_of_pictures(chosen):
             raise OptionsError("--dry-run takes one video, or pictures; vidsr plan estimates a queue of videos")
@@ -142,10 +156,17 @@ def _ends_as_folder(path: str) -> bool:
 
 
 def run_queue(
-    sources: Sequence[str], output: str | None, options: EnhanceOptions, *, as_json: bool, quiet: bool
+    sources: Sequence[str],
+    output: str | None,
+    options: EnhanceOptions,
+    *,
+    spans: Path | None = None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
-    """Enhance a queue of files with the command line's progress display and signal handling, and print where the
-    results are.
+    """Enhance a queue of files, or the parts of one that the table ``spans`` names, and print where the results are.
+
+    Progress display and signal handling are those of the command line.
 
     Raises:
         Exit: a file was not done; the exit code is 1.
@@ -155,7 +176,7 @@ def run_queue(
 
     style = "none" if quiet else options.jobs.progress_format
     with reporter(style) as progress, stop_on_signals() as stop:
-        result = enhance_many(sources, output, options=options, progress=progress, stop=stop)
+        result = enhance_many(sources, output, spans=spans, options=options, progress=progress, stop=stop)
     if style != "json":
         typer.echo(f"vidsr: {result.timing_line()}", err=True)
         typer.echo(f"vidsr: report: {readable(str(result.reports[-1]))}", err=True)

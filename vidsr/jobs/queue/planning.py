@@ -169,7 +169,7 @@ def stamp_of(path: str) -> tuple[int, int] | None:
 def decide(file: QueuedFile, ledger: Ledger, key: str, *, overwrite: bool) -> Decision:
     """Whether a file was done by an earlier run, must be done, or is refused. A result that is not known to be ours is
     never replaced without ``overwrite``."""
-    now, ended, begun = stamp_of(file.result), ledger.ended.get(file.source), ledger.begun.get(file.source)
+    now, ended, begun = stamp_of(file.result), ledger.ended.get(file.entry), ledger.begun.get(file.entry)
     if begun is not None and (begun.result, begun.key, begun.stamp) == (file.result, key, file.stamp):
         tidying = (job_folders.job_folder(Path(file.result)) / MANIFEST_NAME).exists()
         if now is None or now == begun.before or tidying:
@@ -187,7 +187,7 @@ def decide(file: QueuedFile, ledger: Ledger, key: str, *, overwrite: bool) -> De
     reason = f"{file.result} already exists; use --overwrite to replace it, or choose another --output"
     if ended is not None and ended.result == file.result:
         reason = f"{file.result} was changed since vidsr made it; use --overwrite to make it again"
-    return Decision(ended=Ended(source=file.source, state="refused", reason=reason, stamp=file.stamp))
+    return Decision(ended=Ended(source=file.source, state="refused", reason=reason, stamp=file.stamp, part=file.part))
 
 
 def done(
@@ -206,6 +206,7 @@ def done(
         seconds=seconds,
         notes=tuple(notes),
         before=before,
+        part=file.part,
     )
 
 

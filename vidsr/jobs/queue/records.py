@@ -35,6 +35,9 @@ LEFT_OUT = "left out on request; vidsr jobs queue take brings it back"
 
 FileState = Literal["waiting", "growing", "running", "done", "skipped", "refused", "failed"]
 
+#: Errors that say that a file cannot be done as it is; others mean that its work failed.
+REFUSALS = frozenset({"InputError", "OutputError", "OptionsError", "JobError"})
+
 
 def queues_folder() -> Path:
     """Where queues are kept: next to the register of jobs."""
@@ -73,6 +76,11 @@ def known_queues() -> list[Path]:
     return sorted(found, key=lambda folder: -(folder / QUEUE_NAME).stat().st_mtime)
 
 
+def entry_name(source: str, part: str) -> str:
+    """What a list of work knows an entry by: the path of its source, and which ``part`` of it, "" for all."""
+    return f"{source} {part}" if part else source
+
+
 def file_id(source: str) -> str:
     """Eight hexadecimal digits that name a file of a queue."""
     return hashlib.blake2b(os.fsencode(source), digest_size=4).hexdigest()
@@ -84,11 +92,13 @@ class QueuedFile:
 
     ``name`` is its place below the source folder; ``source`` and ``result`` are absolute paths, the latter "" until it
     is known. ``frames`` and ``size`` (width, height of the source in pixels) are what the file promises.
-    ``trouble`` says why it will not be done; ``state`` is then "skipped", "refused" or "growing".
+    ``trouble`` says why it will not be done; ``state`` is then "skipped", "refused" or "growing". ``part`` names the
+    part of the source that is meant, as on the command line; "" for all of it.
     """
 
     name: str
     source: str
+    part: str = ""
     kind: Literal["video", "picture"] = "video"
     result: str = ""
     stamp: tuple[int, int] = (0, 0)
@@ -101,7 +111,12 @@ class QueuedFile:
     @property
     def id(self) -> str:
         """See :func:`file_id`."""
-        return file_id(self.source)
+        return file_id(self.entry)
+
+    @property
+    def entry(self) -> str:
+        """See :func:`entry_name`."""
+        return entry_name(self.source, self.part)
 
     @property
     def pixels(self) -> int:
@@ -133,6 +148,7 @@ class Ended:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     before: bool = False
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +161,7 @@ class Begun:
     stamp: tuple[int, int]
     key: str
     before: tuple[int, int] | None = None
+    part: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -189,7 +206,8 @@ class QueueRecord:
 class Ledger:
     """``results.jsonl``: what was begun and how it ended, and which options each key stands for.
 
-    The last line may be torn by a crash; it is dropped then, and nothing is ever appended to it.
+    Entries are known by :func:`entry_name`. The last line may be torn by a crash; it is dropped then, and nothing is
+    ever appended to it.
     """
 
     def __init__(self, folder: Path, *, writable: bool = True) -> None:
@@ -213,15 +231,16 @@ class Ledger:
             elif kind == "begun":
                 before = entry.pop("before")
                 begun = Begun(**_tuples(entry, "stamp"), before=None if before is None else tuple(before))
-                self.begun[begun.source] = begun
+                self.begun[entry_name(begun.source, begun.part)] = begun
             elif kind == "ended":
                 self._end(Ended(**_tuples(entry, "stamp", "result_stamp", "notes")))
         except (ValueError, KeyError, TypeError, AttributeError):
             return  # a line that a failing disk damaged: its file is looked at anew
 
     def _end(self, ended: Ended) -> None:
-        self.ended[ended.source] = ended
-        self.begun.pop(ended.source, None)
+        name = entry_name(ended.source, ended.part)
+        self.ended[name] = ended
+        self.begun.pop(name, None)
 
     def name(self, key: str, options: dict[str, Any]) -> None:
         """Record which options a key stands for."""
@@ -231,7 +250,7 @@ class Ledger:
 
     def begin(self, begun: Begun) -> None:
         """Record that a file is begun."""
-        self.begun[begun.source] = begun
+        self.begun[entry_name(begun.source, begun.part)] = begun
         self._append({"entry": "begun", **asdict(begun)})
 
     def end(self, ended: Ended) -> None:

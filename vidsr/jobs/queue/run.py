@@ -15,7 +15,18 @@ from vidsr.jobs.messages import Failed
 from vidsr.jobs.queue import planning
 from vidsr.jobs.queue.crew import CRASHES_PER_FILE, Crew, FileWorker
 from vidsr.jobs.queue.files import CALM_SECONDS, FileList
-from vidsr.jobs.queue.records import LEFT_OUT, Begun, Ended, Ledger, QueuedFile, Wishes, queue_id, queues_folder
+from vidsr.jobs.queue.parts import enhance_parts
+from vidsr.jobs.queue.records import (
+    LEFT_OUT,
+    REFUSALS,
+    Begun,
+    Ended,
+    Ledger,
+    QueuedFile,
+    Wishes,
+    queue_id,
+    queues_folder,
+)
 from vidsr.jobs.queue.report import QueueResult, write_report
 from vidsr.jobs.queue.sources import below
 from vidsr.jobs.queue.totals import Totals
@@ -26,8 +37,6 @@ from vidsr.option_keywords import EnhanceKeywords, chosen_options
 from vidsr.options import EnhanceOptions
 from vidsr.storage import os_errors
 
-#: Errors that say that a file cannot be done as it is; others mean that its work failed.
-REFUSALS = frozenset({"InputError", "OutputError", "OptionsError", "JobError"})
 _POLL_SECONDS = 0.1
 _SCAN_SECONDS = 1.0
 
@@ -36,6 +45,7 @@ def enhance_many(
     sources: Sequence[Path | str],
     output: Path | str | None = None,
     *,
+    spans: Path | str | None = None,
     options: EnhanceOptions | None = None,
     progress: Progress = silent,
     stop: Stop | threading.Event | None = None,
@@ -57,6 +67,8 @@ def enhance_many(
             below it; of several, each folder's contents lie in a folder of its name.
         output: the folder for the results, made if it is not there. By default each result lies next to its source,
             and a folder's results in a folder next to it.
+        spans: a CSV table of parts of the only source, each of which becomes a result of its own: columns ``from``,
+            ``to`` and ``name``, as ``vidsr enhance --spans`` takes it. Parts are done one after the other.
         options: for all files, in one object. Give either this or keywords. With ``watch``, the call takes what arrives
             in the folders until ``stop`` is set; with ``join``, recordings in several files become one result each.
         progress: called with an :class:`~vidsr.Event` for everything that happens, in the calling thread.
@@ -70,12 +82,15 @@ def enhance_many(
     Raises:
         OptionsError, InputError, OutputError, ModelError: nothing can be done at all.
         JobError: the queue is at work in another process, or its results were made with other options.
+        VidsrError: with ``spans``, also that the table holds something that cannot be meant, with its line.
         DiskFullError: no space is left.
         Interrupted: it was stopped before all was done.
     """
     chosen = chosen_options(options, keywords)
     paths = [Path(source) for source in sources]
     target = None if output is None else Path(output).absolute()
+    if spans is not None:
+        return enhance_parts(paths, target, Path(spans), chosen, progress, Stop.of(stop))
     planning.check_sources(paths, target, chosen)
     if target is None and len(paths) == 1 and paths[0].is_dir():
         target = planning.default_folder(paths[0], chosen, _scale(chosen))
