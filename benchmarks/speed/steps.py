@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.speed.gpu import split
+from benchmarks.speed.gpu_forms import split
 from vidsr.errors import MissingExtraError
 from vidsr.inference.bench import operations_per_pixel
 from vidsr.inference.forms import winograd_library

@@ -19,9 +19,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Any
 
-import safetensors
 import torch
-from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from vidsr.errors import CheckpointError, ModelError
@@ -209,10 +207,14 @@ def _imports(file: IO[bytes]) -> list[str]:
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    # Not at the top: networks run without it, as in benchmarks on a machine that has torch and little else.
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
     data = path.read_bytes()
     try:
-        tensors = load_safetensors(data)
-    except safetensors.SafetensorError as error:
+        tensors = load(data)
+    except SafetensorError as error:
         size = struct.unpack("<Q", data[:8].ljust(8, b"\0"))[0]
         cut = "Buffer" in str(error) or size + 8 > len(data)
         what = "truncated" if cut else "damaged"
