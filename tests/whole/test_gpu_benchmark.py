@@ -43,6 +43,7 @@ def kinds(report: dict[str, Any]) -> Counter[str]:
     return Counter(next(kind for kind in known if kind in row) for row in report["rows"])
 
 
+@pytest.mark.long
 def test_the_dry_run_goes_through_every_kind_of_row(tmp_path: Path) -> None:
     pytest.importorskip("triton")
     report = visited(tmp_path / "gpu.json", "--minutes", "5")
