@@ -277,11 +277,15 @@ def test_a_real_limit_is_met_by_smaller_steps() -> None:
     with CudaSimulation() as cuda:
         through(upscaler("cuda", batch=4), frames)
     whole = cuda.peak_bytes[torch.device("cuda:0")]
-    with CudaSimulation(memory_bytes=whole // 3) as cuda:
-        made = upscaler("cuda", batch=4)
-        got = through(made, frames)
-    assert cuda.out_of_memory > 0 and gap(want, got) <= 1
-    assert made.fitted.smallest_batch < 4 and cuda.races == []
+    # The estimate may foresee a limit and begin with smaller steps: then a lower one is met.
+    for limit in (whole // 3, whole // 4, whole // 5, whole // 6):
+        with CudaSimulation(memory_bytes=limit) as cuda:
+            made = upscaler("cuda", batch=4)
+            got = through(made, frames)
+        assert gap(want, got) <= 1 and cuda.races == []
+        if cuda.out_of_memory > 0:
+            break
+    assert cuda.out_of_memory > 0 and made.fitted.smallest_batch < 4
 
 
 def wide_rrdbnet() -> TinyModel:

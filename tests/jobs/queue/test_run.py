@@ -31,6 +31,7 @@ from vidsr.jobs.queue import records
 from vidsr.jobs.queue.crew import Crew
 from vidsr.jobs.queue.records import QueuedFile, Wishes, queues_folder
 from vidsr.jobs.state.cancel import Stop
+from vidsr.jobs.state.manifest import MANIFEST_NAME
 from vidsr.options import EnhanceOptions
 
 
@@ -279,9 +280,11 @@ def test_order_files_left_out_and_a_stop(options: dict[str, Any], tapes: Path, t
 def test_stopped_in_the_middle_of_a_file_it_goes_on_there(options: dict[str, Any], tapes: Path, tmp_path: Path) -> None:
     out, stop = tmp_path / "out", Stop()
     part = out / "d.mkv.vidsr-job" / "segments" / "000000.nut"
+    manifest = out / "d.mkv.vidsr-job" / MANIFEST_NAME
 
     def hear(event: Event) -> None:
-        if part.exists():
+        # The segment counts once the manifest has it, a moment after the file got its name.
+        if part.exists() and manifest.exists() and json.loads(manifest.read_text())["finished"]:
             stop.soft.set()
 
     with pytest.raises(Interrupted, match="3 of 4 files are done"):
