@@ -203,16 +203,7 @@ class FileList:
         if ended is None:
             reason = _GROWING if file.state == "growing" else file.trouble
             return FileOutcome(name=file.name, source=file.source, state=file.state, reason=reason, notes=notes)
-        return FileOutcome(
-            name=file.name,
-            source=file.source,
-            state=ended.state,
-            reason="by an earlier run" if ended.before else ended.reason,
-            result=ended.result,
-            frames=ended.frames,
-            seconds=ended.seconds,
-            notes=(*notes, *ended.notes),
-        )
+        return FileOutcome.of(file, ended, notes)
 
 
 def _earlier_files(folder: Path, record: QueueRecord) -> dict[str, QueuedFile]:

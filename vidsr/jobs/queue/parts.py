@@ -332,13 +332,4 @@ class _PartsRun:
         ended = self._ended.get(file.entry)
         if ended is None:
             return FileOutcome(name=file.name, source=file.source, state="waiting")
-        return FileOutcome(
-            name=file.name,
-            source=file.source,
-            state=ended.state,
-            reason="by an earlier run" if ended.before else ended.reason,
-            result=ended.result,
-            frames=ended.frames,
-            seconds=ended.seconds,
-            notes=ended.notes,
-        )
+        return FileOutcome.of(file, ended)

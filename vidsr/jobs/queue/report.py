@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vidsr.jobs.queue.records import FileState
+from vidsr.jobs.queue.records import Ended, FileState, QueuedFile
 from vidsr.jobs.queue.sources import REPORT_STEM
 from vidsr.storage import human_seconds, write_atomically
 
@@ -42,6 +42,20 @@ class FileOutcome:
     frames: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, file: QueuedFile, ended: Ended, notes: tuple[str, ...] = ()) -> FileOutcome:
+        """The outcome of a file with a record of its end; ``notes`` come before those of the record."""
+        return cls(
+            name=file.name,
+            source=file.source,
+            state=ended.state,
+            reason="by an earlier run" if ended.before else ended.reason,
+            result=ended.result,
+            frames=ended.frames,
+            seconds=ended.seconds,
+            notes=(*notes, *ended.notes),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
