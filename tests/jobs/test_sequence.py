@@ -368,14 +368,14 @@ def undisturbed(tmp_path: Path, tiny_model: Path) -> tuple[Path, dict[str, Any],
 @pytest.mark.parametrize(
     ("sharing", "workers"),
     [
-        ({"workers": "2", "device": "cpu"}, "vidsr.jobs.engines.process_main"),
+        ({"workers": 2, "device": "cpu"}, "vidsr.jobs.engines.process_main"),
         ({"devices": "cpu,cpu"}, "vidsr.jobs.engines.process_main"),
-        pytest.param({"engine": "ray", "workers": "2"}, "ray::SegmentActor", marks=pytest.mark.slow),
+        pytest.param({"engine": "ray", "workers": 2}, "ray::SegmentActor", marks=pytest.mark.slow),
     ],
     ids=["workers", "devices", "ray"],
 )
 def test_pictures_are_the_same_whoever_makes_them(
-    sharing: dict[str, str],
+    sharing: dict[str, Any],
     workers: str,
     undisturbed: tuple[Path, dict[str, Any], dict[str, str]],
     tmp_path: Path,
@@ -385,23 +385,18 @@ def test_pictures_are_the_same_whoever_makes_them(
     if "engine" in sharing:
         pytest.importorskip("ray")
     out = tmp_path / "out" / "%06d.png"
-    command = [sys.executable, "-m", "vidsr", "enhance", str(pattern), "-o", str(out), "--progress", "json"]
-    for name, value in {**flat, **sharing}.items():
-        command += [f"--{name.replace('_', '-')}", str(value)]
     seen: set[int] = set()
-    killed = 0
-    with processes.started(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=child_environment()
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            at_work = children(process.pid, workers)
-            seen |= at_work
-            if at_work and not killed and '"event": "segment"' in line:
-                killed = min(at_work)
-                os.kill(killed, signal.SIGKILL)
-        _, error = process.communicate(timeout=100)
-    assert process.returncode == 0, error
+    killed: list[int] = []
+
+    def kill_one(event: Event) -> None:
+        if event.kind == "segment":
+            at_work = children(os.getpid(), workers)
+            seen.update(at_work)
+            if not killed:
+                killed.append(min(at_work))
+                os.kill(killed[0], signal.SIGKILL)
+
+    enhance(pattern, out, progress=kill_one, **flat, **sharing)
     assert killed and len(seen) >= 2, "the work was not shared"
     assert contents(out.parent) == wanted
     assert not job_folders.job_folder(out).exists()
