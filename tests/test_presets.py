@@ -45,28 +45,28 @@ def _config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_saved_preset_gives_the_same_options(values: dict[str, Any]) -> None:
     options = EnhanceOptions.from_flat(values)
     typed = {n: getattr(getattr(options, g), n) for n in values for g in options.to_json() if n in options.to_json()[g]}
-    save_preset("mine", typed, overwrite=True)
+    save_preset("mine", typed, EnhanceOptions, overwrite=True)
     assert EnhanceOptions.from_flat({"preset": "mine"}) == options
     assert EnhanceOptions(encode=EncodeOptions(preset="mine")).check() == options
 
 
 def test_the_file_explains_every_option_and_sets_only_the_given_ones() -> None:
-    path = save_preset("mine", {"crf": 18.0, "overwrite": True, "restart": True})
+    path = save_preset("mine", {"crf": 18.0, "overwrite": True, "restart": True}, EnhanceOptions)
     text = path.read_text()
     assert tomllib.loads(text) == {g: {} for g in EnhanceOptions().to_json()} | {"encode": {"crf": 18.0}}
     for group, fields in EnhanceOptions().to_json().items():
         assert f"[{group}]" in text
         assert all(f"{name} =" in text for name in fields)
     with pytest.raises(OptionsError, match="exists; add --overwrite"):
-        save_preset("mine", {"crf": 20.0})
-    assert save_preset("mine", {"crf": 20.0}, overwrite=True) == path
-    assert preset_values("mine") == {"crf": 20.0}
+        save_preset("mine", {"crf": 20.0}, EnhanceOptions)
+    assert save_preset("mine", {"crf": 20.0}, EnhanceOptions, overwrite=True) == path
+    assert preset_values("mine", EnhanceOptions) == {"crf": 20.0}
 
 
 @pytest.mark.parametrize("name", ["vhs", "veryfast", "8", "a/b", "..", "", "x.toml", "é", "a b"])
 def test_names_that_mean_something_else_or_leave_the_folder_are_refused(name: str) -> None:
     with pytest.raises(OptionsError, match="--save-preset"):
-        save_preset(name, {"crf": 18.0})
+        save_preset(name, {"crf": 18.0}, EnhanceOptions)
     assert not presets_folder().exists()
 
 
@@ -78,19 +78,19 @@ def test_a_preset_file_by_its_path(tmp_path: Path) -> None:
     with pytest.raises(OptionsError, match=r"none\.toml: cannot be read"):
         EnhanceOptions.from_flat({"preset": str(tmp_path / "none.toml")})
     path.write_text('[encode]\npreset = "other"\n')
-    save_preset("other", {"crf": 1.0})
+    save_preset("other", {"crf": 1.0}, EnhanceOptions)
     with pytest.raises(OptionsError, match=r"line 2: .* cannot name another user's preset"):
         EnhanceOptions.from_flat({"preset": str(path)})
 
 
 def test_a_preset_in_one_column_of_a_preview() -> None:
-    save_preset("mine", {"strength": 0.6})
+    save_preset("mine", {"strength": 0.6}, EnhanceOptions)
     base = EnhanceOptions.from_flat({"grain": 0.3, "strength": 0.9})
     assert (tried(base, "--preset mine").restore.strength, tried(base, "--preset mine").restore.grain) == (0.6, 0.3)
 
 
 def test_a_job_keeps_its_options_when_the_preset_changes(clips: ClipFactory, identity: Path, tmp_path: Path) -> None:
-    save_preset("mine", {"crf": 30.0, "model": str(identity), "scale": 1.0, "segment_frames": 6})
+    save_preset("mine", {"crf": 30.0, "model": str(identity), "scale": 1.0, "segment_frames": 6}, EnhanceOptions)
     whole = enhance(clips("basic"), tmp_path / "whole.mkv", preset="mine")
     output = tmp_path / "out.mkv"
 
@@ -102,7 +102,9 @@ def test_a_job_keeps_its_options_when_the_preset_changes(clips: ClipFactory, ide
         enhance(clips("basic"), output, preset="mine", progress=give_up)
     recorded = Manifest.load(job_folder(output)).options["encode"]
     assert (recorded["crf"], recorded["preset"]) == (30.0, None)
-    save_preset("mine", {"crf": 10.0, "model": str(identity), "scale": 1.0, "segment_frames": 6}, overwrite=True)
+    save_preset(
+        "mine", {"crf": 10.0, "model": str(identity), "scale": 1.0, "segment_frames": 6}, EnhanceOptions, overwrite=True
+    )
     with pytest.raises(JobError, match=r"crf.*vidsr jobs resume"):
         enhance(clips("basic"), output, preset="mine")
     command = [sys.executable, "-m", "vidsr", "jobs", "resume", str(output)]

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from vidsr.jobs.preview.dry_run import DryRun, StreamFate
     from vidsr.jobs.preview.estimate import Estimate
     from vidsr.jobs.preview.preview import Moment
-    from vidsr.jobs.queue.estimate import QueueEstimate, plan_many
+    from vidsr.jobs.queue.queue_estimate import QueueEstimate, plan_many
     from vidsr.jobs.queue.report import FileOutcome, QueueResult
     from vidsr.jobs.queue.run import enhance_many
     from vidsr.jobs.state.events import Event
@@ -105,7 +105,7 @@ _EXPORTS = {
     "vidsr.jobs.preview.dry_run": ("DryRun", "StreamFate"),
     "vidsr.jobs.preview.estimate": ("Estimate",),
     "vidsr.jobs.preview.preview": ("Moment",),
-    "vidsr.jobs.queue.estimate": ("QueueEstimate", "plan_many"),
+    "vidsr.jobs.queue.queue_estimate": ("QueueEstimate", "plan_many"),
     "vidsr.jobs.queue.report": ("FileOutcome", "QueueResult"),
     "vidsr.jobs.queue.run": ("enhance_many",),
     "vidsr.jobs.state.events": ("Event",),

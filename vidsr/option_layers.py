@@ -84,7 +84,7 @@ def layered(given: Mapping[str, Any], footage: Path | None, environ: Mapping[str
     upper = {**variables.values, **given}
     chosen = upper.get("preset")
     over = [variables, Layered(values=given, origins=dict.fromkeys(given, Origin("command line")))]
-    found = find_preset(str(chosen)) if chosen is not None else None
+    found = find_preset(str(chosen), EnhanceOptions) if chosen is not None else None
     layers = [*_with_own_preset(beside), *(_preset_layers(found) if found is not None else ()), *over]
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
@@ -104,13 +104,13 @@ def _replace_preset_name(values: dict[str, Any], origins: dict[str, Origin], fou
     """The name of a preset gives way to the encoder's preset that it stands for, or to none."""
     inner = found.encoder_preset
     values.pop("preset", None)
-    if inner is not None and find_preset(inner) is None:
+    if inner is not None and find_preset(inner, EnhanceOptions) is None:
         values["preset"], origins["preset"] = inner, Origin("preset", found.places["preset"])
 
 
 def _preset_layers(found: Preset) -> Iterator[Layered]:
     """The material that a preset names, then its own values."""
-    if found.encoder_preset is not None and (material := find_preset(found.encoder_preset)) is not None:
+    if found.encoder_preset is not None and (material := find_preset(found.encoder_preset, EnhanceOptions)) is not None:
         yield from _preset_layers(material)
     origins = {name: Origin("preset", found.places[name]) for name in found.values}
     yield Layered(values=found.values, origins=origins)
@@ -119,7 +119,7 @@ def _preset_layers(found: Preset) -> Iterator[Layered]:
 def _with_own_preset(beside: Layered) -> Iterator[Layered]:
     """``vidsr.toml``, above the preset that it names."""
     name = beside.values.get("preset")
-    found = None if name is None else find_preset(str(name))
+    found = None if name is None else find_preset(str(name), EnhanceOptions)
     if found is not None:
         yield from _preset_layers(found)
         values, origins = dict(beside.values), dict(beside.origins)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 
 from vidsr.codec_table import AUTO_CODEC, CODECS
 from vidsr.option_schema import Options, opt
+from vidsr.presets import filled, preset_values
 from vidsr.restore_options import MATERIALS, RestoreOptions
 from vidsr.span_options import SpanOptions
 
@@ -340,10 +341,8 @@ class EnhanceOptions(Options):
     @classmethod
     def from_flat(cls, values: Mapping[str, Any]) -> Self:
         """As :meth:`Options.from_flat`; what ``preset`` stands for lies under the other values."""
-        from vidsr.presets import preset_values
-
         name = values.get("preset")
-        under = preset_values(name) if isinstance(name, str) else None
+        under = preset_values(name, EnhanceOptions) if isinstance(name, str) else None
         if under is None:
             return super(EnhanceOptions, cls).from_flat(values)
         own = {option: value for option, value in values.items() if option != "preset"}
@@ -351,9 +350,10 @@ class EnhanceOptions(Options):
 
     def check(self) -> Self:
         """As :meth:`Options.check`; what ``preset`` stands for takes the place of every value left at its default."""
-        from vidsr.presets import filled
-
-        return filled(Options.check(self))
+        checked = Options.check(self)
+        name = self.encode.preset
+        under = None if name is None else preset_values(name, EnhanceOptions)
+        return checked if under is None else filled(checked, under)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,8 @@
-"""Presets: named sets of options. Those for kinds of material come with vidsr; users keep their own as TOML files."""
+"""Presets: named sets of options. Those for kinds of material come with vidsr; users keep their own as TOML files.
+
+``kind`` is the options class whose options a preset may set. Callers pass it in: the class itself takes values from
+presets, so this module lies below it.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,12 @@ from typing import Any, TypeVar
 
 from vidsr.codec_table import CODECS
 from vidsr.errors import OptionsError
-from vidsr.option_schema import groups_of, typed_values
+from vidsr.option_schema import Options, groups_of, typed_values
 from vidsr.option_toml import GivenOptions, given_toml, read_given
-from vidsr.options import EnhanceOptions
 from vidsr.restore_options import MATERIALS, RestoreOptions
 from vidsr.storage import os_errors, write_atomically
 
-T = TypeVar("T", bound=EnhanceOptions)
+T = TypeVar("T", bound=Options)
 #: Options of one run, which a saved preset does not carry on to others.
 OF_ONE_RUN = ("overwrite", "restart", "preset")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -54,7 +57,7 @@ def saved_presets() -> list[Path]:
     return sorted(folder.glob("*.toml")) if folder.is_dir() else []
 
 
-def find_preset(name: str) -> Preset | None:
+def find_preset(name: str, kind: type[Options]) -> Preset | None:
     """The material or the user's preset of this name, or the preset in this file; None if it is neither.
 
     A name that ends in ``.toml`` or has a folder in it is a file. Materials come before the user's presets.
@@ -69,7 +72,7 @@ def find_preset(name: str) -> Preset | None:
     path = Path(name).expanduser() if is_file else presets_folder() / f"{name}.toml"
     if not is_file and not path.is_file():
         return None
-    given = read_given(path, EnhanceOptions)
+    given = read_given(path, kind)
     values = with_model_beside(given, path.parent)
     inner = values.pop("preset", None)
     if inner is not None and inner not in MATERIALS and not _is_encoder_preset(inner):
@@ -90,41 +93,38 @@ def _is_encoder_preset(name: str) -> bool:
     return any(name in (row.presets or ()) or name == row.preset for row in CODECS.values())
 
 
-def preset_values(name: str) -> dict[str, Any] | None:
+def preset_values(name: str, kind: type[Options]) -> dict[str, Any] | None:
     """All values that ``--preset NAME`` stands for, those of a material that it names itself included; None where
     ``name`` is left to the encoder.
 
     Raises:
         OptionsError: as :func:`find_preset`.
     """
-    found = find_preset(name)
+    found = find_preset(name, kind)
     if found is None:
         return None
-    inner = {} if found.encoder_preset is None else preset_values(found.encoder_preset)
+    inner = {} if found.encoder_preset is None else preset_values(found.encoder_preset, kind)
     under = {"preset": found.encoder_preset} if inner is None else inner
     return {**under, **found.values}
 
 
-def filled(options: T) -> T:
-    """``options`` with the values of the preset that they name, wherever they have the default.
+def filled(options: T, under: Mapping[str, Any]) -> T:
+    """``options`` with the values ``under`` in place of every value left at its default; ``preset`` always.
 
     Raises:
-        OptionsError: as :func:`find_preset`, or the values contradict each other.
+        OptionsError: the values contradict each other.
     """
-    name = options.encode.preset
-    under = None if name is None else preset_values(name)
-    if under is None:
-        return options
-    bare = replace(options, encode=replace(options.encode, preset=under.pop("preset", None)))
+    under = {"preset": None} | dict(under)
     groups: dict[str, Any] = {}
-    for group, kind in groups_of(type(bare)):
-        held = getattr(bare, group)
-        left = [f.name for f in fields(kind) if f.name in under and getattr(held, f.name) == f.default]
-        groups[group] = replace(held, **{field: under[field] for field in left})
-    return replace(bare, **groups).check()
+    for group, kind in groups_of(type(options)):
+        held = getattr(options, group)
+        left = [f for f in fields(kind) if f.name in under]
+        taken = {f.name: under[f.name] for f in left if f.name == "preset" or getattr(held, f.name) == f.default}
+        groups[group] = replace(held, **taken)
+    return replace(options, **groups).check()
 
 
-def save_preset(name: str, values: Mapping[str, Any], *, overwrite: bool = False) -> Path:
+def save_preset(name: str, values: Mapping[str, Any], kind: type[Options], *, overwrite: bool = False) -> Path:
     """Write a preset with these values by option name; options of one run are left out.
 
     Raises:
@@ -149,5 +149,5 @@ def save_preset(name: str, values: Mapping[str, Any], *, overwrite: bool = False
     title = f"Preset {name} for vidsr: use it with --preset {name}. Lines that begin with # are not set."
     with os_errors("making", path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, given_toml(EnhanceOptions, kept, title).encode())
+    write_atomically(path, given_toml(kind, kept, title).encode())
     return path

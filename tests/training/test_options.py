@@ -12,7 +12,7 @@ from vidsr.errors import OptionsError
 from vidsr.option_schema import faults_of, from_data
 from vidsr.option_toml import read_toml, to_toml
 from vidsr.training.options import TrainOptions
-from vidsr.training.presets import PRESETS, preset_options
+from vidsr.training.run_presets import PRESETS, preset_options
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

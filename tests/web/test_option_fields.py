@@ -9,13 +9,16 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra web is not installed")
 
 from vidsr.errors import OptionsError
+from vidsr.options import EnhanceOptions
 from vidsr.presets import save_preset
 from vidsr.web.option_fields import checked_options, preset_infos
 
 
 def test_presets_are_listed_and_taken_by_name_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDSR_CONFIG", str(tmp_path / "config"))
-    save_preset("mine", {"crf": 20.0, "strength": 0.5, "device": "cuda:7", "encoder_options": ("tune=film",)})
+    save_preset(
+        "mine", {"crf": 20.0, "strength": 0.5, "device": "cuda:7", "encoder_options": ("tune=film",)}, EnhanceOptions
+    )
     listed = {p.name: p for p in preset_infos()}
     assert listed["vhs"].material and listed["vhs"].options["stabilize"] == 0.5
     # What HTTP may not set is not offered either.

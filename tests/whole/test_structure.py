@@ -10,6 +10,13 @@ from tests.support.places import ROOT
 TESTS = ROOT / "tests"
 #: Folders whose tests are of the whole program, or of what the tests stand on.
 ACROSS = ("whole", "support")
+#: Every module of vidsr by its dotted name.
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "vidsr").rglob("*.py"))
+}
+#: Module names that are used more than once: dataclasses of options; comparing a result with its source.
+SAME_ROLE = {"options", "verify"}
 
 
 def test_every_test_file_lies_where_the_module_it_tests_lies() -> None:
@@ -73,3 +80,26 @@ def _types(module: ast.Module) -> set[str]:
             if name[0].isupper() and not name.isupper() and (called or written):
                 names.add(name)
     return names
+
+
+def test_no_import_circle() -> None:
+    """Not even through an import inside a function or under TYPE_CHECKING, which would only hide it."""
+    uses = {name: _modules_used(path) for name, path in MODULES.items()}
+    while free := [name for name, used in uses.items() if not used & uses.keys()]:
+        for name in free:
+            del uses[name]
+    assert not uses, "these modules lie in import circles, or import one that does"
+
+
+def _modules_used(path: Path) -> set[str]:
+    """The modules of vidsr that a file imports, at any depth."""
+    return {name if name in MODULES else name.rpartition(".")[0] for name in _imported(path)} & MODULES.keys()
+
+
+def test_modules_share_a_name_only_where_they_share_a_role() -> None:
+    """A command's module may be named after what it runs; the others in SAME_ROLE do the same for different things."""
+    homes: dict[str, list[str]] = {}
+    for name, path in MODULES.items():
+        if not name.startswith("vidsr.cli.") and path.name != "__init__.py":
+            homes.setdefault(name.rpartition(".")[2], []).append(name)
+    assert {stem for stem, names in homes.items() if len(names) > 1} == SAME_ROLE

@@ -112,7 +112,7 @@ def preview(
     from vidsr.option_toml import read_toml
     from vidsr.training.dataset.example_sheet import write_sheet
     from vidsr.training.options import TrainOptions
-    from vidsr.training.presets import preset_options
+    from vidsr.training.run_presets import preset_options
 
     if out.suffix.lower() != ".png":
         raise OutputError(f"{out}: the sheet is a PNG; give a name that ends in .png")

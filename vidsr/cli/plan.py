@@ -18,7 +18,7 @@ from vidsr.storage import readable
 
 if TYPE_CHECKING:
     from vidsr.jobs.preview.estimate import Estimate
-    from vidsr.jobs.queue.estimate import QueueEstimate
+    from vidsr.jobs.queue.queue_estimate import QueueEstimate
 
 EXAMPLES = """
 Examples:
@@ -68,7 +68,7 @@ def plan(
 
 def _plan_queue(sources: Sequence[Path], options: PlanOptions, *, as_json: bool, quiet: bool) -> None:
     """Estimate a queue of files."""
-    from vidsr.jobs.queue.estimate import plan_many
+    from vidsr.jobs.queue.queue_estimate import plan_many
 
     with reporter("none" if quiet else "bar") as progress:
         found = plan_many(sources, options=options, sampling=options.sampling, progress=progress)

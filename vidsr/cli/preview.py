@@ -125,7 +125,7 @@ def tried(options: EnhanceOptions, text: str) -> EnhanceOptions:
     if unknown:
         raise OptionsError(f'--try "{text}": takes only options that affect the result, not {", ".join(unknown)}')
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
-    under = preset_values(given["preset"]) if "preset" in given else None
+    under = preset_values(given["preset"], EnhanceOptions) if "preset" in given else None
     if under is not None:
         del given["preset"]
     return EnhanceOptions.from_flat(flat | (under or {}) | given)

@@ -78,7 +78,7 @@ def init(
     """Write an options file, with every field explained, to edit before training."""
     from vidsr.option_toml import to_toml
     from vidsr.storage import AtomicFile
-    from vidsr.training.presets import preset_options
+    from vidsr.training.run_presets import preset_options
 
     options = preset_options(preset)
     options = replace(

@@ -84,7 +84,7 @@ def _estimate(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[
     options = EnhanceOptions.from_json(order["options"])
     sampling = SamplingOptions(budget_seconds=_ESTIMATE_SECONDS)
     if Path(order["source"]).is_dir():
-        from vidsr.jobs.queue.estimate import plan_many
+        from vidsr.jobs.queue.queue_estimate import plan_many
 
         return plan_many([order["source"]], options=options, sampling=sampling, progress=report).to_json()
     found = dry_run(order["source"], order["output"], options, sampling=sampling, progress=report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vidsr.option_layers import Layered
+from vidsr.options import EnhanceOptions
 from vidsr.presets import save_preset
 
 
@@ -17,4 +18,4 @@ def save_layers(name: str, layers: Layered) -> Path:
         OptionsError, JobError: as :func:`vidsr.presets.save_preset`.
     """
     kept = {n: v for n, v in layers.values.items() if layers.origins[n].kind in ("command line", "preset")}
-    return save_preset(name, kept, overwrite=bool(layers.values.get("overwrite")))
+    return save_preset(name, kept, EnhanceOptions, overwrite=bool(layers.values.get("overwrite")))

@@ -14,7 +14,7 @@ from vidsr.errors import DiskFullError, Interrupted
 from vidsr.jobs.messages import Failed
 from vidsr.jobs.queue import planning
 from vidsr.jobs.queue.crew import CRASHES_PER_FILE, Crew, FileWorker
-from vidsr.jobs.queue.files import CALM_SECONDS, FileList
+from vidsr.jobs.queue.file_list import CALM_SECONDS, FileList
 from vidsr.jobs.queue.parts import enhance_parts
 from vidsr.jobs.queue.records import (
     LEFT_OUT,
