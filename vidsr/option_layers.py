@@ -101,7 +101,7 @@ def layered(given: Mapping[str, Any], footage: Path | None, environ: Mapping[str
 
 
 def _replace_preset_name(values: dict[str, Any], origins: dict[str, Origin], found: Preset) -> None:
-    """The name of a preset gives way to the encoder's preset that it stands for, or to none."""
+    """Replace the name of a preset by the encoder's preset that it names, or by none."""
     inner = found.encoder_preset
     values.pop("preset", None)
     if inner is not None and find_preset(inner, EnhanceOptions) is None:

@@ -64,7 +64,7 @@ class RestoreOptions(Options):
 
     title: ClassVar[str] = "Restoration"
 
-    restore: FilterSelection = opt(  # noqa: RUF009 - opt makes a field; ruff knows it only beside plain types
+    restore: FilterSelection = opt(  # noqa: RUF009 - opt makes a field; ruff recognises it only with plain types
         FilterSelection(), _restore_help, metavar="auto|off|LIST", parse=FilterSelection.parse, write=str
     )
     fields: str = opt(

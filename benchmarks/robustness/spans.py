@@ -1,6 +1,6 @@
 """Enhance random parts of difficult clips: ``python -m benchmarks.robustness.spans [--count 200] [--seed 1]``.
 
-Each part is named by frame numbers, by the times of its frames to the millisecond, or by times between frames, and
+Each part is given by frame numbers, by the times of its frames to the millisecond, or by times between frames, and
 enhanced with a network that changes nothing. ffmpeg decodes source and result: the MD5 of every frame must be the same,
 their distances too, and the sound must be the packets that overlap the part (or exactly its samples, for every other
 part of clips whose sound numbers its own samples) at the distance from the picture that it had. Prints the faults and a

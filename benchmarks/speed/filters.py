@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python -m benchmarks.speed.filters [--frames 24]
 
 The clip is 720x576 with noise, interlaced, made of the repository's sample. `ivtc` and `dedupe` are measured for their
-pass over the whole source, which comes before the job; making the frames from its table costs next to nothing.
+pass over the whole source, which comes before the job; making the frames from its table costs almost nothing.
 """
 
 from __future__ import annotations

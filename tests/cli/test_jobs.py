@@ -1,4 +1,4 @@
-"""`vidsr jobs` as a person uses it, in one process and beside a running job."""
+"""`vidsr jobs` as a person uses it, in one process and next to a running job."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from vidsr.restore_options import RestoreOptions
 
 
 def flickering(truth: Tensor, amount: float = 0.08) -> Tensor:
-    """What a per-frame network does: right in the large, with new fine detail in each frame."""
+    """What a per-frame network does: right at coarse scale, with new fine detail in each frame."""
     noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(7))
     return truth + amount * (noise - gaussian(noise, 1.0))
 

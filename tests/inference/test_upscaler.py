@@ -29,7 +29,7 @@ OPTIONS = ModelOptions(device="cpu", precision="fp32")
 
 
 class Faulty:
-    """A backend that fails as told: out of memory above a number of pixels or at given calls, or NaN in a frame."""
+    """A backend that fails on request: out of memory above a number of pixels or at given calls, or NaN in a frame."""
 
     name = "faulty"
 

@@ -273,7 +273,7 @@ def test_workers_do_not_outlive_a_killed_runner(clips: ClipFactory, tiny_model: 
 
 
 def alive(pid: int) -> bool:
-    """Whether the process exists and is no zombie."""
+    """Whether the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

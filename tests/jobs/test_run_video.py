@@ -98,7 +98,7 @@ def test_the_result_is_the_same_twice(clips: ClipFactory, tiny_model: Path, tmp_
 
 def bad_sources(folder: Path, clips: ClipFactory) -> dict[str, Path]:
     text, empty = folder / "text.mp4", folder / "empty.mp4"
-    text.write_text("this is no video\n" * 50)
+    text.write_text("this is not a video\n" * 50)
     empty.touch()
     return {
         "text": text,

@@ -53,7 +53,7 @@ def frames(folder: Path, count: int, first: int = 1, size: tuple[int, int] = (24
 def test_patterns_find_their_files(tmp_path: Path) -> None:
     pattern = frames(tmp_path, 5, first=998)
     assert image_sequence.is_pattern(pattern) and not image_sequence.is_pattern(tmp_path / "100%.png")
-    (tmp_path / "50%d.mp4").write_bytes(b"a file of this very name is no pattern")
+    (tmp_path / "50%d.mp4").write_bytes(b"a file that exists under this name is not a pattern")
     assert not image_sequence.is_pattern(tmp_path / "50%d.mp4")
     assert image_sequence.find(pattern) == image_sequence.NumberedFiles(998, 5)
     assert image_sequence.name_of(tmp_path / "a%04d b.tif", 7).name == "a0007 b.tif"
@@ -275,7 +275,7 @@ def as_flags(options: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("keep", [False, True], ids=["tidied", "segments kept"])
 def test_pictures_are_made_again_as_a_video_is(tmp_path: Path, tiny_model: Path, keep: bool) -> None:
-    """A second run over a finished result is refused in the same words, and replaces it with ``--overwrite``."""
+    """A second run over a finished result is refused with the same message, and replaces it with ``--overwrite``."""
     pattern = frames(tmp_path / "in", 3)
     flat: dict[str, Any] = {"fps": "24", "model": str(tiny_model), "scale": 2, "keep_segments": keep}
     messages = []

@@ -20,7 +20,7 @@ def test_whole_files_promise_what_they_have_and_cut_ones_more(name: str, clips: 
     assert promised_bytes(source) == size
     assert not any("cut off" in note for note in index_video(probe(source)).notes)
     cut = tmp_path / source.name
-    # MP4 keeps its index at the end: what is left cannot be opened, but the framing still tells.
+    # MP4 keeps its index at the end: what is left cannot be opened, but the framing still shows it.
     cut.write_bytes(source.read_bytes()[: size - 40])
     assert (promised_bytes(cut) or 0) > cut.stat().st_size
 

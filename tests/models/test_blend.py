@@ -1,4 +1,4 @@
-"""Interpolation of networks, and its refusal between strangers."""
+"""Interpolation of networks, refused for unrelated ones."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_a_full_disk_for_real(tmp_path: Path, net: RRDBNet) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_shows_in_small_files_too(tmp_path: Path) -> None:
-    """What fits the buffer is written when the file is closed; that fails as well, and is told as the same."""
+    """What fits the buffer is written when the file is closed; that can fail too, and is reported the same way."""
     (tmp_path / "state.json.part").symlink_to("/dev/full")
     with pytest.raises(DiskFullError, match="no space"), AtomicFile(tmp_path / "state.json") as file:
         file.write(b"{}")

@@ -111,7 +111,7 @@ def those_with(**environment: str) -> dict[int, str]:
 
 
 def kill_all(pids: Iterable[int]) -> None:
-    """Kill these processes; one that has ended meanwhile is no fault."""
+    """Kill these processes; one may have ended already."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

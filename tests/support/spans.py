@@ -130,7 +130,7 @@ class Part:
 
 
 def random_part(source: Path, clip: SpanClip, rng: random.Random) -> Part:
-    """A part that is named by numbers, by the times of its frames to the millisecond, or by times in between."""
+    """A part given by frame numbers, by the times of its frames to the millisecond, or by times in between."""
     hashes = frame_hashes(source)
     first = rng.randrange(len(hashes) - 1)
     stop = rng.randrange(first + 1, min(len(hashes), first + 40) + 1)

@@ -142,7 +142,7 @@ def test_set5(model: str, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_equal_pictures_and_measures_left_out_are_valid_json(tiny: Path, tmp_path: Path) -> None:
-    """A flat picture comes back as it was, which is no infinity in JSON; LPIPS that was not measured is null."""
+    """A flat picture is unchanged, which JSON does not write as infinity; LPIPS that was not measured is null."""
     (tmp_path / "flat").mkdir()
     Image.new("RGB", (64, 64), (0, 0, 0)).save(tmp_path / "flat/a.png")
     found = evaluate(str(tiny), tmp_path / "flat", EvaluateSettings(lpips=False), ON_CPU).to_json()

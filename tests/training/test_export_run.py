@@ -146,7 +146,7 @@ def test_dry_run_turns_a_lack_of_memory_into_advice(
 
 
 def test_validation_scores_equal_evaluation(shared: Path) -> None:
-    """The scores told while training are those of the field: bicubic on Set5 is 28.43 dB."""
+    """Scores reported during training agree with published ones: bicubic on Set5 is 28.43 dB."""
     from vidsr.quality.bicubic import resize_bicubic_uint8
     from vidsr.training.options import ValidationOptions
     from vidsr.training.validation import scores_of

@@ -1,4 +1,4 @@
-"""What must be refused: paths outside, other origins, missing tokens, large uploads, files that are no media."""
+"""What must be refused: paths outside, other origins, missing tokens, large uploads, files that are not media."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _EVERY, _FIRST, _SHORT = 8, 4, 5
 _STEADY_FRAMES, _FEWEST_PAIRS = 5, 4
 #: A clip is grey if this percentile of its frames' chroma is below :data:`GREY`.
 _GREY_PERCENTILE = 90
-#: Prediction blurs the block grid; the frames that were coded anew show it.
+#: Prediction blurs the block grid; intra-coded frames show it.
 _BLOCKING_PERCENTILE = 80
 
 

@@ -172,7 +172,7 @@ def rgb_matrix(name: str) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _matrix_on(name: str, device: str, *, inverse: bool = False) -> Tensor:
-    """:func:`rgb_matrix`, or its inverse, kept on a device: copying it there anew would wait for the device."""
+    """:func:`rgb_matrix`, or its inverse, kept on a device: copying it there each time would wait for the device."""
     matrix = rgb_matrix(name)
     return (torch.linalg.inv(matrix.double()).float() if inverse else matrix).to(device)
 

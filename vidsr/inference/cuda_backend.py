@@ -86,7 +86,7 @@ class CudaBackend:
         assert self._runner is not None
         if self.form == "eager":
             return self._runner(rgb)
-        # Graphs and compiled networks belong to one shape: a partial batch is filled up, not captured anew.
+        # Graphs and compiled networks belong to one shape: a partial batch is padded instead of captured again.
         height, width = rgb.shape[-2:]
         count = len(rgb)
         full = self._fullest[height, width] = max(count, self._fullest.get((height, width), 0))

@@ -166,7 +166,7 @@ class Fitted:
                 self.notes.append(f"out of memory: {tried // 2} frames per step from here on")
 
     def _tile_that_fits(self, height: int, width: int) -> int:
-        """The largest side whose tile fits beside what is held of whole frames."""
+        """The largest tile side that fits in memory next to the whole frames held there."""
         room = _MEMORY_SHARE * free_bytes(self._device) - self._around.waiting * height * width
         side = max(MIN_TILE_PX, max(height, width) // 16 * 16)
         while side > MIN_TILE_PX and self.backend.bytes_per_pixel(side, side) * side**2 > room:

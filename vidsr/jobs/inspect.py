@@ -116,7 +116,7 @@ def write_sheet(path: Path, pictures: list[Thumbnail]) -> None:
 
 
 def _small(frame: Frame, sar: Fraction) -> Thumbnail:
-    """A small RGB picture of a frame as it is shown, with square pixels."""
+    """A small RGB picture of a frame as displayed, with square pixels."""
     from vidsr.filters.resample import area_down
     from vidsr.inference.colour import rgb_of
 

@@ -186,7 +186,7 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions, *, dry: 
 
 
 def _default_pattern(source: Path, options: EnhanceOptions, scale: int) -> Path:
-    """A folder beside the one of the source's pictures, with the same file names."""
+    """A folder next to that of the source's pictures, with the same file names."""
     tag = f"x{options.size.scale or scale:g}"
     folder = source.absolute().parent
     return folder.with_name(f"{folder.name}.{tag}") / source.name
@@ -330,7 +330,7 @@ def _resume(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
         raise JobError(
             f"{folder.name} was begun with something else: {'; '.join(changes)}. "
             f"Change it back to resume, go on as it was begun with {job_folders.resume_command(order.output)}, or give "
-            "--restart to begin anew"
+            "--restart to start over"
         )
     index = load_index(folder)
     span = None if manifest.span is None else Span.from_json(manifest.span)

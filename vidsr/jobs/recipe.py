@@ -257,7 +257,7 @@ class Recipe(SourcePlan):
     def for_moments(self) -> Recipe:
         """The recipe for a look at single moments, which need no pass over the whole source.
 
-        Filters that change the number or the times of frames give way to plain deinterlacing; ``notes`` say so.
+        Filters that change the number or the times of frames are replaced by plain deinterlacing; ``notes`` say so.
         """
         options = tried_out(self.options)
         if options == self.options:

@@ -101,7 +101,7 @@ class PictureAssembly:
 
     def notes(self) -> Iterator[str]:
         """What the user should know of the files."""
-        yield f"frame times are in {TIMES_NAME} beside the pictures"
+        yield f"frame times are in {TIMES_NAME} next to the pictures"
         beyond = image_sequence.name_of(self._output, self._first + self._job.manifest.frames)
         if beyond.exists():
             yield f"{beyond} and any after it are not of this result, which ends before them"

@@ -141,7 +141,7 @@ class _Part:
 
 @lru_cache(maxsize=16)
 def _recording(path: Path, changed: tuple[int, int]) -> _Recording:
-    """Examine the parts of a joined source; ``changed`` is its :func:`stamp`, so that changed files are read anew.
+    """Examine the parts of a joined source; ``changed`` is its :func:`stamp`, so that changed files are read again.
 
     Each part begins where the video of the one before ends, so that its frames go on evenly and its sound stays beside
     them, even where the sound of a part is a little longer or shorter than its video.
@@ -227,7 +227,7 @@ def continues(before: Path, after: Path) -> bool:
 
 def whole_recording(path: Path) -> Path:
     """The joined path of the recording that a file is a part of, by its name and, for AVCHD, its timestamps; the path
-    itself if it is no such part."""
+    itself if it is not one."""
     return joined.whole(path, continues)
 
 

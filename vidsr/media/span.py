@@ -1,6 +1,6 @@
 """A part of a source: which of its frames, from when to when; and the source and its index cut to it.
 
-The part is named by options (:class:`~vidsr.span_options.SpanOptions`) and resolved once, against the index, by
+Options name the part (:class:`~vidsr.span_options.SpanOptions`); it is resolved once, against the index, by
 :func:`find_span`. All else follows from the :class:`Span`: the frames to make, the packets of other streams to copy
 (:mod:`vidsr.media.mux.span_cut`), chapters, timecode, and what a result is verified against.
 """
@@ -234,6 +234,6 @@ def _advanced(metadata: tuple[tuple[str, str], ...], frames: int, rate: Fraction
 
 
 def later_timecode(text: str, frames: int, rate: Fraction) -> str:
-    """The timecode ``frames`` after another; a text that is no timecode comes back as it is."""
+    """The timecode ``frames`` after another; text that is not a timecode comes back unchanged."""
     start = Timecode.parse(text)
     return text if start is None else str(start.later(frames, rate))

@@ -33,7 +33,7 @@ class Timecode:
         return f"{self.hours:02}:{self.minutes:02}:{self.seconds:02}{mark}{self.frames:02}"
 
     def later(self, count: int, rate: Fraction) -> Timecode:
-        """The timecode ``count`` frames later at a ``rate`` in frames per second; past midnight it begins anew."""
+        """The timecode ``count`` frames later at a ``rate`` in frames per second; it wraps around at midnight."""
         base = max(1, round(rate))
         dropped = 2 * round(base / 30) if self.drop else 0
         minutes = 60 * self.hours + self.minutes

@@ -79,7 +79,7 @@ def last_beginning(path: Path, stamp: int) -> int:
     """The byte at which the last of all streams of an MPEG program stream begins; 0 for any other file.
 
     Program streams have no list of their streams (ISO/IEC 13818-1, section 2.5): a subtitle of a DVD shows up with
-    its first words. ``stamp`` is the file's time of change, so that a changed file is read anew.
+    its first words. ``stamp`` is the file's modification time, so that a changed file is read again.
     """
     del stamp
     seen: set[tuple[int, int]] = set()

@@ -1,4 +1,4 @@
-"""Files that are still being written are told from those that are complete."""
+"""Files that are still being written are distinguished from complete ones."""
 
 from __future__ import annotations
 

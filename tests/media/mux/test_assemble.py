@@ -73,7 +73,7 @@ def test_lossless_frames_come_back_bit_exact(clips: ClipFactory, tmp_path: Path)
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda p: p.write_text("this is no video, only words\n" * 50), "not a video"),
+        (lambda p: p.write_text("this is not a video, only words\n" * 50), "not a video"),
         (lambda p: p.write_bytes(b""), "empty"),
         (lambda p: p.mkdir(), "folder"),
         (lambda p: None, "does not exist"),

@@ -1,4 +1,4 @@
-"""Hazards of damaged files and of files that are no video."""
+"""Hazards of damaged files and of files that are not videos."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ _TS = made("a.ts", *T, *A, *X264, "-g", "12", *AAC)
 DAMAGE = (
     Hazard(name="corrupt", what="random damage in MPEG-TS", make=changed(
         remade(_LONG, "bad0.ts", "-c", "copy"), "bad.ts", _scratch), pts=False, pixels=False, why="damaged"),
-    Hazard(name="cut-mkv", what="Matroska cut off", make=changed(
+    Hazard(name="cut-mkv", what="truncated Matroska", make=changed(
         remade(_LONG, "cut0.mkv", "-c", "copy"), "cut.mkv", lambda b: b[: len(b) * 6 // 10]), pixels=False),
-    Hazard(name="cut-mp4", what="MP4 cut off behind its index", make=changed(
+    Hazard(name="cut-mp4", what="MP4 truncated after its index", make=changed(
         _FAST, "cut.mp4", lambda b: b[: len(b) * 6 // 10]), pixels=False),
-    Hazard(name="no-moov", what="MP4 without its index", make=changed(
+    Hazard(name="no-moov", what="MP4 without an index (moov)", make=changed(
         _LONG, "nomoov.mp4", lambda b: b[: len(b) // 2]), error="not a video that can be read"),
-    Hazard(name="no-frames", what="a header and no frame", make=made("none.mkv", *T, "-frames:v", "0", *X264),
+    Hazard(name="no-frames", what="a header but no frames", make=made("none.mkv", *T, "-frames:v", "0", *X264),
            error="ends before its first frame|no frame|not a video"),
-    Hazard(name="text", what="words in a file named .mp4", make=written("text.mp4", b"no video, only words\n" * 99),
+    Hazard(name="text", what="text in a file named .mp4", make=written("text.mp4", b"no video, only words\n" * 99),
            error="not a video"),
-    Hazard(name="empty", what="a file of zero bytes", make=written("empty.mkv", b""), error="empty"),
+    Hazard(name="empty", what="a file of 0 bytes", make=written("empty.mkv", b""), error="empty"),
     Hazard(name="noise", what="random bytes", make=written(
         "noise.mkv", bytes((i * 7919 >> 3) & 255 for i in range(20000))), error="not a video"),
     Hazard(name="audio-only", what="no video stream", make=made("only.mp4", *A, *AAC), error="no video stream"),
-    Hazard(name="cover-only", what="sound with a cover", make=_cover_only, error="only cover art"),
+    Hazard(name="cover-only", what="audio with a cover", make=_cover_only, error="only cover art"),
     Hazard(name="garbage", what="transport stream that begins in the middle of a packet", make=changed(
         _TS, "garbage.ts", lambda b: bytes(777) + b[100:]), pts=False, why="damaged", sound=False),
 )  # fmt: skip

@@ -201,7 +201,7 @@ def _ffmpeg(*args: str) -> subprocess.CompletedProcess[str]:
 def decode_problem(path: Path) -> str | None:
     """What ffmpeg complains of while it decodes all pictures and sound of a result."""
     done = _ffmpeg("-i", str(path), "-map", "0:V", "-map", "0:a?", *_AS_IT_IS, "-f", "null", "-")
-    # Two stamps that Matroska rounds to one millisecond are no fault of the file, but ffmpeg's null muxer is strict.
+    # Two stamps that Matroska rounds to one millisecond are not a fault of the file, but ffmpeg's null muxer is strict.
     lines = [line for line in done.stderr.splitlines() if line.strip() and "invalid, non monotonically" not in line]
     return lines[0] if lines else None
 

@@ -9,16 +9,18 @@ from tests.support.places import ROOT
 DOCUMENT = ROOT / "docs" / "hazards.md"
 HEAD = """# Files that go wrong elsewhere
 
-Every row is a small clip that carries one hazard of real video files; `tests/support/hazards/` says how each is made.
-Every cell was enhanced for each codec that fits the container ({cells}), with a network that
-leaves pictures as they are. "ok" means that the result passed `vidsr verify` **and** that ffprobe and ffmpeg, which
-share no code with vidsr, found the same number of frames, the same timestamps (exact in MP4 and MOV, to a millisecond
-in Matroska), the same bytes of sound (or samples, where it was converted), identical pixels for FFV1, the same colour
-tags, pixel shape, rotation, languages and chapters, and nothing to complain of while decoding all of it.
-"refused" means one clear line before any work, with these words, and nothing left behind.
+Each row is a small clip with one hazard of real video files; `tests/support/hazards/` shows how each is made.
+Each cell was enhanced by a network that leaves pictures unchanged, with every codec that its container holds:
+{cells}.
 
-This page is written by `python -m scripts.hazards`, which fails when a cell does anything else. The test suite runs a
-part of the matrix and checks that this page is up to date.
+- **ok**: the result passed `vidsr verify`, **and** ffprobe and ffmpeg, which share no code with vidsr, found the same
+  number of frames, the same timestamps (exact in MP4 and MOV, to a millisecond in Matroska), the same audio bytes (or
+  samples, where audio was converted), identical pixels for FFV1, the same colour tags, pixel aspect ratio, rotation,
+  languages and chapters, and decoded all of it without an error.
+- **refused**: vidsr printed one line with these words before any work, and left nothing behind.
+
+`python -m scripts.hazards` writes this page, and fails if any cell behaves differently. The test suite runs part of the
+matrix and checks that this page is up to date.
 
 | clip | what it is | mkv | mp4 | mov |
 |---|---|---|---|---|

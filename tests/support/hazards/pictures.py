@@ -56,8 +56,8 @@ PICTURES = (
     Hazard(name="telecine", what="3:2 pulldown", make=made(
         "tele.ts", *picture(rate="24000/1001"), "-vf", "telecine,setfield=tff", "-c:v", "mpeg2video",
         "-flags", "+ildct+ilme", "-q:v", "3")),
-    Hazard(name="sar", what="pixels of shape 64:45", make=made("sar.mp4", *T, "-vf", "setsar=64/45", *X264)),
-    Hazard(name="sar-dvd", what="pixels of a PAL DVD", make=made(
+    Hazard(name="sar", what="pixel aspect ratio 64:45", make=made("sar.mp4", *T, "-vf", "setsar=64/45", *X264)),
+    Hazard(name="sar-dvd", what="pixel aspect ratio of a PAL DVD", make=made(
         "dvd.mpg", *picture(rate="25"), "-aspect", "16:9", "-c:v", "mpeg2video", "-q:v", "3")),
     Hazard(name="rotated", what="rotated by 90°", make=remade(
         _BASE, "rot.mp4", "-c", "copy", before=("-display_rotation", "90"))),
@@ -76,15 +76,15 @@ PICTURES = (
     Hazard(name="hlg", what="HLG", make=made(
         "hlg.mp4", *picture(seconds=0.5), "-c:v", "libx265", "-pix_fmt", "yuv420p10le",
         "-x265-params", "log-level=error", "-vf", _HLG)),
-    Hazard(name="gif", what="GIF, a palette", make=made("p.gif", *picture(rate="10"))),
+    Hazard(name="gif", what="GIF with a palette", make=made("p.gif", *picture(rate="10"))),
     Hazard(name="palette-mov", what="8-bit palette in MOV", make=made(
         "pal.mov", *T, "-c:v", "png", "-pix_fmt", "pal8")),
     Hazard(name="rle", what="QuickTime Animation", make=made("rle.mov", *T, "-c:v", "qtrle", "-pix_fmt", "rgb24")),
-    Hazard(name="rgb-png", what="PNG pictures in MOV", make=made("png.mov", *T, "-c:v", "png", "-pix_fmt", "rgb24")),
+    Hazard(name="rgb-png", what="PNG in MOV", make=made("png.mov", *T, "-c:v", "png", "-pix_fmt", "rgb24")),
     Hazard(name="uyvy", what="raw packed 4:2:2", make=made(
         "u.nut", *T, "-c:v", "rawvideo", "-pix_fmt", "uyvy422")),
     Hazard(name="v210", what="raw packed 10-bit 4:2:2", make=made("v.mov", *T, "-c:v", "v210")),
-    Hazard(name="mjpeg", what="motion JPEG, full range", make=made(
+    Hazard(name="mjpeg", what="Motion JPEG, full range", make=made(
         "m.avi", *T, "-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p"), pts=False, why="counted"),
     Hazard(name="dv-411", what="DV, 4:1:1", make=made(
         "d.avi", *picture("720x480", "30000/1001", 0.2), "-c:v", "dvvideo", "-pix_fmt", "yuv411p"),
@@ -97,14 +97,14 @@ PICTURES = (
     *(Hazard(name=f"lossless-{fmt}", what=f"{fmt}", make=ffv1(fmt)) for fmt in (
         "yuv422p", "yuv444p", "yuv440p", "yuv411p", "yuv410p", "yuv420p10le", "yuv422p10le", "yuv444p12le", "gray",
         "gray10le", "bgr0", "gbrp10le")),
-    Hazard(name="depth-change", what="bit depth changes in the middle", make=joined(_TS, _TS_DEEP, "depth.ts"),
+    Hazard(name="depth-change", what="bit depth that changes in the middle", make=joined(_TS, _TS_DEEP, "depth.ts"),
            pts=False, pixels=False, why="moved up"),
-    Hazard(name="avi-upside-down", what="raw RGB stored from the bottom up", make=made(
+    Hazard(name="avi-upside-down", what="raw RGB stored bottom-up", make=made(
         "raw.avi", *T, "-c:v", "rawvideo", "-pix_fmt", "bgr24"), pts=False, why="counted"),
     Hazard(name="one-pixel", what="17x1", make=made(
         "17.mkv", *T, "-vf", "format=yuv444p,scale=17:1", "-c:v", "ffv1"),
         error={"hevc": "refuses 17x1", "av1": "refuses 17x1"}),
-    Hazard(name="hdr-odd", what="HDR10 with odd values", make=_hdr("odd", _P3, "999,1")),
+    Hazard(name="hdr-odd", what="HDR10 with unusual values", make=_hdr("odd", _P3, "999,1")),
     Hazard(name="hdr-light-only", what="HDR10 with light levels only", make=_hdr("light", "", "1203,77")),
     Hazard(name="ycgco", what="YCgCo", make=made(
         "y.mkv", *T, "-c:v", "libx264", "-pix_fmt", "yuv444p", "-qp", "5", "-bsf:v",
@@ -117,7 +117,7 @@ PICTURES = (
     Hazard(name="alpha-16", what="16-bit RGB with alpha in PNG", make=made(
         "r.mov", *T, "-vf", "format=rgba64be,colorchannelmixer=aa=0.5", "-c:v", "png", "-pix_fmt", "rgba64be")),
     *(Hazard(name=f"lossless-{fmt}", what=fmt, make=ffv1(fmt)) for fmt in ("gray16le", "gbrp12le", "yuv420p16le")),
-    Hazard(name="size-change", what="picture size changes in the middle", make=joined(_TS, _TS_BIG, "sizes.ts"),
+    Hazard(name="size-change", what="frame size that changes in the middle", make=joined(_TS, _TS_BIG, "sizes.ts"),
            pts=False, pixels=False, why="moved up"),
 )  # fmt: skip
 

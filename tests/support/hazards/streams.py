@@ -182,9 +182,9 @@ _TS_OTHER = made("ac3.ts", *T, *A, *tone(), "-map", "0", "-map", "1", "-map", "2
 
 
 STREAMS = (
-    Hazard(name="rich-mkv", what="two sounds, SRT and ASS, chapters, attachment, cover", make=_rich,
+    Hazard(name="rich-mkv", what="two audio streams, SRT and ASS, chapters, attachment, cover", make=_rich,
            error={"mp4": "cannot hold attachment", "mov": "cannot hold"}),
-    Hazard(name="rich-mp4", what="MP4 text, chapters, cover", make=_rich_mp4, error={"mov": "cover"}),
+    Hazard(name="rich-mp4", what="MP4 text subtitles, chapters, cover", make=_rich_mp4, error={"mov": "cover"}),
     Hazard(name="srt", what="SRT subtitles", make=_with_subtitles("srt.mkv", "srt")),
     Hazard(name="ass", what="ASS subtitles", make=_with_subtitles("ass.mkv", "ass")),
     Hazard(name="mov-text", what="MP4 text subtitles", make=_with_subtitles("text.mp4", "mov_text")),
@@ -192,8 +192,8 @@ STREAMS = (
         "two.mkv", *T, *picture("32x32"), "-map", "0", "-map", "1", *X264)),
     Hazard(name="timecode", what="timecode track", make=made(
         "tc.mov", *T, *X264, "-timecode", "01:00:00:00")),
-    Hazard(name="pcm-mov", what="PCM sound in MOV", make=made("pcm.mov", *T, *A, *X264, "-c:a", "pcm_s16le")),
-    Hazard(name="flac", what="FLAC sound", make=made("flac.mkv", *T, *A, *X264, "-c:a", "flac")),
+    Hazard(name="pcm-mov", what="PCM audio in MOV", make=made("pcm.mov", *T, *A, *X264, "-c:a", "pcm_s16le")),
+    Hazard(name="flac", what="FLAC audio", make=made("flac.mkv", *T, *A, *X264, "-c:a", "flac")),
     Hazard(name="opus-vp9", what="VP9 and Opus in WebM", make=made(
         "o.webm", *T, *A, "-c:v", "libvpx-vp9", "-c:a", "libopus")),
     Hazard(name="ac3-ts", what="AC-3 in MPEG-TS", make=made("ac3.ts", *T, *A, *X264, "-c:a", "ac3")),
@@ -212,45 +212,45 @@ STREAMS = (
     Hazard(name="ivf", what="AV1 in IVF", make=made("a.ivf", *T, "-c:v", "libsvtav1", "-preset", "12")),
     Hazard(name="dnxhr", what="DNxHR", make=made(
         "d.mov", *picture("256x128", seconds=0.25), "-c:v", "dnxhd", "-profile:v", "dnxhr_hq", "-pix_fmt", "yuv422p")),
-    Hazard(name="dv-type-1", what="DV and its sound as one stream in AVI", make=_dv_type_1, pts=False, why="counted",
+    Hazard(name="dv-type-1", what="DV video and audio as one stream in AVI", make=_dv_type_1, pts=False, why="counted",
            sound=False),
-    Hazard(name="ps-sounds", what="program stream with three sounds", make=made(
+    Hazard(name="ps-sounds", what="program stream with three audio streams", make=made(
         "p.mpg", *picture(rate="25"), *A, "-map", "0", "-map", "1", "-map", "1", "-map", "1", "-c:v", "mpeg2video",
         "-q:v", "3", "-c:a:0", "mp2", "-c:a:1", "mp2", "-c:a:2", "ac3")),
-    Hazard(name="late-subtitle", what="DVD whose subtitle begins after nine seconds", make=_late_subtitle,
+    Hazard(name="late-subtitle", what="DVD whose first subtitle appears after nine seconds", make=_late_subtitle,
            error={"mov": "cannot hold"}, pts=False, why="its muxer gives several small frames one stamp"),
-    Hazard(name="pgs", what="picture subtitles of Blu-ray in Matroska", make=_with_pgs("pgs.mkv", *AAC, "-c:s", "copy"),
+    Hazard(name="pgs", what="Blu-ray subtitles (PGS) in Matroska", make=_with_pgs("pgs.mkv", *AAC, "-c:s", "copy"),
            error=_PICTURE_SUBTITLES),
-    Hazard(name="m2ts", what="Blu-ray's transport stream with picture subtitles",
+    Hazard(name="m2ts", what="Blu-ray transport stream with bitmap subtitles",
            make=_with_pgs("b.m2ts", "-c:a", "ac3", "-c:s", "copy"), error=_PICTURE_SUBTITLES),
-    Hazard(name="dvb-subtitle", what="broadcast with picture subtitles",
+    Hazard(name="dvb-subtitle", what="broadcast with bitmap subtitles (DVB)",
            make=_with_pgs("dvb.ts", "-c:a", "mp2", "-c:s", "dvbsub"), error=_PICTURE_SUBTITLES),
-    Hazard(name="new-sound", what="broadcast whose sound changes its codec, and gets a second one", make=joined(
+    Hazard(name="new-sound", what="broadcast whose audio changes codec and gains a second stream", make=joined(
         _TS, _TS_OTHER, "pmt.ts"), pts=False, sound=False, why="moved up"),
-    Hazard(name="two-programs", what="two programmes in one transport stream", make=made(
+    Hazard(name="two-programs", what="two programs in one transport stream", make=made(
         "programs.ts", *T, *A, *picture("48x32"), *tone(), "-map", "0", "-map", "1", "-map", "2", "-map", "3", *X264,
         *AAC, "-program", "title=One:st=0:st=1", "-program", "title=Two:st=2:st=3")),
-    Hazard(name="silent-pid", what="a sound that is announced and never sent", make=_without_pid(0x102), sound=False),
+    Hazard(name="silent-pid", what="announced audio that is never sent", make=_without_pid(0x102), sound=False),
     Hazard(name="data-ts", what="a data stream", make=_data_ts),
-    Hazard(name="fonts", what="ASS with its font, forced", make=_fonts,
+    Hazard(name="fonts", what="forced ASS subtitles with an attached font", make=_fonts,
            error={"mp4": "cannot hold attachment", "mov": "cannot hold attachment"}),
-    Hazard(name="odd-tags", what="odd tags; chapters without a title and behind the end", make=_tagged_oddly),
-    Hazard(name="languages", what="languages that MP4 has no code for", make=made(
+    Hazard(name="odd-tags", what="unusual tags; chapters without titles and past the end", make=_tagged_oddly),
+    Hazard(name="languages", what="languages for which MP4 has no code", make=made(
         "languages.mkv", *T, *A, *tone(), "-map", "0", "-map", "1", "-map", "2", *X264, *AAC,
         "-metadata:s:a:0", "language=pt-BR", "-metadata:s:a:1", "language=en", "-metadata:s:a:1", "title=Kommentar")),
-    Hazard(name="roles", what="sounds for the hard of hearing and of the director", make=made(
+    Hazard(name="roles", what="audio for the hard of hearing and director's commentary", make=made(
         "roles.mkv", *T, *A, *tone(), "-map", "0", "-map", "1", "-map", "2", *X264, *AAC,
         "-disposition:a:0", "hearing_impaired", "-disposition:a:1", "comment+original")),
-    Hazard(name="two-timecodes", what="two videos, each with its timecode", make=made(
+    Hazard(name="two-timecodes", what="two video streams, each with its own timecode", make=made(
         "two.mov", *T, *picture("48x32"), *A, "-map", "0", "-map", "1", "-map", "2", *X264, "-c:a", "pcm_s16le",
         "-metadata:s:v:0", "timecode=01:00:00:00", "-metadata:s:v:1", "timecode=10:00:00:00")),
     Hazard(name="drop-frame", what="drop-frame timecode", make=made(
         "drop.mov", *picture(rate="30000/1001"), *X264, "-timecode", "00:59:59;28")),
-    Hazard(name="ogg-chain", what="two Ogg files, one behind the other", make=joined(
+    Hazard(name="ogg-chain", what="two Ogg files concatenated", make=joined(
         made("a.ogv", *T, *A, "-c:v", "libtheora", "-q:v", "8", "-c:a", "libvorbis"),
         made("b.ogv", *picture(extra=""), *A, "-c:v", "libtheora", "-q:v", "8", "-c:a", "libvorbis"), "chain.ogv"),
         pts=False, sound=False, why="FFmpeg reads the first sound only"),
-    Hazard(name="cover-first", what="MP4 whose first stream is its cover", make=lambda clips: clips.make(
+    Hazard(name="cover-first", what="MP4 whose first stream is the cover", make=lambda clips: clips.make(
         "cover.mp4", "-i", str(jpeg_cover(clips)), *T, *A, "-map", "0", "-map", "1", "-map", "2", "-c:v:0", "copy",
         "-c:v:1", "libx264", "-pix_fmt:v:1", "yuv420p", *AAC, "-disposition:v:0", "attached_pic"),
         error={"mov": "cover"}),
@@ -258,7 +258,7 @@ STREAMS = (
         "p24.mov", *T, *A, *X264, "-c:a", "pcm_s24be")),
     Hazard(name="truehd", what="TrueHD in Matroska", make=made(
         "t.mkv", *T, *A, *X264, "-c:a", "truehd", "-strict", "-2")),
-    Hazard(name="7-1", what="eight channels", make=made(
+    Hazard(name="7-1", what="7.1 audio", make=made(
         "8.mkv", *T, "-f", "lavfi", "-i", "anoisesrc=d=1:r=48000,pan=7.1|" + "|".join(f"c{n}=c0" for n in range(8)),
         *X264, "-c:a", "flac")),
 )  # fmt: skip

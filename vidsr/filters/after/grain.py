@@ -1,7 +1,7 @@
 """Grain: what the network took away, put back at the new size; as strong and as coarse as it was, and never repeated.
 
 The source's noise spectrum is measured in each frame (:mod:`vidsr.filters.detect.noise`), what the result still has of
-it is measured at the same places, and the difference is synthesised: white Gaussian noise, drawn anew for each frame
+it is measured at the same places, and the difference is synthesised: white Gaussian noise, drawn afresh for each frame
 from the frame's own number, shaped in the Fourier domain of the whole result. Frequencies are in cycles per picture,
 so the grain keeps its size on the screen; above the source's own limit there is none.
 """

@@ -26,7 +26,7 @@ _Inbox = queue.SimpleQueue[tuple["_Worker", dict[str, Any] | None]]
 
 
 class LocalEngine:
-    """One process for each slot, started anew for each run; see :class:`vidsr.jobs.engines.engine.Engine`."""
+    """One process for each slot, started afresh for each run; see :class:`vidsr.jobs.engines.engine.Engine`."""
 
     def __init__(self, task: Task, slots: Sequence[Slot], command: Sequence[str] | None = None) -> None:
         """``command`` starts one worker process; :mod:`vidsr.jobs.engines.process_main` if not given."""

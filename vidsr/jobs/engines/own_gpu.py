@@ -23,7 +23,7 @@ def gpu_alone(device: str, environment: Mapping[str, str], *, rocm: bool = False
     N counts the GPUs that ``environment`` shows, as PyTorch does: where a list of numbers or UUIDs is set already, the
     N-th of them is taken. ROCm reads ``HIP_VISIBLE_DEVICES`` before ``CUDA_VISIBLE_DEVICES``, and only the first stays.
 
-    Returns None where nothing can be narrowed: the device is no CUDA GPU, or the list has no N-th entry.
+    Returns None where nothing can be narrowed: the device is not a CUDA GPU, or the list has no N-th entry.
     """
     found = re.fullmatch(r"cuda(?::(\d+))?", device)
     if found is None:

@@ -54,7 +54,7 @@ def _entries(folder: str) -> list[str]:
 
 
 class Settling:
-    """Tells files that have stopped growing from those that still do.
+    """Separates files that have stopped growing from those that still do.
 
     A file has settled when its size and its time of change have been the same for ``seconds`` and nobody has it open
     for writing. Of a file seen for the first time, the time of its last change counts, so that an old file is taken at

@@ -55,7 +55,7 @@ def enhance_parts(
 
     Args:
         sources: the video, and nothing else.
-        output: the folder for the results; None: beside the source.
+        output: the folder for the results; None for the folder of the source.
         table: see :func:`vidsr.jobs.queue.parts_table.read_parts`.
         options: for all parts, without a part of their own.
         progress: called with the events of all parts, in frames of all of them.

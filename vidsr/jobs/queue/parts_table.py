@@ -45,7 +45,7 @@ def read_parts(table: Path, *, exact_sound: bool = False) -> tuple[PartRow, ...]
     means frames.
 
     Raises:
-        InputError: it cannot be read, is empty, or holds something that is no part; the message says in which line.
+        InputError: it cannot be read, is empty, or has a row that is not a part; the message names the line.
     """
     try:
         if table.stat().st_size > _MOST_BYTES:

@@ -235,7 +235,7 @@ class Ledger:
             elif kind == "ended":
                 self._end(Ended(**_tuples(entry, "stamp", "result_stamp", "notes")))
         except (ValueError, KeyError, TypeError, AttributeError):
-            return  # a line that a failing disk damaged: its file is looked at anew
+            return  # a line that a failing disk damaged: its file is examined again
 
     def _end(self, ended: Ended) -> None:
         name = entry_name(ended.source, ended.part)

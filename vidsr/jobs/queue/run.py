@@ -77,7 +77,7 @@ def enhance_many(
         keywords: single options by name.
 
     Returns:
-        How every file ended. Failures of single files are no exceptions; ``result.ok`` says whether there were any.
+        How every file ended. A file that fails raises nothing; ``result.ok`` says whether any did.
 
     Raises:
         OptionsError, InputError, OutputError, ModelError: nothing can be done at all.

@@ -84,7 +84,7 @@ class SpeedMeter:
         self._marks: deque[tuple[float, int]] = deque([(clock(), done)])
 
     def update(self, done: int) -> None:
-        """Say how many frames are done now. A number that falls (work lost with a worker) starts the measure anew."""
+        """Report how many frames are done now. A falling number (work lost with a worker) restarts the measurement."""
         now = self._clock()
         if done < self._marks[-1][1]:
             self._marks.clear()

@@ -44,7 +44,7 @@ def load_index(folder: Path) -> VideoIndex:
         values["shifts"] = tuple(Fraction(shift) for shift in data["shifts"])
         return VideoIndex(**values)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise JobError(f"{path} is missing or damaged ({error}); begin the job anew with --restart") from error
+        raise JobError(f"{path} is missing or damaged ({error}); start the job over with --restart") from error
 
 
 def load_timeline(folder: Path) -> Timeline | None:
@@ -58,7 +58,7 @@ def load_timeline(folder: Path) -> Timeline | None:
         table = json.loads(path.read_text(encoding="utf-8")).get("timeline")
         return None if table is None else Timeline.from_json(table)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise JobError(f"{path} is missing or damaged ({error}); begin the job anew with --restart") from error
+        raise JobError(f"{path} is missing or damaged ({error}); start the job over with --restart") from error
 
 
 def _tuples(value: Any) -> Any:

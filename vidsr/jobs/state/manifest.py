@@ -200,17 +200,17 @@ class Manifest:
         except FileNotFoundError as error:
             raise JobError(f"{folder} is not a job folder: it has no {MANIFEST_NAME}") from error
         except (OSError, ValueError) as error:
-            raise JobError(f"{path} cannot be read ({error}); begin the job anew with --restart") from error
+            raise JobError(f"{path} cannot be read ({error}); start the job over with --restart") from error
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
             found = data.get("schema") if isinstance(data, dict) else None
             raise JobError(
                 f"{path} has schema version {found}, this vidsr reads version {SCHEMA}; "
-                "resume with the vidsr that began it, or begin anew with --restart"
+                "resume with the version of vidsr that began it, or start over with --restart"
             )
         try:
             return _from_json(cls, data)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise JobError(f"{path} is damaged ({error!r}); begin the job anew with --restart") from error
+            raise JobError(f"{path} is damaged ({error!r}); start the job over with --restart") from error
 
     def check_files(self, folder: Path) -> list[int]:
         """Forget finished segments whose file is missing or is not what was written; the numbers forgotten."""

@@ -67,7 +67,7 @@ def enhance_folder(
     Args:
         source: the folder; folders in it are kept, links to folders are not followed.
         output: made if it is not there.
-        options: for all pictures. With ``overwrite``, everything is done anew.
+        options: for all pictures. With ``overwrite``, all pictures are done again.
         network: makes the network when the first picture needs it.
         progress: hears of every picture.
         model_digest: of the weights; a resumed job must have the same.
@@ -211,7 +211,7 @@ class _Journal:
         if entries[0]["key"] != job["key"]:
             raise JobError(
                 f"{path.parent}: holds results made with other options ({_difference(entries[0], job)}); "
-                "name another folder with --output, or use --overwrite to do all anew"
+                "name another folder with --output, or use --overwrite to do all again"
             )
         self._done = {e["source"]: e for e in entries[1:]}
         if len(entries) != len(lines) or not path.read_bytes().endswith(b"\n"):

@@ -18,7 +18,7 @@ from vidsr.media.source import ShapedInfo
 from vidsr.media.source_files import files_of
 from vidsr.media.timecode import Timecode
 
-#: Name of the file beside numbered pictures that holds the time of each.
+#: Name of the file, next to numbered pictures, that holds the time of each.
 TIMES_NAME = "timestamps.txt"
 _TIMES_HEAD = "# timestamp format v2"
 #: Milliseconds by which a time may differ: it is written with six decimals.
@@ -71,7 +71,7 @@ def verify_pictures(
 
     Args:
         source: the source, its size and times those after restoration.
-        pattern: the pictures, ``timestamps.txt`` beside them.
+        pattern: the pictures, with ``timestamps.txt`` in their folder.
         index: the frames that the pictures must be.
         expectation: what is known of the pictures, if anything.
         on_frame: receives the number of files decoded so far.

@@ -158,7 +158,7 @@ def _plan_data(info: StreamInfo) -> StreamPlan:
     if "timecode" in tags:
         return StreamPlan(source=info, action="timecode")
     if info.codec == "bin_data" and tags.get("handler_name", "").startswith(("SubtitleHandler", "Chapter")):
-        # The chapter titles of MP4: the muxer writes them anew from the chapters.
+        # The chapter titles of MP4: the muxer writes them again from the chapters.
         return StreamPlan(source=info, action="drop")
     return StreamPlan(
         source=info, action="drop", note=f"data stream {info.index} ({info.codec}) has no place in the result"
