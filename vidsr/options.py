@@ -268,7 +268,7 @@ class JobOptions(Options):
     title: ClassVar[str] = "Job"
 
     segment_frames: int = opt(
-        256, "Frames per segment at most; an interruption loses at most the segment in work.", between=(2, 65536)
+        256, "Frames per segment at most; an interruption loses at most the current segment.", between=(2, 65536)
     )
     restart: bool = opt(False, "Start the job over, discarding segments of an earlier run.", "--restart")
     keep_segments: bool = opt(

@@ -198,7 +198,7 @@ def test_the_first_signal_lets_the_segment_end_and_the_second_stops_at_once(
         work.send_signal(signal.SIGTERM)
         _, error = work.communicate(timeout=processes.LIMIT_SECONDS)
     assert work.returncode == 130
-    assert "finishing what is in work; once more to stop at once" in error
+    assert "finishing what is in progress; interrupt again to stop at once" in error
     assert "stopping at once" in error
     assert not out.exists()
     assert [p.name for p in (job_folders.job_folder(out) / "segments").iterdir()] == []

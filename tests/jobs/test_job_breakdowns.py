@@ -185,7 +185,7 @@ def test_sigkill_costs_at_most_the_segment_in_work(small_job: SmallJob) -> None:
         env=child_environment(),
         check=True,
     )
-    # What is lost is what was computed of the segment in work; a segment has 6 of the 24 frames.
+    # What is lost is what was computed of the segment in progress; a segment has 6 of the 24 frames.
     lost = [int(line) - 24 for line in done.stdout.split()]
     assert all(1 <= frames <= 6 for frames in lost), (moments, lost, done.stderr)
     small_job.output.with_name("out.mkv.seen").unlink()

@@ -44,7 +44,7 @@ def test_every_stop_tells_how_to_go_on(moment: str, small_job: SmallJob) -> None
         if moment == "frame" and event.kind == "frame" and event.frames == 7:
             stop.now()  # as the second Ctrl-C does
         elif event.kind == "stage" and event.text == moment:
-            raise Interrupted("stopped on request")  # as the first one does where no segment is in work
+            raise Interrupted("stopped on request")  # as the first one does where no segment is in progress
 
     done = 1 if moment == "frame" else 4
     with pytest.raises(

@@ -62,7 +62,7 @@ class JobHandle:
     def cancel(self, *, finish_segment: bool = False) -> None:
         """Ask the job to stop; returns at once. :meth:`result` then raises ``Interrupted``.
 
-        With ``finish_segment`` the segments in work are completed first; otherwise they are dropped and made again
+        With ``finish_segment`` the segments in progress are completed first; otherwise they are dropped and made again
         when the job is resumed.
         """
         if finish_segment:

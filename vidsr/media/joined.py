@@ -226,7 +226,7 @@ class JoinedFile:
         return self._at
 
     def close(self) -> None:
-        """Close the file in work."""
+        """Close the file in progress."""
         if self._open is not None:
             self._open[1].close()
             self._open = None

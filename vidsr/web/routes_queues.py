@@ -51,7 +51,7 @@ def queue(request: Request, queue_id: QueueId) -> Queue:
 
 @router.post("/queues/{queue_id}/stop", responses=CONFLICT)
 def stop(request: Request, queue_id: QueueId) -> Queue:
-    """Stop a running queue after the segments in work; a second request stops it at once."""
+    """Stop a running queue after the segments in progress; a second request stops it at once."""
     view = _view(request, queue_id)
     return _queue(queues.stop(FilePath(view.folder), now=view.state == "stopping"), request)
 

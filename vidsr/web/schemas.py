@@ -214,7 +214,7 @@ class QueueFile(StrictModel):
 
 class Queue(StrictModel):
     """A queue of files: its state and sums, and, where asked for, its files, of which at most 1,000 are listed. Those
-    in work come first, then those that wait in their order."""
+    in progress come first, then those that wait in their order."""
 
     id: str
     state: Literal["running", "stopping", "stopped", "ended"]

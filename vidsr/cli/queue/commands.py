@@ -182,7 +182,7 @@ def move(
 
 @app.command("drop", short_help="Leave a file out.", cls=Command, epilog=_DROP_EXAMPLES)
 def drop(queue: QueueName, file: File) -> None:
-    """Leave a file out, also one in work; what is finished of it stays."""
+    """Leave a file out, also one in progress; what is finished of it stays."""
     from vidsr.jobs.queue import view as queues
     from vidsr.jobs.queue.records import find_queue
 
@@ -200,9 +200,9 @@ def take(queue: QueueName, file: File) -> None:
 
 @app.command("stop", short_help="Stop a running queue.", cls=Command, epilog=_STOP_EXAMPLES)
 def stop(
-    queue: QueueName, now: Annotated[bool, typer.Option("--now", help="Drop the segments in work, too.")] = False
+    queue: QueueName, now: Annotated[bool, typer.Option("--now", help="Drop the segments in progress, too.")] = False
 ) -> None:
-    """Stop a running queue after the segments in work. It can be resumed."""
+    """Stop a running queue after the segments in progress. It can be resumed."""
     from vidsr.jobs.queue import view as queues
     from vidsr.jobs.queue.records import find_queue
 

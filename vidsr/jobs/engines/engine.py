@@ -38,10 +38,10 @@ class Engine(Protocol):
     def run(self, orders: Sequence[Order], stop: Stop, report: SendNews) -> None:
         """Settle each order with one :class:`Made` or :class:`Failed`, sent to ``report`` in the caller's thread.
 
-        After ``stop.soft`` no further order is begun; what is in work is finished.
+        After ``stop.soft`` no further order is begun; what is in progress is finished.
 
         Raises:
-            Interrupted: ``stop.hard`` was set; what was in work is dropped.
+            Interrupted: ``stop.hard`` was set; what was in progress is dropped.
             JobError: no worker can be had.
         """
 

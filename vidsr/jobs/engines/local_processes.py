@@ -42,7 +42,7 @@ class LocalEngine:
                 crew.hire(number, slot)
             while crew.busy() or (crew.waiting and not stop.soft.is_set()):
                 if stop.hard.is_set():
-                    raise Interrupted("stopped on request; the segments in work were dropped")
+                    raise Interrupted("stopped on request; the segments in progress were dropped")
                 crew.handle(stop)
         finally:
             crew.dismiss()
@@ -66,7 +66,7 @@ class _Crew:
         self._workers[number] = _Worker(number, slot, self._task, self._command, self._inbox)
 
     def busy(self) -> bool:
-        """Whether any worker has an order in work."""
+        """Whether any worker has an order in progress."""
         return any(worker.order is not None for worker in self._workers.values())
 
     def handle(self, stop: Stop) -> None:

@@ -123,10 +123,10 @@ def _knock(address: str) -> None:
 
 
 class _Farm:
-    """The actors of one run and the orders that they have in work.
+    """The actors of one run and the orders that they have in progress.
 
     Ray places actors, and starts them again elsewhere when their process or node dies. The order that a dead actor
-    had in work goes to the next free one at once, which may be long before Ray has noticed the loss of a node.
+    had in progress goes to the next free one at once, which may be long before Ray has noticed the loss of a node.
     """
 
     def __init__(self, ray: Any, engine: RayEngine, report: SendNews) -> None:
@@ -188,7 +188,7 @@ class _Farm:
         self._waiting.extend(orders)
         while self._in_work or (self._waiting and not stop.soft.is_set()):
             if stop.hard.is_set():
-                raise Interrupted("stopped on request; the segments in work were dropped")
+                raise Interrupted("stopped on request; the segments in progress were dropped")
             while self._idle and self._waiting and not stop.soft.is_set():
                 actor, order = self._idle.pop(), self._waiting.popleft()
                 self._in_work[actor.make.remote(order.to_json(), self._shipment, self._news)] = actor, order

@@ -119,7 +119,7 @@ class Tracker:
         if not left or seconds is None:
             return
         what = "the segment" if len(self._in_work) == 1 else f"{len(self._in_work)} segments"
-        text = f"finishing {what} in work, {left} frames to go, about {human_seconds(seconds)}"
+        text = f"finishing {what} in progress, {left} frames to go, about {human_seconds(seconds)}"
         self._progress(Event(kind="note", text=text))
 
 

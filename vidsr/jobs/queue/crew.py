@@ -36,7 +36,7 @@ class Facts:
 
 
 class FileWorker:
-    """One process, started when it is first needed; ``file`` is what it has in work, ``wide`` if on all devices."""
+    """One process, started when it is first needed; ``file`` is what it has in progress, ``wide`` if on all devices."""
 
     def __init__(self, number: int, slot: Slot | None) -> None:
         self.number = number
@@ -48,7 +48,7 @@ class FileWorker:
         self.start = 0
 
     def settle(self) -> QueuedFile | None:
-        """Take away the file that is no longer in work, and return it."""
+        """Take away the file that is no longer in progress, and return it."""
         file, self.file, self.looking, self.wide = self.file, None, False, False
         return file
 
@@ -134,7 +134,7 @@ class Crew:
     def choose(self, waiting: Sequence[QueuedFile]) -> tuple[FileWorker, QueuedFile, bool] | None:
         """Who does the next of the ``waiting`` files, and whether on all devices; None if it must wait.
 
-        Files are begun in order. A long one waits until all devices are free; while it is in work, so do the others.
+        Files begin in order. A long one waits until all devices are free; while it is in progress, the others wait.
         """
         busy = self.busy()
         if not waiting or len(busy) == len(self.workers) or any(worker.wide for worker in busy):
@@ -178,7 +178,7 @@ class Crew:
         return f"its process {how}; see {self._log}"
 
     def drop(self, worker: FileWorker) -> None:
-        """End a process at once, whatever it has in work; what it still says is not heard."""
+        """End a process at once, whatever it has in progress; what it still says is not heard."""
         assert worker.process is not None
         process, worker.process, worker.start = worker.process, None, 0
         process.end()

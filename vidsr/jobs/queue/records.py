@@ -276,8 +276,8 @@ def _tuples(entry: dict[str, Any], *names: str) -> dict[str, Any]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
     """What other processes ask of a queue: ``order`` of waiting files (ids, the first first), ``left_out`` files (ids),
-    and ``stop``: "soft" after the segments in work, "now", or "" for none. ``run`` is the lock mark of the run that is
-    to stop, so that a later one does not."""
+    and ``stop``: "soft" after the segments in progress, "now", or "" for none. ``run`` is the lock mark of the run to
+    stop, so that a later one keeps running."""
 
     order: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()

@@ -33,19 +33,19 @@ class Totals:
         self._frames.setdefault(file.id, (0, max(1, file.frames)))
 
     def begin(self, file: QueuedFile) -> None:
-        """A file is in work."""
+        """A file is in progress."""
         self.expect(file)
         self._in_work.add(file.id)
         self._show(now=True)
 
     def advance(self, file: QueuedFile, frames: int, total: int, resumed: int) -> None:
-        """A file in work has made progress; its job knows its frames better than its header did."""
+        """A file in progress has made progress; its job knows its frames better than its header did."""
         self._frames[file.id] = frames, max(1, total)
         self._resumed[file.id] = resumed
         self._show()
 
     def stopped(self, file: QueuedFile) -> None:
-        """A file is no longer in work, and not finished."""
+        """A file is no longer in progress, and not finished."""
         self._in_work.discard(file.id)
         self._show(now=True)
 

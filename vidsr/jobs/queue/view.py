@@ -43,8 +43,8 @@ class FileView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueView:
-    """A queue at one moment. ``state`` is "running", "stopped" (files wait) or "ended"; ``files`` lists those in work
-    first, then those that wait in their order, then the others."""
+    """A queue at one moment. ``state`` is "running", "stopped" (files wait) or "ended"; ``files`` lists those in
+    progress first, then those that wait in their order, then the others."""
 
     id: str
     folder: str
@@ -166,7 +166,7 @@ def move(folder: Path, reference: str, where: Where) -> QueueView:
 
 
 def leave_out(folder: Path, reference: str) -> QueueView:
-    """Take a file out of the queue; one in work is dropped, what is finished of it stays.
+    """Take a file out of the queue; one in progress is dropped, what is finished of it stays.
 
     Raises:
         JobError: there is no such file, or it has ended.
@@ -196,7 +196,7 @@ def take_back(folder: Path, reference: str) -> QueueView:
 
 
 def stop(folder: Path, *, now: bool) -> QueueView:
-    """Ask a running queue to stop after the segments in work, or at once.
+    """Ask a running queue to stop after the segments in progress, or at once.
 
     Raises:
         JobError: it is not running.

@@ -1,4 +1,4 @@
-"""Cancelling in two steps: first let the segments in work end, then stop at once."""
+"""Cancelling in two steps: first let the segments in progress end, then stop at once."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from vidsr.stop_signals import handled_by
 #: After the second signal, how long threads and workers may take to end before the process ends without them.
 GRACE_SECONDS = 3.0
 
-FIRST = b"\nvidsr: finishing what is in work; once more to stop at once\n"
+FIRST = b"\nvidsr: finishing what is in progress; interrupt again to stop at once\n"
 SECOND = b"\nvidsr: stopping at once; run the same command again to resume\n"
 
 
 class Stop:
-    """A request to stop. ``soft``: begin no further segment. ``hard``: drop the segments in work, too."""
+    """A request to stop. ``soft``: begin no further segment. ``hard``: drop the segments in progress, too."""
 
     def __init__(self) -> None:
         self.soft = threading.Event()
@@ -63,7 +63,7 @@ class Stop:
         """The handler of SIGINT and SIGTERM. The state on disk is consistent at every moment, so ending is always safe.
 
         Raises:
-            Interrupted: no segment is in work that is worth waiting for.
+            Interrupted: no segment is in progress that is worth waiting for.
         """
         if not self.soft.is_set():
             self.soft.set()

@@ -8,7 +8,7 @@ the user's state folder remembers the folders, so that ``vidsr jobs list`` works
     clip.x4.mkv.vidsr-job/
     ├── manifest.json    what the job is and which segments are done
     ├── index.json       the time of every frame of the source
-    ├── segments/        000000.nut, 000001.nut, … (.zip of numbered pictures); *.part while in work
+    ├── segments/        000000.nut, 000001.nut, … (.zip of numbered pictures); *.part while in progress
     ├── result.mkv       joined and being verified, before it gets its name (result.pictures/ of numbered pictures)
     ├── status.json      progress of the process that is at work
     ├── job.log          what happened

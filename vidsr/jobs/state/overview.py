@@ -22,7 +22,7 @@ class Overview:
     """A job at one moment.
 
     ``state`` is "running", "stopped", "failed", "done" or "damaged". ``frames`` counts those encoded, also in
-    segments in work. ``fps`` is None unless the job is running; ``seconds_left`` of one that is not says how long
+    segments in progress. ``fps`` is None unless the job is running; ``seconds_left`` of one that is not says how long
     it would take at its last speed.
     """
 

@@ -2,7 +2,7 @@
 import { $, call, duration, post, setText } from "./basics.js";
 
 const views = new Map();
-const WORDS = { running: "Running", stopping: "Stopping after the segments in work", stopped: "Stopped", ended: "Ended" };
+const WORDS = { running: "Running", stopping: "Stopping after the segments in progress", stopped: "Stopped", ended: "Ended" };
 const MOVES = {
   first: "Do next", up: "Move up", down: "Move down", "leave-out": "Leave out", "take-back": "Take back",
 };
