@@ -14,6 +14,7 @@ from vidsr.filter_choices import FILTERS, FilterChoice, FilterSelection
 from vidsr.filters.before.crop import CropWindow
 from vidsr.filters.before.descriptor import descriptors
 from vidsr.options import EnhanceOptions
+from vidsr.rate_choice import Rate
 from vidsr.restore_options import MATERIALS, RestoreOptions
 
 SHARES = st.floats(0, 1, exclude_min=True)
@@ -103,11 +104,12 @@ def test_a_selection_is_written_as_it_is_read(chosen: FilterSelection) -> None:
     assert EnhanceOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
 
 
-@given(SELECTIONS, st.sampled_from(["same", "double"]))
-def test_what_reshapes_can_be_read_back(chosen: FilterSelection, fields: str) -> None:
-    text = RestoreOptions(restore=chosen, fields=fields).reshaping()
+@given(SELECTIONS, st.sampled_from(["same", "double"]), st.sampled_from([None, "2x", "24000/1001"]))
+def test_what_reshapes_can_be_read_back(chosen: FilterSelection, fields: str, rate: str | None) -> None:
+    wanted = None if rate is None else Rate.parse(rate)
+    text = RestoreOptions(restore=chosen, fields=fields, rate=wanted).reshaping()
     again = RestoreOptions.reshaped(text)
-    assert again.reshaping() == text
+    assert again.reshaping() == text and again.rate == wanted
     changing = {"ivtc", "dedupe", "crop", *(["deinterlace"] if fields == "double" else [])}
     assert [c.name for c in again.restore.choices] == [c.name for c in chosen.choices if c.name in changing]
 

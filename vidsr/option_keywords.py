@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 from vidsr.errors import OptionsError
 from vidsr.filter_choices import FilterSelection
 from vidsr.options import EnhanceOptions
+from vidsr.rate_choice import Rate
 from vidsr.span_options import FrameNumbers
 
 
@@ -52,6 +53,7 @@ class FrameKeywords(TypedDict, total=False):
     # RestoreOptions
     restore: FilterSelection | str
     fields: str
+    rate: Rate | str | None
     fidelity: float | str | None
     multiframe: float | str | None
     stabilize: float

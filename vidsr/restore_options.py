@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from vidsr.errors import OptionsError
 from vidsr.filter_choices import FilterSelection, filter_list, syntax_of
 from vidsr.option_schema import Options, opt
+from vidsr.rate_choice import Rate, write_rate
 
 #: What each material stands for: values of :class:`RestoreOptions`, as on the command line. "auto" lets the analysis
 #: of the source choose.
@@ -21,7 +22,7 @@ MATERIALS: dict[str, dict[str, Any]] = {
     "animation": {"restore": "auto", "fidelity": "auto", "stabilize": 0.3},
     "phone": {"restore": "deblock,denoise", "fidelity": "auto", "strength": 0.9},
 }
-_DOUBLED = ";fields=double"
+_DOUBLED, _RATE = "fields=double", "rate="
 
 
 def _restore_help() -> str:
@@ -70,6 +71,14 @@ class RestoreOptions(Options):
     fields: str = opt(
         "same", "Deinterlace to one output frame per frame (same) or per field (double).", choices=("same", "double")
     )
+    rate: Rate | None = opt(  # noqa: RUF009 - as above
+        None,
+        "Frames a second of the result: a number or fraction, a multiple of the source's (2x), or film, which finds "
+        "the film's own. Frames in between are made along the motion; of a lower rate, the nearest are taken.",
+        metavar="N|N/D|2x|film",
+        parse=Rate.parse,
+        write=write_rate,
+    )
     fidelity: float | None = opt(
         None,
         "How closely the result, scaled back down, must match the source: 0 to 1; auto measures a suitable value.",
@@ -101,8 +110,23 @@ class RestoreOptions(Options):
 
         A result carries this text, so that ``vidsr verify`` can make the same frames and times again.
         """
-        chosen = [str(c) for c in self.restore.choices if syntax_of(c.name).reshapes(self.fields)]
-        return ",".join(chosen) + (_DOUBLED if self.fields == "double" and chosen else "")
+        chosen = ",".join(str(c) for c in self.restore.choices if syntax_of(c.name).reshapes(self.fields))
+        parts = [chosen] if chosen else []
+        if chosen and self.fields == "double":
+            parts.append(_DOUBLED)
+        if self.rate is not None:
+            parts.append(f"{_RATE}{self.rate}")
+        return ";".join(parts)
+
+    def reshaping_flags(self) -> str:
+        """The same as it stands on the command line; "" if there is none."""
+        chosen = ",".join(str(c) for c in self.restore.choices if syntax_of(c.name).reshapes(self.fields))
+        flags = [f"--restore {chosen}"] if chosen else []
+        if chosen and self.fields == "double":
+            flags.append("--fields double")
+        if self.rate is not None:
+            flags.append(f"--rate {self.rate}")
+        return " ".join(flags)
 
     @classmethod
     def reshaped(cls, text: str) -> RestoreOptions:
@@ -111,6 +135,11 @@ class RestoreOptions(Options):
         Raises:
             OptionsError: ``text`` was not written by :meth:`reshaping`.
         """
-        listed = text.removesuffix(_DOUBLED)
-        fields = "double" if listed != text else "same"
-        return cls(restore=FilterSelection.parse(listed or "off"), fields=fields)
+        parts = text.split(";")
+        rates = [part.removeprefix(_RATE) for part in parts if part.startswith(_RATE)]
+        listed = [part for part in parts if part != _DOUBLED and not part.startswith(_RATE)]
+        return cls(
+            restore=FilterSelection.parse(";".join(listed) or "off"),
+            fields="double" if _DOUBLED in parts else "same",
+            rate=Rate.parse(rates[-1]) if rates else None,
+        )

@@ -27,7 +27,7 @@ Examples:
 
 
 @app.command(cls=Command, epilog=EXAMPLES)
-@with_options(only=("streams", "colour", "source", "span", "restore.restore", "restore.fields"))
+@with_options(only=("streams", "colour", "source", "span", "restore.restore", "restore.fields", "restore.rate"))
 def verify(
     source: Annotated[str, typer.Argument(help="The original video.", metavar="SOURCE")],
     result: Annotated[Path, typer.Argument(help="The file made from it.", metavar="RESULT")],
@@ -41,9 +41,10 @@ def verify(
     chapters, attachments and tags, and that the whole result decodes. Exits with 1 on any unannounced difference. A
     record that `enhance --provenance` wrote next to the result is checked against both files.
 
-    If --restore changed the frames (ivtc, dedupe, --fields double, crop), the result is compared with the frames and
-    times these filters produce. Matroska results store the filters in a tag. For other containers, keep the
-    --provenance record or give --restore and --fields here. The same holds for a result that was made of a part of
+    If --restore or --rate changed the frames (ivtc, dedupe, --fields double, crop), the result is compared with the
+    frames and times that these produce; of --rate, the frames are listed that were made in between others. Matroska
+    results store these options in a tag. For other containers, keep the --provenance record or give --restore, --fields
+    and --rate here. The same holds for a result that was made of a part of
     its source (--from, --to, --frames): it is compared with that part only.
     """
     from vidsr.jobs import provenance

@@ -98,21 +98,36 @@ def optical_flow(now: Tensor, before: Tensor, *, sigma: float = 2.5, steps: int 
         sigma: radius in pixels of the Gaussian window that one vector is fitted to.
         steps: fits per pyramid level.
     """
-    pyramid = [(now, before)]
+    return _coarse_to_fine(now, before, 0.0, sigma, steps)
+
+
+def flow_between(before: Tensor, after: Tensor, share: float, *, sigma: float = 2.5, steps: int = 4) -> Tensor:
+    """The motion from ``before`` to ``after``, at the places where things are at ``share`` (0 to 1) of the way.
+
+    ``[N, 2, H, W]``, x and y in pixels: what is seen at a pixel x then was at ``x - share * flow`` in ``before`` and
+    will be at ``x + (1 - share) * flow`` in ``after``. The other arguments are those of :func:`optical_flow`.
+    """
+    return _coarse_to_fine(before, after, share, sigma, steps)
+
+
+def _coarse_to_fine(first: Tensor, second: Tensor, share: float, sigma: float, steps: int) -> Tensor:
+    """The flow from ``first`` to ``second`` on the pixels of a moment ``share`` of the way between them."""
+    pyramid = [(first, second)]
     while min(pyramid[-1][0].shape[-2:]) >= 24:
         pyramid.append(tuple(F.avg_pool2d(p, 2, ceil_mode=True, count_include_pad=False) for p in pyramid[-1]))  # type: ignore[arg-type]
-    flow = now.new_zeros(now.shape[0], 2, *pyramid[-1][0].shape[-2:])
+    flow = first.new_zeros(first.shape[0], 2, *pyramid[-1][0].shape[-2:])
     for a, b in reversed(pyramid):
         if flow.shape[-2:] != a.shape[-2:]:
             flow = resize_flow(flow, (a.shape[-2], a.shape[-1]))
         for _ in range(steps):
-            flow = _fit(a, b, flow, sigma)
+            flow = _fit(a, b, flow, share, sigma)
     return flow
 
 
-def _fit(now: Tensor, before: Tensor, flow: Tensor, sigma: float) -> Tensor:
+def _fit(first: Tensor, second: Tensor, flow: Tensor, share: float, sigma: float) -> Tensor:
     """One least-squares correction of ``flow`` at one pyramid level."""
-    sums = gaussian(_products(now, warp(before, flow)), sigma)
+    here = warp(first, flow * -share) if share else first
+    sums = gaussian(_products(here, warp(second, flow * (1 - share) if share else flow)), sigma)
     return gaussian(_step(sums, flow), 0.8)
 
 

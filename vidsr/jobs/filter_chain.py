@@ -18,6 +18,7 @@ from vidsr.pipeline.segment import Upscale
 
 if TYPE_CHECKING:
     from vidsr.filters.after.multiframe import Multiframe
+    from vidsr.filters.between.made_frames import FramesBetween
     from vidsr.inference.stream import PostStep
 
 from vidsr.frames import ReadFrames
@@ -37,18 +38,26 @@ class Chain:
     lookaround: Lookaround = field(default_factory=Lookaround)
     multiframe: Multiframe | None = None
 
-    def source(self, read: ReadFrames, segment: Segment, frames: int) -> Generator[Frame]:
+    def source(
+        self, read: ReadFrames, segment: Segment, frames: int, between: FramesBetween | None = None
+    ) -> Generator[Frame]:
         """The frames that the network needs for ``segment``: decoded with their surroundings, filtered, trimmed.
 
-        ``read(first, stop)`` decodes a half-open range of a source that has ``frames`` frames.
+        ``read(first, stop)`` decodes a half-open range of a source that has ``frames`` frames. With ``between``,
+        segments count the ``frames`` of its table, which it makes of the filtered ones.
         """
-        first, stop = self.lookaround.decoded(segment, frames)
         low, high = self.lookaround.fed(segment, frames)
+        start, end, total = low, high, frames
+        if between is not None:
+            start, end = between.table.needed(low, high)
+            total = between.table.sources
+        first, stop = self.lookaround.filtered(start, end, total)
         streams = [read(first, stop)]
         for filter_ in self.before:
             streams.append(filter_(streams[-1]))
         try:
-            yield from islice(streams[-1], low - first, high - first)
+            made = islice(streams[-1], start - first, end - first)
+            yield from made if between is None else between.frames(made, low, high)
         finally:
             _close(streams)
 

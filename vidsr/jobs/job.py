@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.errors import InputError, JobError, NoPlaceError, OutputError
+from vidsr.filters.between.rate_table import RateTable
 from vidsr.jobs.disk_space import already_there, check_output, check_writable
 from vidsr.jobs.messages import Task
 from vidsr.jobs.recipe import Recipe
-from vidsr.jobs.restoration_plan import retimed
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.event_log import Journal
 from vidsr.jobs.state.events import Event, Progress
-from vidsr.jobs.state.index_file import load_index, load_timeline, save_index
+from vidsr.jobs.state.index_file import load_index, load_rate_table, load_timeline, save_index
 from vidsr.jobs.state.lock import LOCK_NAME, lock_mark
 from vidsr.jobs.state.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity
 from vidsr.jobs.ways_out import with_way_out
@@ -31,7 +31,7 @@ from vidsr.media.joined import first_of
 from vidsr.media.mux.containers import choose_suffix
 from vidsr.media.source import StoredInfo
 from vidsr.media.source_files import stamp
-from vidsr.media.span import Span, cut_index
+from vidsr.media.span import Span
 from vidsr.options import EnhanceOptions, default_output
 from vidsr.span_options import SpanOptions, earliest
 from vidsr.storage import WORK_PREFIX, os_errors, sampled_digest
@@ -79,7 +79,8 @@ class PreparedJob:
 class Job:
     """A prepared order with its manifest; the folder's lock is held.
 
-    ``index`` lists the frames of the result; ``span`` is the part of the source that they are made of, None for all.
+    ``index`` lists the frames of the result; ``span`` is the part of the source that they are made of, None for all;
+    ``table`` says of each frame what it is made of, where ``--rate`` was given.
     """
 
     order: PreparedJob
@@ -89,6 +90,7 @@ class Job:
     settings: EncoderSettings
     notes: tuple[str, ...]
     span: Span | None = None
+    table: RateTable | None = None
     resumed_frames: int = 0
     begun: float = field(default_factory=time.perf_counter)
 
@@ -286,19 +288,19 @@ def _begin(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
     timeline = order.recipe.timeline(index)
     with os_errors("making a folder in", order.folder):
         (order.folder / SEGMENTS_NAME).mkdir(exist_ok=True)
-    save_index(index, order.folder, timeline)
-    cut = cut_index(span, index, retimed(index, timeline))
+    planned = order.recipe.frames(index, timeline, span)
+    save_index(index, order.folder, timeline, planned.table)
     manifest = Manifest(
         job=job_folders.job_id(order.folder),
         source=order.source,
         output=str(order.output),
         options=order.options.to_json(),
         binding=order.binding,
-        frames=len(cut.index),
+        frames=len(planned.index),
         segment_frames=order.options.jobs.segment_frames,
         encoder_threads=order.recipe.settings.threads,
         created=time.time(),
-        first=cut.first,
+        first=planned.first,
         span=None if span is None else span.to_json(),
     )
     manifest.save(order.folder)
@@ -309,8 +311,9 @@ def _begin(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
     return Job(
         order=order,
         manifest=manifest,
-        index=cut.index,
+        index=planned.index,
         span=span,
+        table=planned.table,
         journal=journal,
         settings=order.recipe.settings,
         notes=_notes(order, span, index),
@@ -334,11 +337,11 @@ def _resume(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
         )
     index = load_index(folder)
     span = None if manifest.span is None else Span.from_json(manifest.span)
-    cut = cut_index(span, index, retimed(index, load_timeline(folder)))
-    if (cut.first, len(cut.index)) != (manifest.first, manifest.frames):
+    planned = order.recipe.frames(index, load_timeline(folder), span, load_rate_table(folder))
+    if (planned.first, len(planned.index)) != (manifest.first, manifest.frames):
         raise JobError(
-            f"{folder}: its index has {len(cut.index)} frames from {cut.first} on, its manifest {manifest.frames} from "
-            f"{manifest.first} on; use --restart"
+            f"{folder}: its index has {len(planned.index)} frames from {planned.first} on, its manifest "
+            f"{manifest.frames} from {manifest.first} on; use --restart"
         )
     for stale in (folder / SEGMENTS_NAME).glob(f"{WORK_PREFIX}*"):
         _remove_tree(stale)
@@ -355,8 +358,9 @@ def _resume(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
     return Job(
         order=order,
         manifest=manifest,
-        index=cut.index,
+        index=planned.index,
         span=span,
+        table=planned.table,
         journal=journal,
         settings=dataclasses.replace(order.recipe.settings, threads=manifest.encoder_threads),
         notes=_notes(order, span, index),

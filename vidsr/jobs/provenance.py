@@ -73,6 +73,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
             "origin": entry.origin if entry else model.card.get("origin"),
         },
         "neighbours": _neighbours(options, facts),
+        "made_frames": facts.get("made"),
         "software": {
             "vidsr": __version__,
             "python": platform.python_version(),
@@ -166,6 +167,17 @@ def check(source: Path, result: Path, record: Path) -> list[ProvenanceCheck]:
         raise VerifyError(f"{record}: not a provenance record of vidsr ({error})") from error
     checks = [_compare(what, path, entry) for what, path, entry in pairs]
     return [*checks, ProvenanceCheck(what="made with", ok=True, text=weights)]
+
+
+def made_of(record: Path) -> list[int] | None:
+    """The numbers of the frames that a record lists as made in between others; None without a record or such a list."""
+    if not record.is_file():
+        return None
+    try:
+        made = json.loads(record.read_text(encoding="utf-8")).get("made_frames")
+        return None if made is None else sorted(number for run in made["runs"] for number in range(*run))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VerifyError(f"{record}: not a provenance record of vidsr ({error})") from error
 
 
 def options_of(record: Path) -> EnhanceOptions:

@@ -25,13 +25,16 @@ from typing import TYPE_CHECKING
 
 from vidsr.errors import OptionsError
 from vidsr.filters.before.timeline import Timeline
+from vidsr.filters.between.rate_table import RateTable
 from vidsr.frames import Colour, Frame, FrameRange, PixelFormat
 from vidsr.jobs.filter_chain import Chain, compose
 from vidsr.jobs.restoration_plan import (
+    PlannedFrames,
     as_decoded,
     choice_notes,
     left_out_neighbours,
     plan_times,
+    planned_frames,
     quick_warning,
     reader,
     resolve,
@@ -58,6 +61,7 @@ from vidsr.options import EnhanceOptions, ModelOptions
 from vidsr.pipeline.segment import SegmentStats, Sink, Upscale, run_segment
 
 if TYPE_CHECKING:
+    from vidsr.filters.between.made_frames import FramesBetween
     from vidsr.inference.upscaler import Upscaler
 
 #: Wraps the frames that the decoder gives, for example to measure it.
@@ -133,6 +137,16 @@ class SourcePlan:
         ivtc and dedupe read the whole source for it.
         """
         return plan_times(self.decoded, index, self.options)
+
+    def frames(
+        self, index: VideoIndex, timeline: Timeline | None, span: Span | None, table: RateTable | None = None
+    ) -> PlannedFrames:
+        """The frames that the network gets of a source: after filters that change them, cut to ``span``, at the rate
+        that the options ask for.
+
+        ``table`` is the one that was kept of an earlier call.
+        """
+        return planned_frames(self.decoded, index, timeline, self.options, span, table)
 
     def advice(self) -> tuple[str, ...]:
         """What the user should know about the choice of filters: what was chosen or left out, and a warning where an
@@ -319,6 +333,10 @@ def _colour_without_code(video: VideoInfo) -> Iterator[str]:
 def _left_out(options: EnhanceOptions, shown: EnhanceOptions) -> str:
     """What :meth:`Recipe.for_moments` replaced."""
     was, now = options.restore, shown.restore
+    if was.restore == now.restore and was.fields == now.fields:
+        return (
+            f"--rate {was.rate}: single moments are frames of the source; the job itself changes their number and times"
+        )
     asked = f"--restore {was.restore}" + (" --fields double" if was.fields == "double" else "")
     return (
         f"{asked}: single moments are shown with --restore {now.restore}; the job itself reads the whole source and "
@@ -329,8 +347,8 @@ def _left_out(options: EnhanceOptions, shown: EnhanceOptions) -> str:
 class RecipeRun:
     """A recipe at work in one process: its filters, its network, and how it reads the source.
 
-    ``index`` is made on first use where it is not given. With a ``timeline``, segments count its frames, else those of
-    the index.
+    ``index`` is made on first use where it is not given. Segments count the frames of ``table``, else those of
+    ``timeline``, else those of the index.
     """
 
     def __init__(
@@ -339,6 +357,7 @@ class RecipeRun:
         *,
         index: VideoIndex | None = None,
         timeline: Timeline | None = None,
+        table: RateTable | None = None,
         device: str | None = None,
     ) -> None:
         model = recipe.options.model
@@ -347,6 +366,7 @@ class RecipeRun:
         self.chain = recipe.chain()
         self.upscaler = self.upscaler_with(self.model_options)
         self._timeline = timeline
+        self.between = None if table is None else self._between(table)
         if index is not None:
             self.index = index
 
@@ -358,7 +378,15 @@ class RecipeRun:
     @property
     def count(self) -> int:
         """How many frames the network gets from the whole source."""
+        if self.between is not None:
+            return len(self.between.table)
         return len(self.index if self._timeline is None else self._timeline.entries)
+
+    def _between(self, table: RateTable) -> FramesBetween:
+        from vidsr.filters.between.made_frames import FramesBetween
+        from vidsr.inference.colour import rgb_of
+
+        return FramesBetween(table=table, device=self.upscaler.device, rgb=rgb_of)
 
     def upscaler_with(self, options: ModelOptions) -> Upscaler:
         """The recipe's network under other options: smaller batches, tiles, another precision."""
@@ -373,7 +401,7 @@ class RecipeRun:
             frames = self._read(first, stop)
             return frames if watch is None else watch(frames)
 
-        return self.chain.source(reader(self._timeline, read), segment, self.count)
+        return self.chain.source(reader(self._timeline, read), segment, self.count, self.between)
 
     def upscale(
         self,
@@ -418,5 +446,6 @@ class RecipeRun:
     @cached_property
     def _sequential(self) -> SequentialReader | None:
         """Where seeking is impossible, the reader that goes on from segment to segment."""
-        keep = self.chain.lookaround.frames * 2 + 4  # a table may reach a little further
+        stride = 1 if self.between is None else self.between.table.stride
+        keep = (self.chain.lookaround.frames * 2 + 4) * stride  # a table may reach a little further
         return SequentialReader(self.recipe.decoded, self.index, keep) if self.index.linear else None

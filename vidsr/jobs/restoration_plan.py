@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +10,7 @@ from vidsr.errors import VidsrError
 from vidsr.filter_choices import FilterChoice, FilterSelection
 from vidsr.filters.before.descriptor import Retiming, descriptor
 from vidsr.filters.before.timeline import Timeline, Times
+from vidsr.filters.between.rate_table import RateTable, SourceTimes, clock, on_grid, with_made
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.inspection_text import command
 from vidsr.filters.inspector import SMALLEST_PX, Inspector, recommended_filters
@@ -18,7 +19,8 @@ from vidsr.jobs.inspect import flagged_order, inspect_file
 from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex, is_variable
 from vidsr.media.samples import stretches
-from vidsr.media.source import DecodedInfo, ReadableInfo, ShapedInfo, StoredInfo
+from vidsr.media.source import DecodedInfo, ReadableInfo, ShapedInfo, StoredInfo, VideoInfo
+from vidsr.media.span import Span, cut_index
 from vidsr.options import EnhanceOptions
 
 #: The quick look: places, frames at each, frames of a source short enough to be looked at whole, and frames that do.
@@ -40,6 +42,8 @@ def resolve(options: EnhanceOptions, info: StoredInfo) -> EnhanceOptions:
     """
     if left_out_neighbours(options, info):
         options = replace(options, restore=replace(options.restore, multiframe=0.0))
+    if options.restore.rate is not None and options.restore.rate.film:
+        options = _film(options, info)
     selection = options.restore.restore
     if not selection.auto and not any(_is_open(choice) for choice in selection.choices):
         return options
@@ -48,6 +52,16 @@ def resolve(options: EnhanceOptions, info: StoredInfo) -> EnhanceOptions:
     made = (_found(choice, found) for choice in wanted.choices)
     chosen = FilterSelection.of(choice for choice in made if choice is not None)
     return replace(options, restore=replace(options.restore, restore=chosen))
+
+
+def _film(options: EnhanceOptions, info: StoredInfo) -> EnhanceOptions:
+    """``options`` with the filter that brings the source to the film's own frames and times, if it has such frames."""
+    found, _ = inspect_file(info.path, options)
+    wanted = options.restore.restore
+    own = tuple(c for c in recommended_filters(found).choices if descriptor(c.name).retiming is not None)
+    if not wanted.auto and not any(descriptor(c.name).retiming for c in wanted.choices):
+        wanted = FilterSelection.of((*own, *wanted.choices))
+    return replace(options, restore=replace(options.restore, restore=wanted, rate=None))
 
 
 def left_out_neighbours(options: EnhanceOptions, info: StoredInfo) -> str:
@@ -82,6 +96,10 @@ def choice_notes(asked: EnhanceOptions, chosen: EnhanceOptions) -> tuple[str, ..
     doubles = any(descriptor(choice.name).doubling is not None for choice in after.choices)
     if asked.restore.fields == "double" and not doubles:
         notes = ("--fields double: without effect, as nothing is deinterlaced",)
+    if asked.restore.rate is not None and asked.restore.rate.film:
+        film = [str(c) for c in after.choices if descriptor(c.name).retiming is not None]
+        reason = "left out, no frames were found that film of another rate repeats when it is transferred"
+        notes = (f"--rate film: {', '.join(film) or reason}", *notes)
     if before.auto:
         return (f"--restore auto: {'nothing to restore was found' if after.is_off else after}", *notes)
     missing = (choice.name for choice in before.choices if choice.name not in after)
@@ -132,12 +150,27 @@ def restored(info: StoredInfo, options: EnhanceOptions) -> ShapedInfo:
         if resize is not None:
             width, height = resize(choice.parameter, (video.width, video.height), video.format)
             video = replace(video, width=width, height=height)
-    retimed_by = retiming_of(options)
-    if retimed_by is not None:
-        retiming, _ = retimed_by
-        parts = retiming.fineness(video.step)
-        video = replace(video, rate=video.rate * retiming.rate, time_base=video.time_base / parts)
+    video = _with_rate(_retimed_video(video, options), options)
     return ShapedInfo(replace(info, video=video))
+
+
+def _retimed_video(video: VideoInfo, options: EnhanceOptions) -> VideoInfo:
+    """``video`` with the rate and the time base after the filter that changes frames or times."""
+    retimed_by = retiming_of(options)
+    if retimed_by is None:
+        return video
+    retiming, _ = retimed_by
+    parts = retiming.fineness(video.step)
+    return replace(video, rate=video.rate * retiming.rate, time_base=video.time_base / parts)
+
+
+def _with_rate(video: VideoInfo, options: EnhanceOptions) -> VideoInfo:
+    """``video`` with the rate of the options, and a time base that suits it."""
+    wanted = options.restore.rate
+    if wanted is None:
+        return video
+    rate = wanted.of(video.rate)
+    return replace(video, rate=rate, time_base=clock(video.time_base, rate, wanted.times or 1))
 
 
 def as_decoded(settled: ShapedInfo, probed: StoredInfo) -> DecodedInfo:
@@ -162,9 +195,78 @@ def plan_times(info: DecodedInfo, index: VideoIndex, options: EnhanceOptions) ->
     return retiming.table(read_frames(info, index=index), times, parameter)
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedFrames:
+    """The frames that the network gets, numbered from ``first``: their ``index``, and with ``--rate`` the ``table``
+    that says what they are made of."""
+
+    first: int
+    index: VideoIndex
+    table: RateTable | None = None
+
+
+def planned_frames(
+    info: DecodedInfo,
+    index: VideoIndex,
+    timeline: Timeline | None,
+    options: EnhanceOptions,
+    span: Span | None = None,
+    table: RateTable | None = None,
+) -> PlannedFrames:
+    """What filters that change frames or times, the ``span``, and ``--rate`` make of the frames of ``index``.
+
+    Frames of another rate begin with the first frame of the span. ``table`` is one that was kept of an earlier call.
+    """
+    after = retimed(index, timeline)
+    cut = cut_index(span, index, after)
+    wanted = options.restore.rate
+    if wanted is None:
+        return PlannedFrames(cut.first, cut.index)
+    if table is None:
+        video = _retimed_video(info.video, options)
+        following = cut.first + len(cut.index)
+        times = SourceTimes.of(
+            cut.index.pts,
+            cut.index.durations[-1],
+            cut.index.time_base,
+            video.rate,
+            first=cut.first,
+            following=after.pts[following] if following < len(after) else None,
+        )
+        base = _with_rate(video, options).time_base
+        if wanted.times is not None and not times.even:
+            table = with_made(times, dict.fromkeys(range(len(cut.index)), wanted.times - 1), base, len(after))
+        else:
+            table = on_grid(times, wanted.of(video.rate), base, len(after))
+    return PlannedFrames(0, _listed(cut.index, table), table)
+
+
+def _listed(index: VideoIndex, table: RateTable) -> VideoIndex:
+    """The index of the frames of ``table``, which is made from that of ``index``."""
+    pts = tuple(entry.pts for entry in table.entries)
+    return replace(
+        index,
+        pts=pts,
+        durations=tuple(entry.duration for entry in table.entries),
+        time_base=table.time_base,
+        digests=(),
+        keyframes=(),
+        variable=is_variable([b - a for a, b in pairwise(pts)], table.time_base),
+    )
+
+
 def expected_frames(info: ReadableInfo, index: VideoIndex, options: EnhanceOptions, part: range) -> int:
-    """The number of frames that the filters make of the frames ``part`` of the source ``info`` as decoded; of many an
-    estimate."""
+    """The number of frames that the filters and ``--rate`` make of the frames ``part`` of the source ``info`` as
+    decoded; of many an estimate."""
+    count, rate = _filtered_frames(info, index, options, part), options.restore.rate
+    if rate is None or rate.number is None:
+        return count * (1 if rate is None else rate.times or 1)
+    length = index.pts[part[-1]] + index.durations[part[-1]] - index.pts[part[0]]
+    return max(1, round(length * index.time_base * rate.number))
+
+
+def _filtered_frames(info: ReadableInfo, index: VideoIndex, options: EnhanceOptions, part: range) -> int:
+    """The number of frames after the filter that changes it; of many an estimate."""
     found, count = retiming_of(options), len(part)
     if found is None:
         return count
@@ -189,7 +291,7 @@ def reshaping_notes(info: StoredInfo, frames: tuple[int, int], options: EnhanceO
     before = f"{frames[0]} frames of {was.width}x{was.height}, {float(was.rate):.3f} a second"
     rate = float(was.rate) * frames[1] / max(1, frames[0])
     return (
-        f"--restore {options.restore.reshaping()}: of {before}, it makes {frames[1]} of {now.width}x{now.height}, "
+        f"{options.restore.reshaping_flags()}: of {before}, it makes {frames[1]} of {now.width}x{now.height}, "
         f"{rate:.3f} a second",
     )
 
@@ -219,10 +321,13 @@ def reader(timeline: Timeline | None, source: ReadFrames) -> ReadFrames:
 
 
 def tried_out(options: EnhanceOptions) -> EnhanceOptions:
-    """``options`` for single moments, which have no table of times: filters that retime are replaced or left out.
+    """``options`` for single moments, which have no table of times: ``--rate`` is left out, and filters that retime are
+    replaced or left out.
 
     A filter's descriptor names its replacement: plain deinterlacing for inverse telecine, none for repeated frames.
     """
+    if options.restore.rate is not None:
+        options = replace(options, restore=replace(options.restore, rate=None))
     found = retiming_of(options)
     if found is None:
         return options

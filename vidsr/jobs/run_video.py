@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vidsr.errors import DiskFullError, Interrupted, MissingExtraError, ModelError, OptionsError, VidsrError
+from vidsr.filters.between.rate_table import progressions
 from vidsr.jobs.disk_space import disk_outlook
 from vidsr.jobs.engines.engine import Engine, Inline, Slot, check_devices, choose_slots
 from vidsr.jobs.engines.tracker import Tracker
@@ -191,6 +192,8 @@ def _note_failure(job: Job, error: Exception) -> None:
 def _result(job: Job, seconds: float) -> EnhanceResult:
     finished = [job.manifest.finished[number] for number in sorted(job.manifest.finished)]
     neighbours = joined_runs(run for one in finished for run in one.neighbours)
+    held = tuple(sorted(number for one in finished for number in one.held))
+    made = () if job.table is None else progressions(sorted(set(job.table.made()) - set(held)))
     stats = sum((SegmentStats(**f.timing) for f in finished), SegmentStats())  # type: ignore[arg-type]
     return EnhanceResult(
         kind="video" if job.order.recipe.picture is None else "sequence",
@@ -208,6 +211,8 @@ def _result(job: Job, seconds: float) -> EnhanceResult:
         reused_frames=sum(f.reused for f in finished),
         reused_area=sum(f.unchanged for f in finished) / max(1, job.manifest.frames),
         neighbours=neighbours,
+        made=made,
+        held=held,
         notes=(*job.notes, *neighbour_notes(job.order.options, neighbours), *_fallbacks(job)),
     )
 

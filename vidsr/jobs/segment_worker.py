@@ -24,7 +24,7 @@ from vidsr.frames import Frame
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.messages import Order, Task
 from vidsr.jobs.recipe import Recipe, RecipeRun
-from vidsr.jobs.state.index_file import load_index, load_timeline
+from vidsr.jobs.state.index_file import load_index, load_rate_table, load_timeline
 from vidsr.jobs.state.lock import lock_mark
 from vidsr.jobs.state.manifest import SEGMENTS_NAME, Finished
 from vidsr.jobs.state.segments import Segment
@@ -109,7 +109,8 @@ class SegmentWorker:
             task.encoder_threads
         )
         index, timeline = load_index(folder), load_timeline(folder)
-        self._run = RecipeRun(recipe, index=index, timeline=timeline, device=device)
+        table = load_rate_table(folder)
+        self._run = RecipeRun(recipe, index=index, timeline=timeline, table=table, device=device)
 
     @property
     def upscaler(self) -> Upscaler:
@@ -173,6 +174,9 @@ class SegmentWorker:
         upscaler = self._run.upscaler if rung == 0 else self._upscaler(rung)
         reused, unchanged = upscaler.stats.reused, upscaler.stats.unchanged_frames
         upscaler.stats.neighbours.runs.clear()
+        between = self._run.between
+        if between is not None:
+            between.held.clear()
         with working_folder(self._folder) as place:
             part = place / segment.file_name
             with self._run.recipe.sink(part) as sink:
@@ -199,6 +203,7 @@ class SegmentWorker:
                 unchanged=upscaler.stats.unchanged_frames - unchanged,
                 timing=dataclasses.asdict(stats),
                 neighbours=[[*run] for run in upscaler.stats.neighbours.runs],
+                held=[] if between is None else [n for n in between.held if segment.start <= n < segment.stop],
             )
             with os_errors("renaming", part):
                 part.replace(self._folder / segment.file_name)

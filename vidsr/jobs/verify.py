@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from vidsr.errors import OptionsError
+from vidsr.filters.between.rate_table import progressions
 from vidsr.jobs import provenance
 from vidsr.jobs.recipe import plan_source
-from vidsr.jobs.restoration_plan import retimed
+from vidsr.jobs.restoration_plan import PlannedFrames
 from vidsr.media.check.verify import Expectation, verify
 from vidsr.media.check.verify_pictures import TIMES_NAME, read_times, verify_pictures
 from vidsr.media.check.verify_report import Check, VerifyReport
@@ -25,7 +26,7 @@ from vidsr.media.index import VideoIndex
 from vidsr.media.mux.restoration_tag import EXACT_SOUND, restored_of, span_of
 from vidsr.media.probe import probe
 from vidsr.media.source import SourceInfo
-from vidsr.media.span import Span, cut_index
+from vidsr.media.span import Span
 from vidsr.options import EnhanceOptions
 from vidsr.restore_options import RestoreOptions
 from vidsr.span_options import FrameNumbers, SpanOptions
@@ -53,7 +54,8 @@ def verify_result(
     if not done and made.span.is_whole:
         return verify(plan.shaped, result, Expectation(options=plan.options), index=index, on_frame=on_frame)
     span = plan.span(index)
-    expected = cut_index(span, index, retimed(index, plan.timeline(index))).index
+    planned = plan.frames(index, plan.timeline(index), span)
+    expected = planned.index
     known = Expectation(options=plan.options, span=span)
     report = verify(plan.shaped, result, known, index=expected, on_frame=on_frame)
     changes = []
@@ -68,12 +70,59 @@ def verify_result(
             why=f"{done}, as {made.restore_from}",
         )
         changes.append(change)
+    changes += _made(planned, result)
     return dataclasses.replace(report, checks=(*changes, *report.checks))
 
 
 def _part(span: Span, index: VideoIndex, origin: str) -> Check:
     whole = f"more than {len(index)} frames" if index.partial else f"{len(index)} frames"
     return Check(name="part of the source", state="announced", source=whole, result=str(span), why=f"as {origin}")
+
+
+def _made(planned: PlannedFrames, result: Path) -> list[Check]:
+    """Which frames of the result were made in between others: by its record if it has one, else by the times alone."""
+    if planned.table is None:
+        return []
+    possible, count = planned.table.made(), len(planned.index)
+    recorded = provenance.made_of(provenance.sidecar_of(result))
+    if recorded is None:
+        text = f"{len(possible)} of {count}{_listing(possible)}"
+        return [
+            Check(
+                name="made frames",
+                state="announced",
+                source="",
+                result=text,
+                why="by the times; at cuts frames are repeated",
+            )
+        ]
+    strange = sorted(set(recorded) - set(possible))
+    text = f"{len(recorded)} of {count}{_listing(recorded)}"
+    if strange:
+        text += f"; by the times {strange[0]} is a frame of the source"
+    return [
+        Check(
+            name="made frames",
+            state="different" if strange else "announced",
+            source="",
+            result=text,
+            why="" if strange else "as its record says",
+        )
+    ]
+
+
+#: So many runs of made frames are listed.
+_LISTED = 4
+
+
+def _listing(numbers: Sequence[int]) -> str:
+    """The runs of frames with these numbers, in words."""
+    runs = progressions(numbers)
+    words = [
+        f"{first} to {stop - 1}{f' in steps of {step}' if step > 1 else ''}" if stop - first > 1 else str(first)
+        for first, stop, step in runs[:_LISTED]
+    ]
+    return f": {', '.join(words)}{', …' if len(runs) > _LISTED else ''}" if words else ""
 
 
 def _verify_pictures(
@@ -88,10 +137,10 @@ def _verify_pictures(
     plan = plan_source(stored, dataclasses.replace(options, restore=made.restore, span=made.span))
     index = plan.index()
     span = plan.span(index)
-    expected = cut_index(span, index, retimed(index, plan.timeline(index))).index
-    report = verify_pictures(plan.shaped, result, expected, on_frame=on_frame)
+    planned = plan.frames(index, plan.timeline(index), span)
+    report = verify_pictures(plan.shaped, result, planned.index, on_frame=on_frame)
     change = () if span is None else (_part(span, index, made.span_from),)
-    return dataclasses.replace(report, checks=(*change, *report.checks))
+    return dataclasses.replace(report, checks=(*change, *_made(planned, result), *report.checks))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,7 +156,8 @@ class _Recorded:
 def _recorded(result: Path, options: EnhanceOptions) -> _Recorded:
     """Restoration and part of the source, each from the options, the record or the result's own tags."""
     made = _Recorded(options.restore, options.span)
-    ask_restore, ask_span = options.restore.restore.is_off, options.span.is_whole
+    ask_restore = options.restore.restore.is_off and options.restore.rate is None
+    ask_span = options.span.is_whole
     record = provenance.sidecar_of(result)
     if record.is_file():
         then = provenance.options_of(record)

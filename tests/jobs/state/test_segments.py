@@ -41,7 +41,7 @@ def test_known_plans() -> None:
 def test_lookaround_stays_inside_the_source(frames: int, length: int, before: int, after: int, settle: int) -> None:
     around = Lookaround(before=before, after=after, settle=settle)
     for segment in plan_segments(frames, length):
-        first, last = around.decoded(segment, frames)
+        first, last = around.filtered(*around.fed(segment, frames), frames)
         low, high = around.computed(segment)
         assert 0 <= first <= low <= segment.start < segment.stop == high <= last <= frames
         # Only the ends of the source may cut the context short.
@@ -65,6 +65,6 @@ def test_windows_are_seen_whole(frames: int, start: int, length: int, filters: i
     assert set(needed) <= set(range(low, high)) and 0 <= low < high <= frames
     assert (low + 8) % 32 == 0 or low == 0
     assert around.computed(segment) == (segment.start, segment.stop)
-    first, stop = around.decoded(segment, frames)
+    first, stop = around.filtered(*around.fed(segment, frames), frames)
     assert first == max(0, low - filters) and stop == min(frames, high + filters)
     assert (high - low) + 2 * filters <= segment.frames + around.frames

@@ -31,7 +31,7 @@ _FAIR_SHARE, _FAIR_MORE = 1.3, 0.05
 def matched(frames: Iterator[Frame], times: Times, order: str) -> Timeline:
     """Inverse telecine: the fields of each film frame woven together again, and the spare frame of five left out.
 
-    Frames that no pair of fields fits (true video in between) are deinterlaced and keep their own time.
+    Frames that no pair of fields fits (native video in between) are deinterlaced and keep their own time.
     """
     found, changes = gathered(_matches(frames, order))
     beats = rhythm([m.fields for m in found], order)
@@ -121,7 +121,7 @@ def _recommended(found: Inspection) -> bool:
 
 FILTER: FilterDescriptor[FieldOrder] = FilterDescriptor(
     name="ivtc",
-    help="reassembles the fields of telecined film and drops the extra frame in five; true video in between "
+    help="reassembles the fields of telecined film and drops the extra frame in five; native video in between "
     "is deinterlaced and keeps its own timing",
     syntax="tff|bff",
     parse=parse_field_order,

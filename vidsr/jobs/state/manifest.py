@@ -119,7 +119,8 @@ class Finished:
     ``timing`` are the fields of :class:`~vidsr.pipeline.segment.SegmentStats`; ``fallback`` is empty if the
     segment was made as asked for; ``batch`` is the frames per step; ``reused`` frames repeated their predecessor, and
     ``unchanged`` frames' worth of pixels were kept by ``--reuse-regions``. ``neighbours`` are runs of frames: first,
-    last + 1, and what spoke against ``--multiframe`` there ("" where it was used).
+    last + 1, and what spoke against ``--multiframe`` there ("" where it was used). ``held`` are frames that ``--rate``
+    did not make, because of a cut: they repeat the nearer of their neighbours.
     """
 
     frames: int
@@ -135,6 +136,7 @@ class Finished:
     unchanged: float = 0.0
     timing: dict[str, float] = field(default_factory=dict)
     neighbours: list[list[int | str]] = field(default_factory=list)
+    held: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -61,6 +61,8 @@ class EnhanceResult:
         reused_area: share of all pixels that ``--reuse-regions`` kept, 0 to 1.
         neighbours: for ``--multiframe``, runs of frames (first, last + 1, what spoke against it there); "" where it was
             used.
+        made: frames made in between others for ``--rate``, as progressions (first, stop, step).
+        held: frames that ``--rate`` did not make, because of a cut: they repeat the nearer of their neighbours.
         stats: seconds that each stage of the pipeline worked and waited; zeros for pictures and folders.
         pictures: for a folder, one entry for each picture made by this run.
         skipped: for a folder, (path relative to the source folder, reason) of each file left out.
@@ -81,6 +83,8 @@ class EnhanceResult:
     reused_frames: int = 0
     reused_area: float = 0.0
     neighbours: tuple[tuple[int, int, str], ...] = ()
+    made: tuple[tuple[int, int, int], ...] = ()
+    held: tuple[int, ...] = ()
     pictures: tuple[PictureResult, ...] = ()
     skipped: tuple[tuple[Path, str], ...] = ()
     notes: tuple[str, ...] = ()
@@ -108,11 +112,23 @@ class EnhanceResult:
             data["reused_frames"] = self.reused_frames
             data["reused_area"] = round(self.reused_area, 4)
             data["neighbours"] = [list(run) for run in self.neighbours]
+            if self.made or self.held:
+                data["made"] = {
+                    "frames": self.made_frames,
+                    "share": round(self.made_frames / max(1, self.frames), 4),
+                    "runs": [list(run) for run in self.made],
+                    "held": list(self.held),
+                }
             data["timing"] = {name: round(value, 3) for name, value in self._timing().items()}
         if self.kind == "folder":
             data["pictures"] = [picture.to_json() for picture in self.pictures]
             data["skipped"] = [{"path": str(path), "reason": reason} for path, reason in self.skipped]
         return data
+
+    @property
+    def made_frames(self) -> int:
+        """How many frames were made in between others."""
+        return sum(len(range(*run)) for run in self.made)
 
     def timing_line(self) -> str:
         """One line: how much was done in what time; for video also the seconds of each stage."""

@@ -68,10 +68,10 @@ class Lookaround:
         """All frames beyond a segment together, at most."""
         return self.earlier + self.later + 2 * self.window
 
-    def decoded(self, segment: Segment, frames: int) -> tuple[int, int]:
-        """The half-open range of frames to decode for ``segment`` of a source with ``frames`` frames."""
-        low, high = self.fed(segment, frames)
-        return max(0, low - self.before), min(frames, high + self.after)
+    def filtered(self, first: int, stop: int, frames: int) -> tuple[int, int]:
+        """The half-open range of frames that the filters need to make ``first`` to ``stop`` (not included), of a source
+        with ``frames`` frames."""
+        return max(0, first - self.before), min(frames, stop + self.after)
 
     def fed(self, segment: Segment, frames: int) -> tuple[int, int]:
         """The half-open range of frames that enter the stream of the network, after the filters ahead of it."""
