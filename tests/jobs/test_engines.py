@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tests.support import oracle, processes
 from tests.support.clips import ClipFactory
 from tests.support.places import child_environment
 from tests.support.small_job import SmallJob
-from vidsr import enhance
+from vidsr import Event, enhance
 from vidsr.errors import JobError, ModelError, OptionsError, VidsrError
 from vidsr.jobs.engines.engine import Slot, choose_slots
 from vidsr.jobs.engines.local_processes import LocalEngine
@@ -72,66 +72,37 @@ def children(of: int) -> Iterator[tuple[int, str]]:
             yield from children(int(entry.name))
 
 
-@pytest.fixture(scope="module")
-def long_clip(make_clip: Callable[..., Path]) -> Path:
-    """Long enough that its workers are still at work when the news of their first frames is read, on a busy machine."""
-    picture = ("-f", "lavfi", "-i", "testsrc2=s=192x108:r=24:d=2", "-pix_fmt", "yuv420p")
-    return make_clip("long.mkv", *picture, "-c:v", "libx264", "-preset", "ultrafast")
+def enhance_killing_one(name: str, source: Path, out: Path, **options: Any) -> None:
+    """Enhance, and SIGKILL the first worker process called ``name`` when it has sent news of its first frames."""
+    killed: list[int] = []
 
+    def kill(event: Event) -> None:
+        if event.kind == "frame" and event.frames and not killed:
+            killed.append(next(pid for pid, command in children(os.getpid()) if name in command))
+            os.kill(killed[0], signal.SIGKILL)
 
-@pytest.fixture(scope="module")
-def long_reference(long_clip: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The digest of what one worker in one process makes of the long clip."""
-    out = tmp_path_factory.mktemp("reference") / "long.mkv"
-    enhance(long_clip, out, model=str(tiny_model), **OPTIONS)
-    return oracle.digest(out)
-
-
-def kill_one_worker_at_work(arguments: list[str], name: str) -> subprocess.CompletedProcess[str]:
-    """Run `vidsr enhance`, and SIGKILL the first worker process called ``name`` once the first frames are done."""
-    command = [sys.executable, "-m", "vidsr", "enhance", *arguments, "--progress", "json"]
-    environment = child_environment()
-    with processes.started(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        assert process.stdout is not None
-        said = ""
-        killed = False
-        for line in process.stdout:
-            said += line
-            if not killed and '"event": "frame"' in line and '"frames": 0,' not in line:
-                for pid in [pid for pid, what in children(process.pid) if name in what][:1]:
-                    os.kill(pid, signal.SIGKILL)
-                    killed = True
-        assert killed, said
-        _, error = process.communicate(timeout=processes.LIMIT_SECONDS)
-    return subprocess.CompletedProcess(command, process.returncode, said, error)
+    enhance(source, out, workers=2, progress=kill, **OPTIONS, **options)
+    assert killed
 
 
 def test_a_killed_worker_process_costs_nothing_but_time(
-    long_clip: Path, tiny_model: Path, long_reference: str, tmp_path: Path
+    clips: ClipFactory, tiny_model: Path, reference: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.mkv"
-    arguments = [str(long_clip), "-o", str(out), "-m", str(tiny_model), "--scale", "2", "--segment-frames", "6"]
-    done = kill_one_worker_at_work([*arguments, "--workers", "2", "--codec", "h264"], "vidsr.jobs.engines.process_main")
-    assert done.returncode == 0, done.stderr + done.stdout
-    assert oracle.digest(out) == long_reference
+    enhance_killing_one("vidsr.jobs.engines.process_main", clips("basic"), out, model=str(tiny_model))
+    assert oracle.digest(out) == reference
     assert [p.name for p in tmp_path.iterdir()] == ["out.mkv"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("extra", [[], ["--ship"]], ids=["shared files", "shipped files"])
+@pytest.mark.parametrize("extra", [{}, {"ship": True}], ids=["shared files", "shipped files"])
 def test_ray_makes_the_same_file_and_survives_a_killed_worker(
-    extra: list[str], long_clip: Path, tiny_model: Path, long_reference: str, tmp_path: Path
+    extra: dict[str, Any], clips: ClipFactory, tiny_model: Path, reference: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("ray")
     out = tmp_path / "out.mkv"
-    arguments = [str(long_clip), "-o", str(out), "-m", str(tiny_model), "--scale", "2", "--segment-frames", "6"]
-    done = kill_one_worker_at_work(
-        [*arguments, "--codec", "h264", "--engine", "ray", "--workers", "2", *extra], "ray::SegmentActor"
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
-    assert oracle.digest(out) == long_reference
+    enhance_killing_one("ray::SegmentActor", clips("basic"), out, model=str(tiny_model), engine="ray", **extra)
+    assert oracle.digest(out) == reference
     assert [p.name for p in tmp_path.iterdir()] == ["out.mkv"]
 
 

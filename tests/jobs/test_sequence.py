@@ -369,7 +369,7 @@ def undisturbed(tmp_path: Path, tiny_model: Path) -> tuple[Path, dict[str, Any],
     ("sharing", "workers"),
     [
         ({"workers": 2, "device": "cpu"}, "vidsr.jobs.engines.process_main"),
-        ({"devices": "cpu,cpu"}, "vidsr.jobs.engines.process_main"),
+        pytest.param({"devices": "cpu,cpu"}, "vidsr.jobs.engines.process_main", marks=pytest.mark.long),
         pytest.param({"engine": "ray", "workers": 2}, "ray::SegmentActor", marks=pytest.mark.slow),
     ],
     ids=["workers", "devices", "ray"],

@@ -143,6 +143,7 @@ def test_looking_and_trying(served: tuple[Path, str]) -> None:
 
 
 @pytest.mark.parametrize("phase", ["examples,coverage", pytest.param("fuzzing", marks=pytest.mark.slow)])
+@pytest.mark.long
 def test_schemathesis_finds_nothing(tmp_path: Path, phase: str) -> None:
     """Every answer to generated requests, good and bad, is one that the description promises; none is a 5xx."""
     pytest.importorskip("schemathesis", reason="schemathesis is not installed")

@@ -98,6 +98,7 @@ def test_from_choosing_to_playing(chromium: Any, folder: Path, screenshots: Path
         assert output.exists()
 
 
+@pytest.mark.long
 def test_a_part_between_two_points_of_the_slider(chromium: Any, folder: Path, screenshots: Path) -> None:
     with server(folder, folder.parent / "state") as address, page_of(chromium, address, 1280) as page:
         choose_sample(page)
@@ -239,6 +240,7 @@ def test_keyboard_alone_and_names_for_screen_readers(chromium: Any, folder: Path
         page.locator(".job .picture").wait_for()
 
 
+@pytest.mark.long
 def test_typed_paths_other_roots_and_files_that_are_none(chromium: Any, folder: Path) -> None:
     other = folder.parent / "more films"
     other.mkdir()

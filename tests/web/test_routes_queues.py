@@ -99,6 +99,7 @@ def test_a_folder_is_a_queue(root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, pytest.param(390, marks=pytest.mark.slow)])
+@pytest.mark.long
 def test_the_page_shows_and_reorders_a_queue(
     chromium: Any, root: Path, tmp_path: Path, screenshots: Path, width: int
 ) -> None:

@@ -169,6 +169,7 @@ def test_sixty_files_killed_five_times(identity: Path, tmp_path: Path, monkeypat
     assert "5 kills: the same bytes" in done.stdout
 
 
+@pytest.mark.long
 def test_changed_sources_options_and_results(options: dict[str, Any], tapes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (tapes / "d.mkv").unlink()
@@ -192,6 +193,7 @@ def test_changed_sources_options_and_results(options: dict[str, Any], tapes: Pat
     assert digests(out)["a.mp4"] != first["a.mp4"]
 
 
+@pytest.mark.long
 def test_several_processes_make_the_same_files(options: dict[str, Any], tapes: Path, tmp_path: Path) -> None:
     """Three short files side by side; the long one segment by segment."""
     events: list[Event] = []
