@@ -2,71 +2,28 @@
 
 from __future__ import annotations
 
-import ctypes
-import platform
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
-from tests.support import processes
+from tests.support.kernels import agree, noise
 from tests.support.scenes import gray_frames, texture
-from vidsr.filters import flow as flow_module
 from vidsr.filters.after import fidelity
 from vidsr.filters.after.colour_lock import ColourLock
 from vidsr.filters.after.correction import Corrections
-from vidsr.filters.flow import gaussian, optical_flow, resize_flow, warp
+from vidsr.filters.before.motion import plane_of, unit
+from vidsr.filters.flow import gaussian, resize_flow
 from vidsr.filters.resample import area_down, cubic_up, separable, up_and_down
 from vidsr.frames import Colour, PixelFormat
 from vidsr.inference import colour
 from vidsr.native import pictures
 
-TOLERANCE = 1e-5
-INSTRUCTIONS = {"native": "-march=native", "AVX2": "-mavx2 -mfma", "SSE2": "-msse2"}
 sides = st.integers(1, 90)
-
-
-@pytest.fixture(scope="module", params=INSTRUCTIONS)
-def kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The library, compiled for several instruction sets."""
-    if pictures.library() is None:
-        pytest.skip("no C compiler")
-    if request.param == "native":
-        return pictures.library()
-    if platform.machine() != "x86_64":
-        pytest.skip("these are instruction sets of x86-64")
-    made = tmp_path_factory.mktemp("kernels") / "pictures.so"
-    flags = ["-O1", *INSTRUCTIONS[request.param].split(), "-std=gnu11", "-fPIC", "-shared"]
-    source = Path(pictures.__file__).with_suffix(".c")
-    processes.run(["cc", "-Wall", "-Wextra", "-Werror", *flags, "-o", str(made), str(source)], check=True)
-    return ctypes.CDLL(str(made))
-
-
-@pytest.fixture
-def both(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], Any]], tuple[Any, Any]]]:
-    """Calls something with the kernels and without."""
-
-    def call(work: Callable[[], Any]) -> tuple[Any, Any]:
-        monkeypatch.setattr(pictures, "library", lambda: kernels)
-        native = work()
-        monkeypatch.setattr(pictures, "library", lambda: None)
-        return native, work()
-
-    with torch.inference_mode():
-        yield call
-
-
-def agree(results: tuple[Tensor, Tensor], tolerance: float = TOLERANCE) -> None:
-    torch.testing.assert_close(results[0], results[1], atol=tolerance, rtol=tolerance)
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(sum(shape)))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 130), (7, 64), (33, 101), (90, 160)])
@@ -121,33 +78,6 @@ def test_the_default_corrections(both: Any, noisy: bool) -> None:
     agree(both(lambda: steps(source, out, gray_frames(1))), 2e-5)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 5), (3, 4), (24, 40), (61, 33)])
-def test_warping(both: Any, size: tuple[int, int]) -> None:
-    picture = noise(2, 3, *size)
-    for reach in (0.0, 0.5, 3.0, 1000.0):
-        flow = (noise(2, 2, *size) - 0.5) * 2 * reach
-        # PyTorch passes places through a grid from -1 to 1, which costs digits.
-        agree(both(lambda flow=flow: warp(picture, flow)), 1e-5 * (1 + reach))
-        agree(both(lambda flow=flow: resize_flow(flow, (3 * size[0], 2 * size[1]), "bicubic")), 1e-5 * (1 + reach))
-
-
-def test_a_place_that_is_not_a_number_reads_nothing_outside(both: Any) -> None:
-    flow = torch.full((1, 2, 6, 7), torch.nan)
-    flow[0, :, 0, 0] = torch.inf
-    native, _ = both(lambda: warp(noise(1, 1, 6, 7), flow))
-    assert bool(torch.isfinite(native).all())
-
-
-@pytest.mark.parametrize("size", [(1, 1), (2, 5), (25, 40), (90, 160)])
-def test_motion(both: Any, size: tuple[int, int]) -> None:
-    a, b = texture(*size)[:, :1], texture(*size, seed=3)[:, :1]
-    sums = (noise(1, 5, *size) - 0.3) * 1e-3
-    flow = noise(1, 2, *size)
-    agree(both(lambda: flow_module._products(a, b)))
-    agree(both(lambda: flow_module._step(sums, flow)), 1e-4)
-    agree(both(lambda: optical_flow(a, torch.roll(a, 1, 3))), 2e-3)
-
-
 LOCATIONS: tuple[Literal["left", "center", "topleft", "top", "bottomleft", "bottom"], ...]
 LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 FORMATS = [
@@ -169,6 +99,43 @@ def test_planes(both: Any, pixel_format: PixelFormat, size: tuple[int, int]) -> 
             assert int(gap.max()) <= 1
             # Rounding differs by some 1e-6 of white.
             assert float(gap.float().mean()) <= 1e-5 * pixel_format.max_code + 1e-4
+
+
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda f: f.name)
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 5), (35, 70)])
+def test_rgb(both: Any, pixel_format: PixelFormat, size: tuple[int, int]) -> None:
+    shapes = [pixel_format.plane_shape(n, size[1], size[0]) for n in range(3)]
+    planes = [(noise(2, *shape) * (pixel_format.max_code + 0.99)).int() for shape in shapes]
+    codes = [plane.to(torch.uint8 if pixel_format.depth == 8 else torch.int16) for plane in planes]
+    for tags in (*(Colour(chroma_location=place) for place in LOCATIONS), Colour(matrix="bt2020nc", range="full")):
+        native, plain = both(lambda tags=tags: colour.rgb_from_planes(codes, pixel_format, tags))
+        agree((native, plain), 1e-6)
+
+
+@given(height=sides, width=sides, rows=sides, columns=sides)
+@settings(max_examples=40, deadline=None)
+def test_any_linear_resizing(height: int, width: int, rows: int, columns: int) -> None:
+    flow = noise(2, 2, height, width)
+    native = resize_flow(flow, (rows, columns))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pictures, "library", lambda: None)
+        agree((native, resize_flow(flow, (rows, columns))))
+
+
+@pytest.mark.parametrize("depth", [8, 10, 16])
+def test_a_plane_to_numbers_and_back(both: Any, depth: int) -> None:
+    """Rows of decoded frames are further apart than they are long."""
+    most = (1 << depth) - 1
+    wide = np.random.default_rng(0).integers(0, most + 1, (9, 70)).astype(np.uint8 if depth == 8 else np.uint16)
+    frame = gray_frames(1)[0]
+    frame = replace(frame, planes=(wide[:, :33],), format=replace(frame.format, depth=depth))
+    for values in both(lambda: unit(frame)):
+        assert torch.equal(values[0, 0], torch.from_numpy(wide[:, :33].astype(np.float32)) / most)
+        for codes in both(lambda values=values: plane_of(values * 1.2301 - 0.1131, frame)):
+            expected = np.rint(wide[:, :33].astype(np.float64) * 1.2301 - 0.1131 * most).clip(0, most)
+            assert codes.dtype == wide.dtype and np.abs(codes - expected).max() <= 1
+            assert (codes != expected).mean() < 0.02
+        assert np.array_equal(both(lambda values=values: plane_of(values, frame))[0], wide[:, :33])
 
 
 def test_codes_are_those_of_exact_arithmetic(both: Any) -> None:

@@ -7,6 +7,7 @@ already are. Deterministic: the same two pictures give the same flow whatever ca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from vidsr.filters.resample import cubic_up, separable
 from vidsr.frames import luma_weights
-from vidsr.native import pictures
+from vidsr.native import motion, pictures
 
 #: Which weights are used matters little to matching.
 _LUMA = luma_weights("bt709")
@@ -23,6 +24,10 @@ _LUMA = luma_weights("bt709")
 _OCCLUDED = 0.05
 #: Added to the squares of gradients, so that flat areas keep their flow.
 _DAMPING = 1e-5
+#: Blur of the flow after each fit, in pixels.
+_SMOOTH = 0.8
+#: Pictures are halved until a side is shorter than this.
+_COARSEST_PX = 24
 
 
 def luma(rgb: Tensor) -> Tensor:
@@ -42,7 +47,7 @@ def warp(picture: Tensor, flow: Tensor, mode: str = "bicubic") -> Tensor:
 
     Places outside repeat the border. ``mode`` is "bilinear" or "bicubic".
     """
-    made = pictures.warped(picture, flow) if mode == "bicubic" else None
+    made = motion.warped(picture, flow) if mode == "bicubic" else None
     if made is not None:
         return made
     height, width = picture.shape[-2:]
@@ -52,10 +57,25 @@ def warp(picture: Tensor, flow: Tensor, mode: str = "bicubic") -> Tensor:
     return F.grid_sample(picture, grid, mode=mode, padding_mode="border", align_corners=True)
 
 
+def blended(carried: Tensor, flow: Tensor, out: Tensor, weight: Tensor) -> Tensor:
+    """``out`` ``[N, C, H, W]`` plus ``weight`` times what it lacks of ``carried`` moved along ``flow``.
+
+    Args:
+        carried: ``[N, C, H, W]``.
+        flow: ``[N, 2, H, W]``.
+        weight: ``[N, 1, h, w]``, enlarged linearly.
+    """
+    made = motion.blended(carried, flow, out, weight)
+    if made is not None:
+        return made
+    large = F.interpolate(weight, size=out.shape[-2:], mode="bilinear", align_corners=False)
+    return out + large * (warp(carried, flow) - out)
+
+
 def gaussian(picture: Tensor, sigma: float) -> Tensor:
     """``picture`` ``[N, C, H, W]`` blurred with a Gaussian of ``sigma`` pixels; borders repeat."""
     if picture.device.type == "cpu":
-        taps = _gaussian_taps(sigma)
+        taps = gaussian_taps(sigma)
         return separable(picture, taps, taps)
     kernel = _gaussian_kernel(sigma, picture)
     radius = len(kernel) // 2
@@ -74,20 +94,40 @@ def _gaussian_kernel(sigma: float, like: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=32)
-def _gaussian_taps(sigma: float) -> list[float]:
+def gaussian_taps(sigma: float) -> list[float]:
+    """The weights of :func:`gaussian` in one direction."""
     taps: list[float] = _gaussian_kernel(sigma, torch.empty(0)).tolist()
     return taps
 
 
 def resize_flow(flow: Tensor, size: tuple[int, int], mode: str = "bilinear") -> Tensor:
     """``flow`` ``[N, 2, h, w]`` at another ``size`` (rows, columns), its vectors scaled with it."""
-    height, width = flow.shape[-2:]
+    gains = (size[1] / flow.shape[3], size[0] / flow.shape[2])
     if mode == "bicubic":
-        resized = cubic_up(flow, size)
-    else:
-        resized = F.interpolate(flow, size=size, mode=mode, align_corners=False)
-    x, y = resized[:, :1], resized[:, 1:]
-    return torch.cat((x * (size[1] / width), y * (size[0] / height)), 1)
+        # Scaled while it is small.
+        return cubic_up(torch.cat((flow[:, :1] * gains[0], flow[:, 1:] * gains[1]), 1), size)
+    made = pictures.linear(flow, size, gains)
+    if made is not None:
+        return made
+    resized = F.interpolate(flow, size=size, mode=mode, align_corners=False)
+    return torch.cat((resized[:, :1] * gains[0], resized[:, 1:] * gains[1]), 1)
+
+
+def halved(picture: Tensor) -> Tensor:
+    """``picture`` ``[N, C, H, W]`` averaged over 2×2 pixels; sides are rounded up."""
+    if picture.shape[-2] % 2 == 0 and picture.shape[-1] % 2 == 0:
+        made = pictures.averaged(picture, 2, 2)
+        if made is not None:
+            return made
+    return F.avg_pool2d(picture, 2, ceil_mode=True, count_include_pad=False)
+
+
+def pyramid(luma: Tensor) -> tuple[Tensor, ...]:
+    """``luma`` ``[N, 1, H, W]`` and its halvings, down to a shorter side below 24 pixels."""
+    levels = [luma]
+    while min(levels[-1].shape[-2:]) >= _COARSEST_PX:
+        levels.append(halved(levels[-1]))
+    return tuple(levels)
 
 
 def optical_flow(now: Tensor, before: Tensor, *, sigma: float = 2.5, steps: int = 4) -> Tensor:
@@ -98,7 +138,7 @@ def optical_flow(now: Tensor, before: Tensor, *, sigma: float = 2.5, steps: int 
         sigma: radius in pixels of the Gaussian window that one vector is fitted to.
         steps: fits per pyramid level.
     """
-    return _coarse_to_fine(now, before, 0.0, sigma, steps)
+    return pyramid_flow(pyramid(now), pyramid(before), sigma=sigma, steps=steps)
 
 
 def flow_between(before: Tensor, after: Tensor, share: float, *, sigma: float = 2.5, steps: int = 4) -> Tensor:
@@ -107,35 +147,45 @@ def flow_between(before: Tensor, after: Tensor, share: float, *, sigma: float = 
     ``[N, 2, H, W]``, x and y in pixels: what is seen at a pixel x then was at ``x - share * flow`` in ``before`` and
     will be at ``x + (1 - share) * flow`` in ``after``. The other arguments are those of :func:`optical_flow`.
     """
-    return _coarse_to_fine(before, after, share, sigma, steps)
+    return pyramid_flow(pyramid(before), pyramid(after), share=share, sigma=sigma, steps=steps)
 
 
-def _coarse_to_fine(first: Tensor, second: Tensor, share: float, sigma: float, steps: int) -> Tensor:
-    """The flow from ``first`` to ``second`` on the pixels of a moment ``share`` of the way between them."""
-    pyramid = [(first, second)]
-    while min(pyramid[-1][0].shape[-2:]) >= 24:
-        pyramid.append(tuple(F.avg_pool2d(p, 2, ceil_mode=True, count_include_pad=False) for p in pyramid[-1]))  # type: ignore[arg-type]
-    flow = first.new_zeros(first.shape[0], 2, *pyramid[-1][0].shape[-2:])
-    for a, b in reversed(pyramid):
+def pyramid_flow(
+    first: Sequence[Tensor], second: Sequence[Tensor], *, share: float = 0.0, sigma: float = 2.5, steps: int = 4
+) -> Tensor:
+    """The flow from the first picture to the second, both as :func:`pyramid` makes them; see :func:`flow_between`."""
+    flow = first[-1].new_zeros(first[-1].shape[0], 2, *first[-1].shape[-2:])
+    for a, b in zip(reversed(first), reversed(second), strict=True):
         if flow.shape[-2:] != a.shape[-2:]:
             flow = resize_flow(flow, (a.shape[-2], a.shape[-1]))
-        for _ in range(steps):
-            flow = _fit(a, b, flow, share, sigma)
+        flow = _fit(a, b, flow, share, sigma, steps)
     return flow
 
 
-def _fit(first: Tensor, second: Tensor, flow: Tensor, share: float, sigma: float) -> Tensor:
-    """One least-squares correction of ``flow`` at one pyramid level."""
-    here = warp(first, flow * -share) if share else first
-    sums = gaussian(_products(here, warp(second, flow * (1 - share) if share else flow)), sigma)
-    return gaussian(_step(sums, flow), 0.8)
+def _fit(first: Tensor, second: Tensor, flow: Tensor, share: float, sigma: float, steps: int) -> Tensor:
+    """``flow`` after some least-squares corrections at one pyramid level."""
+    made = motion.fit(
+        first,
+        second,
+        flow,
+        share=share,
+        steps=steps,
+        window=gaussian_taps(sigma),
+        smooth=gaussian_taps(_SMOOTH),
+        scale=_OCCLUDED,
+        damping=_DAMPING,
+    )
+    if made is not None:
+        return made
+    for _ in range(steps):
+        here = warp(first, flow * -share) if share else first
+        sums = gaussian(_products(here, warp(second, flow * (1 - share) if share else flow)), sigma)
+        flow = gaussian(_step(sums, flow), _SMOOTH)
+    return flow
 
 
 def _products(now: Tensor, moved: Tensor) -> Tensor:
     """What is summed over the window: gradients times gradients and times the difference, ``[N, 5, H, W]``."""
-    made = pictures.flow_products(now, moved, _OCCLUDED)
-    if made is not None:
-        return made
     difference = now - moved
     middle = F.pad((now + moved) * 0.5, (1, 1, 1, 1), mode="replicate")
     gx = (middle[..., 1:-1, 2:] - middle[..., 1:-1, :-2]) * 0.5
@@ -146,9 +196,6 @@ def _products(now: Tensor, moved: Tensor) -> Tensor:
 
 def _step(sums: Tensor, flow: Tensor) -> Tensor:
     """The flow ``[N, 2, H, W]``, corrected by at most a pixel."""
-    made = pictures.flow_step(sums, flow, _DAMPING)
-    if made is not None:
-        return made
     xx, xy, yy, bx, by = (sums[:, i : i + 1] for i in range(5))
     xx, yy = xx + _DAMPING, yy + _DAMPING
     determinant = xx * yy - xy * xy

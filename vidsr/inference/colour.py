@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from vidsr.errors import InferenceError
-from vidsr.frames import LUMA_WEIGHTS, Colour, Frame, PixelFormat, luma_weights
+from vidsr.frames import LUMA_WEIGHTS, Colour, Frame, PixelFormat, Plane, luma_weights
 from vidsr.inference import chroma
 from vidsr.native import pictures
 
@@ -34,12 +35,15 @@ def rgb_from_planes(planes: Sequence[Tensor], pixel_format: PixelFormat, colour:
     Raises:
         InferenceError: the colour matrix is not one that vidsr converts.
     """
-    luma = unit_from_codes(planes[0], pixel_format, colour)
     if pixel_format.family == "gray":
-        return luma.unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
+        return unit_from_codes(planes[0], pixel_format, colour).unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
     if pixel_format.family == "rgb":
         green, blue, red = (unit_from_codes(p, pixel_format, colour) for p in planes[:3])
         return torch.stack((red, green, blue), 1)
+    made = _native_rgb(planes, pixel_format, colour)
+    if made is not None:
+        return made
+    luma = unit_from_codes(planes[0], pixel_format, colour)
     size = (luma.shape[-2], luma.shape[-1])
     gbr = colour.matrix == "gbr"
     others = [
@@ -50,10 +54,31 @@ def rgb_from_planes(planes: Sequence[Tensor], pixel_format: PixelFormat, colour:
     return torch.einsum("ij,njhw->nihw", matrix, torch.stack((luma, *others), 1))
 
 
+def _native_rgb(planes: Sequence[Tensor], pixel_format: PixelFormat, colour: Colour) -> Tensor | None:
+    """RGB of Y, Cb and Cr by the C kernels, each picture in one pass; None where they cannot do it."""
+    if planes[0].device.type != "cpu":
+        return None
+    gbr = colour.matrix == "gbr"
+    horizontal, vertical = chroma.positions(colour.chroma_location)
+    return pictures.read(
+        planes[:3],
+        matrix=_matrix_on(colour.matrix, "cpu").flatten().tolist(),
+        scales=[_code_scale(pixel_format, colour, i > 0 and not gbr) for i in range(3)],
+        log2_chroma=(pixel_format.log2_chroma_h, pixel_format.log2_chroma_w),
+        positions=(vertical, horizontal),
+    )
+
+
 def rgb_of(frame: Frame) -> Tensor:
     """RGB ``[1, 3, H, W]`` float32 of a frame, not clamped, by its own matrix, range and chroma siting; on the CPU."""
-    planes = [torch.from_numpy(np.ascontiguousarray(p).astype(np.int32))[None] for p in frame.planes]
+    planes = [torch.from_numpy(_copied(plane))[None] for plane in frame.planes]
     return rgb_from_planes(planes, frame.format, frame.colour)
+
+
+def _copied(plane: Plane) -> npt.NDArray[Any]:
+    """A plane as :func:`rgb_from_planes` takes it; 16 bits as int16 that holds them."""
+    codes = np.array(plane)
+    return codes.view(np.int16) if codes.dtype == np.uint16 else codes
 
 
 def rgb8_of(frame: Frame) -> npt.NDArray[np.uint8]:

@@ -52,6 +52,8 @@ def _compiled(source: Path, compiler: str) -> Path:
     if platform.machine() in ("arm64", "aarch64"):
         flags[1] = "-mcpu=native"
     key = hashlib.sha256(source.read_bytes())
+    for header in sorted(source.parent.glob("*.h")):
+        key.update(header.read_bytes())
     key.update("\0".join([compiler, *flags, _processor()]).encode())
     folder = Path(os.environ.get("VIDSR_CACHE") or platformdirs.user_cache_dir("vidsr")) / "native"
     target = folder / f"{source.stem}-{key.hexdigest()[:20]}.so"

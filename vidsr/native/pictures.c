@@ -1,64 +1,13 @@
-/* What happens to pictures around the network on a CPU: filters, resampling, block spectra, motion, code values.
+/* What happens to pictures around the network on a CPU: filters, resampling, block spectra, code values.
  *
  * A picture is a number of planes of floats, [planes][height][width], one after the other. Borders repeat. Each function
  * runs in the thread that calls it and writes every value by the same sequence of operations wherever it lies, so results
  * depend on neither threads nor batches. Those that need working memory return 1 where there is none, and 0 otherwise.
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "planes.h"
 
-/* LANES: floats of a vector. */
-#if defined(__AVX512F__)
-#define LANES 16
-#elif defined(__AVX__)
-#define LANES 8
-#else
-#define LANES 4
-#endif
-
-#define MOST_TAPS 257
 #define CUBIC 5 /* taps of a phase of bicubic enlargement */
 #define SIDE 8  /* pixels of a block whose spectrum is measured */
-
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
-static inline int clamp(int value, int most) { return value < 0 ? 0 : value > most ? most : value; }
-
-/* out[x] = sum over k of taps[k] * rows[k][x] */
-static inline __attribute__((always_inline)) void combine(float *out, const float *const *rows, const float *taps, int count, int width) {
-    int x = 0;
-    for (; x + 4 * LANES <= width; x += 4 * LANES) {
-        vec sum[4];
-        for (int i = 0; i < 4; i++) sum[i] = taps[0] * *(const vec *)(rows[0] + x + i * LANES);
-        for (int k = 1; k < count; k++) {
-            const float *row = rows[k] + x;
-            float tap = taps[k];
-            sum[0] += tap * *(const vec *)row;
-            sum[1] += tap * *(const vec *)(row + LANES);
-            sum[2] += tap * *(const vec *)(row + 2 * LANES);
-            sum[3] += tap * *(const vec *)(row + 3 * LANES);
-        }
-        for (int i = 0; i < 4; i++) *(vec *)(out + x + i * LANES) = sum[i];
-    }
-    for (; x + LANES <= width; x += LANES) {
-        vec sum = taps[0] * *(const vec *)(rows[0] + x);
-        for (int k = 1; k < count; k++) sum += taps[k] * *(const vec *)(rows[k] + x);
-        *(vec *)(out + x) = sum;
-    }
-    for (; x < width; x++) {
-        float sum = taps[0] * rows[0][x];
-        for (int k = 1; k < count; k++) sum += taps[k] * rows[k][x];
-        out[x] = sum;
-    }
-}
-
-/* `row` has `radius` floats of room on either side of its `width`. */
-static inline void repeat_ends(float *row, int radius, int width) {
-    for (int i = 1; i <= radius; i++) {
-        row[-i] = row[0];
-        row[width - 1 + i] = row[width - 1];
-    }
-}
 
 /* Filtered by odd numbers of taps, at most MOST_TAPS, down and across. */
 int pictures_filter(const float *in, float *out, long planes, int height, int width, const float *down, int downs,
@@ -71,16 +20,13 @@ int pictures_filter(const float *in, float *out, long planes, int height, int wi
             const float *rows[MOST_TAPS];
             for (int k = 0; k < downs; k++) rows[k] = in + (long)clamp(y + k - over, height - 1) * width;
             combine(row, rows, down, downs, width);
-            repeat_ends(row, beside, width);
-            for (int k = 0; k < acrosses; k++) rows[k] = row + k - beside;
-            combine(out, rows, across, acrosses, width);
+            combine_across(out, row, across, acrosses, width);
         }
     free(room);
     return 0;
 }
 
-static inline __attribute__((always_inline)) void average(const float *row, float *out, int columns, int ratio,
-                                                          float share) {
+INLINE void average(const float *row, float *out, int columns, int ratio, float share) {
     for (int x = 0; x < columns; x++) {
         float sum = row[(long)x * ratio];
         for (int k = 1; k < ratio; k++) sum += row[(long)x * ratio + k];
@@ -156,6 +102,31 @@ int pictures_enlarge(const float *in, const float *base, float *out, long planes
     return 0;
 }
 
+/* Resized linearly, places outside as those at the border; `gains` is what each of `channels` planes is multiplied with. */
+int pictures_linear(const float *in, float *out, long pictures, int channels, int height, int width, int rows, int columns,
+                    const float *gains) {
+    int *ints = malloc(sizeof(int) * 2 * columns);
+    float *floats = malloc(sizeof(float) * ((long)columns + width));
+    int failed = !ints || !floats;
+    int *restrict before = ints, *restrict after = ints + columns;
+    float *restrict share = floats, *restrict mixed = floats + columns;
+    for (int x = 0; !failed && x < columns; x++) linear_place(x, width, columns, before + x, after + x, share + x);
+    for (long p = 0; !failed && p < pictures * channels; p++, in += (long)height * width) {
+        float gain = gains[p % channels];
+        for (int y = 0; y < rows; y++, out += columns) {
+            int above, below;
+            float part;
+            linear_place(y, height, rows, &above, &below, &part);
+            const float *a = in + (long)above * width, *b = in + (long)below * width;
+            for (int x = 0; x < width; x++) mixed[x] = ((1 - part) * a[x] + part * b[x]) * gain;
+            for (int x = 0; x < columns; x++) out[x] = (1 - share[x]) * mixed[before[x]] + share[x] * mixed[after[x]];
+        }
+    }
+    free(ints);
+    free(floats);
+    return failed;
+}
+
 /* Mean power of those coefficients of the DCT of 8x8 blocks whose two frequencies (0 to 7) add up to `low` <= sum <
  * `high`. Blocks lie `stride` (which divides 8) pixels apart; out is [planes][blocks down][blocks across]. `basis` is
  * the transform, [frequency][pixel]. */
@@ -194,122 +165,6 @@ int pictures_block_power(const float *in, float *out, long planes, int height, i
     return 0;
 }
 
-typedef float vec4 __attribute__((vector_size(16), aligned(4), may_alias));
-
-/* Places along one side, `first` + `step` * x + flow[x], as the pixels before them and the weights of the four pixels around
- * (Keys 1981, a = -0.75), [width][4]. Far outside and NaN are as just outside. */
-static void cubic_places(const float *restrict flow, float first, float step, int length, int width, int *restrict before,
-                         float *restrict weights, float *restrict room) {
-    float low = -4, high = (float)(length + 3), a = -0.75f;
-    float *restrict w0 = room, *restrict w1 = room + width, *restrict w2 = room + 2L * width, *restrict w3 = room + 3L * width;
-    for (int x = 0; x < width; x++) {
-        float place = first + step * (float)x + flow[x];
-        place = place > low ? place < high ? place : high : low;
-        int whole = (int)place;
-        whole -= (float)whole > place;
-        before[x] = whole;
-        float t = place - (float)whole, u = 1 - t, t1 = t + 1, u1 = u + 1;
-        w0[x] = ((a * t1 - 5 * a) * t1 + 8 * a) * t1 - 4 * a;
-        w1[x] = ((a + 2) * t - (a + 3)) * t * t + 1;
-        w2[x] = ((a + 2) * u - (a + 3)) * u * u + 1;
-        w3[x] = ((a * u1 - 5 * a) * u1 + 8 * a) * u1 - 4 * a;
-    }
-    for (int x = 0; x < width; x++) *(vec4 *)(weights + 4L * x) = (vec4){w0[x], w1[x], w2[x], w3[x]};
-}
-
-/* A pixel some of whose surroundings lie outside. */
-static __attribute__((noinline)) float at_border(const float *from, int left, int top, int height, int width,
-                                                 const float *across, const float *down) {
-    float sum[4] = {0};
-    for (int r = 0; r < 4; r++) {
-        const float *p = from + (long)clamp(top + r - 1, height - 1) * width;
-        for (int k = 0; k < 4; k++) sum[k] += down[r] * p[clamp(left + k - 1, width - 1)];
-    }
-    return (sum[0] * across[0] + sum[1] * across[1]) + (sum[2] * across[2] + sum[3] * across[3]);
-}
-
-/* Each of `channels` planes of `pictures` pictures sampled at each pixel's place plus `flow`, [pictures][x, y][height]
- * [width] in pixels, by bicubic interpolation. */
-int pictures_warp(const float *in, const float *flow, float *out, long pictures, int channels, int height, int width) {
-    long plane = (long)height * width;
-    int *left = malloc(sizeof(int) * 2 * width);
-    float *weights = malloc(sizeof(float) * 12 * width);
-    if (!left || !weights) {
-        free(left);
-        free(weights);
-        return 1;
-    }
-    int *top = left + width;
-    float *down = weights + 4L * width, *room = down + 4L * width;
-    for (long n = 0; n < pictures; n++, flow += 2 * plane, in += channels * plane, out += channels * plane)
-        for (int y = 0; y < height; y++) {
-            const float *fx = flow + (long)y * width, *fy = fx + plane;
-            cubic_places(fx, 0, 1, width, width, left, weights, room);
-            cubic_places(fy, (float)y, 0, height, width, top, down, room);
-            for (int c = 0; c < channels; c++) {
-                const float *from = in + c * plane;
-                float *to = out + c * plane + (long)y * width;
-                for (int x = 0; x < width; x++) {
-                    int i = left[x], j = top[x];
-                    if (i < 1 || i + 2 >= width || j < 1 || j + 2 >= height) {
-                        to[x] = at_border(from, i, j, height, width, weights + 4L * x, down + 4L * x);
-                        continue;
-                    }
-                    const float *w = down + 4L * x, *p = from + (long)(j - 1) * width + i - 1;
-                    vec4 sum = w[0] * *(const vec4 *)p + w[1] * *(const vec4 *)(p + width) +
-                               w[2] * *(const vec4 *)(p + 2 * width) + w[3] * *(const vec4 *)(p + 3 * width);
-                    sum *= *(const vec4 *)(weights + 4L * x);
-                    to[x] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-                }
-            }
-        }
-    free(left);
-    free(weights);
-    return 0;
-}
-
-/* What one least-squares correction of a flow sums over a window: [5][height][width], gradients times gradients and
- * gradients times the difference of `now` and `moved`, weighted by 1 / (1 + (difference / `scale`)^2)^2. */
-int pictures_flow_products(const float *now, const float *moved, float *out, long pictures, int height, int width,
-                           float scale) {
-    long plane = (long)height * width;
-    for (long n = 0; n < pictures; n++, now += plane, moved += plane, out += 5 * plane)
-        for (int y = 0; y < height; y++) {
-            const float *a = now + (long)y * width, *b = moved + (long)y * width;
-            long over = y ? -width : 0, under = y < height - 1 ? width : 0;
-            float *to = out + (long)y * width;
-            for (int x = 0; x < width; x++) {
-                int before = x ? x - 1 : 0, after = x < width - 1 ? x + 1 : x;
-                float gx = ((a[after] + b[after]) * 0.5f - (a[before] + b[before]) * 0.5f) * 0.5f;
-                float gy = ((a[x + under] + b[x + under]) * 0.5f - (a[x + over] + b[x + over]) * 0.5f) * 0.5f;
-                float gap = a[x] - b[x], far = gap / scale, near = 1 / (1 + far * far), trust = near * near;
-                to[x] = gx * gx * trust;
-                to[x + plane] = gx * gy * trust;
-                to[x + 2 * plane] = gy * gy * trust;
-                to[x + 3 * plane] = gx * gap * trust;
-                to[x + 4 * plane] = gy * gap * trust;
-            }
-        }
-    return 0;
-}
-
-/* The flow corrected by the solution of those sums, `damping` added to the squares, by one pixel at most. */
-int pictures_flow_step(const float *sums, const float *flow, float *out, long pictures, int height, int width,
-                       float damping) {
-    long plane = (long)height * width;
-    for (long n = 0; n < pictures; n++, sums += 5 * plane, flow += 2 * plane, out += 2 * plane)
-        for (long i = 0; i < plane; i++) {
-            float xx = sums[i] + damping, xy = sums[i + plane], yy = sums[i + 2 * plane] + damping;
-            float bx = sums[i + 3 * plane], by = sums[i + 4 * plane], determinant = xx * yy - xy * xy;
-            float dx = (yy * bx - xy * by) / determinant, dy = (xx * by - xy * bx) / determinant;
-            dx = dx < -1 ? -1 : dx > 1 ? 1 : dx;
-            dy = dy < -1 ? -1 : dy > 1 ? 1 : dy;
-            out[i] = flow[i] + dx;
-            out[i + plane] = flow[i + plane] + dy;
-        }
-    return 0;
-}
-
 /* Where chroma samples lie relative to the two luma samples that they cover. */
 enum { FIRST, MIDDLE, LAST };
 
@@ -327,7 +182,7 @@ typedef struct {
 
 int pictures_conversion_bytes(void) { return (int)sizeof(Conversion); }
 
-static inline __attribute__((always_inline)) float code(float unit, float factor, float offset, float dither, float most) {
+INLINE float code(float unit, float factor, float offset, float dither, float most) {
     float value = unit * factor + offset + dither;
     value = value < 0 ? 0 : value > most ? most : value;
     return value + 12582912.0f - 12582912.0f; /* rounds to the nearest, as floats of that size have no fraction */
@@ -404,6 +259,102 @@ int pictures_convert(const Conversion *c) {
             }
 #undef ROW
             store_codes(c, i + 1, units, (long)m * half, half);
+        }
+    }
+    free(room);
+    return 0;
+}
+
+/* A row of code values, (code - offset) / factor. */
+INLINE void units_of(const void *codes, int deep, float *restrict out, int width, float factor, float offset) {
+    if (deep) {
+        const uint16_t *in = codes;
+        for (int x = 0; x < width; x++) out[x] = ((float)in[x] - offset) / factor;
+    } else {
+        const uint8_t *in = codes;
+        for (int x = 0; x < width; x++) out[x] = ((float)in[x] - offset) / factor;
+    }
+}
+
+/* A plane of code values, uint8_t or uint16_t where `deep`, whose rows are `stride` bytes apart. */
+void pictures_units(const void *codes, long stride, int deep, float *out, int height, int width, float factor,
+                    float offset) {
+    for (int y = 0; y < height; y++)
+        units_of((const char *)codes + y * stride, deep, out + (long)y * width, width, factor, offset);
+}
+
+/* The inverse of `pictures_units` for offset 0, rounded and clamped to 0 to `most`. */
+void pictures_codes(const float *restrict units, void *codes, long count, int deep, float factor, float most) {
+    uint16_t *restrict wide = codes;
+    uint8_t *restrict narrow = codes;
+    if (deep)
+        for (long i = 0; i < count; i++) wide[i] = (uint16_t)(int)code(units[i], factor, 0, 0, most);
+    else
+        for (long i = 0; i < count; i++) narrow[i] = (uint8_t)(int)code(units[i], factor, 0, 0, most);
+}
+
+typedef struct {
+    const void *planes[3]; /* Y, Cb, Cr: uint8_t, or uint16_t where `deep` */
+    float *rgb;            /* [3][height][width] */
+    float matrix[9];       /* Y, Cb, Cr to RGB */
+    float factor[3], offset[3];
+    int height, width;
+    int log2_height, log2_width; /* of the chroma planes: 0 or 1 */
+    int vertical, horizontal;    /* FIRST, MIDDLE or LAST */
+    int deep;
+} Reading;
+
+int pictures_reading_bytes(void) { return (int)sizeof(Reading); }
+
+/* One row of chroma, to twice its width, linearly between its samples' places; `width` is the large one, and
+ * `in` has room for one more sample on either side. */
+static void twice(float *restrict in, float *restrict out, int width, int position) {
+    int half = (width + 1) / 2;
+    repeat_ends(in, 1, half);
+    for (int x = 0; x < half && position == FIRST; x++) {
+        out[2 * x] = in[x];
+        out[2 * x + 1] = (in[x] + in[x + 1]) / 2;
+    }
+    for (int x = 0; x < half && position == MIDDLE; x++) {
+        out[2 * x] = (3 * in[x] + in[x - 1]) / 4;
+        out[2 * x + 1] = (3 * in[x] + in[x + 1]) / 4;
+    }
+    for (int x = 0; x < half && position == LAST; x++) {
+        out[2 * x] = (in[x - 1] + in[x]) / 2;
+        out[2 * x + 1] = in[x];
+    }
+}
+
+/* Planes of code values of a Y'CbCr format to RGB, not clamped. */
+int pictures_read(const Reading *c) {
+    int width = c->width, height = c->height, half = c->log2_width ? (width + 1) / 2 : width;
+    int rows = c->log2_height ? (height + 1) / 2 : height, size = c->deep ? 2 : 1;
+    long plane = (long)height * width;
+    float *room = malloc(sizeof(float) * (3L * width + 5 + 2L * half));
+    if (!room) return 1;
+    float *luma = room, *lines[2] = {room + width, room + 2L * width + 1}, *row = room + 3L * width + 3;
+    for (int y = 0; y < height; y++) {
+        units_of((const char *)c->planes[0] + (long)y * width * size, c->deep, luma, width, c->factor[0], c->offset[0]);
+        for (int i = 0; i < 2; i++) {
+            const char *codes = c->planes[i + 1];
+            float *restrict here = c->log2_width ? row : lines[i], *restrict other = row + half + 1;
+            float factor = c->factor[i + 1], offset = c->offset[i + 1];
+            int m = c->log2_height ? y / 2 : y, odd = y % 2;
+            units_of(codes + (long)m * half * size, c->deep, here, half, factor, offset);
+            if (c->log2_height && c->vertical != (odd ? LAST : FIRST)) {
+                int near = clamp(odd ? m + 1 : m - 1, rows - 1);
+                units_of(codes + (long)near * half * size, c->deep, other, half, factor, offset);
+                if (c->vertical == MIDDLE)
+                    for (int x = 0; x < half; x++) here[x] = (3 * here[x] + other[x]) / 4;
+                else
+                    for (int x = 0; x < half; x++) here[x] = (here[x] + other[x]) / 2;
+            }
+            if (c->log2_width) twice(here, lines[i], width, c->horizontal);
+        }
+        for (int i = 0; i < 3; i++) {
+            const float *f = c->matrix + 3 * i, *restrict cb = lines[0], *restrict cr = lines[1];
+            float *restrict out = c->rgb + i * plane + (long)y * width, f0 = f[0], f1 = f[1], f2 = f[2];
+            for (int x = 0; x < width; x++) out[x] = f0 * luma[x] + f1 * cb[x] + f2 * cr[x];
         }
     }
     free(room);

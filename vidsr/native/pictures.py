@@ -11,16 +11,20 @@ import ctypes
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
+from vidsr.native.arguments import MOST_TAPS, address, are_usable, check, floats, sides
 from vidsr.native.build import load
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _SOURCE = Path(__file__).with_name("pictures.c")
-#: Taps that a filter may have (MOST_TAPS), and those of one phase of bicubic enlargement (CUBIC).
-_MOST_TAPS, _CUBIC = 257, 5
+#: Taps of one phase of bicubic enlargement (CUBIC).
+_CUBIC = 5
 _BLOCK_PX = 8
 _POSITIONS = {"first": 0, "middle": 1, "last": 2}
 
@@ -46,26 +50,47 @@ class Conversion(ctypes.Structure):
     )
 
 
+class Reading(ctypes.Structure):
+    """``Reading`` of pictures.c."""
+
+    _fields_ = (
+        ("planes", ctypes.c_void_p * 3),
+        ("rgb", ctypes.c_void_p),
+        ("matrix", ctypes.c_float * 9),
+        ("factor", ctypes.c_float * 3),
+        ("offset", ctypes.c_float * 3),
+        ("height", ctypes.c_int),
+        ("width", ctypes.c_int),
+        ("log2_height", ctypes.c_int),
+        ("log2_width", ctypes.c_int),
+        ("vertical", ctypes.c_int),
+        ("horizontal", ctypes.c_int),
+        ("deep", ctypes.c_int),
+    )
+
+
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL | None:
     """The compiled kernels, or None where they cannot be had; the reason is logged."""
-    return load(
-        _SOURCE,
-        "the kernels for pictures",
-        lambda made: made.pictures_conversion_bytes() == ctypes.sizeof(Conversion),
-    )
+    return load(_SOURCE, "the kernels for pictures", _fits)
+
+
+def _fits(made: ctypes.CDLL) -> bool:
+    made.pictures_units.restype = made.pictures_codes.restype = None
+    sizes = (made.pictures_conversion_bytes(), made.pictures_reading_bytes())
+    return sizes == (ctypes.sizeof(Conversion), ctypes.sizeof(Reading))
 
 
 def filtered(picture: Tensor, down: Sequence[float], across: Sequence[float]) -> Tensor | None:
     """``picture`` ``[N, C, H, W]`` filtered by odd numbers of taps each way; borders repeat."""
     kernels = _for(picture)
-    if kernels is None or max(len(down), len(across)) > _MOST_TAPS:
+    if kernels is None or max(len(down), len(across)) > MOST_TAPS:
         return None
     picture = picture.contiguous()
     out = picture.new_empty(picture.shape)
-    planes, height, width = _sides(picture)
-    arguments = (planes, height, width, _floats(down), len(down), _floats(across), len(across))
-    _check(kernels.pictures_filter(_at(picture), _at(out), *arguments))
+    planes, height, width = sides(picture)
+    arguments = (planes, height, width, floats(down), len(down), floats(across), len(across))
+    check(kernels.pictures_filter(address(picture), address(out), *arguments))
     return out
 
 
@@ -75,10 +100,10 @@ def averaged(picture: Tensor, tall: int, wide: int) -> Tensor | None:
     if kernels is None:
         return None
     picture = picture.contiguous()
-    planes, height, width = _sides(picture)
+    planes, height, width = sides(picture)
     rows, columns = height // tall, width // wide
     out = picture.new_empty((*picture.shape[:2], rows, columns))
-    _check(kernels.pictures_average(_at(picture), _at(out), planes, rows, columns, tall, wide))
+    check(kernels.pictures_average(address(picture), address(out), planes, rows, columns, tall, wide))
     return out
 
 
@@ -91,12 +116,25 @@ def enlarged(
         return None
     picture = picture.contiguous()
     base = None if base is None else base.contiguous()
-    planes, height, width = _sides(picture)
+    planes, height, width = sides(picture)
     tall, wide = len(down), len(across)
     out = picture.new_empty((*picture.shape[:2], height * tall, width * wide))
-    taps = (_floats([t for phase in down for t in phase]), _floats([t for phase in across for t in phase]))
-    under = None if base is None else _at(base)
-    _check(kernels.pictures_enlarge(_at(picture), under, _at(out), planes, height, width, tall, wide, *taps))
+    taps = (floats([t for phase in down for t in phase]), floats([t for phase in across for t in phase]))
+    under = None if base is None else address(base)
+    check(kernels.pictures_enlarge(address(picture), under, address(out), planes, height, width, tall, wide, *taps))
+    return out
+
+
+def linear(picture: Tensor, size: tuple[int, int], gains: Sequence[float]) -> Tensor | None:
+    """``picture`` ``[N, C, h, w]`` resized linearly to ``size`` (rows, columns), each channel times its gain."""
+    kernels = _for(picture)
+    if kernels is None or min(size) < 1:
+        return None
+    picture = picture.contiguous()
+    pictures, channels, height, width = picture.shape
+    out = picture.new_empty((pictures, channels, *size))
+    shape = (ctypes.c_long(pictures), channels, height, width, *size)
+    check(kernels.pictures_linear(address(picture), address(out), *shape, floats(gains)))
     return out
 
 
@@ -113,48 +151,11 @@ def block_power(picture: Tensor, stride: int, low: int, high: int, basis: Tensor
     if kernels is None:
         return None
     picture, basis = picture.contiguous(), basis.contiguous()
-    planes, height, width = _sides(picture)
+    planes, height, width = sides(picture)
     blocks = ((height - _BLOCK_PX) // stride + 1) * ((width - _BLOCK_PX) // stride + 1)
     out = picture.new_empty((*picture.shape[:2], blocks))
-    arguments = (planes, height, width, stride, low, high, _at(basis))
-    _check(kernels.pictures_block_power(_at(picture), _at(out), *arguments))
-    return out
-
-
-def warped(picture: Tensor, flow: Tensor) -> Tensor | None:
-    """``picture`` ``[N, C, H, W]`` sampled at each place plus ``flow`` ``[N, 2, H, W]`` by bicubic interpolation."""
-    kernels = _for(picture, flow)
-    if kernels is None or picture.shape[0] != flow.shape[0] or picture.shape[2:] != flow.shape[2:]:
-        return None
-    picture, flow = picture.contiguous(), flow.contiguous()
-    pictures, channels, height, width = picture.shape
-    out = picture.new_empty(picture.shape)
-    sides = (ctypes.c_long(pictures), channels, height, width)
-    _check(kernels.pictures_warp(_at(picture), _at(flow), _at(out), *sides))
-    return out
-
-
-def flow_products(now: Tensor, moved: Tensor, scale: float) -> Tensor | None:
-    """The five products ``[N, 5, H, W]`` of :func:`vidsr.filters.flow.optical_flow`, of luma ``[N, 1, H, W]``."""
-    kernels = _for(now, moved)
-    if kernels is None or now.shape != moved.shape or now.shape[1] != 1:
-        return None
-    now, moved = now.contiguous(), moved.contiguous()
-    out = now.new_empty((len(now), 5, *now.shape[2:]))
-    _check(kernels.pictures_flow_products(_at(now), _at(moved), _at(out), *_sides(now), ctypes.c_float(scale)))
-    return out
-
-
-def flow_step(sums: Tensor, flow: Tensor, damping: float) -> Tensor | None:
-    """``flow`` ``[N, 2, H, W]`` corrected by the solution of ``sums`` ``[N, 5, H, W]``, by one pixel at most."""
-    kernels = _for(sums, flow)
-    if kernels is None:
-        return None
-    sums, flow = sums.contiguous(), flow.contiguous()
-    out = flow.new_empty(flow.shape)
-    pictures, _, height, width = flow.shape
-    sides = (ctypes.c_long(pictures), height, width)
-    _check(kernels.pictures_flow_step(_at(sums), _at(flow), _at(out), *sides, ctypes.c_float(damping)))
+    arguments = (planes, height, width, stride, low, high, address(basis))
+    check(kernels.pictures_block_power(address(picture), address(out), *arguments))
     return out
 
 
@@ -192,34 +193,72 @@ def converted(
     work.log2_height, work.log2_width = log2_chroma
     work.vertical, work.horizontal = (_POSITIONS[p] for p in positions)
     work.deep = int(planes[0].element_size() > 1)
-    _check(kernels.pictures_convert(ctypes.byref(work)))
+    check(kernels.pictures_convert(ctypes.byref(work)))
     return True
+
+
+def read(
+    planes: Sequence[Tensor],
+    *,
+    matrix: Sequence[float],
+    scales: Sequence[tuple[float, float]],
+    log2_chroma: tuple[int, int],
+    positions: tuple[str, str],
+) -> Tensor | None:
+    """RGB ``[N, 3, H, W]`` of the ``planes`` Y, Cb and Cr; the inverse of :func:`converted`, but not clamped.
+
+    Args:
+        planes: ``[N, h, w]`` on the CPU, uint8, or int16 that holds the bits of uint16.
+        matrix: from Y, Cb, Cr to RGB.
+        scales, log2_chroma, positions: as there.
+    """
+    luma = planes[0]
+    kernels = library() if luma.device.type == "cpu" and luma.numel() and luma.element_size() <= 2 else None
+    if kernels is None or max(log2_chroma) > 1:
+        return None
+    import torch
+
+    planes = [plane.contiguous() for plane in planes]
+    pictures, height, width = luma.shape
+    rgb = torch.empty((pictures, 3, height, width))
+    work = Reading(height=height, width=width, deep=int(luma.element_size() > 1))
+    work.matrix[:] = list(matrix)
+    for i, (factor, offset) in enumerate(scales):
+        work.factor[i], work.offset[i] = factor, offset
+    work.log2_height, work.log2_width = log2_chroma
+    work.vertical, work.horizontal = (_POSITIONS[p] for p in positions)
+    for number in range(pictures):
+        work.rgb = rgb[number].data_ptr()
+        work.planes[:] = [plane[number].data_ptr() for plane in planes]
+        check(kernels.pictures_read(ctypes.byref(work)))
+    return rgb
+
+
+def units(plane: npt.NDArray[Any], most: int) -> Tensor | None:
+    """A frame's plane ``[h, w]`` of code values as ``[1, 1, h, w]`` float32, ``most`` being 1."""
+    kernels = library() if plane.size and plane.strides[1] == plane.itemsize <= 2 else None
+    if kernels is None:
+        return None
+    import torch
+
+    out = torch.empty((1, 1, *plane.shape))
+    source = (ctypes.c_void_p(plane.ctypes.data), ctypes.c_long(plane.strides[0]), int(plane.itemsize > 1))
+    kernels.pictures_units(*source, address(out), *plane.shape, ctypes.c_float(most), ctypes.c_float(0))
+    return out
+
+
+def codes(values: Tensor, most: int, like: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    """The inverse of :func:`units`, rounded and clamped: a plane of the type of ``like``."""
+    kernels = _for(values)
+    if kernels is None:
+        return None
+    values = values.contiguous()
+    made: npt.NDArray[Any] = np.empty(values.shape[-2:], like.dtype)
+    target = (ctypes.c_void_p(made.ctypes.data), ctypes.c_long(made.size), int(made.itemsize > 1))
+    kernels.pictures_codes(address(values), *target, ctypes.c_float(most), ctypes.c_float(most))
+    return made
 
 
 def _for(*tensors: Tensor) -> ctypes.CDLL | None:
     """The kernels, if they can take these tensors."""
-    for tensor in tensors:
-        if tensor.device.type != "cpu" or tensor.element_size() != 4 or not tensor.is_floating_point():
-            return None
-        if tensor.requires_grad or tensor.numel() == 0:
-            return None
-    return library()
-
-
-def _sides(picture: Tensor) -> tuple[ctypes.c_long, int, int]:
-    """Planes, height and width."""
-    batch, channels, height, width = picture.shape
-    return ctypes.c_long(batch * channels), height, width
-
-
-def _at(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())
-
-
-def _floats(values: Sequence[float]) -> ctypes.Array[ctypes.c_float]:
-    return (ctypes.c_float * len(values))(*values)
-
-
-def _check(status: int) -> None:
-    if status:
-        raise MemoryError("out of memory in the kernels for pictures")
+    return library() if are_usable(*tensors) else None

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from vidsr.filters.after.step import StepDescriptor
-from vidsr.filters.flow import gaussian, luma, optical_flow, resize_flow, warp
+from vidsr.filters.flow import blended, gaussian, luma, optical_flow, resize_flow, warp
 from vidsr.frames import Frame
 
 #: Mean absolute RGB difference (0 to 1) between source and carried source at which the weight has dropped to 1/e.
@@ -49,7 +48,7 @@ class Stabilise:
             result = self._one(source[i : i + 1], out[i : i + 1])
             self._last = (source[i : i + 1].clone(), result)
             results.append(result)
-        return torch.cat(results)
+        return results[0] if len(results) == 1 else torch.cat(results)
 
     def _one(self, source: Tensor, out: Tensor) -> Tensor:
         if self._last is None or self._last[0].shape != source.shape or self._last[1].shape != out.shape:
@@ -58,9 +57,9 @@ class Stabilise:
         motion = optical_flow(luma(source), luma(before))
         fit = self.fit(source, before, motion)
         size = (out.shape[-2], out.shape[-1])
-        weight = F.interpolate(fit, size=size, mode="bilinear", align_corners=False) * (FULL_WEIGHT * self.amount)
-        weight = weight * (fit.mean() >= CUT_SHARE)  # on the device: to ask would wait for it
-        return out + weight * (warp(carried, resize_flow(motion, size, "bicubic")) - out)
+        # A cut is found on the device: to ask would wait for it.
+        weight = fit * (FULL_WEIGHT * self.amount) * (fit.mean() >= CUT_SHARE)
+        return blended(carried, resize_flow(motion, size, "bicubic"), out, weight)
 
     @staticmethod
     def fit(source: Tensor, before: Tensor, motion: Tensor) -> Tensor:

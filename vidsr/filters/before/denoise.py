@@ -7,7 +7,7 @@ CVPR 2005), with the noise's own share of the distances taken off as in their IP
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,20 @@ from vidsr.filters.before.descriptor import FilterDescriptor, StillForm, StillPa
 from vidsr.filters.before.filter import windowed, with_planes
 from vidsr.filters.detect.inspection import VERY_NOISY
 from vidsr.frames import Frame
+from vidsr.native import motion
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vidsr.filters.before.motion import Planes
 
 DEFAULT_STRENGTH = 0.7
 #: Share of the blocks of a frame, the flattest, that its noise is measured in.
 _FLAT_SHARE = 0.1
 #: The least noise that is assumed, 8-bit code values.
 _LEAST_NOISE = 0.5
+#: Radius of the neighbourhood that is compared.
+_AROUND_PX = 1.5
 #: Stills: pixels around a pixel that are searched, and around each that are compared.
 _SEARCH_PX, _PATCH_PX = 5, 2
 #: Stills: width of the weights, in shares of the noise, at strength 1.
@@ -42,41 +50,58 @@ class Denoise:
         self.strength = strength
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        return windowed(frames, *self.lookaround, self._average)
+        from vidsr.filters.before.motion import Planes
 
-    def _average(self, window: Sequence[Frame], at: int) -> Frame:
+        return windowed(map(Planes, frames), *self.lookaround, self._average)
+
+    def _average(self, window: Sequence[Planes], at: int) -> Frame:
         import torch
 
         with torch.inference_mode():
             return self._averaged(window, at)
 
-    def _averaged(self, window: Sequence[Frame], at: int) -> Frame:
+    def _averaged(self, window: Sequence[Planes], at: int) -> Frame:
         import torch
-        from torch.nn import functional as F
 
-        from vidsr.filters.before.motion import carried, plane_of, unit
+        from vidsr.filters.before.motion import carried, plane_of
         from vidsr.filters.detect.noise import BLOCK, flat_blocks, measure
-        from vidsr.filters.flow import gaussian
+        from vidsr.filters.resample import area_down
 
-        frame = window[at]
-        own = [unit(frame, n) for n in range(len(frame.planes))]
-        if min(own[0].shape[-2:]) < BLOCK:
+        now = window[at]
+        frame = now.frame
+        if min(now[0].shape[-2:]) < BLOCK:
             return frame
-        sigma = max(measure(own[0], flat_blocks(own[0], _FLAT_SHARE)).sigma, _LEAST_NOISE / 255)
-        sums, weights = [p.clone() for p in own], [torch.ones_like(p) for p in own]
+        sigma = max(measure(now[0], flat_blocks(now[0], _FLAT_SHARE)).sigma, _LEAST_NOISE / 255)
+        sums = [now[n].clone() for n in range(len(frame.planes))]
+        weights = [torch.ones_like(p) for p in sums]
         for n in range(max(0, at - 2), min(len(window), at + 3)):
             if n == at:
                 continue
-            other = carried(frame, window[n])
-            # Over a small neighbourhood noise averages out and real change does not.
-            change = gaussian((other[0] - own[0]) ** 2, 1.5).sqrt()
-            fit = torch.exp(-((change / (3 * self.strength * sigma)) ** 4))
+            other = carried(now, window[n])
+            fit = _agreement(now[0], other[0], 3 * self.strength * sigma)
+            shares = {fit.shape: fit}
             for number, plane in enumerate(other):
-                size = (plane.shape[-2], plane.shape[-1])
-                share = fit if fit.shape[-2:] == size else F.interpolate(fit, size=size, mode="area")
-                sums[number] += share * plane
-                weights[number] += share
+                if plane.shape not in shares:
+                    shares[plane.shape] = area_down(fit, (plane.shape[-2], plane.shape[-1]))
+                share = shares[plane.shape]
+                if not motion.add(sums[number], weights[number], plane, share):
+                    sums[number] += share * plane
+                    weights[number] += share
         return with_planes(frame, [plane_of(s / w, frame) for s, w in zip(sums, weights, strict=True)])
+
+
+def _agreement(own: Tensor, moved: Tensor, scale: float) -> Tensor:
+    """How well two lumas ``[1, 1, h, w]`` fit, 0 to 1, where ``scale`` is a clear difference."""
+    import torch
+
+    from vidsr.filters.flow import gaussian, gaussian_taps
+
+    # Over a small neighbourhood noise averages out and real change does not.
+    made = motion.agreement(own, moved, gaussian_taps(_AROUND_PX), scale)
+    if made is not None:
+        return made
+    change = gaussian((moved - own) ** 2, _AROUND_PX).sqrt()
+    return torch.exp(-((change / scale) ** 4))
 
 
 def _still(picture: npt.NDArray[Any], strength: float | None, part: StillPart) -> npt.NDArray[Any]:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from vidsr.filters.before.descriptor import FilterDescriptor, parse_positive, write_number
 from vidsr.filters.before.filter import windowed, with_planes
 from vidsr.frames import Frame
+from vidsr.native import motion
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vidsr.filters.before.motion import Planes
 
 DEFAULT_THRESHOLD = 18.0
 #: The neighbours agree with each other if they differ by less than this share of what this frame is beyond them.
 _AGREE = 0.6
+#: Pixels around a fault that are replaced with it.
+_RIM_PX = 2
 
 
 class Dust:
@@ -30,42 +39,54 @@ class Dust:
         self.threshold = threshold
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        return windowed(frames, 1, 1, self._clean)
+        from vidsr.filters.before.motion import Planes
 
-    def _clean(self, window: Sequence[Frame], at: int) -> Frame:
+        return windowed(map(Planes, frames), 1, 1, self._clean)
+
+    def _clean(self, window: Sequence[Planes], at: int) -> Frame:
         import torch
 
         with torch.inference_mode():
             return self._repaired(window, at)
 
-    def _repaired(self, window: Sequence[Frame], at: int) -> Frame:
+    def _repaired(self, window: Sequence[Planes], at: int) -> Frame:
         import torch
-        from torch.nn import functional as F
 
-        from vidsr.filters.before.motion import carried, plane_of, unit
+        from vidsr.filters.before.motion import carried, plane_of
         from vidsr.filters.flow import gaussian
+        from vidsr.filters.resample import area_down
 
-        frame = window[at]
+        now = window[at]
+        frame = now.frame
         if at == 0 or at + 1 == len(window):
             return frame
-        before, after = carried(frame, window[at - 1]), carried(frame, window[at + 1])
-        limit = self.threshold / 255
-        own = unit(frame)
-        agree = (before[0] - after[0]).abs()
-        beyond = torch.minimum((own - before[0]).abs(), (own - after[0]).abs())
-        same_side = (own - before[0]) * (own - after[0]) > 0
-        fault = ((beyond > limit) & same_side & (agree < _AGREE * beyond)).float()
-        # A fault has a soft rim that is no longer beyond the limit.
-        mask = gaussian(F.max_pool2d(fault, 5, 1, 2), 0.8).clamp(0, 1)
-        if not bool(fault.any()):
+        before, after = carried(now, window[at - 1]), carried(now, window[at + 1])
+        fault, found = _faults(now[0], before[0], after[0], self.threshold / 255)
+        if not found:
             return frame
+        # A fault has a soft rim that is no longer beyond the limit.
+        mask = gaussian(fault, 0.8).clamp(0, 1)
         planes = []
-        for number, plane in enumerate(frame.planes):
-            size = (plane.shape[0], plane.shape[1])
-            share = mask if mask.shape[-2:] == size else F.interpolate(mask, size=size, mode="area")
+        for number in range(len(frame.planes)):
+            own = now[number]
+            share = mask if mask.shape == own.shape else area_down(mask, (own.shape[-2], own.shape[-1]))
             mean = (before[number] + after[number]) / 2
-            planes.append(plane_of(torch.lerp(unit(frame, number), mean, share), frame))
+            planes.append(plane_of(torch.lerp(own, mean, share), frame))
         return with_planes(frame, planes)
+
+
+def _faults(own: Tensor, before: Tensor, after: Tensor, limit: float) -> tuple[Tensor, int]:
+    """1 within :data:`_RIM_PX` of a fault, else 0, ``[1, 1, h, w]``; and how many pixels are faults."""
+    from torch.nn import functional as F
+
+    made = motion.faults(own, before, after, limit=limit, agree=_AGREE, around=_RIM_PX)
+    if made is not None:
+        return made
+    agree = (before - after).abs()
+    past, future = own - before, own - after
+    beyond = past.abs().minimum(future.abs())
+    fault = (beyond > limit) & (past * future > 0) & (agree < _AGREE * beyond)
+    return F.max_pool2d(fault.float(), 2 * _RIM_PX + 1, 1, _RIM_PX), int(fault.sum())
 
 
 FILTER: FilterDescriptor[float] = FilterDescriptor(

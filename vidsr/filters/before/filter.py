@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,13 +29,15 @@ class Filter(Protocol):
         ...
 
 
+#: A frame, or what a filter keeps of it.
+_Kept = TypeVar("_Kept")
 #: From a window of frames and the place in it of the frame to make, the new frame.
-Make = Callable[[Sequence[Frame], int], Frame]
+Make = Callable[[Sequence[_Kept], int], Frame]
 
 
-def windowed(frames: Iterator[Frame], before: int, after: int, make: Make) -> Iterator[Frame]:
+def windowed(frames: Iterator[_Kept], before: int, after: int, make: Make[_Kept]) -> Iterator[Frame]:
     """Call ``make`` for each frame with up to ``before`` and ``after`` neighbours; fewer at the ends."""
-    window: deque[Frame] = deque()
+    window: deque[_Kept] = deque()
     at = 0  # place in the window of the next frame to make
     for frame in frames:
         window.append(frame)
