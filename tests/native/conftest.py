@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from tests.support import processes
-from vidsr.native import motion, pictures
+from vidsr.native import motion_kernels, pictures
 
-MODULES = (pictures, motion)
+MODULES = (pictures, motion_kernels)
 INSTRUCTIONS = {"native": "-march=native", "AVX2": "-mavx2 -mfma", "SSE2": "-msse2"}
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from vidsr.filters.resample import cubic_up, separable
 from vidsr.frames import luma_weights
-from vidsr.native import motion, pictures
+from vidsr.native import motion_kernels, pictures
 
 #: Which weights are used matters little to matching.
 _LUMA = luma_weights("bt709")
@@ -47,7 +47,7 @@ def warp(picture: Tensor, flow: Tensor, mode: str = "bicubic") -> Tensor:
 
     Places outside repeat the border. ``mode`` is "bilinear" or "bicubic".
     """
-    made = motion.warped(picture, flow) if mode == "bicubic" else None
+    made = motion_kernels.warped(picture, flow) if mode == "bicubic" else None
     if made is not None:
         return made
     height, width = picture.shape[-2:]
@@ -65,7 +65,7 @@ def blended(carried: Tensor, flow: Tensor, out: Tensor, weight: Tensor) -> Tenso
         flow: ``[N, 2, H, W]``.
         weight: ``[N, 1, h, w]``, enlarged linearly.
     """
-    made = motion.blended(carried, flow, out, weight)
+    made = motion_kernels.blended(carried, flow, out, weight)
     if made is not None:
         return made
     large = F.interpolate(weight, size=out.shape[-2:], mode="bilinear", align_corners=False)
@@ -164,7 +164,7 @@ def pyramid_flow(
 
 def _fit(first: Tensor, second: Tensor, flow: Tensor, share: float, sigma: float, steps: int) -> Tensor:
     """``flow`` after some least-squares corrections at one pyramid level."""
-    made = motion.fit(
+    made = motion_kernels.fit(
         first,
         second,
         flow,

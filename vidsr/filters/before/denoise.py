@@ -16,7 +16,7 @@ from vidsr.filters.before.descriptor import FilterDescriptor, StillForm, StillPa
 from vidsr.filters.before.filter import windowed, with_planes
 from vidsr.filters.detect.inspection import VERY_NOISY
 from vidsr.frames import Frame
-from vidsr.native import motion
+from vidsr.native import motion_kernels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,7 +84,7 @@ class Denoise:
                 if plane.shape not in shares:
                     shares[plane.shape] = area_down(fit, (plane.shape[-2], plane.shape[-1]))
                 share = shares[plane.shape]
-                if not motion.add(sums[number], weights[number], plane, share):
+                if not motion_kernels.add(sums[number], weights[number], plane, share):
                     sums[number] += share * plane
                     weights[number] += share
         return with_planes(frame, [plane_of(s / w, frame) for s, w in zip(sums, weights, strict=True)])
@@ -97,7 +97,7 @@ def _agreement(own: Tensor, moved: Tensor, scale: float) -> Tensor:
     from vidsr.filters.flow import gaussian, gaussian_taps
 
     # Over a small neighbourhood noise averages out and real change does not.
-    made = motion.agreement(own, moved, gaussian_taps(_AROUND_PX), scale)
+    made = motion_kernels.agreement(own, moved, gaussian_taps(_AROUND_PX), scale)
     if made is not None:
         return made
     change = gaussian((moved - own) ** 2, _AROUND_PX).sqrt()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vidsr.filters.before.descriptor import FilterDescriptor, parse_positive, write_number
 from vidsr.filters.before.filter import windowed, with_planes
 from vidsr.frames import Frame
-from vidsr.native import motion
+from vidsr.native import motion_kernels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,7 +79,7 @@ def _faults(own: Tensor, before: Tensor, after: Tensor, limit: float) -> tuple[T
     """1 within :data:`_RIM_PX` of a fault, else 0, ``[1, 1, h, w]``; and how many pixels are faults."""
     from torch.nn import functional as F
 
-    made = motion.faults(own, before, after, limit=limit, agree=_AGREE, around=_RIM_PX)
+    made = motion_kernels.faults(own, before, after, limit=limit, agree=_AGREE, around=_RIM_PX)
     if made is not None:
         return made
     agree = (before - after).abs()

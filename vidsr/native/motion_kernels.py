@@ -1,4 +1,4 @@
-"""The kernels of motion.c for torch tensors: motion between pictures, and pictures carried along it, on a CPU.
+"""The kernels of motion_kernels.c for torch tensors: motion between pictures, and pictures carried along it, on a CPU.
 
 As in :mod:`vidsr.native.pictures` each function returns None where the kernels cannot do it.
 """
@@ -17,11 +17,11 @@ from vidsr.native.build import load
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SOURCE = Path(__file__).with_name("motion.c")
+_SOURCE = Path(__file__).with_name("motion_kernels.c")
 
 
 class FlowFit(ctypes.Structure):
-    """``FlowFit`` of motion.c."""
+    """``FlowFit`` of motion_kernels.c."""
 
     _fields_ = (
         ("first", ctypes.c_void_p),

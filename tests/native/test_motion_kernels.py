@@ -14,7 +14,7 @@ from tests.support.scenes import texture
 from vidsr.filters import flow as flow_module
 from vidsr.filters.before import denoise, dust
 from vidsr.filters.flow import blended, optical_flow, resize_flow, warp
-from vidsr.native import motion
+from vidsr.native import motion_kernels
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (3, 4), (24, 40), (61, 33)])
@@ -54,7 +54,7 @@ def test_pixels_side_by_side_and_alone(height: int, width: int, rough: float, se
     flow = flow + rough * (torch.rand(flow.shape, generator=random) - 0.5)
     native = warp(picture, flow)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(motion, "library", lambda: None)
+        patch.setattr(motion_kernels, "library", lambda: None)
         agree((native, warp(picture, flow)), 5e-5)
 
 
@@ -84,27 +84,24 @@ def test_faults(both: Any, size: tuple[int, int]) -> None:
 
 
 def test_sums_of_what_fits() -> None:
-    if motion.library() is None:
+    if motion_kernels.library() is None:
         pytest.skip("no C compiler")
     sums, weights, plane, share = (noise(1, 1, 5, n) for n in (7, 7, 7, 7))
     weights, plane, share = weights + 1, plane * 2, share / 3
     expected = (sums + share * plane, weights + share)
-    assert motion.add(sums, weights, plane, share)
+    assert motion_kernels.add(sums, weights, plane, share)
     agree((sums, expected[0]))
     agree((weights, expected[1]))
-    assert not motion.add(sums, weights, plane, share.double())
+    assert not motion_kernels.add(sums, weights, plane, share.double())
 
 
 def test_what_the_kernels_do_not_take() -> None:
     picture, flow = torch.rand(1, 1, 8, 8), torch.zeros(1, 2, 8, 8)
     for other in (picture.double(), picture.clone().requires_grad_(), torch.empty(1, 1, 0, 8), picture.to("meta")):
-        assert motion.warped(other, flow) is None
-        assert motion.agreement(other, picture, [1.0], 1.0) is None
-        assert motion.faults(other, picture, picture, limit=1.0, agree=1.0, around=1) is None
-    assert motion.warped(picture, torch.zeros(1, 2, 8, 9)) is None
-    assert motion.blended(picture, flow, torch.rand(1, 1, 8, 9), picture) is None
-    taps = [1.0] * 301
-    assert (
-        motion.fit(picture, picture, flow, share=0.0, steps=1, window=taps, smooth=[1.0], scale=1.0, damping=1.0)
-        is None
-    )
+        assert motion_kernels.warped(other, flow) is None
+        assert motion_kernels.agreement(other, picture, [1.0], 1.0) is None
+        assert motion_kernels.faults(other, picture, picture, limit=1.0, agree=1.0, around=1) is None
+    assert motion_kernels.warped(picture, torch.zeros(1, 2, 8, 9)) is None
+    assert motion_kernels.blended(picture, flow, torch.rand(1, 1, 8, 9), picture) is None
+    rest: dict[str, Any] = {"smooth": [1.0], "scale": 1.0, "damping": 1.0}
+    assert motion_kernels.fit(picture, picture, flow, share=0.0, steps=1, window=[1.0] * 301, **rest) is None
