@@ -46,7 +46,7 @@ def test_a_form_that_gives_another_picture_has_failed(tiny_model: Path, monkeypa
     monkeypatch.setattr(TorchBackend, "__call__", lambda self, rgb: real(self, rgb) + 0.05)
     _, tried = examined(tiny_model)
     assert tried["cpu, torch, fp32"].result == "failed"
-    assert "another picture" in tried["cpu, torch, fp32"].detail
+    assert "a different picture" in tried["cpu, torch, fp32"].detail
 
 
 def test_cuda_that_raises_at_every_question_is_reported(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,7 @@ def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
 
 def test_a_folder_with_a_dataset_is_not_overwritten(small_dataset: Path, tmp_path: Path) -> None:
     _save(tmp_path / "a.png", textured(1, 80, 80))
-    with pytest.raises(TrainingError, match="holds a dataset already"):
+    with pytest.raises(TrainingError, match="already holds a dataset"):
         make_dataset([tmp_path / "a.png"], small_dataset, MakeOptions(patch=64))
 
 

@@ -70,7 +70,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, compiled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Calibration begins anew in each test; the C kernels are compiled once for all."""
+    """Calibration starts over in each test; the C kernels are compiled once for all."""
     (tmp_path / "native").symlink_to(compiled)
     monkeypatch.setenv("VIDSR_CACHE", str(tmp_path))
     monkeypatch.setattr(cuda_backend, "_graphs_failed", False)

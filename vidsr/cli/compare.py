@@ -58,8 +58,8 @@ def compare(
 ) -> None:
     """Measure how close videos are to a reference, and how stable they are over time.
 
-    With --from, --to or --frames, a part of the reference is compared with the same part of the others; those that are
-    no longer than the part, such as results made of it, are taken whole.
+    With --from, --to or --frames, a part of the reference is compared with the same part of the others. Videos that are
+    no longer than the part, such as results made from it, are compared whole.
     """
     if fit not in ("none", "reference", "other"):
         raise OptionsError(f"--fit {fit}: must be none, reference or other")

@@ -26,7 +26,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show what was found on this machine, what works when tried, what a job will use, and what to install.
+    """Show what was found on this machine, what was tried and works, what a job will use, and what to install.
 
     Runs a few small frames through every form of the network and every codec. Paste the page into a bug report.
     """

@@ -57,8 +57,8 @@ def enhance(
         list[str],
         typer.Argument(
             metavar="SOURCE... [FOLDER]",
-            help="Videos, pictures, folders of them, or numbered pictures such as frames/%06d.png; and where several "
-            "files are made, the folder for the results.",
+            help="Videos, pictures, folders of them, or numbered pictures such as frames/%06d.png; then, if several "
+            "files are made, the output folder.",
             show_default=False,
         ),
     ],
@@ -76,13 +76,13 @@ def enhance(
         typer.Option(
             "--spans",
             metavar="CSV",
-            help="Make a file of each part that this table names: columns from, to and name (1:02,1:05.5,arrival).",
+            help="Make one file for each part in this table: columns from, to and name (1:02,1:05.5,arrival).",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Say everything that would be done, and how long it takes; write nothing."),
+        typer.Option("--dry-run", help="Report everything that would be done, and how long it takes; write nothing."),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress; warnings still appear.")] = False,
     preset_name: Annotated[
@@ -128,7 +128,7 @@ def show_dry_run(source: Path, output: Path | None, options: EnhanceOptions, *, 
 
 
 def destination(sources: list[str], output: str | None) -> tuple[list[str], str | None]:
-    """The sources, and where results go: of several paths without ``--output``, as with ``cp``, the last may say it."""
+    """The sources and the output; as with ``cp``, the last of several paths may be the output folder."""
     if output is not None or len(sources) < 2:
         return sources, output
     last = Path(sources[-1])
@@ -187,7 +187,7 @@ def run_queue(
     else:
         done = [file.result for file in result.files if file.state == "done"]
         for path in [str(result.output)] if result.output is not None else done:
-            # Bytes only where the name is not UTF-8: a replaced stdout may take nothing but text.
+            # Bytes only where the name is not UTF-8: a replaced stdout may accept only text.
             typer.echo(path if readable(path) == path else os.fsencode(path))
     if not result.ok:
         raise typer.Exit(1)

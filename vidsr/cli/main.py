@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Measure videos against a reference: PSNR, SSIM, LPIPS, VMAF, temporal stability.",
     ),
     "jobs": ("vidsr.cli.jobs", "List, resume, remove and watch the jobs of enhance."),
-    "config": ("vidsr.cli.config.show", "Show where each option's value comes from, and the presets there are."),
+    "config": ("vidsr.cli.config.show", "Show where each option's value comes from, and the available presets."),
     "inspect": (
         "vidsr.cli.inspect",
         "Detect interlacing, telecine, bars and grain in a video, and recommend options.",

@@ -353,10 +353,10 @@ class _Bar:
     def __call__(self, done: int, total: int | None) -> None:
         """Show that ``done`` of ``total`` bytes have arrived."""
         if self._bar is None:
-            pace = 0.1 if sys.stderr.isatty() else 5.0  # a log file wants a line now and then
+            pace = 0.1 if sys.stderr.isatty() else 5.0  # a log file gets an occasional line
             self._bar = tqdm(
                 desc=self._title,
-                initial=done,  # what an earlier call left counts as done, not as speed
+                initial=done,  # bytes from an earlier call count as done, not towards the speed
                 total=total,
                 unit="B",
                 unit_scale=True,

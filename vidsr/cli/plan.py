@@ -39,7 +39,7 @@ def plan(
         list[Path],
         typer.Argument(
             metavar="VIDEO...",
-            help="The video to estimate the job for; several, or a folder, as one queue.",
+            help="The video to estimate the job for; several files, or a folder, count as one queue.",
             show_default=False,
         ),
     ],

@@ -54,7 +54,7 @@ class Bar:
     def _advance(self, event: Event) -> None:
         if self._bar is None:
             # Frames of an earlier run count as done but not towards speed: tqdm's `initial`.
-            pace = 0.2 if sys.stderr.isatty() else 10.0  # a log file wants a line now and then, not every frame
+            pace = 0.2 if sys.stderr.isatty() else 10.0  # a log file gets an occasional line, not one per frame
             self._bar = tqdm(
                 total=event.total_frames,
                 initial=event.resumed_frames,
@@ -65,7 +65,7 @@ class Bar:
                 maxinterval=max(10.0, 2 * pace),
                 smoothing=0.1,
             )
-        if event.total_frames != self._bar.total:  # of a queue, which learns of more as it goes on
+        if event.total_frames != self._bar.total:  # a queue, whose total grows as it finds more
             self._bar.total = event.total_frames
         self._bar.update(event.frames - self._bar.n)
 

@@ -42,10 +42,10 @@ def verify(
     record that `enhance --provenance` wrote next to the result is checked against both files.
 
     If --restore or --rate changed the frames (ivtc, dedupe, --fields double, crop), the result is compared with the
-    frames and times that these produce; of --rate, the frames are listed that were made in between others. Matroska
-    results store these options in a tag. For other containers, keep the --provenance record or give --restore, --fields
-    and --rate here. The same holds for a result that was made of a part of
-    its source (--from, --to, --frames): it is compared with that part only.
+    frames and times that these produce; the frames that --rate made in between are listed. Matroska results store
+    these options in a tag. For other containers, keep the --provenance record or give --restore, --fields and --rate
+    here. The same applies to a result made from a part of its source (--from, --to, --frames): it is compared with
+    that part only.
     """
     from vidsr.jobs import provenance
     from vidsr.jobs.enhance import kind_of

@@ -1,1 +1,1 @@
-"""``vidsr doctor``: what this machine has, what of it works when tried, and what a job will use."""
+"""``vidsr doctor``: what this machine has, what was tried and works, and what a job will use."""

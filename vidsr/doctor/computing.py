@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Frames that go through each form, and their size.
 _FRAMES, _WIDTH, _HEIGHT = 2, 24, 16
-#: PSNR in dB against the plain fp32 network, below which a form gives another picture. bfloat16 reaches 45.
+#: PSNR in dB against the plain fp32 network, below which a form gives a different picture. bfloat16 reaches 45.
 _LEAST_PSNR = 40.0
 _REINSTALL = "reinstall PyTorch: see https://pytorch.org/get-started"
 
@@ -226,7 +226,7 @@ def _run(
     """Run a form on the frames after a warm-up by one of them; how it went.
 
     Raises:
-        InferenceError: it gives another picture than the plain network.
+        InferenceError: its picture differs from the plain network's.
         Exception: whatever a broken device makes PyTorch raise.
     """
     from copy import deepcopy
@@ -247,7 +247,7 @@ def _run(
     error = float(np.mean((result.astype(np.float64) - expected) ** 2))
     psnr = min(99.0, -10 * float(np.log10(max(error, 1e-12)))) if np.isfinite(error) else 0.0
     if psnr < _LEAST_PSNR:
-        raise InferenceError(f"another picture than the plain network's ({psnr:.1f} dB)")
+        raise InferenceError(f"a different picture than the plain network's ({psnr:.1f} dB)")
     return _summary(frames, result, seconds, psnr)
 
 

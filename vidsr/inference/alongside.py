@@ -19,11 +19,11 @@ class Alongside(Generic[T]):
     """Runs calls in the order in which they are started, at most one at a time.
 
     In the thread PyTorch uses one core: the others are busy with the network, and two teams of threads that wait for
-    each other on the same cores are slower than one. A context manager; on leaving it the thread has ended, and an
-    error that nobody asked for is dropped.
+    each other on the same cores are slower than one. A context manager; when it exits, the thread has ended, and an
+    error that was never collected is dropped.
 
     Args:
-        threaded: whether there is a thread at all; without it a call is made when it is started.
+        threaded: whether there is a thread; without one, each call runs when it is started.
     """
 
     def __init__(self, threaded: bool) -> None:
@@ -46,7 +46,7 @@ class Alongside(Generic[T]):
         return self._running is not None
 
     def start(self, call: Callable[[], T]) -> None:
-        """Start a call; the result of the one before has been taken.
+        """Start a call; the result of the previous one must have been taken.
 
         Raises:
             Exception: without a thread, what the call raises.
@@ -74,7 +74,7 @@ class Alongside(Generic[T]):
             with _LOCK:
                 threads = torch.get_num_threads()
                 self._pool.submit(_take_one_core).result()
-                # That also set what threads begin with that have not computed yet: back to what it was.
+                # That also set the default of threads that have not computed yet: restore it.
                 torch.set_num_threads(threads)
         return self._pool
 

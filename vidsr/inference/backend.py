@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vidsr.inference.device import DTYPES, Precision
 from vidsr.inference.forms.form_table import folded_bytes_per_pixel, folded_form
 
-# Root mean square by which a compiled network may differ from an uncompiled one (50 dB): half precision's own.
+# Root mean square by which a compiled network may differ from an uncompiled one (50 dB): as much as half precision.
 _COMPILE_TOLERANCE = 10 ** (-50 / 20)
 
 
@@ -53,7 +53,7 @@ class Backend(Protocol):
         """The same in fp32 arithmetic, slower: for frames that overflow in half precision."""
 
     def release(self) -> None:
-        """Give back memory that is only kept to be faster."""
+        """Release memory that is kept only for speed."""
 
     def bytes_per_pixel(self, height: int, width: int) -> float:
         """Estimated peak memory of the network in bytes per source pixel, for pictures (or tiles) of this size."""
@@ -100,7 +100,7 @@ class TorchBackend:
             expected: Tensor = self._run(x).float()
             self._trusted = bool(((out - expected).square().mean() < _COMPILE_TOLERANCE**2).item())
             if not self._trusted:
-                logging.getLogger(__name__).warning("torch.compile gave another result than PyTorch: not used")
+                logging.getLogger(__name__).warning("torch.compile gave a different result than PyTorch: not used")
                 self._compiled = None
                 return expected
         return out

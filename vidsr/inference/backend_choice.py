@@ -52,7 +52,7 @@ def _winograd(model: Model) -> Backend | None:
 
 
 class WinogradBackend:
-    """The network in fp32 on the CPU by the kernels of winograd.c."""
+    """The network in fp32 on the CPU, run by the kernels of winograd.c."""
 
     name = "winograd"
 
@@ -101,7 +101,7 @@ class OpenVinoBackend:
         self.notes: list[str] = []
 
     def __call__(self, rgb: Tensor) -> Tensor:
-        """See :class:`~vidsr.inference.backend.Backend`. Picture by picture, as TorchBackend on a CPU."""
+        """See :class:`~vidsr.inference.backend.Backend`. Picture by picture, like TorchBackend on a CPU."""
         if len(rgb) > 1:
             return torch.cat([self(one) for one in torch.split(rgb, 1)])
         shape = tuple(rgb.shape)

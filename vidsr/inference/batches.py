@@ -34,7 +34,7 @@ class Batch:
 
 @dataclass(slots=True)
 class NeighbourRuns:
-    """Runs of frames [first, stop, what spoke against their neighbours], in order; "" where they were mixed in."""
+    """Runs of frames [first, stop, why their neighbours were left out], in order; "" where they were mixed in."""
 
     runs: list[tuple[int, int, str]] = field(default_factory=list)
 
@@ -76,8 +76,8 @@ def batches(
 ) -> Iterator[Batch]:
     """Batches of at most ``size_for(frame)`` distinct frames, in order.
 
-    A frame equal to the last distinct one, in every plane, is an entry without a computation. With a
-    ``threshold`` above 0 so is one that nearly equals it, see :func:`difference`. Frames of another size,
+    A frame equal to the last distinct one, in every plane, becomes an entry without a computation. With a
+    ``threshold`` above 0 so does one that nearly equals it, see :func:`difference`. Frames of another size,
     format or colour start a new batch. The last distinct frame is kept until the next one comes.
     """
     last: Frame | None = None
@@ -120,7 +120,7 @@ def _repeats(a: Frame, b: Frame, threshold: float) -> bool:
 
 def difference(a: Frame, b: Frame, block_px: int = 16) -> float:
     """How far two frames of one shape differ: the largest mean absolute difference over any 16×16 block of any
-    plane, in code values of 8 bits. Small things that move count as much as the whole picture.
+    plane, in code values of 8 bits. Small moving objects count as much as the whole picture.
     """
     worst = 0.0
     for p, q in zip(a.planes, b.planes, strict=True):

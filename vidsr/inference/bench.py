@@ -21,7 +21,7 @@ _FEWEST, _MOST = 3, 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceilings:
-    """What a device can do at most: matrix products in TFLOP/s per precision, and copying in GB/s (read + written)."""
+    """Upper limits of a device: matrix products in TFLOP/s per precision, and copying in GB/s (read + written)."""
 
     device: str
     threads: int
@@ -33,7 +33,7 @@ class Ceilings:
 class Row:
     """One measurement of a network alone.
 
-    ``tflops`` counts the multiplications and additions of the plain network, whatever the backend really computes;
+    ``tflops`` counts the multiplications and additions of the plain network, whatever the backend actually computes;
     ``share`` is its part of the device's matrix-product rate in that precision (Winograd kernels can exceed 1).
     """
 
@@ -112,7 +112,7 @@ def measure(options: ModelOptions, size: tuple[int, int], limits: Ceilings, budg
     """Time one network alone on frames of ``size`` = (width, height).
 
     Raises:
-        VidsrError: the model, device, precision or backend cannot be had.
+        VidsrError: the model, device, precision or backend is not available.
     """
     model = load_chosen(options)
     work = operations_per_pixel(model.network, model.scale) * size[0] * size[1]

@@ -1,8 +1,8 @@
-"""Choosing among several ways to run a network on this very device: the right ones are timed, the fastest is kept.
+"""Chooses among several ways to run a network on this device: those that are correct are timed, the fastest is kept.
 
-Nothing faster is used before it has shown the same picture. Each candidate runs on a crop of a real frame and is
+No faster form is used before it has shown the same picture. Each candidate runs on a crop of a real frame and is
 compared with the network in fp32; those that agree are timed on the whole input. What was chosen is remembered per
-device, driver, libraries, model and size in ``calibration.json`` of the user's cache.
+device, driver, libraries, model and size in ``calibration.json`` in the user's cache.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def calibrate(
     """Try ``candidates``, simplest first, on ``crop`` ``[1, 3, h, w]`` and ``whole`` ``[N, 3, H, W]``, RGB in 0..1.
 
     ``reference`` is the network in fp32; ``wait`` returns when the device has done what was queued. A candidate that
-    does not end within ``limit_seconds`` is given up; its thread cannot be ended and is left behind.
+    does not end within ``limit_seconds`` is abandoned; its thread cannot be ended and is left behind.
     """
     expected = reference(crop)
     trials: list[Trial] = []
@@ -90,7 +90,7 @@ def _tried(
         run = candidate.make()
         decibels = _psnr(run(crop), expected)
         if not decibels >= floor_db:
-            return Trial(name=candidate.name, decibels=decibels, problem=f"another picture ({decibels:.1f} dB)")
+            return Trial(name=candidate.name, decibels=decibels, problem=f"a different picture ({decibels:.1f} dB)")
         times = []
         for _ in range(_REPEATS + 1):  # the first is a warm-up
             wait()
@@ -134,7 +134,7 @@ def _psnr(out: Tensor, expected: Tensor) -> float:
 
 
 def best(trials: Sequence[Trial]) -> Trial | None:
-    """The fastest of those without a problem; of two nearly as fast the simpler; None if there is none."""
+    """The fastest of those without a problem; of two that are nearly equal, the simpler; None if there is none."""
     chosen: Trial | None = None
     for trial in trials:
         if trial.problem or trial.seconds is None:
@@ -164,7 +164,7 @@ def recalled(key: str) -> tuple[Trial, ...]:
 
 
 def remember(key: str, trials: Sequence[Trial]) -> None:
-    """Keep ``trials`` under ``key``. A cache that cannot be written only costs the next start some seconds."""
+    """Keep ``trials`` under ``key``. If the cache cannot be written, the next start takes some seconds longer."""
     file = cache_file()
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))

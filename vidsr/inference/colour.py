@@ -23,7 +23,7 @@ from vidsr.native import pictures
 
 # Deeper results are not dithered: their steps are far below what is visible or survives encoding.
 _DITHER_MAX_DEPTH = 12
-# Just under half a code value, so that what was a whole code value stays that one.
+# Just under half a code value, so that a whole code value stays the same.
 _DITHER_AMPLITUDE = 0.5 - 1 / 64
 
 

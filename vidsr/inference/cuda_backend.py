@@ -1,4 +1,4 @@
-"""The network on a CUDA (or ROCm) device: several forms, of which the fastest that shows the right picture is used."""
+"""The network on a CUDA (or ROCm) device: several forms, of which the fastest correct one is used."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class CudaBackend:
 
     The forms, simplest first: ``eager`` (folded, channels last, cuDNN), ``graph`` (the same as a CUDA graph), and, if
     ``compiled``, ``compiled`` (``torch.compile`` of the plain network for fixed shapes). The first input decides; see
-    :mod:`vidsr.inference.calibration`. A graph that fails later is dropped for this process and the eager form goes on.
+    :mod:`vidsr.inference.calibration`. A graph that fails later is dropped for this process, and the eager form takes
+    over.
 
     Args:
         form: use this form without calibration.
@@ -78,7 +79,7 @@ class CudaBackend:
             if self.form != "graph" or is_out_of_memory(error):
                 raise
             _give_graphs_up()
-            self.notes.append(f"CUDA graphs are not used from here on: {first_line(error)}")
+            self.notes.append(f"CUDA graphs are not used from now on: {first_line(error)}")
         self._use("eager")
         return self._run(rgb)
 
@@ -183,7 +184,7 @@ class CudaBackend:
         return " | ".join(parts)
 
     def exact(self, rgb: Tensor) -> Tensor:
-        """See :class:`~vidsr.inference.backend.Backend`. After a few overflows the whole job goes on in fp32."""
+        """See :class:`~vidsr.inference.backend.Backend`. After a few overflows the rest of the job runs in fp32."""
         self._overflows += 1
         if self._overflows == _OVERFLOWS and self._dtype != torch.float32:
             self.notes.append("half precision overflowed several times: all further frames are computed in fp32")

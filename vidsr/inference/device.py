@@ -82,7 +82,7 @@ def missing_kernels(device: torch.device) -> str:
     listed = [re.fullmatch(r"(sm|compute)_(\d+)(\d)[af]?", name) for name in torch.cuda.get_arch_list()]
     built = [(m[1], int(m[2]), int(m[3])) for m in listed if m]
     if not built:
-        return ""  # it does not say: let it try
+        return ""  # unknown: let it try
     runs = any(kind == "sm" and x == major and y <= minor for kind, x, y in built)
     compiles = any(kind == "compute" and (x, y) <= (major, minor) for kind, x, y in built)
     if runs or compiles:
@@ -147,7 +147,7 @@ def free_bytes(device: torch.device) -> int:
 
 
 def release_cache(device: torch.device) -> None:
-    """Give memory that PyTorch keeps for later back to the device. Never raises: after a failed graph capture the
+    """Return the memory that PyTorch caches to the device. Never raises: after a failed graph capture the
     CUDA allocator refuses."""
     empty = {"cuda": torch.cuda.empty_cache, "mps": torch.mps.empty_cache, "xpu": _empty_xpu}.get(device.type)
     if empty is not None:
@@ -161,7 +161,7 @@ def _empty_xpu() -> None:
     torch.xpu.empty_cache()
 
 
-#: What libraries say when they lack memory. cuDNN reports a workspace that cannot be had as a missing engine.
+#: Messages of libraries that ran out of memory. cuDNN reports a workspace that does not fit as a missing engine.
 _OUT_OF_MEMORY = (
     "out of memory",
     "can't allocate memory",
@@ -174,7 +174,7 @@ _OUT_OF_MEMORY = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or one that it was raised from or during, says that memory ran out, on any device."""
+    """Whether an error, or one that it was raised from or during, means that memory ran out, on any device."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:

@@ -16,7 +16,7 @@ def stack_planes(planes: Sequence[Plane], *, pin: bool = False) -> Tensor:
     """One plane of several frames as a host tensor ``[N, h, w]``, uint8, or int16 holding the bits of uint16.
 
     The planes are copied (they may be strided views of a decoder's memory); with ``pin`` into page-locked
-    memory, from which copies to a CUDA device run on their own.
+    memory, from which copies to a CUDA device run asynchronously.
     """
     deep = planes[0].dtype != np.uint8
     staging = torch.empty((len(planes), *planes[0].shape), dtype=torch.int16 if deep else torch.uint8, pin_memory=pin)
@@ -75,4 +75,4 @@ class Transfer:
 
 
 def _nothing() -> None:
-    """Everything is there already."""
+    """Nothing to wait for."""

@@ -1,4 +1,4 @@
-"""A backend without a network, to run everything else of a job."""
+"""A backend without a network, to run everything else in a job."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Unchanged:
         self.notes: list[str] = []
 
     def __call__(self, rgb: Tensor) -> Tensor:
-        """``[N, 3, h, w]`` float32 as it is."""
+        """``[N, 3, h, w]`` float32, unchanged."""
         return rgb
 
     def exact(self, rgb: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class Fitted:
         self._asked = batch
         self._around = around or Around()
         self._room = _Room(tile)
-        # Repairs in fp32 take more memory: what they have to do without must not slow the other frames down.
+        # Repairs in fp32 take more memory: their smaller steps must not slow the other frames down.
         self._exact_room = _Room(tile)
 
     @property
@@ -115,7 +115,7 @@ class Fitted:
             part = self._attempt(run, rgb[start : start + count], room)
             # Here, outside the except block, the failed attempt's tensors are free again.
             if part is None and count == 1 and not released and _next_tile(size, room) < MIN_TILE_PX:
-                # Nothing smaller is left to try, but what is only kept to be faster can be given back.
+                # Nothing smaller is left to try, but what is kept only for speed can be released.
                 self.backend.release()
                 release_cache(self._device)
                 released = True
@@ -138,13 +138,13 @@ class Fitted:
             return None
 
     def _shrink(self, size: tuple[int, int], tried: int, room: _Room) -> None:
-        """Ask for less next time: half the batch, then tiles of half the frame, then half the tile."""
+        """Use less next time: half the batch, then tiles of half the frame, then half the tile."""
         release_cache(self._device)
         height, width = size
         what = "" if room is self._room else " for frames computed again in fp32"
         if tried > 1:
             room.batches[size] = tried // 2
-            self.notes.append(f"out of memory: {tried // 2} frames per step from here on{what}")
+            self.notes.append(f"out of memory: {tried // 2} frames per step from now on{what}")
             return
         smaller = _next_tile(size, room)
         if smaller < MIN_TILE_PX:
@@ -153,17 +153,17 @@ class Fitted:
                 f"{width}x{height} frame fits; close other programs, or use a smaller model or --device cpu"
             )
         room.tile = smaller
-        self.notes.append(f"out of memory: tiles of {smaller} px from here on{what}")
+        self.notes.append(f"out of memory: tiles of {smaller} px from now on{what}")
 
     def relieve(self, tried: int) -> None:
-        """Memory ran out outside the network while ``tried`` pictures were under way: give back all that is cached, and
+        """Memory ran out outside the network while ``tried`` pictures were under way: release everything cached, and
         take half as many per step from now on."""
         self.backend.release()
         release_cache(self._device)
         for size, batch in self._room.batches.items():
             if tried > 1 and batch > tried // 2:
                 self._room.batches[size] = tried // 2
-                self.notes.append(f"out of memory: {tried // 2} frames per step from here on")
+                self.notes.append(f"out of memory: {tried // 2} frames per step from now on")
 
     def _tile_that_fits(self, height: int, width: int) -> int:
         """The largest tile side that fits in memory next to the whole frames held there."""

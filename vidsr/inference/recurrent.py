@@ -1,4 +1,5 @@
-"""The recurrent network of ``--multiframe`` on a device, and the protocols of what steps it through a stream."""
+"""The recurrent network of ``--multiframe`` on a device, and the protocols of the objects that step it through a
+stream."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ class DrawnFrame:
     alpha: Tensor | None
 
     def with_out(self, out: Tensor) -> DrawnFrame:
-        """The same with another result."""
+        """The same frame with a different result."""
         return replace(self, out=out)
 
 
@@ -45,13 +46,13 @@ class NeighbourMixer(Protocol):
     state: Any
 
     def ahead(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """Those of ``frames`` that the single-frame network has to draw."""
+        """Those of ``frames`` that the single-frame network must enlarge."""
 
     def mix(self, drawn: Sequence[DrawnFrame]) -> list[DrawnFrame]:
         """The frames that are complete now that ``drawn``, the next in order, are known."""
 
     def waiting(self) -> DrawnFrame | None:
-        """When the stream has ended: the frame that waits for one more; None if none does."""
+        """At the end of the stream: the frame still waiting for its successor; None if there is none."""
 
     def last(self, drawn: DrawnFrame) -> DrawnFrame:
         """The frame that waited, enlarged."""

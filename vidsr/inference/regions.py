@@ -2,7 +2,7 @@
 
 A result depends on the source only within the network's reach (``Architecture.reach_px``): where no pixel within it
 changed, the last result still holds. This is exact, up to the order of sums, where the reach is the whole receptive
-field, and an approximation that users may ask for where the field is larger, as an RRDBNet's.
+field, and an approximation, for users who ask for it, where the field is larger, as in an RRDBNet.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class ChangedRegions:
         self._out: Tensor | None = None
 
     def __call__(self, rgb: Tensor) -> Tensor:
-        """``[N, 3, h·scale, w·scale]``; what ``run`` raises, and then the last result stands as it was."""
+        """``[N, 3, h·scale, w·scale]``; raises what ``run`` raises, and then keeps the last result."""
         results = [self._one(picture) for picture in torch.split(rgb, 1)]
         return results[0] if len(results) == 1 else torch.cat(results)
 

@@ -6,7 +6,7 @@ so that the host never waits for a kernel that it has just queued: copies overla
 result is finite is known by the time the host asks. On a CPU a batch is finished in a thread of its own while the next
 one is computed, and each picture is computed by itself, so that no bit of a result depends on the batch.
 
-Out of memory in any stage costs time and no frame: what is under way is handed out, then the batch is done again
+Running out of memory in any stage costs time but no frame: what is under way is finished, then the batch is repeated
 picture by picture.
 """
 
@@ -179,8 +179,8 @@ class Stream:
         return self._transfer.is_cpu and self._neighbours is None and torch.get_num_threads() > 1
 
     def _finish_next(self, work: _UnderWay) -> bool:
-        """Move the batch on that is being finished, and finish the oldest of the others; False if memory ran out, and
-        then that batch stays where it was."""
+        """Pass on the batch being finished, and start finishing the oldest of the others. False if memory ran out; then
+        that batch stays where it was."""
         if not self._timed(self._settled, work):
             return False
         if work.computed:
@@ -203,7 +203,7 @@ class Stream:
         return True
 
     def _recover(self, work: _UnderWay, batch: Batch | None = None) -> Iterator[Frame]:
-        """Memory ran out: give back all that is held, then do what was under way again, one picture at a time.
+        """Memory ran out: release everything held, then repeat what was under way, one picture at a time.
 
         Raises:
             InferenceError: one picture alone does not fit either.
@@ -361,7 +361,7 @@ class Stream:
         except InferenceError as error:
             raise InferenceError(f"{_name(first)}: {error}") from error
         self._stats.network_seconds += time.perf_counter() - started
-        # A sum is finite only if all that went into it is, and takes a tenth of the time of asking each value.
+        # A sum is finite only if all its terms are, and takes a tenth of the time of testing each value.
         finite = torch.isfinite(out.flatten(1).sum(1))
         return _Pictures(source, self.sized(out, first), self._alpha(codes, first)), finite
 
@@ -421,7 +421,7 @@ class Stream:
             self._stats.fp32_reruns += 1
             again = self._fitted.exact(pictures.source[i : i + 1])
             if not bool(torch.isfinite(again).all()):
-                raise InferenceError(f"{_name(frames[i])}: the network's result is not finite, in fp32 either")
+                raise InferenceError(f"{_name(frames[i])}: the network's result is not finite, even in fp32")
             out[i : i + 1] = self.sized(again, frames[i])
         return replace(pictures, out=out)
 
@@ -442,8 +442,8 @@ class Stream:
 
 
 def _alone(batch: Tensor) -> bool:
-    """Whether these pictures are to be computed one by one: on a CPU, whose kernels add up in another order from one
-    batch size to another, and which gains nothing by a batch."""
+    """Whether to compute these pictures one by one: on a CPU, whose kernels sum in an order that depends on the batch
+    size, and which gains nothing from batches."""
     return batch.device.type == "cpu" and len(batch) > 1
 
 

@@ -1,7 +1,7 @@
 """Cutting frames that do not fit into overlapping tiles, and joining the results without seams.
 
 The architecture decides how much neighbours overlap: three quarters of ``Architecture.overlap_px`` are context that is
-thrown away, one quarter is blended.
+discarded, one quarter is blended.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def _ramp(size: int, overlap: int, scale: int, inside: tuple[bool, bool], device
 
     0 over the outer 3/8 of the overlap, a straight rise over a quarter, then 1.
 
-    What a tile's own edge spoils fades with the distance from it, so most of the overlap is context that is thrown
-    away. A side on the frame's own edge keeps weight 1.
+    The error that a tile's edge causes fades with distance, so most of the overlap is context that is
+    discarded. A side on the frame's own edge keeps weight 1.
     """
     position = (torch.arange(size * scale, dtype=torch.float32) + 0.5) / scale
     outer, rise = overlap * 3 / 8, overlap / 4

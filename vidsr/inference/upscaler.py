@@ -144,7 +144,7 @@ class Upscaler:
 
         model = load_model(name)
         if model.sha256 != ZOO[name].sha256 or not isinstance(model.network, BasicVSR):
-            # A job is bound to these weights by their name alone.
+            # A job refers to these weights by name alone.
             raise CheckpointError(f"{model.path}: these are not the weights of {name}; remove the file")
         return recurrent_form(model.network, self.device, DTYPES[self.precision])
 
@@ -241,7 +241,7 @@ class Upscaler:
 
     def _enlarged(self, rgb: Tensor, size: tuple[int, int] | None) -> Tensor:
         """``[N, 3, H, W]`` float32 through the network, in fp32 where half precision overflows, then to ``size``."""
-        # On a CPU picture by picture, as its kernels add up in another order for another batch size.
+        # On a CPU picture by picture: its kernels sum in an order that depends on the batch size.
         singles = torch.split(rgb, 1) if self.device.type == "cpu" else (rgb,)
         out = torch.cat([self._finite(one) for one in singles])
         return out if size is None else resize(out, (size[1], size[0]))

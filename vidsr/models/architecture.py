@@ -71,7 +71,7 @@ def bytes_by_widest_convolution(network: nn.Module, scale: int, itemsize: int) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture(Generic[NetworkT]):
-    """One architecture: everything that is decided outside its file is decided by these fields.
+    """One architecture: the code outside its file goes by these fields alone.
 
     A network maps ``[N, in_channels, H, W]`` in 0..1 to ``[N, out_channels, H·scale, W·scale]``; a ``recurrent`` one
     maps a sequence ``[N, T, in_channels, H, W]`` to ``[N, T, out_channels, H·scale, W·scale]``. ``network.config`` is
@@ -100,7 +100,7 @@ class Architecture(Generic[NetworkT]):
     #: Whether fp16 keeps all intermediate values of its usual models in range; else ``auto`` does not choose it.
     half: bool = True
     recurrent: bool = False
-    #: The network as operations, for the exporters; None: it cannot be exported.
+    #: The network as operations, for the exporters; None if it cannot be exported.
     graph: Callable[[NetworkT], Graph] | None = None
     #: (layers of an ncnn file, number of those with weights) → prefixes of their tensors in order; None if the file
     #: is another architecture's.

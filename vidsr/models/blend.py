@@ -1,4 +1,4 @@
-"""Network interpolation: one model between two of a family.
+"""Network interpolation: a model between two of one family.
 
 Source: Wang et al., "ESRGAN", section 3.4 (θ = (1 − α) θ_A + α θ_B), and "Deep Network Interpolation", CVPR 2019:
 it works where one network was trained from the other, and gives noise between unrelated ones.
@@ -18,7 +18,7 @@ from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.known_architectures import ARCHITECTURES
 
 #: Cosine of the convolution weights below which two networks are taken as unrelated. Pairs that blend well were
-#: measured at 0.99; networks of one shape with nothing in common but their data lie at 0.4 and below.
+#: measured at 0.99; networks of one shape that share only their data lie at 0.4 and below.
 RELATED = 0.8
 
 
@@ -53,7 +53,7 @@ def blend(a: LoadedModel, b: LoadedModel, alpha: float) -> tuple[State, dict[str
     if likeness < RELATED:
         raise ModelError(
             f"{a.path.name} and {b.path.name} cannot be blended: their weights correlate by {likeness:.2f} only, so "
-            f"they are not of one family (at least {RELATED} is needed); what lies between them is noise"
+            f"they are not of one family (at least {RELATED} is needed); blending them gives noise"
         )
     first, second = a.network.state_dict(), b.network.state_dict()
     state = {name: torch.lerp(first[name].double(), second[name].double(), alpha).float() for name in first}

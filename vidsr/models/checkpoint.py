@@ -1,8 +1,8 @@
-"""From a weights file to a network that is ready to run, or to one clear reason why not.
+"""From a weights file to a network that is ready to run, or to one clear reason why it cannot run.
 
-Reads .safetensors, PyTorch's .pth (with ``weights_only=True`` and nothing looser, so no code in it ever runs) and
-ncnn's .param + .bin. The first bytes show the kind of file, names and shapes of the tensors the
-architecture.
+Reads .safetensors, PyTorch's .pth (always with ``weights_only=True``, so no code in it ever runs) and
+ncnn's .param + .bin. The first bytes show the kind of file; names and shapes of the tensors show
+the architecture.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ _ALL: tuple[Architecture[Any], ...] = (RRDBNET, SRVGGNET_COMPACT, EFDN_ARCHITECT
 #: Name → descriptor; recognition tries them in this order.
 ARCHITECTURES: dict[str, Architecture[Any]] = {a.name: a for a in _ALL}
 
-#: What is assumed of a network that no file of ``architectures/`` describes, such as one handed in by a program.
+#: What is assumed of a network that no file of ``architectures/`` describes, such as one passed in by a program.
 UNKNOWN: Architecture[Any] = Architecture(
     name="unknown",
     known_as="unknown",

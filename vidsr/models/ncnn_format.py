@@ -44,7 +44,7 @@ def parse_param(text: str) -> list[ParamLine]:
     """The layers of a ``.param`` file.
 
     Raises:
-        CheckpointError: the text is not a ``.param``, or has fewer layers than it says.
+        CheckpointError: the text is not a ``.param``, or has fewer layers than it declares.
     """
     lines = text.split("\n")
     if lines[0].strip() != MAGIC:
@@ -75,7 +75,7 @@ class NcnnFile:
 
     @property
     def note(self) -> str | None:
-        """What the file does to the network's output, where it does."""
+        """What the file does to the network's output, if anything."""
         shrinks = any(layer.kind == "Interp" and float(layer.params.get(1, "1")) < 1 for layer in self.layers)
         return "the ncnn file shrinks the network's output afterwards; only the network is read" if shrinks else None
 

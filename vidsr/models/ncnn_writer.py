@@ -62,7 +62,7 @@ class _Layers:
         return self.add("PReLU", [source], f"0={layer.num_parameters}", out)
 
     def param(self) -> str:
-        """The text; Split layers are put in behind every blob that several layers read."""
+        """The text; a Split layer follows every blob that several layers read."""
         readers: dict[str, int] = {}
         for _, inputs, _, _ in self._layers:
             for blob in inputs:

@@ -19,7 +19,7 @@ OPSET, IR_VERSION = 18, 9
 
 
 def to_onnx(network: graph.Graph, card: dict[str, str], half: bool) -> bytes:
-    """The model's bytes: input "rgb", output "enlarged", both fp32 whatever is inside; the card as metadata.
+    """The model's bytes: input "rgb", output "enlarged", both fp32 whatever the weights are; the card as metadata.
 
     Raises:
         MissingExtraError: onnx is not installed.

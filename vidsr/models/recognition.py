@@ -1,4 +1,5 @@
-"""From a loaded file to an architecture: unwraps the table of tensors, asks each descriptor, names what is foreign."""
+"""From a loaded file to an architecture: unwraps the table of tensors, asks each descriptor, and says what an
+unknown file looks like."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from vidsr.models.known_architectures import ARCHITECTURES
 # Where trainers put the weights inside a checkpoint, best first: the running average is what authors publish.
 _WRAPPERS = ("params_ema", "params", "state_dict")
 
-# Telltale names of networks that people try here, for an error that says what the file is.
+# Telltale names of networks that people try here, so that the error can name the file's kind.
 _FOREIGN = {
     "ESRGAN+ (nESRGAN+)": r"[Rr][Dd][Bb]\d\.conv1x1\b",
     "a transformer of the SwinIR family": r"residual_group|relative_position_bias_table|attn\.qkv",

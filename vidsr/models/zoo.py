@@ -1,4 +1,4 @@
-"""The models that vidsr knows by name: where each comes from, its digest, its licence, and what it is good for.
+"""The models that vidsr knows by name: where each comes from, its digest, its licence, and what it is suited to.
 
 Digests of upstream releases are those that several independent public projects pin for the same address. Where no
 such digest was found the entry has none, and fetching it asks for a decision.
@@ -164,7 +164,7 @@ _ENTRIES = (
         "realesrgan-x2plus",
         f"{_REAL_ESRGAN}/v0.2.1/RealESRGAN_x2plus.pth",
         "49fafd45f8fd7aa8d31ab2a22d14d91b536c34494a5cfe31eb5d89c2fa266abb",
-        "As x4plus, but twice the size in one step: gentler, and for sources that are not tiny.",
+        "Like x4plus, but doubles the size: gentler, and for sources that are not tiny.",
         scale=2,
     ),
     _released(
@@ -250,7 +250,7 @@ _ENTRIES = (
         architecture="LPIPS (VGG16)",
         licence="BSD-2-Clause (LPIPS), BSD-3-Clause (torchvision)",
         origin="torchvision's VGG16 with the LPIPS v0.1 heads",
-        advice="LPIPS on VGG16 features, slower; closer to a training loss than to a judge.",
+        advice="LPIPS on VGG16 features, slower; closer to a training loss than to an independent judge.",
         parts=(
             DownloadPart(
                 url=f"{_TORCHVISION}/vgg16-397923af.pth",
@@ -271,7 +271,7 @@ ZOO: dict[str, ZooEntry] = {entry.name: entry for entry in _ENTRIES}
 
 
 def find(name: str) -> ZooEntry | None:
-    """The entry of this name; the upstream file's name does as well, and case does not matter."""
+    """The entry of this name; the upstream file's name works too, and case does not matter."""
     wanted = name.lower()
     for entry in _ENTRIES:
         if wanted in (entry.name.lower(), entry.file.lower(), entry.file.rpartition(".")[0].lower()):
@@ -285,7 +285,7 @@ def cache_folder() -> Path:
 
 
 def folders() -> list[Path]:
-    """Where weights are looked for, first come first served.
+    """Where weights are looked for; the first match counts.
 
     The folders of ``VIDSR_WEIGHTS``, the user's cache, ``weights/`` of a clone, and the installed package's own.
     """
@@ -345,7 +345,7 @@ def load_model(name_or_path: str) -> LoadedModel:
     if entry and entry.sha256 and path.name == entry.file and model.sha256 != entry.sha256:
         raise CheckpointError(
             f"{path}: its SHA-256 is {model.sha256}, but {entry.name} is {entry.sha256}: the file is damaged or "
-            f"another one; remove it, or give its path as --model to use it all the same"
+            f"another one; remove it, or give its path as --model to use it anyway"
         )
     return model
 
@@ -371,7 +371,7 @@ def load_chosen(options: ModelOptions) -> LoadedModel:
     if entry is None or entry.grainy is None:
         pairs = ", ".join(e.name for e in _ENTRIES if e.grainy)
         raise OptionsError(
-            f"--denoise-strength {strength:g}: {options.model} has no twin to be blended with; these have: {pairs}"
+            f"--denoise-strength {strength:g}: {options.model} has no twin to blend with; these have: {pairs}"
         )
     strong = load_model(options.model)
     # A file that is given by its path has its twin next to it; names are looked up.

@@ -37,12 +37,12 @@ class Checkpoint:
 
 
 def name_of(stage: str, step: int) -> str:
-    """The folder's name of a checkpoint."""
+    """Name of a checkpoint's folder."""
     return f"{stage}-{step:08d}"
 
 
 def check_room(folder: Path, size: int, keep: int) -> Iterator[str]:
-    """A warning if the disk of ``folder`` cannot hold all checkpoints to come, of ``size`` bytes each.
+    """A warning if the disk of ``folder`` cannot hold all future checkpoints, each of ``size`` bytes.
 
     Raises:
         DiskFullError: it cannot hold even one more.
@@ -105,7 +105,7 @@ def read(path: Path) -> Checkpoint:
         files = state.pop("files")
         for name, wanted in files.items():
             if sha256_of(path / name) != wanted:
-                raise TrainingError(f"{path / name}: is damaged (its SHA-256 is not the one that was written)")
+                raise TrainingError(f"{path / name}: is damaged (its SHA-256 has changed since it was written)")
         tensors = {name.removesuffix(".safetensors"): load_file(path / name) for name in files}
     except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
         raise TrainingError(f"{path}: cannot be read ({error})") from error
@@ -121,7 +121,7 @@ def listing(folder: Path) -> list[Path]:
 
 
 def latest(folder: Path) -> tuple[Checkpoint, Path, list[str]]:
-    """The newest checkpoint that can be read, its path, and what was wrong with newer ones.
+    """The newest checkpoint that can be read, its path, and the faults of newer ones.
 
     Raises:
         TrainingError: there is none.

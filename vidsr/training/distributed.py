@@ -1,4 +1,4 @@
-"""Several processes on one run, as ``torchrun`` starts them: gradients, batch statistics and decisions in common."""
+"""Several processes on one run, as ``torchrun`` starts them: shared gradients, batch statistics and decisions."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def leave() -> None:
 
 
 def wrapped(network: Any) -> Any:
-    """The network with its gradients averaged over all processes; as it is, where there is only one."""
+    """The network with gradients averaged over all processes; unchanged if there is only one."""
     if not joined():
         return network
     with warnings.catch_warnings():
         # The newest torch renames this keyword; the old name works in every version that vidsr supports.
         warnings.simplefilter("ignore", FutureWarning)
-        # Buffers are not sent around: with batch norm, two forward passes before one backward pass would fail.
+        # Buffers are not broadcast: with batch norm, two forward passes before one backward pass would fail.
         return DistributedDataParallel(network, broadcast_buffers=False)
 
 
@@ -80,7 +80,7 @@ def mean_of_all(value: Tensor) -> Tensor:
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """Batch norm over the batches of all processes, on any device; every process must have equally many pictures.
+    """Batch norm over the batches of all processes, on any device; every process must have the same number.
 
     torch's own works on GPUs only. Its weights, buffers and running means are those of :class:`nn.BatchNorm2d`.
     """

@@ -1,6 +1,6 @@
 """Score a model on a set of pictures whose originals are known, as papers report it.
 
-The field's conventions, kept apart: PSNR-Y and SSIM-Y on BT.601 luma (not rounded) of the 8-bit result, PSNR-RGB on
+Conventions of the field: PSNR-Y and SSIM-Y on BT.601 luma (not rounded) of the 8-bit result, PSNR-RGB on
 its three channels, all with a border of ``scale`` pixels left out; LPIPS on the whole picture. Equal pictures count
 as :data:`vidsr.quality.comparison.PSNR_CAP` dB.
 """
@@ -36,7 +36,7 @@ SCORES = {"psnr_y": ("PSNR-Y", 2), "ssim_y": ("SSIM-Y", 4), "psnr_rgb": ("PSNR-R
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One picture of the set: the original, and the file it is made from or None where it is reduced here."""
+    """One picture of the set: the original, and its small file, or None if the original is reduced here."""
 
     name: str
     high: Path
@@ -204,7 +204,7 @@ def _score(case: Case, upscaler: Upscaler, settings: EvaluateSettings, judge: Lp
 
 
 def _read(case: Case, scale: int) -> tuple[Rgb8, Rgb8, int]:
-    """(original, small picture, scale); the original loses the rows and columns beyond a multiple of the scale."""
+    """(original, small picture, scale); the original is cropped to a multiple of the scale."""
     high = _pixels(case.high)
     if case.low is None:
         rows, columns = (side - side % scale for side in high.shape[:2])

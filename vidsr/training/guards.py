@@ -63,7 +63,7 @@ class Guards:
         yield from self._alarm(
             "drift",
             self.seen > WARM_UP and abs(self.drift[worst]) > DRIFT_LIMIT,
-            f"colours drift: {('red', 'green', 'blue')[worst]} is {self.drift[worst]:+.3f} off the target on average; "
+            f"colours drift: {('red', 'green', 'blue')[worst]} is off by {self.drift[worst]:+.3f} on average; "
             "raise pixel_weight or lower learning_rate",
         )
         if discriminator_loss is not None:

@@ -1,4 +1,4 @@
-"""Initialisation of the generator, and the average of its weights over the steps."""
+"""Initialisation of the generator, and the moving average of its weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vidsr.models.architectures.rrdbnet import ResidualDenseBlock
 
 
 def placed(network: NetworkT, device: torch.device, layout: torch.memory_format) -> NetworkT:
-    """The network on a device, its weights in a memory format."""
+    """The network on a device, with its weights in a memory format."""
     return network.to(device).to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
 
 

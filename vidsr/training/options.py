@@ -131,7 +131,7 @@ class GanOptions(StageOptions):
         yield from StageOptions.cross_faults(self)
         for name in self.layers:
             if name not in PERCEPTUAL_LAYERS:
-                yield f"layers: {name} is unknown; choose of {', '.join(PERCEPTUAL_LAYERS)}"
+                yield f"layers: {name} is unknown; choose from {', '.join(PERCEPTUAL_LAYERS)}"
         if self.steps and self.perceptual_weight and not self.vgg:
             yield "vgg: give a VGG16 or VGG19 file for the perceptual loss, or set perceptual_weight = 0"
 
@@ -162,7 +162,7 @@ class TrainOptions(Options):
     validation: ValidationOptions = field(default_factory=ValidationOptions)
 
     def cross_faults(self) -> Iterator[str]:
-        """What spans several tables."""
+        """Contradictions between tables."""
         if self.data.patch % (self.generator.scale * 4):
             yield f"[data] patch = {self.data.patch}: must be a multiple of {self.generator.scale * 4} (4 × scale)"
         if self.data.margin % self.generator.scale:
@@ -184,9 +184,9 @@ class MakeOptions(Options):
     patch: int = opt(
         256, "Side of the stored patches, px; training cuts smaller ones from them.", between=(32, 1024), metavar="PX"
     )
-    frames: int = opt(40, "Most frames taken of one video.", between=(1, 100_000))
+    frames: int = opt(40, "Maximum number of frames from one video.", between=(1, 100_000))
     detail: float = opt(
-        2.0, "Leave out patches whose detail (mean step to the next pixel, of 255) is less.", between=(0, 255)
+        2.0, "Leave out patches with less detail (mean difference to the next pixel, 0 to 255).", between=(0, 255)
     )
     low: str | None = opt(None, "Folder of low-resolution twins: makes a paired dataset.", metavar="FOLDER")
     scale: int = opt(4, "Scale of the pairs.", between=(1, 8))
@@ -200,5 +200,7 @@ class SheetOptions(Options):
     title: ClassVar[str] = "Sheet"
 
     options_file: str | None = opt(None, "Options of the training run.", "--options", metavar="OPTIONS.toml")
-    preset: str = opt("realesrgan", "In place of --options.", choices=("esrgan", "realesrgan", "archival", "tiny"))
-    rows: int = opt(6, "Rows of the sheet, two examples each.", between=(1, 100))
+    preset: str = opt(
+        "realesrgan", "A preset to use instead of --options.", choices=("esrgan", "realesrgan", "archival", "tiny")
+    )
+    rows: int = opt(6, "Rows of the sheet, with two examples each.", between=(1, 100))

@@ -1,7 +1,7 @@
 """The perceptual loss: distance of two pictures as VGG sees them, before its activations.
 
-Source: ESRGAN, arXiv 1809.00219, section 3.3: features before activation are denser and preserve brightness, which
-features after it do not.
+Source: ESRGAN, arXiv 1809.00219, section 3.3: features before activation are denser and preserve brightness, unlike
+features after it.
 """
 
 from __future__ import annotations

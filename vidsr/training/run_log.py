@@ -21,9 +21,9 @@ _SHORT = {"data": "data", "generator": "G", "discriminator": "D"}
 
 
 class RunLog:
-    """Everything is written by the first process of a run only; for the others this is silent.
+    """Only the first process of a run writes; in the others every method does nothing.
 
-    ``seconds`` adds up the wall time of each phase of :data:`PHASES` over the whole run, resumed parts included.
+    ``seconds`` adds up the wall-clock time of each phase of :data:`PHASES` over the whole run, resumed parts included.
     """
 
     def __init__(self, folder: Path, device: torch.device, *, leader: bool, tensorboard: bool) -> None:
@@ -53,7 +53,7 @@ class RunLog:
     def begin(self, stage: str, step: int, steps: int) -> None:
         """Start the bar of a stage."""
         self.close_bar()
-        pace = 0.5 if sys.stderr.isatty() else 30.0  # a log file gets a line now and then, not one per step
+        pace = 0.5 if sys.stderr.isatty() else 30.0  # a log file gets an occasional line, not one per step
         self._bar = tqdm(
             total=steps,
             initial=step,
@@ -66,7 +66,7 @@ class RunLog:
         )
 
     def step(self) -> None:
-        """One step is done."""
+        """Count one finished step."""
         self._steps += 1
         self._bar.update()
 
@@ -90,7 +90,7 @@ class RunLog:
                 self._writer.add_scalar(f"{stage}/{name}", value, step)
 
     def _speeds(self) -> dict[str, str]:
-        """Milliseconds of a step in each phase, since they were last asked for."""
+        """Milliseconds per step in each phase, since the last call."""
         steps, before = self._shown
         if self._steps > steps:
             spent = {k: (self.seconds[k] - before[k]) / (self._steps - steps) for k in _SHORT}

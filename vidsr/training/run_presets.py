@@ -50,7 +50,7 @@ _ARCHIVAL = replace(
     ),
 )
 
-# Half an hour on two CPU cores. Small patches: many small steps go further than few large ones at the beginning.
+# Half an hour on two CPU cores. Small patches: many small steps get further than few large ones at first.
 _TINY = TrainOptions(
     run=RunOptions(threads=1, log_every=25, validate_every=250, checkpoint_every=250),
     data=DataOptions(patch=64, batch=6, workers=0),

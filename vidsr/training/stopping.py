@@ -22,7 +22,7 @@ SAME_REQUEST_SECONDS = 1.0
 class StopRequest:
     """While the block runs, the first Ctrl-C or SIGTERM only sets :attr:`asked`; a second one interrupts at once.
 
-    Outside the main thread, where Python takes no signal handlers, nothing is changed.
+    Outside the main thread, where Python allows no signal handlers, nothing changes.
     """
 
     def __init__(self) -> None:
@@ -42,9 +42,9 @@ class StopRequest:
             self.asked, self._asked_at = True, now
 
     def agreed(self, step: int, device: torch.device) -> bool:
-        """Whether to stop before this step; among several processes, whether any of them was asked.
+        """Whether to stop before this step; among several processes, whether any of them was asked to.
 
-        They must leave together: one that stays alone waits forever for the gradients of the others.
+        They must stop together: a process left alone would wait forever for the others' gradients.
         """
         if not joined():
             return self.asked

@@ -123,7 +123,7 @@ class Trainer:
     # ---- the loop ----------------------------------------------------------------------------------------------
 
     def run(self) -> dict[str, float]:
-        """Train what is left of both stages; the scores of the last validation.
+        """Train the rest of both stages; returns the scores of the last validation.
 
         Raises:
             TrainingError: losses are not finite in too many steps.
@@ -238,7 +238,7 @@ class Trainer:
         return sums
 
     def _target(self, high: Tensor) -> Tensor:
-        """What L1 and perceptual loss aim at; never computed in half precision."""
+        """The target of L1 and perceptual loss; never computed in half precision."""
         return sharpened(high) if self.settings.sharpen_target else high
 
     def _generator_terms(self, result: Tensor, high: Tensor) -> dict[str, Tensor]:
@@ -266,8 +266,8 @@ class Trainer:
             self.scaler.unscale_(self.optimisers[name])
             limit = self.settings.clip or math.inf
             lengths.append(nn.utils.clip_grad_norm_(network.parameters(), limit))
-        # With fp16 infinite gradients occur now and then, and the scaler lowers its factor (else it is 1). Only when
-        # it cannot go lower are they a fault.
+        # With fp16, infinite gradients occur occasionally, and the scaler lowers its factor (else it is 1). Only when
+        # it cannot go lower are they an error.
         fine = self.guards.accept(*losses, *(lengths if self.scaler.get_scale() <= 1 else ()))
         for name in networks:
             if fine:
@@ -381,7 +381,7 @@ def _add(sums: dict[str, Tensor], terms: dict[str, Tensor], count: int) -> None:
 
 
 def start(options: TrainOptions, *, resume: bool) -> dict[str, Any]:
-    """Train, from the beginning or from the newest checkpoint; a summary for the user.
+    """Train, from scratch or from the newest checkpoint; returns a summary for the user.
 
     Raises:
         TrainingError: the run's folder holds checkpoints already and ``resume`` is false; and as :class:`Trainer`.

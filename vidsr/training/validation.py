@@ -1,4 +1,4 @@
-"""Validation during training: whole pictures that are never trained on, processed in tiles."""
+"""Validation during training: whole pictures outside the training set, processed in tiles."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Validation:
             self._lpips = Lpips(options.lpips)  # type: ignore[arg-type]
 
     def dry_run(self, network: nn.Module) -> None:
-        """Measure the largest picture once, so that a lack of memory shows before training, not after hours.
+        """Measure the largest picture once, so that a lack of memory shows before training, not hours into it.
 
         Raises:
             TrainingError: it does not fit into memory.

@@ -76,7 +76,7 @@ def resume(request: Request, queue_id: QueueId) -> Queue:
 
 @router.post("/queues/{queue_id}/files/{file_id}/move", responses=CONFLICT)
 def move(request: Request, queue_id: QueueId, file_id: FileId, wanted: NewPlace) -> Queue:
-    """Give a waiting file another place."""
+    """Move a waiting file within the queue."""
     return _changed(request, queue_id, lambda folder: queues.move(folder, file_id, wanted.where))
 
 

@@ -1,1 +1,1 @@
-"""The commands about options: where values come from, presets."""
+"""Commands that show options: where values come from, presets."""

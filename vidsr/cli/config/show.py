@@ -1,4 +1,4 @@
-"""``vidsr config``: where the value of each option comes from, and the presets there are."""
+"""``vidsr config``: where the value of each option comes from, and the available presets."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ app = typer.Typer(cls=Group, rich_markup_mode=None, no_args_is_help=True, add_co
 
 @app.callback()
 def config() -> None:
-    """Show where each option's value comes from, and the presets there are."""
+    """Show where each option's value comes from, and the available presets."""
 
 
 @app.command(cls=Command, epilog=_SHOW_EXAMPLES)

@@ -165,13 +165,13 @@ def _facts(view: QueueView) -> Iterator[tuple[str, str]]:
         yield "resume", f"vidsr jobs queue resume {view.id}"
 
 
-@app.command("move", short_help="Give a waiting file another place.", cls=Command, epilog=_MOVE_EXAMPLES)
+@app.command("move", short_help="Move a waiting file within the queue.", cls=Command, epilog=_MOVE_EXAMPLES)
 def move(
     queue: QueueName,
     file: File,
     place: Annotated[str, typer.Argument(metavar="first|last|up|down", help="Its new place.", show_default=False)],
 ) -> None:
-    """Give a waiting file another place. A running queue follows at once."""
+    """Move a waiting file to another place in the queue. A running queue follows at once."""
     from vidsr.jobs.queue import view as queues
     from vidsr.jobs.queue.records import find_queue
 
@@ -182,7 +182,7 @@ def move(
 
 @app.command("drop", short_help="Leave a file out.", cls=Command, epilog=_DROP_EXAMPLES)
 def drop(queue: QueueName, file: File) -> None:
-    """Leave a file out, also one in progress; what is finished of it stays."""
+    """Leave out a file, even one in progress; its finished segments stay."""
     from vidsr.jobs.queue import view as queues
     from vidsr.jobs.queue.records import find_queue
 
@@ -191,7 +191,7 @@ def drop(queue: QueueName, file: File) -> None:
 
 @app.command("take", short_help="Take back a file that was left out.", cls=Command, epilog=_TAKE_EXAMPLES)
 def take(queue: QueueName, file: File) -> None:
-    """Take back a file that was left out: the next run of the queue does it."""
+    """Take back a file that was left out: the next run of the queue includes it."""
     from vidsr.jobs.queue import view as queues
     from vidsr.jobs.queue.records import find_queue
 
@@ -200,7 +200,7 @@ def take(queue: QueueName, file: File) -> None:
 
 @app.command("stop", short_help="Stop a running queue.", cls=Command, epilog=_STOP_EXAMPLES)
 def stop(
-    queue: QueueName, now: Annotated[bool, typer.Option("--now", help="Drop the segments in progress, too.")] = False
+    queue: QueueName, now: Annotated[bool, typer.Option("--now", help="Also drop the segments in progress.")] = False
 ) -> None:
     """Stop a running queue after the segments in progress. It can be resumed."""
     from vidsr.jobs.queue import view as queues
@@ -238,7 +238,7 @@ def resume(
 
 @app.command("remove", short_help="Forget a queue.", cls=Command, epilog=_REMOVE_EXAMPLES)
 def remove(queue: QueueName) -> None:
-    """Forget a queue that is not running: its list and its records. Results, and jobs that are half done, stay."""
+    """Forget a queue that is not running: its list and its records. Results and unfinished jobs stay."""
     from vidsr.jobs.queue import view as queues
     from vidsr.jobs.queue.records import find_queue
 

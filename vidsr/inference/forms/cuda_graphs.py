@@ -14,7 +14,7 @@ _WARM_UPS = 2
 
 
 class Graphed:
-    """A function of one tensor whose kernels are captured for each shape that comes.
+    """A function of one tensor whose kernels are captured once per shape.
 
     The result is a view of memory that the next call overwrites: copy it before that, on the same stream.
     """
@@ -63,5 +63,5 @@ class Graphed:
 
 
 def _wait_for(device: torch.device) -> None:
-    """Until the replays that are queued are done: their memory must not be given away before."""
+    """Wait for the queued replays: their memory must not be released before."""
     torch.cuda.current_stream(device).synchronize()

@@ -180,7 +180,7 @@ def bytes_per_pixel(network: RRDBNet, dtype: torch.dtype, size: tuple[int, int])
 
     Counted from the tensors that exist at once: in a dense block its growing features, their copy, and the three sums
     that go on; in the tail what the last enlargement reads, its four phases and its result, of the whole picture or of
-    one strip. What cuDNN takes for itself is not known and left to the margin of whoever plans with this.
+    one strip. What cuDNN allocates for itself is unknown; callers leave a margin for it.
     """
     c, (height, width) = network.config, size
     item, factor = dtype.itemsize, 1 << len(network.ups)

@@ -1,4 +1,4 @@
-"""Which fast forms there are for which architecture. A network without one runs as PyTorch runs it."""
+"""The fast forms of each architecture. A network without one runs as PyTorch runs it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Both networks on CUDA by one Triton kernel: a 3×3 convolution that reads and writes slices of NHWC buffers.
 
-What cuDNN under PyTorch leaves on the table: a dense block's results are written where the next convolution reads
+What cuDNN under PyTorch does not do: a dense block's results are written where the next convolution reads
 them (nothing is concatenated), bias, leaky ReLU and residuals are added while the sums are in registers, and
 "repeat 2×2, then convolve" reads the small picture with the four 2×2 phase kernels of ``folded_torch``.
 
@@ -49,7 +49,7 @@ def _convolve(  # type: ignore[no-untyped-def]
     (i, j) goes to (2i + a, 2j + b). Sums are float32, pixel offsets int64.
 
     Taps and channels are one loop, so that its pipeline of loads fills and drains once, not once per tap. The taps of
-    a slice of channels follow each other: what one of them brought into L1 the next ones find there.
+    a slice of channels follow each other: the next ones find in L1 what one of them loaded.
     """
     p = tl.program_id(0) * BM + tl.arange(0, BM)
     phase = tl.program_id(1)

@@ -94,7 +94,7 @@ def _round_up(value: int, multiple: int) -> int:
 
 
 def aligned(floats: int) -> Floats:
-    """Zeros that begin at a cache line, in huge pages where numpy and the system have them and it pays."""
+    """Zeros that begin at a cache line, in huge pages where numpy and the system offer them and it is worth it."""
     room = np.zeros(floats + _LINE, np.float32)
     start = -room.ctypes.data // room.itemsize % _LINE
     return room[start : start + floats]
@@ -236,7 +236,7 @@ class WinogradRRDBNet:
             return
         self._shape = None
         self._input = Buffer(height, width, self._first.cin, self._lanes)
-        # The layers hold addresses only: what they point into lives as long as this.
+        # The layers hold addresses only: this keeps the memory they point to alive.
         self._held = dense = [Buffer(height, width, self._feat + 4 * self._grow, self._lanes) for _ in range(4)]
         self._features = Buffer(height, width, self._feat, self._lanes)
         steps = [ConvolutionStep(conv=self._first, source=self._input.at(), target=dense[0].at())]

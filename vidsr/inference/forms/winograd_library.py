@@ -45,5 +45,5 @@ class NativeLayer(ctypes.Structure):
 
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL | None:
-    """The compiled kernels, or None where they cannot be had; the reason is logged."""
+    """The compiled kernels, or None where they cannot be built; the reason is logged."""
     return load(_SOURCE, "the Winograd kernels", lambda made: made.winograd_layer_bytes() == ctypes.sizeof(NativeLayer))

@@ -146,7 +146,7 @@ def look_at_queue(folder: Path) -> QueueView:
 
 
 def move(folder: Path, reference: str, where: Where) -> QueueView:
-    """Give a waiting file another place: before all others, behind them, or one place up or down.
+    """Move a waiting file: before all others, behind them, or one place up or down.
 
     Raises:
         JobError: there is no such file, or it does not wait.

@@ -98,7 +98,7 @@ class BasicVSR(nn.Module):
         return SCALE
 
     def no_features(self, picture: Tensor) -> Tensor:
-        """What a frame ``[N, 3, h, w]`` without a neighbour is given: zeros ``[N, num_feat, h, w]``."""
+        """The features that a frame ``[N, 3, h, w]`` without a neighbour starts with: zeros ``[N, num_feat, h, w]``."""
         return picture.new_zeros(len(picture), self.config.num_feat, *picture.shape[-2:])
 
     def enlarge(self, picture: Tensor, backward: Tensor, forward: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ class BasicVSR(nn.Module):
             pictures: the frames in order.
             to_next: T - 1 motions ``[N, 2, h, w]`` in pixels (x, y): where each pixel of frame t is in frame t + 1.
                 An entry is None at a cut; without the argument nothing moves.
-            to_last: T - 1 motions: where each pixel of frame t + 1 was in frame t; otherwise as ``to_next``.
+            to_last: T - 1 motions: where each pixel of frame t + 1 was in frame t; otherwise like ``to_next``.
         """
         frames = pictures.unbind(1)
         still = [pictures.new_zeros(len(pictures), 2, *pictures.shape[-2:])] * (len(frames) - 1)
@@ -142,7 +142,7 @@ class BasicVSR(nn.Module):
 
 
 def carried(features: Tensor, motion: Tensor) -> Tensor:
-    """Features ``[N, C, h, w]`` sampled at each pixel's place plus ``motion`` ``[N, 2, h, w]``; zero outside."""
+    """Features ``[N, C, h, w]`` sampled at each pixel's position plus ``motion`` ``[N, 2, h, w]``; zero outside."""
     height, width = features.shape[-2:]
     motion = motion.to(features.dtype)
     x = torch.arange(width, device=motion.device, dtype=motion.dtype).view(1, 1, width) + motion[:, 0]

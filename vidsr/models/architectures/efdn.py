@@ -1,4 +1,4 @@
-"""EFDN, a small network for fidelity: it restores what the source bears out and invents nothing.
+"""EFDN, a small network for fidelity: it restores what the source supports and invents nothing.
 
 Source: Wang, "Edge-enhanced Feature Distillation Network for Efficient Super-Resolution", CVPRW 2022, in its deployed
 form, with each edge-enhanced block merged into one 3×3 convolution; the attention is that of Liu et al., "Residual
@@ -219,7 +219,7 @@ def _graph(network: EFDN) -> Graph:
 
 
 def _overlap_px(network: EFDN) -> int:
-    """Measured on a photograph: tiles are 57 to 58 dB from whole frames with 32 px and no nearer with 80, since the
+    """Measured on a photograph: tiles are 57 to 58 dB from whole frames with 32 px and no closer with 80, since the
     attention's grid lies differently in each tile."""
     return 48
 
@@ -231,7 +231,7 @@ EFDN_ARCHITECTURE = Architecture(
     build=EFDN,
     recognise=_recognise,
     overlap_px=_overlap_px,
-    # The attention reaches across small frames; beyond this it changes results by little.
+    # The attention reaches across small frames; beyond this it changes results only slightly.
     reach_px=lambda network: _overlap_px(network) // 2,
     # A cell holds its input, three results, what is distilled of them twice, and the fused one.
     bytes_per_pixel=lambda network, scale, itemsize: itemsize * (12.0 * network.config.num_feat + 6.0 * scale**2),

@@ -1,4 +1,4 @@
-"""RRDBNet, the generator of ESRGAN, in its plain form: what training uses and every fast form is tested against.
+"""RRDBNet, the generator of ESRGAN, in its plain form: training uses it, and every fast form is tested against it.
 
 Source: Wang et al., "ESRGAN", arXiv 1809.00219, figures 3 and 4; key names as in BasicSR.
 """
@@ -197,7 +197,7 @@ def _from_old(tensors: State) -> Callable[[str], str]:
     ups = [n for n in numbers[1:-2] if n % 3 == 0]
     if len(numbers) < 3 or ups != [3 * k for k in range(1, len(numbers) - 2)]:
         raise CheckpointError(
-            f"an old ESRGAN layout with convolutions at model.{numbers}, which is not one of its forms"
+            f"an old ESRGAN layout with convolutions at model.{numbers}, which is not one of its variants"
         )
     tops |= {f"model.{n}": f"conv_up{k}" for k, n in enumerate(ups, 1)}
     tops |= {f"model.{numbers[-2]}": "conv_hr", f"model.{numbers[-1]}": "conv_last"}

@@ -32,7 +32,7 @@ class Tally:
     thumbnails: list[tuple[str, Rgb8]] = field(default_factory=list)
 
     def add(self, name: str, patch: Rgb8) -> None:
-        """Count a patch, and keep its thumbnail if it is one of the few, evenly spread ones that are shown."""
+        """Count a patch, and keep its thumbnail if it is one of the few, evenly spread, that the page shows."""
         self.patches += 1
         self.taken[name] = self.taken.get(name, 0) + 1
         if self.taken[name] == 1 and len(self.thumbnails) < MOST_THUMBNAILS:
@@ -57,7 +57,7 @@ class Tally:
         self.refused.append((str(path), reason))
 
     def sources(self) -> list[dict[str, Any]]:
-        """What ``dataset.json`` keeps of it."""
+        """The part of it that ``dataset.json`` keeps."""
         taken = [{"name": name, "patches": count} for name, count in self.taken.items()]
         return [*taken, *({"name": name, "refused": reason} for name, reason in self.refused)]
 

@@ -16,7 +16,8 @@ GAP = 4
 
 
 def write_sheet(dataset: Path, out: Path, options: TrainOptions, rows: int) -> None:
-    """Write a PNG of two pairs in each row: a patch as it is, and its low-resolution picture, enlarged by repeating.
+    """Write a PNG with two pairs per row: an original patch, and its low-resolution picture, enlarged by repeating
+    pixels.
 
     They are the patches that the first steps of the gan stage would see (of the psnr stage, if there is no other).
 

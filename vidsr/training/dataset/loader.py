@@ -1,4 +1,4 @@
-"""The patches of each training step: random, and yet the same every time.
+"""The patches of each training step: random, but reproducible.
 
 Every patch is a function of (seed, stage, step, position in the step) alone. So a resumed run sees what the
 uninterrupted one saw, and two processes with a batch of 8 see what one sees with a batch of 16.
@@ -38,7 +38,7 @@ def generator_for(seed: int, stage: str, step: int, place: int) -> np.random.Gen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """Parameters of the draw: the seed, the stage, the scale; ``sharpen`` degrades sharpened ones."""
+    """Parameters of the draw: the seed, the stage, the scale; ``sharpen`` sharpens pictures before degrading them."""
 
     seed: int
     stage: str
@@ -119,7 +119,7 @@ class _Steps(Sampler[list[Key]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepShare:
-    """A range of steps, and this process among ``ranks``."""
+    """A range of steps, and the rank of this process among ``ranks`` processes."""
 
     start: int
     stop: int
@@ -145,9 +145,9 @@ def batches(patches: Patches, data: DataOptions, part: StepShare) -> Iterator[tu
 
 @contextlib.contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes started in this block never see Ctrl-C, which a terminal sends to all: the loop stops them itself.
+    """Processes started in this block ignore Ctrl-C, which a terminal sends to all: the loop stops them itself.
 
-    Before it does, it finishes its step, and needs them for that.
+    It first finishes its step, for which it needs them.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -1,4 +1,4 @@
-"""Making a dataset: pictures and videos in, patches out, with a report of what was taken and what was not."""
+"""Makes a dataset: pictures and videos in, patches out, with a report of what was used and what was not."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def make_dataset(
     *,
     on_source: Callable[[Path], None] = lambda path: None,
 ) -> Tally:
-    """Make a dataset of pictures, folders of pictures and videos; what was taken and what was left out, and why.
+    """Make a dataset from pictures, folders of pictures and videos; returns what was used, what was left out, and why.
 
     With ``options.low``, a folder of low-resolution pictures with the same names, it is a paired dataset of pictures.
 
@@ -88,7 +88,7 @@ def _files(sources: list[Path]) -> Iterator[Path]:
 def _pieces(path: Path, options: MakeOptions, twins: Twins | None, tally: Tally) -> Iterator[Piece]:
     if twins is not None:
         if not is_picture(path):
-            raise InputError(f"{path}: is not a picture; pairs are made of pictures only")
+            raise InputError(f"{path}: is not a picture; pairs can only be made from pictures")
         yield twins.pair(path)
         return
     if is_picture(path):
@@ -103,8 +103,8 @@ def _pieces(path: Path, options: MakeOptions, twins: Twins | None, tally: Tally)
 class Twins:
     """The low-resolution pictures in a folder and below it, found by the names of their originals.
 
-    A twin has its original's name, or ``_LR`` for ``_HR``, or the scale appended (``0001x4.png``). Of several, that
-    in the folder of the same name is meant.
+    A twin has its original's name, or ``_LR`` for ``_HR``, or the scale appended (``0001x4.png``). Of several, the one
+    in the folder of the same name counts.
     """
 
     def __init__(self, folder: Path, scale: int) -> None:
@@ -134,7 +134,7 @@ class Twins:
             found = near or found
         if len(found) != 1:
             has = "several twins" if found else "no twin"
-            raise TrainingError(f"{path}: has {has} in {self._folder}; the one twin would be called {path.name}")
+            raise TrainingError(f"{path}: has {has} in {self._folder}; exactly one is needed, named {path.name}")
         high, low = read_rgb(path), read_rgb(found[0])
         if (low.shape[0] * self._scale, low.shape[1] * self._scale) != high.shape[:2]:
             raise TrainingError(
@@ -145,7 +145,8 @@ class Twins:
 
 
 def _cut(piece: Piece, options: MakeOptions, writer: PatchWriter, tally: Tally) -> None:
-    """Cut a picture into patches that cover it whole, overlapping evenly where its size is not a multiple."""
+    """Cut a picture into patches that cover all of it, overlapping evenly where its size is not a multiple of the
+    patch."""
     side, scale = options.patch, options.scale if piece.low is not None else 1
     height, width = piece.high.shape[:2]
     if min(height, width) < side:
@@ -173,6 +174,6 @@ def _starts(length: int, side: int, grid: int) -> list[int]:
 
 
 def detail_of(patch: Rgb8) -> float:
-    """Mean step of the luma to the next pixel, of 255, both ways."""
+    """Mean absolute difference of luma to the next pixel (0 to 255), in both directions."""
     luma = patch.astype(np.float32) @ np.array(luma_weights("smpte170m"), dtype=np.float32)
     return float((np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean()) / 2)

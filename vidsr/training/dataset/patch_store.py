@@ -50,7 +50,7 @@ class PatchWriter:
 
     def __init__(self, folder: Path, patch: int, scale: int = 0) -> None:
         if (folder / INDEX).exists():
-            raise TrainingError(f"{folder}: holds a dataset already; give another folder or remove this one")
+            raise TrainingError(f"{folder}: already holds a dataset; give another folder or remove this one")
         folder.mkdir(parents=True, exist_ok=True)
         self.index = Index(patch=patch, scale=scale)
         self._folder = folder
@@ -126,7 +126,7 @@ class PatchStore:
         return self._high[shard][place], self._low[shard][place] if self._low else None
 
     def __reduce__(self) -> tuple[type[PatchStore], tuple[Path]]:
-        # A worker process opens the files itself: pickling a mapped array would copy the whole of it.
+        # A worker process opens the files itself: pickling a mapped array would copy all of it.
         return PatchStore, (self.folder,)
 
 

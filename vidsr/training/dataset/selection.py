@@ -1,10 +1,10 @@
 """Which frames of a video are worth learning from: sharp, distinct from each other, balanced over the scenes.
 
-Frames woven from two fields of different moments are left out, because their combing would be mistaken for sharpness.
+Frames whose two fields show different moments are left out, because combing would be mistaken for sharpness.
 Black bars are cropped.
 
-Two passes, so that memory stays small: the first keeps of every frame only a thumbnail and a sharpness, the second
-decodes the chosen frames alone.
+Two passes keep memory small: the first keeps only a thumbnail and the sharpness of every frame, the second decodes only
+the chosen frames.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FLAT = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What the first pass keeps of a frame: its number, scene, sharpness, thumbnail of luma in 0..1, and its bars.
+    """What the first pass keeps about a frame: its number, scene, sharpness, thumbnail of luma in 0..1, and its bars.
 
     ``bars`` is None where they were not searched for or could not be determined.
     """
@@ -67,7 +67,7 @@ def luma_of(frame: Frame) -> npt.NDArray[Any]:
 
 
 def sharpness_of(luma: npt.NDArray[Any]) -> float:
-    """Energy of fine detail over that of coarse detail in ``[H, W]`` luma: falls with blur, not with contrast.
+    """Ratio of fine to coarse detail energy in ``[H, W]`` luma: falls with blur, not with contrast.
 
     Variance of the 4-neighbour Laplacian over the variance of the luma.
     """
@@ -77,7 +77,7 @@ def sharpness_of(luma: npt.NDArray[Any]) -> float:
 
 
 def luma_thumbnail(luma: npt.NDArray[Any], largest: int) -> Thumb:
-    """Mean luma over the fields of a grid of :data:`THUMB`, 0 to 1."""
+    """Mean luma in each cell of a grid of :data:`THUMB`, 0 to 1."""
     rows = np.linspace(0, luma.shape[0], THUMB[0] + 1).astype(int)
     columns = np.linspace(0, luma.shape[1], THUMB[1] + 1).astype(int)
     sums = np.add.reduceat(np.add.reduceat(luma.astype(np.float32), rows[:-1], 0), columns[:-1], 1)
@@ -110,7 +110,7 @@ def survey(frames: Iterator[Frame]) -> list[Seen]:
 
 
 def is_combed(luma: npt.NDArray[Any], max_code: int) -> bool:
-    """Whether lines stick out of their neighbours by far more than columns do: two moments in one frame."""
+    """Whether rows differ from their neighbours far more than columns do: two moments in one frame."""
     lines = interlace.prepare(luma, max_code)
     across = interlace.comb(lines[:, 0::2].T, lines[:, 1::2].T)
     return interlace.comb(lines[0::2], lines[1::2]) > 1.8 * across + 0.01

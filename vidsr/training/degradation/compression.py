@@ -1,4 +1,4 @@
-"""Video compression of a patch: a short clip with slight motion is encoded and decoded, its middle frame is used.
+"""Video compression of a patch: a short clip with slight motion is encoded and decoded, and its middle frame used.
 
 Sources: RealBasicVSR (arXiv 2111.12704) for bit rates, AnimeSR (arXiv 2206.07038) and VCISR (arXiv 2311.00996) for
 qualities, codecs and presets. Everything is in memory: packets go from the encoder straight to the decoder.
@@ -70,7 +70,7 @@ def _moved(pixels: npt.NDArray[np.uint8], by: npt.NDArray[np.integer[Any]]) -> n
 def round_trip(clip: list[npt.NDArray[np.uint8]], how: Compression) -> list[npt.NDArray[np.uint8]]:
     """Encode and decode frames ``[H, W, 3]`` RGB uint8 of one size; exactly as many come back.
 
-    Sizes are padded to multiples of 16, and to the codecs' least size of 64, by repeating the edge.
+    Sizes are padded to multiples of 16, and to the codecs' minimum size of 64, by repeating the edge.
 
     Raises:
         TrainingError: the encoder is missing in this FFmpeg or fails, or frames are lost.

@@ -1,4 +1,4 @@
-"""How low-resolution pictures are made: one entry for every recipe.
+"""How low-resolution pictures are made: one function for all recipes.
 
 ``bicubic`` is MATLAB's antialiased filter, the standard of the field. All randomness comes from the given
 generator, so a patch with the same seed is always degraded the same way.

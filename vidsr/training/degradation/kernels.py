@@ -41,7 +41,7 @@ def gaussian(size: int, shape: KernelShape, beta: float = 1.0) -> Tensor:
 
 
 def plateau(size: int, shape: KernelShape, beta: float) -> Tensor:
-    """1 / (1 + (xᵀ Σ⁻¹ x)^β): a flat top, as of a lens out of focus."""
+    """1 / (1 + (xᵀ Σ⁻¹ x)^β): a flat top, like that of a defocused lens."""
     return _normalised(1 / (1 + _squared_distance(size, shape) ** beta))
 
 
@@ -92,7 +92,7 @@ def random_kernel(options: OrderOptions, rng: np.random.Generator) -> Tensor:
 
 
 def _exponent(limits: tuple[float, float], rng: np.random.Generator) -> float:
-    """Uniformly from the part of the limits below 1 or the part above 1, each with probability ½ where 1 lies within.
+    """Drawn uniformly below or above 1, within the limits; each part has probability ½ if 1 lies between the limits.
 
     As in the published code: of limits 1 to 2, half the exponents are exactly 1.
     """

@@ -54,7 +54,7 @@ class OrderOptions(Options):
             yield f"kernel_size = {list(self.kernel_size)}: both must be odd"
         for name in self.kernels:
             if name not in KERNELS:
-                yield f"kernels: {name} is unknown; choose of {', '.join(KERNELS)}"
+                yield f"kernels: {name} is unknown; choose from {', '.join(KERNELS)}"
         if sum(self.kernels.values()) <= 0 or sum(self.resize_weights) <= 0:
             yield "kernels and resize_weights: at least one weight must be above 0"
 
@@ -89,14 +89,14 @@ class CodecOptions(Options):
         """Codec names are known."""
         for name in self.codecs:
             if name not in ("mpeg2", "mpeg4", "h264", "h265"):
-                yield f"codecs: {name} is unknown; choose of mpeg2, mpeg4, h264, h265"
+                yield f"codecs: {name} is unknown; choose from mpeg2, mpeg4, h264, h265"
         if sum(self.codecs.values()) <= 0:
             yield "codecs: at least one weight must be above 0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TapeOptions(Options):
-    """What analogue video tape and broadcast leave behind."""
+    """Traces of analogue video tape and broadcast."""
 
     interlace_chance: float = opt(0.0, "Chance of combing: the two fields shifted against each other.", between=(0, 1))
     interlace_shift: tuple[float, float] = opt(
@@ -106,7 +106,7 @@ class TapeOptions(Options):
     bleed: tuple[float, float] = opt((1.0, 6.0), "Length of the smear, px.", between=(0, 32), metavar=_RANGE)
     noise_chance: float = opt(0.0, "Chance of tape noise: streaks along the lines, stronger in colour.", between=(0, 1))
     noise: tuple[float, float] = opt((1.0, 12.0), "Strength of the noise, of 255.", between=(0, 128), metavar=_RANGE)
-    jitter_chance: float = opt(0.0, "Chance that lines are displaced against each other.", between=(0, 1))
+    jitter_chance: float = opt(0.0, "Chance that lines are displaced horizontally against each other.", between=(0, 1))
     jitter: tuple[float, float] = opt(
         (0.1, 0.8), "Standard deviation of the displacement, px.", between=(0, 8), metavar=_RANGE
     )
@@ -114,14 +114,14 @@ class TapeOptions(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmOptions(Options):
-    """What age leaves on film."""
+    """Traces of age on film."""
 
     dust_chance: float = opt(0.0, "Chance of dust specks.", between=(0, 1))
     dust: tuple[float, float] = opt((1.0, 8.0), "Specks per 128×128 pixels.", between=(0, 100), metavar=_RANGE)
     scratch_chance: float = opt(0.0, "Chance of scratches along the film.", between=(0, 1))
     scratches: tuple[int, int] = opt((1, 3), "Number of scratches.", between=(0, 20), metavar=_RANGE)
     grain_chance: float = opt(
-        0.0, "Chance of film grain: noise of some size, strongest in the mid-tones.", between=(0, 1)
+        0.0, "Chance of film grain: noise larger than a pixel, strongest in the mid-tones.", between=(0, 1)
     )
     grain: tuple[float, float] = opt((2.0, 14.0), "Strength of the grain, of 255.", between=(0, 128), metavar=_RANGE)
 

@@ -1,7 +1,7 @@
 """Real-ESRGAN's second-order degradation, with codecs, tape and film added.
 
 Order of events: film (grain, dust, scratches) → blur, resize, noise, JPEG → tape → blur, resize, noise → and then,
-in random order, [resize to the end size with a sinc filter], JPEG, and a video codec → 8 bit.
+in random order, [resize to the final size with a sinc filter], JPEG, and a video codec → 8 bit.
 Source: Real-ESRGAN, arXiv 2107.10833, figure 2 and its published training code. The published code degrades a
 whole batch with one resize scale and needs a pool of pictures to compensate; here every patch draws its own.
 """
@@ -65,7 +65,8 @@ def _blurred(x: Tensor, options: OrderOptions, rng: np.random.Generator) -> Tens
 
 
 def _random_size(x: Tensor, full: tuple[int, int], options: OrderOptions, rng: np.random.Generator) -> tuple[int, int]:
-    """``full`` times a scale drawn up, down or 1; at least 8 px. The second order counts from the end size."""
+    """``full`` times a random scale above, below or at 1; at least 8 px. In the second order, relative to the final
+    size."""
     weights = np.array(options.resize_weights)
     way = rng.choice(3, p=weights / weights.sum())
     low, high = options.resize

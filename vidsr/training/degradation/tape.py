@@ -55,7 +55,7 @@ def streaked(x: Tensor, sigma: float, rng: np.random.Generator) -> Tensor:
 
 
 def _along(noise: Tensor, length: int) -> Tensor:
-    """A running mean along the lines, of unit variance again."""
+    """A running mean along the lines, rescaled to unit variance."""
     padded = F.pad(noise[:, None], (length - 1, 0, 0, 0), mode="circular" if noise.shape[2] >= length else "replicate")
     return F.conv2d(padded, torch.full((1, 1, 1, length), length**-0.5))[:, 0]
 
