@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from typer.main import get_command
 
 from vidsr.cli.enhance import app
-from vidsr.option_command import command_line
+from vidsr.option_command import changes, command_line
 from vidsr.option_schema import groups_of
 from vidsr.options import EnhanceOptions
 
@@ -43,6 +43,30 @@ def test_the_command_gives_the_same_options(values: dict[str, Any], source: str)
     read = {name: value for name, value in context.params.items() if name in names}
     plain = {name: tuple(value) if isinstance(value, list) else value for name, value in read.items()}
     assert EnhanceOptions.from_flat(plain) == options
+
+
+def plain(**flat: Any) -> dict[str, Any]:
+    """Options as a manifest keeps them."""
+    options = EnhanceOptions.from_flat(flat).to_json()
+    return {f"{group}.{name}": value for group, values in options.items() for name, value in values.items()}
+
+
+def test_changes_are_named_as_one_types_them() -> None:
+    old = plain(start="1:30", restore="grey", multiframe=0.5, map=("0", "audio"), audio=True, overwrite=True)
+    new = plain(crf=18.0, exact_sound=True, audio=False, codec="av1", frames="5:9")
+    assert list(changes(old, new)) == [
+        "--codec (was auto, is av1)",
+        "--crf (was not given, is 18)",
+        "--no-overwrite (was --overwrite)",
+        "--multiframe (was 0.5, is 0)",
+        "--restore (was grey, is off)",
+        "--exact-sound (was --whole-packets)",
+        "--frames (was not given, is 5:9)",
+        "--from (was 1:30, is not given)",
+        "--no-audio (was --audio)",
+        "--map (was 0 audio, is not given)",
+    ]
+    assert list(changes({"gone.old_name": 1}, {})) == ["--old-name (was 1, is not given)"]
 
 
 def test_paths_that_look_like_options_are_still_paths() -> None:

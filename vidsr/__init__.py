@@ -4,9 +4,9 @@
 >>> enhance("clip.mp4", scale=4)  # doctest: +SKIP
 
 Functions: :func:`enhance` (the whole job), :func:`start_job` (the same in the background), :func:`enhance_many` (many
-files), :func:`probe`, :func:`inspect`, :func:`plan`, :func:`dry_run`, :func:`preview`, :func:`verify`, :func:`compare`.
-For your own reader and writer: :func:`open_video`, :func:`enhance_frames`, :class:`Upscaler`. Every error is a
-:class:`VidsrError`.
+files), :func:`probe`, :func:`inspect`, :func:`plan`, :func:`dry_run`, :func:`preview`, :func:`verify`, :func:`compare`;
+:func:`plan_many` and :func:`dry_run_many` for many files. For your own reader and writer: :func:`open_video`,
+:func:`enhance_frames`, :class:`Upscaler`. Every error is a :class:`VidsrError`.
 
 Names are imported on first use, so ``import vidsr`` is quick and loads neither torch nor PyAV.
 """
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from vidsr.jobs.preview.estimate import Estimate
     from vidsr.jobs.preview.preview import Moment
     from vidsr.jobs.queue.queue_estimate import QueueEstimate, plan_many
+    from vidsr.jobs.queue.queue_dry_run import FileForecast, QueueDryRun, dry_run_many
     from vidsr.jobs.queue.report import FileOutcome, QueueResult
     from vidsr.jobs.queue.run import enhance_many
     from vidsr.jobs.state.events import Event
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         StreamOptions,
     )
     from vidsr.restore_options import RestoreOptions
+    from vidsr.span_options import FrameNumbers, SpanOptions
 
 # Module → the names that it defines. The same list as above, for the run time; tests/test_api.py compares the two.
 _EXPORTS = {
@@ -106,6 +108,7 @@ _EXPORTS = {
     "vidsr.jobs.preview.estimate": ("Estimate",),
     "vidsr.jobs.preview.preview": ("Moment",),
     "vidsr.jobs.queue.queue_estimate": ("QueueEstimate", "plan_many"),
+    "vidsr.jobs.queue.queue_dry_run": ("FileForecast", "QueueDryRun", "dry_run_many"),
     "vidsr.jobs.queue.report": ("FileOutcome", "QueueResult"),
     "vidsr.jobs.queue.run": ("enhance_many",),
     "vidsr.jobs.state.events": ("Event",),
@@ -127,6 +130,7 @@ _EXPORTS = {
         "StreamOptions",
     ),
     "vidsr.restore_options": ("RestoreOptions",),
+    "vidsr.span_options": ("FrameNumbers", "SpanOptions"),
 }
 
 __all__ = [
@@ -146,8 +150,10 @@ __all__ = [
     "EnhanceResult",
     "Estimate",
     "Event",
+    "FileForecast",
     "FileOutcome",
     "Frame",
+    "FrameNumbers",
     "InferenceError",
     "InputError",
     "Inspection",
@@ -166,6 +172,7 @@ __all__ = [
     "PictureOptions",
     "PictureResult",
     "PixelFormat",
+    "QueueDryRun",
     "QueueEstimate",
     "QueueResult",
     "RestoreOptions",
@@ -173,6 +180,7 @@ __all__ = [
     "SizeOptions",
     "SourceInfo",
     "SourceOptions",
+    "SpanOptions",
     "StreamFate",
     "StreamOptions",
     "TrainingError",
@@ -186,6 +194,7 @@ __all__ = [
     "__version__",
     "compare",
     "dry_run",
+    "dry_run_many",
     "enhance",
     "enhance_frames",
     "enhance_many",

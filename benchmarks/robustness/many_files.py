@@ -35,12 +35,12 @@ from tests.support.places import child_environment
 
 
 def results(folder: Path) -> dict[str, Path]:
-    """Every result by its place."""
-    return {
-        str(path.relative_to(folder)): path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.startswith("vidsr-report") and ".vidsr-job" not in str(path)
-    }
+    """Every result by its place. A queue may be at work in the folder: its job folders come and go."""
+    found = []
+    for here, names, files in os.walk(folder):
+        names[:] = [name for name in names if not name.endswith(".vidsr-job")]
+        found += [Path(here) / name for name in files if not name.startswith("vidsr-report")]
+    return {str(path.relative_to(folder)): path for path in sorted(found)}
 
 
 def digest(path: Path) -> str:
@@ -71,13 +71,18 @@ def kill_at(command: list[str], log: Path, out: Path, made: int, delay: float) -
     return False
 
 
-def states_of(out: Path) -> dict[str, str]:
-    """The state of every file by the report."""
+def report_of(out: Path) -> dict[str, tuple[str, str]]:
+    """State and reason of every file by the report."""
     report = json.loads((out / "vidsr-report.json").read_text())
-    return {file["name"]: file["state"] for file in report["files"]}
+    return {file["name"]: (file["state"], file["reason"]) for file in report["files"]}
 
 
-def check(made: MixedFolder, states: dict[str, str], growing: str) -> list[str]:
+def count_states(out: Path) -> dict[str, int]:
+    """How many files are in each state by the report."""
+    return dict(Counter(state for state, _ in report_of(out).values()))
+
+
+def check(made: MixedFolder, report: dict[str, tuple[str, str]], growing: str) -> list[str]:
     """What the report does not say as it should."""
     wanted = {
         **dict.fromkeys(made.good, "done"),
@@ -85,8 +90,11 @@ def check(made: MixedFolder, states: dict[str, str], growing: str) -> list[str]:
         **dict.fromkeys(made.growing, growing),
         **dict.fromkeys(made.foreign, "skipped"),
     }
+    found = {name: report.get(name, ("missing", "")) for name in wanted}
     return [
-        f"{name!r} is {states.get(name)}, not {state}" for name, state in wanted.items() if states.get(name) != state
+        f"{name!r} is {found[name][0]}, not {state}: {found[name][1]}"
+        for name, state in wanted.items()
+        if found[name][0] != state
     ]
 
 
@@ -139,14 +147,14 @@ class Trial:
                 self.kills += kill_at(command, self._log, self._out, at, chance.uniform(0.0, 1.5))
                 print(f"killed with {self._watch()} results there", flush=True)
             self._run(self._out, "growing")
-            print(f"then run to its end: {dict(Counter(states_of(self._out).values()))}", flush=True)
+            print(f"then run to its end: {count_states(self._out)}", flush=True)
         if self.kills != kills:
             self.faults.append(f"only {self.kills} kills")
 
     def grown_up(self) -> None:
         """Run it once more, now that the three files are complete."""
         self._run(self._out, "done")
-        print(f"the growing ones complete, and run again: {dict(Counter(states_of(self._out).values()))}", flush=True)
+        print(f"the growing ones complete, and run again: {count_states(self._out)}", flush=True)
 
     def compared(self) -> int:
         """Compare all results with those made in peace; how many there are."""
@@ -165,7 +173,7 @@ class Trial:
         with start(["enhance", str(self._made.root), str(out), *self._flags], self._log) as work:
             code = work.wait()
         self.faults += [] if code == 1 else [f"exit code {code}"]  # the broken ones
-        self.faults += check(self._made, states_of(out), growing)
+        self.faults += check(self._made, report_of(out), growing)
         if out == self._out:
             self._watch()
 

@@ -34,6 +34,7 @@ def jobs(source: Path) -> None:
         source=vidsr.SourceOptions(strict=True),
         jobs=vidsr.JobOptions(workers=2),
         restore=vidsr.RestoreOptions(stabilize=0.5),
+        span=vidsr.SpanOptions(frames=vidsr.FrameNumbers(10, 20)),
     )
 
     def show(event: Event) -> None:
@@ -71,6 +72,10 @@ def analysis(source: Path) -> None:
     together = vidsr.plan_many([source, "tapes"], scale=2, sampling=vidsr.SamplingOptions(samples=1))
     assert_type(together, vidsr.QueueEstimate)
     assert_type(together.seconds, float)
+    foreseen = vidsr.dry_run_many([source, "tapes"], "out", scale=2, join=True)
+    assert_type(foreseen, vidsr.QueueDryRun)
+    assert_type(foreseen.files, tuple[vidsr.FileForecast, ...])
+    assert_type(foreseen.files[0].run, vidsr.DryRun | None)
     moments = vidsr.preview(source, [1.5, 2.5], scale=2)
     assert_type(moments, list[vidsr.Moment])
     report = vidsr.verify(source, "large.mkv", audio=False)

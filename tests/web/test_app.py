@@ -137,6 +137,22 @@ def test_looking_and_trying(served: tuple[Path, str]) -> None:
         assert told["state"] == "done" and told["frames"] == FRAMES and (told["width"], told["height"]) == (192, 108)
         assert told["seconds"] > 0 and told["result_bytes"] > 1000  # type: ignore[operator]
         assert any("enhanced to h264" in line for line in told["lines"])  # type: ignore[attr-defined]
+        (root / "many").mkdir()
+        shutil.copy(root / looked_at, root / "many" / "good.mp4")
+        shutil.copy(root / "text.mp4", root / "many" / "text.mp4")
+        (root / "many" / "link.mp4").symlink_to(root.parent / "outside.mp4")
+        shutil.copy(root / looked_at, root.parent / "outside.mp4")
+        for path in (root / "many").iterdir():
+            os.utime(path, (1_000_000_000, 1_000_000_000))
+        whole = client.post(
+            "/estimates", json={"source": "many", "output": "out", "options": {"model": QUICK["model"]}}
+        )
+        told = wait(client, f"/estimates/{whole.json()['id']}", ("done", "failed"))
+        assert told["state"] == "done" and told["frames"] == FRAMES and str(root) not in str(told)
+        lines: Any = told["lines"]
+        assert any(line.startswith("enhance  good.mp4 → out/good.mp4 (16 frames, about") for line in lines), lines
+        assert "refused  link.mp4: leads out of the served folders" in lines
+        assert any(line.startswith("refused  text.mp4: ") for line in lines)
         failed = client.post("/estimates", json={"source": "text.mp4"}).json()
         told = wait(client, f"/estimates/{failed['id']}", ("done", "failed"))
         assert told["state"] == "failed" and str(root) not in str(told["error"])

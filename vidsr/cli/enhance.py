@@ -14,7 +14,6 @@ from vidsr.cli.config.layers import save_layers
 from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
 from vidsr.cli.progress import reporter
-from vidsr.errors import OptionsError
 from vidsr.option_layers import Layered
 from vidsr.options import EnhanceOptions
 from vidsr.storage import readable
@@ -98,20 +97,10 @@ def enhance(
         typer.echo(f"vidsr: preset saved: {save_layers(preset_name, layers)}", err=True)
     chosen, target = destination(sources, output)
     source, single = Path(chosen[0]), None if target is None else Path(target)
-    if spans is not None:
-        if dry_run:
-            raise OptionsError("--dry-run takes one part of a video: name it with --from and --to instead of --spans")
-        run_queue(chosen, target, options, spans=spans, as_json=as_json, quiet=quiet)
-        return
-    if is_queue(chosen, target, options):
-        if dry_run and not _is_folder_of_pictures(chosen):
-            raise OptionsError("--dry-run takes one video, or pictures; vidsr plan estimates a queue of videos")
-        if dry_run:
-            show_dry_run(source, single, options, as_json=as_json, quiet=quiet)
-            return
-        run_queue(chosen, target, options, as_json=as_json, quiet=quiet)
-        return
-    if dry_run:
+    if spans is not None or is_queue(chosen, target, options):
+        run = show_queue_dry_run if dry_run else run_queue
+        run(chosen, target, options, spans=spans, as_json=as_json, quiet=quiet)
+    elif dry_run:
         show_dry_run(source, single, options, as_json=as_json, quiet=quiet)
     else:
         run_enhance(source, single, options, as_json=as_json, quiet=quiet)
@@ -125,6 +114,23 @@ def show_dry_run(source: Path, output: Path | None, options: EnhanceOptions, *, 
     with reporter("none" if quiet else "bar") as progress:
         found = examine(source, output, options, progress=progress)
     typer.echo(json.dumps(found.to_json()) if as_json else described(found))
+
+
+def show_queue_dry_run(
+    sources: Sequence[str],
+    output: str | None,
+    options: EnhanceOptions,
+    *,
+    spans: Path | None = None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Print what a queue, or the parts of a video that the table ``spans`` names, would do."""
+    from vidsr.jobs.queue.queue_dry_run import described_queue, dry_run_many
+
+    with reporter("none" if quiet else "bar") as progress:
+        found = dry_run_many(sources, output, spans=spans, options=options, progress=progress)
+    typer.echo(json.dumps(found.to_json()) if as_json else readable(described_queue(found)))
 
 
 def destination(sources: list[str], output: str | None) -> tuple[list[str], str | None]:
@@ -141,14 +147,6 @@ def is_queue(sources: list[str], output: str | None, options: EnhanceOptions) ->
     """Whether this is a queue of files, rather than one file or numbered pictures."""
     folder = output is not None and (_ends_as_folder(output) or Path(output).is_dir())
     return len(sources) > 1 or folder or options.jobs.watch or Path(sources[0]).is_dir()
-
-
-def _is_folder_of_pictures(sources: list[str]) -> bool:
-    from vidsr.jobs.queue.sources import find
-
-    if len(sources) > 1 or not Path(sources[0]).is_dir():
-        return False
-    return all(entry.is_picture or entry.foreign for entry in find([Path(sources[0])], None))
 
 
 def _ends_as_folder(path: str) -> bool:

@@ -92,14 +92,14 @@ def disk_outlook(
     return Outlook(folder=folder, need=need, result=result, free=free)
 
 
-def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
-    """Refuse an output that cannot or must not be written.
+def check_output(source: Path, output: Path, *, overwrite: bool, new_folder: bool = False) -> None:
+    """Refuse an output that cannot or must not be written. With ``new_folder``, its folder will be made if need be.
 
     Raises:
         OutputError: the output is the source, is a folder, exists without ``overwrite``, or its folder does not
             exist or cannot be written.
     """
-    folder = output.parent
+    folder = next(p for p in output.absolute().parents if p.exists()) if new_folder else output.parent
     if output.is_dir():
         raise OutputError(f"{output} is a folder; name a file in it with --output")
     if not folder.is_dir():

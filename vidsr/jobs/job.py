@@ -140,10 +140,12 @@ def bound_options(options: EnhanceOptions) -> dict[str, Any]:
     }
 
 
-def prepare(source: Path, output: Path | None, options: EnhanceOptions, *, dry: bool = False) -> PreparedJob:
+def prepare(
+    source: Path, output: Path | None, options: EnhanceOptions, *, dry: bool = False, new_folder: bool = False
+) -> PreparedJob:
     """Probe the source, load the model, settle the output and try its header.
 
-    A ``dry`` preparation makes no folder.
+    A ``dry`` preparation makes no folder. With ``new_folder``, the result's folder may be missing: it will be made.
 
     Raises:
         VidsrError: something is wrong with the source, the output, the options or the model.
@@ -169,7 +171,7 @@ def prepare(source: Path, output: Path | None, options: EnhanceOptions, *, dry: 
             if output.is_symlink():
                 output = output.resolve()  # else the link would be replaced, and its target kept as it is
             overwrite = options.output.overwrite or is_published(output)
-            check_output(Path(recipe.stored.path), output, overwrite=overwrite)
+            check_output(Path(recipe.stored.path), output, overwrite=overwrite, new_folder=new_folder)
             notes = preflight(recipe.shaped, recipe.settings, output, recipe.options)
     except NoPlaceError as error:
         if numbered or asked is None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import FileResponse
 
 from vidsr.errors import InputError
-from vidsr.web.allowed_paths import output_inside
+from vidsr.web.allowed_paths import folder_inside, output_inside
 from vidsr.web.option_fields import checked_options
 from vidsr.web.routes_files import settings_of
 from vidsr.web.routes_jobs import Id, run_of, runs_of, source_inside, without_roots
@@ -46,7 +46,7 @@ def preview_picture(request: Request, run_id: Id, side: Annotated[str, Path(patt
 
 @router.post("/estimates", status_code=201)
 def new_estimate(request: Request, wanted: NewEstimate) -> EstimateRun:
-    """Say what a whole video job with the given options will do, and estimate time, size and memory from samples."""
+    """Say what a job, or a queue of the files in a folder, will do, and estimate time, size and memory from samples."""
     return _estimate(_submit(request, wanted, "estimate"), request)
 
 
@@ -63,8 +63,15 @@ def _submit(
     source = source_inside(wanted.source, roots)
     options = checked_options(wanted.options, roots)
     named = wanted.output if isinstance(wanted, NewEstimate) else None
-    output = None if named is None else str(output_inside(named, roots))
-    order = RunOrder(source=str(source), output=output, options=options.to_json(), kind=kind, at_seconds=at_seconds)
+    place = folder_inside if source.is_dir() else output_inside
+    order = RunOrder(
+        source=str(source),
+        output=None if named is None else str(place(named, roots)),
+        options=options.to_json(),
+        kind=kind,
+        at_seconds=at_seconds,
+        within=tuple(map(str, roots)),
+    )
     return runs_of(request).submit(order)
 
 

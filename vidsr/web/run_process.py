@@ -20,6 +20,7 @@ from vidsr.storage import write_atomically
 
 _FRAME_EVENT_SECONDS = 0.5
 _ESTIMATE_SECONDS = 30.0
+_MOST_LINES = 1000
 #: Measures of a job's report, and the maximum number of frames, chosen so that it takes a minute or two.
 _MEASURES = ("psnr", "ssim")
 _COMPARED_FRAMES = 500
@@ -84,9 +85,17 @@ def _estimate(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[
     options = EnhanceOptions.from_json(order["options"])
     sampling = SamplingOptions(budget_seconds=_ESTIMATE_SECONDS)
     if Path(order["source"]).is_dir():
-        from vidsr.jobs.queue.queue_estimate import plan_many
+        from vidsr.jobs.queue.queue_dry_run import dry_run_many, file_lines
 
-        return plan_many([order["source"]], options=options, sampling=sampling, progress=report).to_json()
+        within = [Path(root) for root in order["within"]]
+        many = dry_run_many(
+            [order["source"]], order["output"], options=options, sampling=sampling, progress=report, within=within
+        )
+        if not many.runs:
+            raise InputError("; ".join(f"{file.name}: {file.reason}" for file in many.files))
+        sums = ("frames", "seconds", "result_bytes", "disk_bytes")
+        figures = {name: getattr(many.total, name) for name in sums}
+        return {**figures, "lines": [line.strip() for line in file_lines(many)][:_MOST_LINES]}
     found = dry_run(order["source"], order["output"], options, sampling=sampling, progress=report)
     if found.estimate is None:
         raise InputError("only videos are estimated; try pictures with a preview")

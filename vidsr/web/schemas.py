@@ -122,7 +122,7 @@ OptionValues = Annotated[
 
 
 class NewEstimate(StrictModel):
-    """A job to estimate."""
+    """A job to estimate. With a folder as the source, it is a queue of files, whose ``output`` is a folder."""
 
     source: Text
     output: Text | None = None

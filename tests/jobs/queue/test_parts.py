@@ -14,7 +14,7 @@ import pytest
 from tests.support import oracle
 from tests.support.clips import picture, run_ffmpeg
 from tests.support.spans import frame_hashes
-from vidsr import Event, QueueResult, enhance, enhance_many
+from vidsr import Event, QueueResult, dry_run_many, enhance, enhance_many
 from vidsr.cli.main import run
 from vidsr.errors import InputError, Interrupted, JobError, OptionsError, OutputError
 from vidsr.jobs.queue.records import queues_folder
@@ -173,9 +173,24 @@ def test_contradictions(film: Path, table: Path, options: dict[str, Any], tmp_pa
         enhance_many([tmp_path / "self.mkv"], spans=table, **options)
 
 
-def test_dry_run_names_the_way_out(film: Path, table: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(["enhance", str(film), "--spans", str(table), "--dry-run"]) == 2
-    assert "--dry-run takes one part" in capfd.readouterr().err
+def test_a_dry_run_says_what_is_done_with_every_part(
+    film: Path, table: Path, options: dict[str, Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "begin.mkv").write_text("in the way")
+    with pytest.raises(OutputError, match=r"line 2: .*begin\.mkv already exists"):
+        dry_run_many([film], out, spans=table, **options)
+    (out / "begin.mkv").unlink()
+    command = ["enhance", str(film), "-o", str(out), "--model", options["model"], "--scale", "1"]
+    command += ["--codec", "ffv1", "--spans", str(table), "--dry-run", "--json", "-q"]
+    assert run(command) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert [(f["name"], f["state"], f["run"]["estimate"]["frames"]) for f in found["files"]] == [
+        (name, "waiting", frames) for name, frames in zip(NAMES, (12, 18, 20, 24), strict=True)
+    ]
+    assert found["frames"] == 74 and f"--spans {table}" in found["command"]
+    assert list(out.iterdir()) == [] and not (tmp_path / "state" / "parts").exists()
 
 
 def test_sound_is_cut_at_the_sample_in_every_part(table: Path, options: dict[str, Any], tmp_path: Path) -> None:

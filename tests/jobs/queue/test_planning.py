@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vidsr.errors import OptionsError, OutputError
+from vidsr.errors import JobError, OptionsError, OutputError
 from vidsr.jobs.queue import planning
 from vidsr.jobs.queue.records import Begun, Ledger, QueuedFile
 from vidsr.jobs.state import job_folders
@@ -98,3 +98,27 @@ def test_what_devices_and_progress_say_does_not_make_other_results() -> None:
 
     assert key() == key(workers=3, join=True, progress_format="json", overwrite=True, watch=True)
     assert len({key(), key(scale=2), key(crf=20), key(picture_format="png"), key(segment_frames=9)}) == 5
+
+
+def test_other_options_are_named_as_one_types_them(tmp_path: Path) -> None:
+    out = tmp_path / "a.mkv"
+    out.write_bytes(b"result")
+    ledger = Ledger(tmp_path)
+    before = EnhanceOptions.from_flat({"start": "0:01.5", "exact_sound": True})
+    key, bound = planning.result_key(before, "a" * 64)
+    ledger.name(key, bound)
+    file = QueuedFile(name="a", source="/in/a.mkv", result=str(out), stamp=(1, 2))
+    ledger.end(planning.done(file, key))
+    for options, weights, said in (
+        (
+            EnhanceOptions.from_flat({"start": "0:02"}),
+            "a" * 64,
+            "--whole-packets (was --exact-sound); --from (was 1.5, is 2)",
+        ),
+        (before, "b" * 64, "the weights of the model (was aaaaaaaaaaaa…, is bbbbbbbbbbbb…)"),
+    ):
+        key, bound = planning.result_key(options, weights)
+        ledger.name(key, bound)
+        with pytest.raises(JobError) as caught:
+            planning.check_options([file], ledger, key, "out")
+        assert f"other options: {said}. Name another folder" in str(caught.value)

@@ -175,7 +175,7 @@ def test_changed_sources_options_and_results(options: dict[str, Any], tapes: Pat
     (tapes / "d.mkv").unlink()
     enhance_many([tapes / "a.mp4", tapes / "b.mkv", tapes / "c.mkv"], out, **options)
     first = digests(out)
-    with pytest.raises(JobError, match=r"results made with other options: --crf \(was not given, is 30"):
+    with pytest.raises(JobError, match=r"results made with other options: --crf \(was not given, is 30\)\. Name"):
         enhance_many([tapes], out, crf=30, **options)
     shutil.copy(tapes / "c.mkv", tapes / "b.mkv")
     (out / "a.mp4").write_bytes(b"edited")

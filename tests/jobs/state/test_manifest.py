@@ -49,7 +49,7 @@ def test_round_trip(frames: int, length: int, data: st.DataObject) -> None:
         ),
         ({"source": SourceIdentity(name="clip.mp4", size=1000, mtime_ns=10**18, sample="cd")}, "other content"),
         ({"source": SourceIdentity(name="clip.mp4", size=1000, mtime_ns=1, sample="ab")}, "modified at another time"),
-        ({"options": {"encode.crf": 20.0, "model.tile": None}}, "--crf (was 18.0, is 20.0)"),
+        ({"options": {"encode.crf": 20.0, "model.tile": None}}, "--crf (was 18, is 20)"),
         ({"options": {"encode.crf": 18.0, "model.tile": 64}}, "--tile (was not given, is 64)"),
         ({"model_sha256": "1" * 64}, "the weights of net"),
         ({"encoder": "libx264 170"}, "the encoder (was libx264 165, is libx264 170)"),

@@ -90,11 +90,13 @@ def dry_run(
     *,
     sampling: SamplingOptions = SAMPLING,
     progress: Progress = silent,
+    new_folder: bool = False,
 ) -> DryRun:
     """Everything that :func:`vidsr.jobs.enhance.enhance` would do with these arguments.
 
     The source is read through once for its frames' times, and a few frames are enhanced in memory and in the system's
-    folder for temporary files, to measure the speed. Nothing is left behind.
+    folder for temporary files, to measure the speed. Nothing is left behind. With ``new_folder``, the result's folder
+    will be made by the work of which this job is a part.
 
     Raises:
         VidsrError: whatever would stop the job before its first frame.
@@ -104,25 +106,31 @@ def dry_run(
     path, target = Path(source), None if output is None else Path(output)
     kind = kind_of(path, target)
     if kind in ("video", "numbered"):
-        return _of_video(path, target, options, sampling, progress)
+        return _of_video(path, target, options, sampling, progress, new_folder=new_folder)
     refuse_span(path, options)
-    return _of_pictures(path, target, options, folder=kind == "folder")
+    return _of_pictures(path, target, options, folder=kind == "folder", new_folder=new_folder)
 
 
 def _of_video(
-    source: Path, output: Path | None, options: EnhanceOptions, sampling: SamplingOptions, progress: Progress
+    source: Path,
+    output: Path | None,
+    options: EnhanceOptions,
+    sampling: SamplingOptions,
+    progress: Progress,
+    *,
+    new_folder: bool,
 ) -> DryRun:
     check_devices(options)
     progress(Event(kind="stage", text="checks"))
-    order = prepare(source, output, options, dry=True)
+    order = prepare(source, output, options, dry=True, new_folder=new_folder)
     recipe = order.recipe
     picture = recipe.picture
     # The speed of numbered pictures is measured with their lossless stand-in: files of pictures hold no packets.
     measured = recipe if picture is None else replace(recipe, picture=None)
     found = estimate(source, recipe.options, sampling, progress=progress, recipe=measured)
-    video, result = found.disk_bytes - found.result_bytes, found.result_bytes
     if picture is not None:
-        video = result = estimate_bytes(recipe.settings, found.frames, picture=picture)
+        size = estimate_bytes(recipe.settings, found.frames, picture=picture)
+        found = replace(found, codec=picture.suffix.lstrip("."), result_bytes=size, disk_bytes=2 * size)
     free = shutil.disk_usage(next(p for p in order.output.parents if p.is_dir())).free
     record = (str(order.output) + ".provenance.json",) if options.output.provenance else ()
     return DryRun(
@@ -131,7 +139,7 @@ def _of_video(
         output=order.output,
         source_size=found.source_size,
         size=recipe.size,
-        codec=recipe.settings.codec if picture is None else picture.suffix.lstrip("."),
+        codec=found.codec,
         pixel_format=recipe.frame_format[0].name if picture is not None else recipe.settings.format.pixel_format,
         container="numbered pictures" if picture is not None else order.output.suffix.lstrip(".").lower(),
         streams=_fates(order),
@@ -149,7 +157,7 @@ def _of_video(
         command=command_line(source, output, options),
         estimate=found,
         free_bytes=free,
-        fits=video + result <= free * CERTAINTY,
+        fits=found.disk_bytes <= free * CERTAINTY,
     )
 
 
@@ -203,7 +211,9 @@ def _resumes(order: PreparedJob) -> str:
     return f"{len(manifest.finished)} of {len(manifest.segments())} segments are done and will be kept"
 
 
-def _of_pictures(source: Path, output: Path | None, options: EnhanceOptions, *, folder: bool) -> DryRun:
+def _of_pictures(
+    source: Path, output: Path | None, options: EnhanceOptions, *, folder: bool, new_folder: bool
+) -> DryRun:
     from vidsr.inference.device import choose_device, choose_precision
 
     model = load_chosen(options.model)
@@ -221,7 +231,7 @@ def _of_pictures(source: Path, output: Path | None, options: EnhanceOptions, *, 
     else:
         target = output or default_output(source, options.size, model.scale, source.suffix)
         target = target / source.name if target.is_dir() else target
-        check_output(source, target, overwrite=options.output.overwrite)
+        check_output(source, target, overwrite=options.output.overwrite, new_folder=new_folder)
         picture = read_picture(source)
         picture.close()
         source_size, losses = picture.size, tuple(picture.notes)
@@ -286,7 +296,7 @@ def described(run: DryRun) -> str:
 def outline(run: DryRun) -> list[str]:
     """Streams, filters, steps and model, one line each: what a page shows that knows the rest."""
     return [
-        *(f"stream   {_fate_line(fate)}" for fate in run.streams),
+        *(f"stream   {fate_line(fate)}" for fate in run.streams),
         f"filters  {run.filters}",
         *([f"steps    {', '.join(run.steps)}"] if run.steps else []),
         f"model    {run.model} ({run.architecture}), on {run.device} in {run.precision}",
@@ -297,7 +307,8 @@ def _pixels(size: tuple[int, int] | None) -> str:
     return "?" if size is None else f"{size[0]}x{size[1]}"
 
 
-def _fate_line(fate: StreamFate) -> str:
+def fate_line(fate: StreamFate) -> str:
+    """One stream for people, such as "1 audio (pcm_mulaw): converted to flac"."""
     how = {"enhance": "enhanced", "copy": "copied", "convert": "converted", "attach": "attached",
            "cover": "kept as cover", "timecode": "kept as timecode", "drop": "left out"}[fate.action]  # fmt: skip
     into = f" to {fate.into}" if fate.into else ""

@@ -17,7 +17,7 @@ from vidsr.errors import DiskFullError, InputError, Interrupted, JobError, Optio
 from vidsr.jobs.enhance import enhance_source, kind_of
 from vidsr.jobs.queue import planning
 from vidsr.jobs.queue.parts_table import PartRow, read_parts
-from vidsr.jobs.queue.records import REFUSALS, Begun, Ended, Ledger, QueuedFile, queue_id, queues_folder
+from vidsr.jobs.queue.records import Begun, Ended, Ledger, QueuedFile, queue_id, queues_folder
 from vidsr.jobs.queue.report import FileOutcome, QueueResult, write_report
 from vidsr.jobs.queue.totals import Totals
 from vidsr.jobs.recipe import open_source
@@ -66,17 +66,38 @@ def enhance_parts(
     """
     source = _only_source(sources, output, options)
     rows = read_parts(table, exact_sound=options.span.exact_sound)
+    folder = _state_folder(source, output)
     info = open_source(source, options)
-    target = output or source.parent
-    folder = queues_folder().with_name("parts") / queue_id([source], output)
     with JobLock(folder, "another run on the same parts"):
         ledger = Ledger(folder)
         try:
-            parts = _planned(rows, table, source, target, info, options, ledger)
+            parts = _planned(rows, table, source, output or source.parent, info, options, ledger)
             return _PartsRun(parts, ledger, folder, output, of_job(folder.name, progress), stop).to_end()
         finally:
             if not ledger.ended and not ledger.begun:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def foreseen_parts(
+    sources: Sequence[Path], output: Path | None, table: Path, options: EnhanceOptions
+) -> list[tuple[QueuedFile, EnhanceOptions, planning.Decision]]:
+    """Every part that a table names, the options of its job, and what would be done with it. Nothing is written.
+
+    Raises:
+        VidsrError: as :func:`enhance_parts`, before any work.
+    """
+    source = _only_source(sources, output, options)
+    rows = read_parts(table, exact_sound=options.span.exact_sound)
+    ledger = Ledger(_state_folder(source, output), writable=False)
+    info = open_source(source, options)
+    parts = _planned(rows, table, source, output or source.parent, info, options, ledger)
+    overwrite = options.output.overwrite
+    return [(p.file, p.options, planning.decide(p.file, ledger, p.key, overwrite=overwrite)) for p in parts]
+
+
+def _state_folder(source: Path, output: Path | None) -> Path:
+    """Where the record of a source's parts is."""
+    return queues_folder().with_name("parts") / queue_id([source], output)
 
 
 def _only_source(sources: Sequence[Path], output: Path | None, options: EnhanceOptions) -> Path:
@@ -287,9 +308,7 @@ class _PartsRun:
             self._totals.stopped(file)
             raise
         except VidsrError as error:
-            state = "refused" if type(error).__name__ in REFUSALS else "failed"
-            reason = str(error).removeprefix(f"{file.source}: ").removeprefix(f"{file.result}: ")
-            ended = Ended(source=file.source, part=file.part, state=state, reason=reason, stamp=file.stamp)  # type: ignore[arg-type]
+            ended = planning.not_done(file, type(error).__name__, str(error))
         else:
             ended = planning.done(file, part.key, frames=made.frames, seconds=made.seconds, notes=made.notes)
         self._ledger.end(ended)

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vidsr.errors import InputError, JobError, OptionsError, OutputError
 from vidsr.jobs.job import bound_options, is_published
-from vidsr.jobs.queue.records import Ended, Ledger, QueuedFile, differing
+from vidsr.jobs.queue.records import REFUSALS, Ended, FileState, Ledger, QueuedFile
 from vidsr.jobs.queue.sources import Found, Place, find, names, plain_name
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.manifest import MANIFEST_NAME
 from vidsr.media import joined
 from vidsr.media.libav import continues
 from vidsr.media.source_files import stamp
+from vidsr.option_command import changes
 from vidsr.options import EnhanceOptions, default_output
 
 #: A joined source has a path of its own.
 _NOT_OPTIONS = ("source.join",)
+#: Stands beside the options of a key: the beginning of the digest of the weights.
+_WEIGHTS = "model.weights"
 
 
 def check_sources(sources: Sequence[Path], output: Path | None, options: EnhanceOptions) -> None:
@@ -58,7 +61,7 @@ def result_key(options: EnhanceOptions, model_sha256: str) -> tuple[str, dict[st
     """A digest of all that determines the results, and the options among it."""
     bound = {name: value for name, value in bound_options(options).items() if name not in _NOT_OPTIONS}
     text = json.dumps([bound, model_sha256], sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest(), bound | {"model.weights": model_sha256[:12]}
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest(), bound | {_WEIGHTS: model_sha256[:12]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +213,13 @@ def done(
     )
 
 
+def not_done(file: QueuedFile, kind: str, message: str) -> Ended:
+    """The record of a file that an error of this kind kept from being done."""
+    reason = message.removeprefix(f"{file.source}: ").removeprefix(f"{file.result}: ")
+    state: FileState = "refused" if kind in REFUSALS else "failed"
+    return Ended(source=file.source, part=file.part, state=state, reason=reason, stamp=file.stamp)
+
+
 def check_options(files: Iterable[QueuedFile], ledger: Ledger, key: str, place: str) -> None:
     """Refuse to mix results of different options.
 
@@ -222,8 +232,16 @@ def check_options(files: Iterable[QueuedFile], ledger: Ledger, key: str, place: 
         if ended is None or ended.source != file.source or ended.key == key:
             continue
         if stamp_of(file.result) == ended.result_stamp:
-            changes = differing(ledger.options.get(ended.key, {}), ledger.options[key])
+            found = "; ".join(_changes(ledger.options.get(ended.key, {}), ledger.options[key]))
             raise JobError(
-                f"{place} holds results made with other options: {'; '.join(changes) or 'unknown ones'}. Name another "
+                f"{place} holds results made with other options: {found or 'unknown ones'}. Name another "
                 "folder with --output, or use --overwrite to make all of them again"
             )
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """What differs between the options of two keys, and their weights."""
+    yield from changes(*({name: v for name, v in options.items() if name != _WEIGHTS} for options in (old, new)))
+    was, is_ = old.get(_WEIGHTS), new.get(_WEIGHTS)
+    if was != is_:
+        yield f"the weights of the model (was {was}…, is {is_}…)"

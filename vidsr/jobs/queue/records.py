@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -207,11 +207,12 @@ class Ledger:
     """``results.jsonl``: what was begun and how it ended, and which options each key stands for.
 
     Entries are known by :func:`entry_name`. The last line may be torn by a crash; it is dropped then, and nothing is
-    ever appended to it.
+    ever appended to it. One that is not ``writable`` leaves the file as it is: what is recorded lasts as long as it.
     """
 
     def __init__(self, folder: Path, *, writable: bool = True) -> None:
         self._path = folder / RESULTS_NAME
+        self._writable = writable
         self.ended: dict[str, Ended] = {}
         self.begun: dict[str, Begun] = {}
         self.options: dict[str, dict[str, Any]] = {}
@@ -263,6 +264,8 @@ class Ledger:
         return {ended.result: ended for ended in self.ended.values() if ended.state == "done"}
 
     def _append(self, entry: dict[str, Any]) -> None:
+        if not self._writable:
+            return
         with os_errors("writing", self._path), self._path.open("ab") as file:
             file.write(json.dumps(entry).encode() + b"\n")
             file.flush()
@@ -331,15 +334,3 @@ class QueueStatus:
             write_atomically(folder / STATUS_NAME, json.dumps(data).encode(), durable=False)
         except (JobError, OutputError):
             return
-
-
-def differing(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    """The options that differ, as ``--name (was A, is B)``."""
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            flag = name.split(".")[-1].replace("_", "-")
-            yield f"--{flag} (was {_value(old.get(name))}, is {_value(new.get(name))})"
-
-
-def _value(value: Any) -> str:
-    return "not given" if value is None else str(value)

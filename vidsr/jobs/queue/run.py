@@ -18,7 +18,6 @@ from vidsr.jobs.queue.file_list import CALM_SECONDS, FileList
 from vidsr.jobs.queue.parts import enhance_parts
 from vidsr.jobs.queue.records import (
     LEFT_OUT,
-    REFUSALS,
     Begun,
     Ended,
     Ledger,
@@ -320,9 +319,7 @@ class _Run:
             self._files.put(replace(file, state="waiting"))
             self._totals.stopped(file)
             return
-        state = "refused" if failed.kind in REFUSALS else "failed"
-        reason = failed.message.removeprefix(f"{file.source}: ").removeprefix(f"{file.result}: ")
-        ended = Ended(source=file.source, state=state, reason=reason, stamp=file.stamp)  # type: ignore[arg-type]
+        ended = planning.not_done(file, failed.kind, failed.message)
         if not looking:
             self._ledger.end(ended)
         self._end(file, ended)

@@ -18,8 +18,7 @@ from vidsr.errors import JobError
 from vidsr.jobs.state.segments import Segment, plan_segments
 from vidsr.media import image_sequence
 from vidsr.media.source_files import files_of, stamp
-from vidsr.option_schema import describe, groups_of
-from vidsr.options import EnhanceOptions
+from vidsr.option_command import changes
 from vidsr.storage import digest, sampled_digest, write_atomically
 
 SCHEMA = 1
@@ -83,10 +82,7 @@ class Binding:
             found.append(f"the source {new.name} (same size, other content)")
         elif old.mtime_ns != new.mtime_ns:
             found.append(f"the source {new.name} (modified at another time: was {_when(old)}, is {_when(new)})")
-        for name in sorted(self.options.keys() | now.options.keys()):
-            was, is_ = self.options.get(name), now.options.get(name)
-            if was != is_:
-                found.append(f"{_flag(name)} (was {_value(was)}, is {_value(is_)})")
+        found += changes(self.options, now.options)
         if self.model_sha256 != now.model_sha256:
             found.append(f"the weights of {now.model} (was {self.model_sha256[:12]}…, is {now.model_sha256[:12]}…)")
         if self.encoder != now.encoder:
@@ -98,18 +94,6 @@ class Binding:
 
 def _when(source: SourceIdentity) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(source.mtime_ns / 1e9))
-
-
-def _flag(name: str) -> str:
-    """The flag of an option ``group.field``; of one that there is no longer, what its name suggests."""
-    group, _, field_name = name.rpartition(".")
-    kinds = dict(groups_of(EnhanceOptions))
-    found = (f for f in dataclasses.fields(kinds[group]) if f.name == field_name) if group in kinds else iter(())
-    return next((describe(f).flags[0].split("/")[0] for f in found), f"--{field_name.replace('_', '-')}")
-
-
-def _value(value: Any) -> str:
-    return "not given" if value is None else str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
