@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from vidsr.jobs.preview.dry_run import DryRun, StreamFate
     from vidsr.jobs.preview.estimate import Estimate
     from vidsr.jobs.preview.preview import Moment
-    from vidsr.jobs.queue.queue_estimate import QueueEstimate, plan_many
     from vidsr.jobs.queue.queue_dry_run import FileForecast, QueueDryRun, dry_run_many
+    from vidsr.jobs.queue.queue_estimate import QueueEstimate, plan_many
     from vidsr.jobs.queue.report import FileOutcome, QueueResult
     from vidsr.jobs.queue.run import enhance_many
     from vidsr.jobs.state.events import Event

@@ -257,3 +257,24 @@ def test_strangers_files_in_a_job_folder_are_never_deleted(small_job: SmallJob) 
     small_job.run(restart=True)
     assert oracle.digest(small_job.output) == small_job.wanted
     assert [p.name for p in small_job.job.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("gone", [["segments"], ["index.json", "segments"]], ids=" ".join)
+def test_ended_while_it_deleted_its_folder(
+    gone: list[str], small_job: SmallJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result has its name and the manifest is still there: nothing is made again, and the rest is deleted."""
+
+    def cut_short(folder: Path) -> None:
+        for name in gone:
+            shutil.rmtree(folder / name) if name == "segments" else (folder / name).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(job_folders, "empty", cut_short)
+        small_job.run()
+    made = small_job.output.stat().st_mtime_ns
+    small_job.run()
+    assert small_job.output.stat().st_mtime_ns == made
+    assert small_job.made() == []
+    small_job.check()

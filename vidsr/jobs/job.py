@@ -16,12 +16,13 @@ from vidsr.filters.between.rate_table import RateTable
 from vidsr.jobs.disk_space import already_there, check_output, check_writable
 from vidsr.jobs.messages import Task
 from vidsr.jobs.recipe import Recipe
+from vidsr.jobs.restoration_plan import PlannedFrames
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.event_log import Journal
 from vidsr.jobs.state.events import Event, Progress
 from vidsr.jobs.state.index_file import load_index, load_rate_table, load_timeline, save_index
 from vidsr.jobs.state.lock import LOCK_NAME, lock_mark
-from vidsr.jobs.state.manifest import MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity
+from vidsr.jobs.state.manifest import INDEX_NAME, MANIFEST_NAME, SEGMENTS_NAME, Binding, Manifest, SourceIdentity
 from vidsr.jobs.ways_out import with_way_out
 from vidsr.media import image_sequence
 from vidsr.media.check.preflight import preflight
@@ -283,15 +284,21 @@ def open_job(order: PreparedJob, progress: Progress) -> Job:
     return job
 
 
-def _begin(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
+def _indexed(order: PreparedJob, progress: Progress) -> tuple[VideoIndex, Span | None, PlannedFrames]:
+    """Index the source, and keep the index in the job folder; the part to work on, and the frames of the result."""
     progress(Event(kind="stage", text="index"))
     index = order.recipe.index()
     span = order.recipe.span(index)
     timeline = order.recipe.timeline(index)
-    with os_errors("making a folder in", order.folder):
-        (order.folder / SEGMENTS_NAME).mkdir(exist_ok=True)
     planned = order.recipe.frames(index, timeline, span)
     save_index(index, order.folder, timeline, planned.table)
+    return index, span, planned
+
+
+def _begin(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
+    index, span, planned = _indexed(order, progress)
+    with os_errors("making a folder in", order.folder):
+        (order.folder / SEGMENTS_NAME).mkdir(exist_ok=True)
     manifest = Manifest(
         job=job_folders.job_id(order.folder),
         source=order.source,
@@ -337,6 +344,8 @@ def _resume(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
             f"Change it back to resume, go on as it was begun with {job_folders.resume_command(order.output)}, or give "
             "--restart to start over"
         )
+    if manifest.state == "publishing" and not (folder / INDEX_NAME).exists():
+        _indexed(order, progress)  # an earlier run was ended while it deleted this folder
     index = load_index(folder)
     span = None if manifest.span is None else Span.from_json(manifest.span)
     planned = order.recipe.frames(index, load_timeline(folder), span, load_rate_table(folder))

@@ -14,10 +14,10 @@ from vidsr.jobs.disk_space import CERTAINTY
 from vidsr.jobs.engines.engine import check_devices
 from vidsr.jobs.preview.dry_run import SAMPLING, DryRun, dry_run, fate_line
 from vidsr.jobs.queue import planning
-from vidsr.jobs.queue.queue_estimate import QueueEstimate
+from vidsr.jobs.queue.file_list import FileList
 from vidsr.jobs.queue.file_process import look
-from vidsr.jobs.queue.files import FileList
 from vidsr.jobs.queue.parts import foreseen_parts
+from vidsr.jobs.queue.queue_estimate import QueueEstimate
 from vidsr.jobs.queue.records import LEFT_OUT, Ended, FileState, Ledger, QueuedFile, Wishes, queue_id, queues_folder
 from vidsr.jobs.queue.report import FileOutcome
 from vidsr.jobs.queue.sources import below
