@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from tests.support import processes
-from vidsr.native import motion_kernels, pictures
+from vidsr.native import field_kernels, motion_kernels, pictures
 
-MODULES = (pictures, motion_kernels)
+MODULES = (pictures, motion_kernels, field_kernels)
 INSTRUCTIONS = {"native": "-march=native", "AVX2": "-mavx2 -mfma", "SSE2": "-msse2"}
 
 

@@ -48,7 +48,8 @@ def load(source: Path, what: str, fits: Callable[[ctypes.CDLL], bool]) -> ctypes
 
 def _compiled(source: Path, compiler: str) -> Path:
     """The shared library for this source, compiler and processor; made where it is not in the cache yet."""
-    flags = ["-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared", "-pthread"]
+    # Without traps both sides of a choice may be computed, which vectors need; no value changes.
+    flags = ["-O3", "-march=native", "-std=gnu11", "-fno-trapping-math", "-fPIC", "-shared", "-pthread"]
     if platform.machine() in ("arm64", "aarch64"):
         flags[1] = "-mcpu=native"
     key = hashlib.sha256(source.read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -34,49 +35,59 @@ class Deflicker:
     lookaround = (REACH, REACH)
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        yield from windowed(frames, self.REACH, self.REACH, self._steady)
+        yield from windowed(map(_look, frames), self.REACH, self.REACH, self._steady)
 
-    def _steady(self, window: Sequence[Frame], at: int) -> Frame:
-        frame = window[at]
+    def _steady(self, window: Sequence[_Exposure], at: int) -> Frame:
+        frame = window[at].frame
         low, high = max(0, at - self.REACH), min(len(window), at + self.REACH + 1)
         black = (16 if frame.colour.range == "limited" else 0) * scale8(frame)
         around = self._same_scene(window, at, low, high)
-        means = np.array([float(window[n].planes[0].mean()) - black for n in around])
+        means = np.array([window[n].mean - black for n in around])
         if len(around) < _FEWEST or means.min() < _DARK * scale8(frame):
             return frame
         place = np.array(around) - at
         wanted = float(np.polyfit(place, means, 1)[1])
         own = float(means[around.index(at)])
         gain = float(np.clip(wanted / own, _LEAST_GAIN, _MOST_GAIN))
+        codes = np.arange(frame.format.max_code + 1, dtype=np.float32)
         planes = list(frame.planes)
         if frame.format.family == "rgb":
-            planes[:3] = [quantised(p.astype(np.float32) * gain, frame) for p in planes[:3]]
+            planes[:3] = [quantised(codes * gain, frame)[p] for p in planes[:3]]
         else:
-            planes[0] = quantised((planes[0].astype(np.float32) - black) * gain + black, frame)
+            planes[0] = quantised((codes - black) * gain + black, frame)[planes[0]]
         return with_planes(frame, planes)
 
     @staticmethod
-    def _same_scene(window: Sequence[Frame], at: int, low: int, high: int) -> list[int]:
+    def _same_scene(window: Sequence[_Exposure], at: int, low: int, high: int) -> list[int]:
         """Numbers in the window that belong to the scene of ``at``; a change of brightness alone begins no new one."""
-        limit = _NEW_SCENE * scale8(window[at])
+        limit = _NEW_SCENE * scale8(window[at].frame)
         found = [at]
         for numbers in (range(at - 1, low - 1, -1), range(at + 1, high)):
-            last = _shape(window[at])
+            last = window[at]
             for n in numbers:
-                shape = _shape(window[n])
-                jump = (shape[0] + limit) / (last[0] + limit)
-                if np.abs(shape[1] - last[1]).mean() > limit or not _DARKER < jump < _BRIGHTER:
+                seen = window[n]
+                jump = (seen.level + limit) / (last.level + limit)
+                if np.abs(seen.shape - last.shape).mean() > limit or not _DARKER < jump < _BRIGHTER:
                     break
                 found.append(n)
-                last = shape
+                last = seen
         return sorted(found)
 
 
-def _shape(frame: Frame) -> tuple[float, npt.NDArray[np.float32]]:
-    """Mean, and a small picture without it."""
+@dataclass(frozen=True, slots=True)
+class _Exposure:
+    """A frame, the mean of its first plane, and the mean of a small picture of it and that picture without its mean."""
+
+    frame: Frame
+    mean: float
+    level: float
+    shape: npt.NDArray[np.float32]
+
+
+def _look(frame: Frame) -> _Exposure:
     small = thumbnail(frame.planes[0][::2, ::2].astype(np.float32), 12)
-    mean = float(small.mean())
-    return mean, np.asarray(small - mean, np.float32)
+    level = float(small.mean())
+    return _Exposure(frame, float(frame.planes[0].mean()), level, np.asarray(small - level, np.float32))
 
 
 FILTER: FilterDescriptor[None] = FilterDescriptor(

@@ -8,13 +8,14 @@ allow, wider where they differ, as motion-adaptive deinterlacers do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from vidsr.filters.before.filter import quantised, with_planes
-from vidsr.frames import Frame
+from vidsr.frames import Frame, Plane
+from vidsr.native import field_kernels
 
 Lines = npt.NDArray[np.float32]
 
@@ -33,17 +34,30 @@ def bob(before: Frame, now: Frame, after: Frame, *, first: bool, order: str) -> 
     At the ends of a clip ``before`` or ``after`` may be ``now`` itself.
     """
     keep = 0 if (order == "tff") == first else 1
+    # The other field as it was before and after this moment.
+    past, future = (before, now) if first else (now, after)
     planes = []
-    for number, plane in enumerate(now.planes):
-        own = plane.astype(np.float32)
-        # The other field as it was before and after this moment.
-        past = (before if first else now).planes[number]
-        future = (now if first else after).planes[number]
-        around = (before.planes[number].astype(np.float32), after.planes[number].astype(np.float32))
-        values = own.copy()
-        values[1 - keep :: 2] = _missing(own, past.astype(np.float32), future.astype(np.float32), around, 1 - keep)
-        planes.append(quantised(values, now))
+    for number in range(len(now.planes)):
+        around = [frame.planes[number] for frame in (now, past, future, before, after)]
+        made = field_kernels.with_missing_lines(
+            around,
+            parity=1 - keep,
+            most=now.format.max_code,
+            same=_OWN,
+            other=_OTHER,
+            spatial=_SPATIAL,
+            rounding=_ROUNDING,
+        )
+        planes.append(_whole(around, 1 - keep, now) if made is None else made)
     return with_planes(now, planes)
+
+
+def _whole(around: Sequence[Plane], parity: int, frame: Frame) -> Plane:
+    """The first plane of ``around`` with its lines of ``parity`` made anew."""
+    own, past, future, before, after = (plane.astype(np.float32) for plane in around)
+    values = own.copy()
+    values[parity::2] = _missing(own, past, future, (before, after), parity)
+    return quantised(values, frame)
 
 
 def _missing(own: Lines, past: Lines, future: Lines, around: tuple[Lines, Lines], parity: int) -> Lines:

@@ -72,7 +72,7 @@ def _matches(frames: Iterator[Frame], order: str) -> Iterator[Match]:
         combs = [_comb(around, choice) for choice in choices]
         best = _best(combs, has_before=before is not None)
         top, bottom = choices[best]
-        own_detail = interlace.comb(now[:, 0::2].T, now[:, 1::2].T)
+        own_detail = interlace.detail(now)
         fields = field_change(before, now)
         if combs[best] > max(_DETAIL_SHARE * own_detail + _DETAIL_MORE, _WORST_SHARE * max(combs)):
             yield Match(n, n, FIRST, now, fields)

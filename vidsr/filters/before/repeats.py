@@ -69,8 +69,8 @@ def gathered(matches: Iterator[Match]) -> tuple[list[Match], list[Change]]:
 def _change(before: interlace.Luma | None, now: interlace.Luma) -> Change:
     if before is None:
         return Change(_FIRST, _FIRST)
-    difference = np.abs(now - before)
-    return Change(float(np.maximum(difference - _NOISE, 0).mean()), float(difference.mean()))
+    top, bottom, clear_top, clear_bottom = interlace.changes(before, now, _NOISE)
+    return Change((clear_top + clear_bottom) / 2, (top + bottom) / 2)
 
 
 def repeats_of_blocks(changes: Sequence[Change]) -> list[tuple[int, ...]]:

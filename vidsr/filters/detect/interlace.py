@@ -22,6 +22,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vidsr.native import field_kernels
+
 Luma = npt.NDArray[np.float32]
 Scan = Literal["progressive", "interlaced", "telecined", "mixed"]
 FieldOrder = Literal["tff", "bff"]
@@ -110,22 +112,43 @@ def prepare(luma: npt.NDArray[Any], max_code: int) -> Luma:
 def measure_pair(first: Luma, second: Luma, tolerance: float = _NOISE) -> Pair:
     """The measures between two prepared frames; differences up to ``tolerance`` code values are noise."""
     top, bottom, next_top, next_bottom = first[0::2], first[1::2], second[0::2], second[1::2]
+    _, _, change_top, change_bottom = changes(first, second, tolerance)
     return Pair(
         comb=comb(top, bottom, tolerance),
-        across=comb(first[:, 0::2].T, first[:, 1::2].T, tolerance),
+        across=detail(first, tolerance),
         comb_next_top=comb(next_top, bottom, tolerance),
         comb_next_bottom=comb(top, next_bottom, tolerance),
-        change_top=_beyond(np.abs(next_top - top), tolerance),
-        change_bottom=_beyond(np.abs(next_bottom - bottom), tolerance),
+        change_top=change_top,
+        change_bottom=change_bottom,
     )
 
 
 def comb(top: Luma, bottom: Luma, tolerance: float = _NOISE) -> float:
     """How far lines woven from two fields stick out of the range of their neighbours, beyond ``tolerance``."""
+    made = field_kernels.comb(top, bottom, tolerance)
+    return _comb(top, bottom, tolerance) if made is None else made
+
+
+def _comb(top: Luma, bottom: Luma, tolerance: float) -> float:
     return 0.5 * (
         _sticking_out(bottom[:-1], top[:-1], top[1:], tolerance)
         + _sticking_out(top[1:], bottom[:-1], bottom[1:], tolerance)
     )
+
+
+def detail(picture: Luma, tolerance: float = _NOISE) -> float:
+    """What :func:`comb` is between the even and odd columns: what the picture's own fine detail alone would give."""
+    made = field_kernels.detail(picture, tolerance)
+    return _comb(picture[:, 0::2].T, picture[:, 1::2].T, tolerance) if made is None else made
+
+
+def changes(before: Luma, now: Luma, tolerance: float = _NOISE) -> tuple[float, float, float, float]:
+    """Mean difference of the top field and of the bottom field; the same beyond ``tolerance``."""
+    made = field_kernels.changes(before, now, tolerance)
+    if made is not None:
+        return made
+    top, bottom = np.abs(now[0::2] - before[0::2]), np.abs(now[1::2] - before[1::2])
+    return float(top.mean()), float(bottom.mean()), _beyond(top, tolerance), _beyond(bottom, tolerance)
 
 
 def _sticking_out(line: Luma, above: Luma, below: Luma, tolerance: float) -> float:

@@ -12,9 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from vidsr.filters.detect.interlace import Luma
+from vidsr.filters.detect.interlace import Luma, changes
 
 CYCLE = 5
 #: Bounds on the cost of one field, as the logarithm of a ratio; its cost if both fields change alike; the gain of
@@ -42,9 +40,8 @@ def field_change(before: Luma | None, now: Luma) -> FieldChange:
     """The change of each field; none for the first frame."""
     if before is None:
         return FieldChange()
-    difference = np.abs(now - before)
-    clear = float(np.maximum(difference - _NOISE, 0).mean())
-    return FieldChange(float(difference[0::2].mean()), float(difference[1::2].mean()), clear > _MOVING)
+    top, bottom, clear_top, clear_bottom = changes(before, now, _NOISE)
+    return FieldChange(top, bottom, (clear_top + clear_bottom) / 2 > _MOVING)
 
 
 def rhythm(changes: Sequence[FieldChange], order: str) -> list[int | None]:
