@@ -31,7 +31,7 @@ def server(root: Path, state: Path, *arguments: str, port: int | None = None) ->
     pytest.importorskip("fastapi", reason="the extra web is not installed")
     address = f"http://127.0.0.1:{port or free_port()}"
     command = [sys.executable, "-m", "vidsr", "serve", "--root", root, "--port", address.rpartition(":")[2], *arguments]
-    environment = child_environment(VIDSR_STATE=str(state))
+    environment = child_environment(VIDSR_STATE=str(state), VIDSR_CONFIG=str(state / "config"))
     state.mkdir(parents=True, exist_ok=True)
     log = state / "server.log"
     # To a file: a full pipe that nobody reads would block the server.

@@ -219,6 +219,34 @@ def test_pause_resume_cancel_and_a_server_that_dies(
         assert not [p.name for p in folder.iterdir() if p.name.startswith("bunny.x4") and p.is_file()]
 
 
+def test_saving_a_preset(chromium: Any, folder: Path, screenshots: Path) -> None:
+    """Save, change an option, be asked before the same name is replaced, choose it again after a reload."""
+    config = folder.parent / "state" / "config" / "presets" / "my-tapes.toml"
+    with server(folder, folder.parent / "state") as address, page_of(chromium, address, 390) as page:
+        choose_sample(page)
+        page.get_by_label("Size").select_option("height:720")
+        page.get_by_role("button", name="Save these options").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Name").fill("my-tapes")
+        page.keyboard.press("Enter")
+        page.get_by_text("Saved as my-tapes.").wait_for()
+        assert "height = 720" in config.read_text() and page.locator("#preset").input_value() == "my-tapes"
+        page.get_by_label("Size").select_option("height:1080")
+        page.get_by_role("button", name="Save these options").click()
+        assert dialog.get_by_label("Name").input_value() == "my-tapes"
+        dialog.get_by_role("button", name="Save").click()
+        dialog.get_by_text("A preset named my-tapes exists. Replace it?").wait_for()
+        page.screenshot(path=screenshots / "preset-390.png")
+        assert "height = 720" in config.read_text()
+        dialog.get_by_role("button", name="Replace it").click()
+        dialog.wait_for(state="hidden")
+        assert "height = 1080" in config.read_text()
+        page.reload()
+        page.locator("#preset").select_option("my-tapes")
+        assert page.get_by_label("Size").input_value() == "height:1080"
+        assert page.get_by_label("Model").input_value() == QUICK_MODEL
+
+
 def test_keyboard_alone_and_names_for_screen_readers(chromium: Any, folder: Path) -> None:
     Image.new("RGB", (16, 12), (200, 80, 40)).save(folder / "a small picture.png")
     with server(folder, folder.parent / "state") as address, page_of(chromium, address, 1280) as page:

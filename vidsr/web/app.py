@@ -15,7 +15,15 @@ from fastapi.staticfiles import StaticFiles
 
 from vidsr.errors import InputError, JobError, VidsrError
 from vidsr.version import __version__
-from vidsr.web import routes_files, routes_inspect, routes_jobs, routes_preview, routes_queues, routes_report
+from vidsr.web import (
+    routes_files,
+    routes_inspect,
+    routes_jobs,
+    routes_presets,
+    routes_preview,
+    routes_queues,
+    routes_report,
+)
 from vidsr.web.inspections import Looks
 from vidsr.web.request_guard import Guard
 from vidsr.web.runs import Runs
@@ -43,7 +51,15 @@ def create_app(settings: WebSettings) -> FastAPI:
         title="vidsr", version=__version__, description=DESCRIPTION, lifespan=life, docs_url=None, redoc_url=None
     )
     app.state.settings = settings
-    for part in (routes_files, routes_inspect, routes_preview, routes_jobs, routes_queues, routes_report):
+    for part in (
+        routes_files,
+        routes_inspect,
+        routes_preview,
+        routes_jobs,
+        routes_presets,
+        routes_queues,
+        routes_report,
+    ):
         app.include_router(part.router)
     app.add_exception_handler(VidsrError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

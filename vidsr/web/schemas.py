@@ -12,6 +12,12 @@ Text = Annotated[str, Field(min_length=1, max_length=4096)]
 RunId = Annotated[str, Field(pattern=r"^[0-9]{8}-[0-9a-f]{12}$", description="The id of a job or preview.")]
 
 
+OptionValues = Annotated[
+    dict[str, bool | StrictInt | StrictFloat | Annotated[str, Field(max_length=4096)] | None],
+    Field(max_length=200, description="Options of `vidsr enhance` by name, as `GET /api/v1/about` lists them."),
+]
+
+
 class StrictModel(BaseModel):
     """Base class: rejects unknown fields."""
 
@@ -45,6 +51,13 @@ class PresetInfo(StrictModel):
     name: str
     material: bool
     options: dict[str, bool | StrictInt | StrictFloat | str]
+
+
+class NewPreset(StrictModel):
+    """Options to save as a preset. One of the same name is replaced only with ``overwrite``."""
+
+    options: OptionValues
+    overwrite: bool = False
 
 
 class ModelInfo(StrictModel):
@@ -113,12 +126,6 @@ class Findings(StrictModel):
     path: str
     sentences: list[str]
     recommended: dict[str, bool | StrictInt | StrictFloat | str]
-
-
-OptionValues = Annotated[
-    dict[str, bool | StrictInt | StrictFloat | Annotated[str, Field(max_length=4096)] | None],
-    Field(max_length=200, description="Options of `vidsr enhance` by name, as `GET /api/v1/about` lists them."),
-]
 
 
 class NewEstimate(StrictModel):

@@ -3,6 +3,7 @@
 import { buildOptions, chosenOptions, setOptions } from "./options.js";
 import { refresh } from "./jobs.js";
 import { refreshQueues } from "./queues.js";
+import { setUpPresets } from "./presets.js";
 import { setUpTrying, tryFile, tryFolder } from "./trying.js";
 import { $, API, bytes, call, duration, element, fault, post, setText } from "./basics.js";
 
@@ -200,6 +201,7 @@ async function begin() {
   $("record-close").onclick = () => $("record").close();
   state.about = await call("/about");
   buildOptions(state.about);
+  setUpPresets(state.about);
   offerRoots(state.about.roots);
   setUpTrying(() => chosenOptions(state.about.options));
   const named = location.hash === "#main" ? "" : decodeURIComponent(location.hash.slice(1));

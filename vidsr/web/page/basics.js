@@ -11,8 +11,16 @@ export async function call(path, options = {}) {
 }
 
 export function post(path, body) {
+  return send("POST", path, body);
+}
+
+export function put(path, body) {
+  return send("PUT", path, body);
+}
+
+function send(method, path, body) {
   const headers = { "content-type": "application/json" };
-  return call(path, { method: "POST", headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  return call(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
 }
 
 export function element(tag, text, attributes = {}) {

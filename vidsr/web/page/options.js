@@ -50,8 +50,9 @@ function called(model) {
 }
 
 // A preset replaces every option; "overwrite" is the user's own.
-function buildPresets(options, presets) {
+export function buildPresets(options, presets) {
   const select = $("preset");
+  for (const old of select.querySelectorAll("optgroup")) old.remove();
   const group = (label, members) => {
     if (!members.length) return;
     const box = element("optgroup", undefined, { label });
@@ -70,6 +71,12 @@ function buildPresets(options, presets) {
     setText($("preset-text"), listed.join(", "));
     $("o-model").onchange();
   };
+}
+
+// Choose a preset whose options the fields already hold.
+export function showPreset(name) {
+  $("preset").value = name;
+  setText($("preset-text"), `Saved as ${name}.`);
 }
 
 function setSize(name, value) {
