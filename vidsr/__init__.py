@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vidsr.api.frame_stream import enhance_frames
     from vidsr.api.job_handle import JobHandle, start_job
     from vidsr.api.video_file import Video, VideoFrame, open_video
+    from vidsr.command_options import SamplingOptions
     from vidsr.errors import (
         CheckpointError,
         DecodeError,
@@ -66,7 +67,6 @@ if TYPE_CHECKING:
         ModelOptions,
         OutputOptions,
         PictureOptions,
-        SamplingOptions,
         SizeOptions,
         SourceOptions,
         StreamOptions,
@@ -80,6 +80,7 @@ _EXPORTS = {
     "vidsr.api.frame_stream": ("enhance_frames",),
     "vidsr.api.job_handle": ("JobHandle", "start_job"),
     "vidsr.api.video_file": ("Video", "VideoFrame", "open_video"),
+    "vidsr.command_options": ("SamplingOptions",),
     "vidsr.errors": (
         "CheckpointError",
         "DecodeError",
@@ -124,7 +125,6 @@ _EXPORTS = {
         "ModelOptions",
         "OutputOptions",
         "PictureOptions",
-        "SamplingOptions",
         "SizeOptions",
         "SourceOptions",
         "StreamOptions",

@@ -22,9 +22,8 @@ from vidsr.option_schema import (
     from_data,
     groups_of,
     is_option,
-    literal,
-    range_text,
 )
+from vidsr.option_values import literal, range_text
 
 T = TypeVar("T", bound=Options)
 

@@ -42,6 +42,20 @@ def test_a_local_operation_shows_no_seam(height: int, width: int, tile: int) -> 
     assert torch.allclose(run_tiled(local, x, tile, 2, 48), whole, atol=1e-5)
 
 
+def test_what_a_tile_spoils_at_its_inner_edges_is_not_seen() -> None:
+    """The outer 3/8 of the overlap, 6 of 16 px, are context only; at the frame's own edge every pixel counts."""
+
+    def spoiled(part: torch.Tensor) -> torch.Tensor:
+        out = torch.ones_like(part)
+        out[..., 6:-6, 6:-6] = 0
+        return out
+
+    seen = run_tiled(spoiled, torch.zeros(1, 1, 100, 90), 48, 1, 16)
+    expected = torch.ones_like(seen)
+    expected[..., 6:-6, 6:-6] = 0
+    assert torch.equal(seen, expected)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("picture", ["005", "022"])  # of those tried, the least alike: fine texture

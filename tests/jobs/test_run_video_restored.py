@@ -17,12 +17,13 @@ import pytest
 from tests.support.clips import run_ffmpeg
 from tests.support.places import STILL
 from vidsr.cli.main import run as vidsr
+from vidsr.command_options import SamplingOptions
 from vidsr.errors import InputError, Interrupted
 from vidsr.jobs import restoration_plan
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate
 from vidsr.jobs.state.events import Event
-from vidsr.options import EnhanceOptions, SamplingOptions
+from vidsr.options import EnhanceOptions
 from vidsr.restore_options import MATERIALS
 
 FIELDS = ("-c:v", "mpeg2video", "-q:v", "2", "-pix_fmt", "yuv420p", "-flags", "+ildct+ilme")

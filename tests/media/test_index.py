@@ -49,6 +49,15 @@ def test_a_new_timeline_goes_on_where_the_old_one_ended() -> None:
     assert "jumps back 1 times" in notes[0]
 
 
+def test_a_new_timeline_begins_when_the_last_frame_of_the_old_one_ends() -> None:
+    """That frame's own duration counts, not the usual one."""
+    raw: list[int | None] = [*(k * 1000 for k in range(30)), *(k * 1000 for k in range(30))]
+    durations = [1000] * 60
+    durations[29] = 2500
+    pts, _, _ = repair(raw, VIDEO, durations)
+    assert pts[28:32] == [28000, 29000, 31500, 32500]
+
+
 def test_one_wild_stamp_back_is_no_new_timeline() -> None:
     raw: list[int | None] = [k * 1000 for k in range(30)]
     raw[20] = 0

@@ -82,6 +82,18 @@ def test_abort_wakes_a_waiting_sender_and_a_waiting_receiver() -> None:
     assert [error.__cause__ for error in caught] == [cause, cause]
 
 
+def test_the_first_error_of_an_aborted_channel_is_kept_and_its_items_are_dropped() -> None:
+    """The first error is the cause; later ones follow from it."""
+    channel: Channel[int] = Channel(3)
+    channel.send(1)
+    first = RuntimeError("the cause")
+    channel.abort(first)
+    channel.abort(RuntimeError("a consequence"))
+    with pytest.raises(ChannelAborted) as caught:
+        list(channel)
+    assert caught.value.__cause__ is first
+
+
 def test_what_was_sent_before_close_is_still_received() -> None:
     channel: Channel[int] = Channel(3)
     channel.send(1)

@@ -13,7 +13,7 @@ import typer
 from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
 from vidsr.cli.progress import reporter
-from vidsr.options import PlanOptions
+from vidsr.command_options import PlanOptions
 from vidsr.storage import readable
 
 if TYPE_CHECKING:

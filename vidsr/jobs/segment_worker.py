@@ -58,6 +58,15 @@ def on_rung(options: ModelOptions, rung: int) -> ModelOptions:
     return options
 
 
+def next_rung(options: ModelOptions, rung: int) -> int:
+    """The next rung of the ladder that changes anything for these options, or ``len(RUNGS)`` if none does."""
+    now = on_rung(options, rung)
+    rung += 1
+    while rung < len(RUNGS) and on_rung(options, rung) == now:
+        rung += 1
+    return rung
+
+
 def describe_encoder(task: Task) -> str:
     """The build of this process that writes a task's segments."""
     return picture_build(task.pictures) if task.pictures else encoder_build(task.options["encode"]["codec"])
@@ -152,22 +161,13 @@ class SegmentWorker:
                     raise
                 plain_retry, failure = False, error
             except Exception as error:
-                rung = self._next_rung(rung)
+                rung = next_rung(self._run.model_options, rung)
                 if rung >= len(RUNGS):
                     raise
                 failure = error
             # Here, outside the except blocks, the memory of the failed attempt is free again.
             how = f" {RUNGS[rung]}" if rung else ""
             remark(f"segment {order.segment.number}: {_text(failure)}; trying again{how}")
-
-    def _next_rung(self, rung: int) -> int:
-        """The next rung that changes anything, or ``len(RUNGS)``."""
-        asked = self._run.model_options
-        now = on_rung(asked, rung)
-        rung += 1
-        while rung < len(RUNGS) and on_rung(asked, rung) == now:
-            rung += 1
-        return rung
 
     def _once(self, segment: Segment, rung: int, on_frames: Callable[[int], None], stop: threading.Event) -> Finished:
         begin = time.perf_counter()

@@ -14,11 +14,12 @@ from PIL import Image
 
 from tests.support.command_line import vidsr
 from vidsr.cli.preview import tried
+from vidsr.command_options import SamplingOptions
 from vidsr.errors import InputError, OptionsError
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate, sample_ranges
 from vidsr.jobs.preview.preview import Previewer, detail_box, sheet
-from vidsr.options import EnhanceOptions, SamplingOptions
+from vidsr.options import EnhanceOptions
 
 SMALL = {"model": "realesr-animevideov3", "device": "cpu", "scale": 2}
 

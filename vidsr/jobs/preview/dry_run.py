@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from vidsr.command_options import SamplingOptions
 from vidsr.errors import JobError
 from vidsr.jobs.disk_space import CERTAINTY, check_output, estimate_bytes
 from vidsr.jobs.engines.engine import check_devices
@@ -22,7 +23,7 @@ from vidsr.media.pictures.files import is_picture, read_picture
 from vidsr.media.source import StreamInfo
 from vidsr.models.zoo import load_chosen
 from vidsr.option_command import command_line
-from vidsr.options import EnhanceOptions, SamplingOptions, default_output
+from vidsr.options import EnhanceOptions, default_output
 
 #: One short stretch: enough for the order of magnitude, over in seconds.
 SAMPLING = SamplingOptions(samples=2, sample_frames=6, budget_seconds=5)

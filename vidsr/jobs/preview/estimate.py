@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vidsr.command_options import SamplingOptions
 from vidsr.jobs.engines.engine import choose_slots
 from vidsr.jobs.neighbour_runs import joined_runs, neighbour_notes
 from vidsr.jobs.preview.sample import Sample, Sampler
@@ -16,7 +17,7 @@ from vidsr.jobs.restoration_plan import expected_frames, reshaping_notes
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.segments import Segment, plan_segments
 from vidsr.media.samples import other_bytes
-from vidsr.options import EnhanceOptions, SamplingOptions
+from vidsr.options import EnhanceOptions
 
 #: Frames that are done before the clock counts: more than any batch on a CPU.
 _WARM_FRAMES = 4

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
+from vidsr.command_options import SamplingOptions
 from vidsr.errors import Interrupted, VidsrError
 from vidsr.jobs.disk_space import CERTAINTY
 from vidsr.jobs.engines.engine import check_devices
@@ -25,7 +26,7 @@ from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.models.zoo import load_chosen
 from vidsr.option_command import command_line
 from vidsr.option_keywords import EnhanceKeywords, chosen_options
-from vidsr.options import EnhanceOptions, SamplingOptions
+from vidsr.options import EnhanceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
+from vidsr.command_options import SamplingOptions
 from vidsr.errors import InputError, Interrupted, VidsrError
 from vidsr.jobs.preview.estimate import Estimate, estimate
 from vidsr.jobs.queue.planning import discover
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.option_keywords import EnhanceKeywords, chosen_options
-from vidsr.options import EnhanceOptions, SamplingOptions
+from vidsr.options import EnhanceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
