@@ -1,14 +1,18 @@
-"""What each filter ahead of the network costs on standard definition: milliseconds a frame, on one thread.
+"""What each filter ahead of the network costs on standard definition, against ffmpeg's filter of that kind.
 
     OMP_NUM_THREADS=1 python -m benchmarks.speed.filters [--frames 24]
 
-The clip is 720x576 with noise, interlaced, made of the repository's sample. `ivtc` and `dedupe` are measured for their
-pass over the whole source, which comes before the job; making the frames from its table costs almost nothing.
+CPU milliseconds a frame on one thread; each of ours is followed at once by ffmpeg's, so that other programs on the machine
+slow both alike. Of ffmpeg the time of the same command without a filter is taken off. The clip is 720x576 with noise,
+interlaced, made of the repository's sample. `ivtc` and `dedupe` are measured for their pass over the whole source, which
+comes before the job; making the frames from its table costs next to nothing. ffmpeg's filters differ in what they do:
+`hqdn3d` and `tmedian` compare places that do not move, `denoise` and `dust` follow the motion.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import tempfile
 import time
@@ -27,17 +31,28 @@ from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "bigbuckbunny-160x90.mp4"
-NAMES = ("deinterlace=tff", "crop=8:8:704:560", "deblock", "dust", "deflicker", "denoise", "grey", "ivtc", "dedupe")
+#: Ours, ffmpeg's, and how many frames ffmpeg's slow ones are measured with.
+PAIRS: tuple[tuple[str, str, int], ...] = (
+    ("deinterlace=tff", "bwdif=mode=send_frame:parity=tff", 240),
+    ("denoise", "nlmeans", 6),
+    ("denoise", "hqdn3d", 240),
+    ("dust", "tmedian=radius=1", 240),
+    ("deflicker", "deflicker", 240),
+    ("ivtc", "fieldmatch=order=tff,decimate", 240),
+    ("dedupe", "mpdecimate", 240),
+    ("deblock", "deblock", 240),
+    ("crop=8:8:704:560", "crop=704:560:8:8", 240),
+)
 
 
-def frames_of(count: int) -> list[Frame]:
-    """Interlaced, noisy frames."""
-    with tempfile.TemporaryDirectory() as folder:
-        clip = Path(folder) / "sd.mkv"
-        chain = "fps=50,scale=720:576,noise=alls=12:allf=t,tinterlace=interleave_top"
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-stream_loop", "3", "-i", str(SAMPLE), "-vf", chain]
-        subprocess.run([*command, "-an", "-c:v", "ffv1", "-pix_fmt", "yuv420p", str(clip)], check=True)
-        return list(islice(read_frames(probe(clip)), count))
+def clip_in(folder: Path) -> Path:
+    """Interlaced, noisy, 720x576, not compressed."""
+    clip = folder / "sd.nut"
+    chain = "fps=50,scale=720:576,noise=alls=12:allf=t,tinterlace=interleave_top"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-stream_loop", "3", "-i", str(SAMPLE), "-vf", chain]
+    coding = ["-an", "-c:v", "rawvideo", "-pix_fmt", "yuv420p", "-frames:v", "48"]
+    subprocess.run([*command, *coding, str(clip)], check=True)
+    return clip
 
 
 def work_of(name: str) -> Callable[[list[Frame]], object]:
@@ -55,21 +70,43 @@ def work_of(name: str) -> Callable[[list[Frame]], object]:
     return lambda frames: list(make_filter(choice)(iter(frames)))
 
 
+def own_ms(name: str, frames: list[Frame]) -> float:
+    """CPU milliseconds a frame of our filter."""
+    work = work_of(name)
+    work(frames[:4])
+    begin = time.process_time()
+    work(frames)
+    return 1e3 * (time.process_time() - begin) / len(frames)
+
+
+def ffmpeg_ms(clip: Path, chain: str, count: int) -> float:
+    """CPU milliseconds a frame of ffmpeg's filter."""
+
+    def seconds(with_filter: str) -> float:
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-threads", "1", "-filter_threads", "1"]
+        source = ["-stream_loop", "-1", "-i", str(clip), "-t", f"{count / 25}"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([*command, *source, "-vf", with_filter, "-f", "null", "-"], check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    alone = seconds("null")
+    return 1e3 * (seconds(chain) - alone) / count
+
+
 def main() -> None:
-    """Print a line for each filter."""
+    """Print a line for each pair."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=24)
-    frames = frames_of(parser.parse_args().frames)
-    print(f"{len(frames)} frames of {frames[0].width}x{frames[0].height}, 4:2:0, 8 bits")
-    for name in NAMES:
-        work = work_of(name)
-        work(frames[:4])
-        begin, used = time.perf_counter(), time.process_time()
-        work(frames)
-        wall, cpu = time.perf_counter() - begin, time.process_time() - used
-        print(
-            f"{name:<18} {1e3 * wall / len(frames):7.1f} ms a frame ({1e3 * cpu / len(frames):.1f} ms CPU)", flush=True
-        )
+    count = parser.parse_args().frames
+    with tempfile.TemporaryDirectory() as folder:
+        clip = clip_in(Path(folder))
+        frames = list(islice(read_frames(probe(clip)), count))
+        print(f"{len(frames)} frames of {frames[0].width}x{frames[0].height}, 4:2:0, 8 bits; CPU ms a frame")
+        for name, chain, most in PAIRS:
+            own, theirs = own_ms(name, frames), ffmpeg_ms(clip, chain, most)
+            ratio = f"{own / theirs:7.2f}" if theirs > 0.05 else "      –"
+            print(f"{name:<18} {own:8.2f}   {chain:<34} {theirs:8.2f} {ratio}", flush=True)
 
 
 if __name__ == "__main__":

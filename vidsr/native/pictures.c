@@ -103,13 +103,13 @@ int pictures_enlarge(const float *in, const float *base, float *out, long planes
 }
 
 /* Resized linearly, places outside as those at the border; `gains` is what each of `channels` planes is multiplied with. */
-int pictures_linear(const float *in, float *out, long pictures, int channels, int height, int width, int rows, int columns,
+int pictures_linear(const float *restrict in, float *restrict out, long pictures, int channels, int height, int width, int rows, int columns,
                     const float *gains) {
     int *ints = malloc(sizeof(int) * 2 * columns);
-    float *floats = malloc(sizeof(float) * ((long)columns + width));
+    float *floats = malloc(sizeof(float) * ((long)columns + width + 2));
     int failed = !ints || !floats;
-    int *restrict before = ints, *restrict after = ints + columns;
-    float *restrict share = floats, *restrict mixed = floats + columns;
+    int *before = ints, *after = ints + columns;
+    float *share = floats, *mixed = floats + columns + 1;
     for (int x = 0; !failed && x < columns; x++) linear_place(x, width, columns, before + x, after + x, share + x);
     for (long p = 0; !failed && p < pictures * channels; p++, in += (long)height * width) {
         float gain = gains[p % channels];
@@ -119,7 +119,16 @@ int pictures_linear(const float *in, float *out, long pictures, int channels, in
             linear_place(y, height, rows, &above, &below, &part);
             const float *a = in + (long)above * width, *b = in + (long)below * width;
             for (int x = 0; x < width; x++) mixed[x] = ((1 - part) * a[x] + part * b[x]) * gain;
-            for (int x = 0; x < columns; x++) out[x] = (1 - share[x]) * mixed[before[x]] + share[x] * mixed[after[x]];
+            if (columns == 2 * width) { /* the same, in whole vectors */
+                repeat_ends(mixed, 1, width);
+                for (int x = 0; x < width; x++) {
+                    out[2 * x] = 0.25f * mixed[x - 1] + 0.75f * mixed[x];
+                    out[2 * x + 1] = 0.75f * mixed[x] + 0.25f * mixed[x + 1];
+                }
+            } else if (2 * columns == width)
+                for (int x = 0; x < columns; x++) out[x] = 0.5f * mixed[2 * x] + 0.5f * mixed[2 * x + 1];
+            else
+                for (int x = 0; x < columns; x++) out[x] = (1 - share[x]) * mixed[before[x]] + share[x] * mixed[after[x]];
         }
     }
     free(ints);

@@ -46,8 +46,9 @@ def flat_blocks(picture: Tensor, share: float = 0.25) -> Tensor:
     steep = (smooth[..., 1:, :-1] - smooth[..., :-1, :-1]) ** 2 + (smooth[..., :-1, 1:] - smooth[..., :-1, :-1]) ** 2
     steep = F.pad(steep, (0, 1, 0, 1), mode="replicate")
     # The steepest place of a block decides, not its mean: one thin line in a flat block is not noise.
-    score = F.max_pool2d(steep, BLOCK, STRIDE).flatten()
-    level = F.avg_pool2d(picture, BLOCK, STRIDE).flatten()
+    # Blocks overlap by half: each is four squares of half its side, looked at once.
+    score = F.max_pool2d(F.max_pool2d(steep, STRIDE, STRIDE), BLOCK // STRIDE, 1).flatten()
+    level = F.avg_pool2d(F.avg_pool2d(picture, STRIDE, STRIDE), BLOCK // STRIDE, 1).flatten()
     clipped = (level < 0.015) | (level > 0.985)
     score = torch.where(clipped, score + 1e3, score)
     count = max(8, int(share * score.numel()))
@@ -63,7 +64,7 @@ def measure(picture: Tensor, blocks: Tensor | None = None) -> NoiseProfile:
     if blocks is None:
         blocks = flat_blocks(picture)
     tiles = picture[0, 0].unfold(0, BLOCK, STRIDE).unfold(1, BLOCK, STRIDE)
-    tiles = _without_plane(tiles.reshape(-1, BLOCK, BLOCK)[blocks])
+    tiles = _without_plane(tiles[blocks // tiles.shape[1], blocks % tiles.shape[1]])
     window = _window(picture)
     power = torch.fft.rfft2(tiles * window).abs() ** 2 / (window**2).sum()
     # Median over the blocks, so that the few that hold real detail have no say; a periodogram's median is ln 2 of
