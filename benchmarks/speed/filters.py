@@ -2,11 +2,11 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.speed.filters [--frames 24]
 
-CPU milliseconds a frame on one thread; each of ours is followed at once by ffmpeg's, so that other programs on the machine
-slow both alike. Of ffmpeg the time of the same command without a filter is taken off. The clip is 720x576 with noise,
-interlaced, made of the repository's sample. `ivtc` and `dedupe` are measured for their pass over the whole source, which
-comes before the job; making the frames from its table costs next to nothing. ffmpeg's filters differ in what they do:
-`hqdn3d` and `tmedian` compare places that do not move, `denoise` and `dust` follow the motion.
+CPU milliseconds a frame on one thread; each of ours is followed at once by ffmpeg's, so that other programs on the
+machine slow both alike. Of ffmpeg the time of the same command without a filter is taken off. The clip is 720x576 with
+noise, interlaced, made of the repository's sample. `ivtc` and `dedupe` are measured for their pass over the whole
+source, which comes before the job; making the frames from its table costs next to nothing. ffmpeg's filters differ in
+what they do: `hqdn3d` and `tmedian` compare places that do not move, `denoise` and `dust` follow the motion.
 """
 
 from __future__ import annotations
