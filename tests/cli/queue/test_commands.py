@@ -73,9 +73,8 @@ def test_show_reorder_leave_out_resume(stopped: Path, capsys: pytest.CaptureFixt
     assert (stopped / "a.mkv").exists()
 
 
-@pytest.mark.parametrize(
-    ("args", "code", "says"),
-    [
+def test_refusals(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for args, code, says in [
         (["show", "nothing"], 1, "there is no queue nothing"),
         (["move", "{out}", "a.mkv", "first"], 1, "a.mkv is done; only files that wait can be moved"),
         (["move", "{out}", "c.mkv", "sideways"], 2, "sideways: give one of first, last, up, down"),
@@ -83,8 +82,6 @@ def test_show_reorder_leave_out_resume(stopped: Path, capsys: pytest.CaptureFixt
         (["drop", "{out}", "a.mkv"], 1, "there is nothing to leave out"),
         (["take", "{out}", "c.mkv"], 1, "c.mkv was not left out"),
         (["stop", "{out}"], 1, "is not running"),
-    ],
-)
-def test_refusals(args: list[str], code: int, says: str, stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["jobs", "queue", *(arg.format(out=stopped) for arg in args)]) == code
-    assert says in capsys.readouterr().err
+    ]:
+        assert run(["jobs", "queue", *(arg.format(out=stopped) for arg in args)]) == code
+        assert says in capsys.readouterr().err
