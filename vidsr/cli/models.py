@@ -96,6 +96,7 @@ def list_models(as_json: Json = False) -> None:
     titles = {
         "enlarge": "Models that enlarge:",
         "neighbours": "Models that see several frames:",
+        "between": "Models that make frames in between:",
         "measure": "Networks that measure or train:",
     }
     for use, title in titles.items():
@@ -300,7 +301,7 @@ def _facts(model: str) -> dict[str, Any]:
     import dataclasses
 
     entry = zoo.find(model)
-    if entry is not None and entry.use == "measure":
+    if entry is not None and entry.use in ("between", "measure"):
         return _row(entry)
     loaded = zoo.load_model(model)
     card = loaded.card

@@ -21,7 +21,7 @@ from vidsr.media.joined import is_joined
 from vidsr.media.libav import whole_recording
 from vidsr.media.pictures.frame_files import picture_build
 from vidsr.media.source_files import files_of
-from vidsr.models.zoo import RECURRENT_MODEL, ZOO, load_chosen
+from vidsr.models.zoo import BETWEEN_MODEL, RECURRENT_MODEL, ZOO, load_chosen
 from vidsr.options import EnhanceOptions
 from vidsr.storage import os_errors, sha256_of, write_atomically
 from vidsr.version import __version__
@@ -73,7 +73,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
             "origin": entry.origin if entry else model.card.get("origin"),
         },
         "neighbours": _neighbours(options, facts),
-        "made_frames": facts.get("made"),
+        "made_frames": _made(facts),
         "software": {
             "vidsr": __version__,
             "python": platform.python_version(),
@@ -102,6 +102,16 @@ def _neighbours(options: EnhanceOptions, facts: dict[str, Any]) -> dict[str, Any
         return None
     entry = ZOO[RECURRENT_MODEL]
     return {"name": entry.name, "sha256": entry.sha256, "licence": entry.licence, "origin": entry.origin}
+
+
+def _made(facts: dict[str, Any]) -> dict[str, Any] | None:
+    """The frames that ``--rate`` made in between others, and the network that helped; None where none was made."""
+    made = facts.get("made")
+    if not made:
+        return None
+    entry = ZOO[BETWEEN_MODEL]
+    network = {"name": entry.name, "sha256": entry.sha256, "licence": entry.licence, "origin": entry.origin}
+    return {**made, "network": network if made["frames"] else None}
 
 
 def _members(path: Path, facts: dict[str, Any], side: str) -> list[Path]:

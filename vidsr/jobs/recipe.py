@@ -366,7 +366,7 @@ class RecipeRun:
         self.chain = recipe.chain()
         self.upscaler = self.upscaler_with(self.model_options)
         self._timeline = timeline
-        self.between = None if table is None else self._between(table)
+        self.between = None if table is None else self.between_of(table)
         if index is not None:
             self.index = index
 
@@ -382,11 +382,14 @@ class RecipeRun:
             return len(self.between.table)
         return len(self.index if self._timeline is None else self._timeline.entries)
 
-    def _between(self, table: RateTable) -> FramesBetween:
+    def between_of(self, table: RateTable) -> FramesBetween:
+        """What makes the frames of ``table``, on the device of the network."""
         from vidsr.filters.between.made_frames import FramesBetween
         from vidsr.inference.colour import rgb_of
+        from vidsr.models.ifnet import load
 
-        return FramesBetween(table=table, device=self.upscaler.device, rgb=rgb_of)
+        device = self.upscaler.device
+        return FramesBetween(table=table, device=device, network=load().to(device), rgb=rgb_of)
 
     def upscaler_with(self, options: ModelOptions) -> Upscaler:
         """The recipe's network under other options: smaller batches, tiles, another precision."""

@@ -265,6 +265,17 @@ def expected_frames(info: ReadableInfo, index: VideoIndex, options: EnhanceOptio
     return max(1, round(length * index.time_base * rate.number))
 
 
+def expected_made(info: DecodedInfo, index: VideoIndex, options: EnhanceOptions, span: Span | None, frames: int) -> int:
+    """How many of the ``frames`` that are expected of a source ``--rate`` makes in between others, at most."""
+    if options.restore.rate is None:
+        return 0
+    if retiming_of(options) is not None:
+        part = range(len(index)) if span is None else range(span.first, span.stop)
+        return max(0, frames - _filtered_frames(info, index, options, part))
+    table = planned_frames(info, index, None, options, span).table
+    return 0 if table is None else len(table.made())
+
+
 def _filtered_frames(info: ReadableInfo, index: VideoIndex, options: EnhanceOptions, part: range) -> int:
     """The number of frames after the filter that changes it; of many an estimate."""
     found, count = retiming_of(options), len(part)
@@ -283,16 +294,23 @@ def _filtered_frames(info: ReadableInfo, index: VideoIndex, options: EnhanceOpti
     return round(count * len(table.entries) / max(1, stop - first))
 
 
-def reshaping_notes(info: StoredInfo, frames: tuple[int, int], options: EnhanceOptions) -> tuple[str, ...]:
-    """A line on how the filters change ``frames`` = (before, after) and their size; none if they do not."""
+def reshaping_notes(
+    info: StoredInfo, frames: tuple[int, int], options: EnhanceOptions, made: int = 0
+) -> tuple[str, ...]:
+    """A line on how the filters and ``--rate`` change ``frames`` = (before, after) and their size; none if they do not.
+
+    ``made`` of the frames after are made in between others.
+    """
     if not options.restore.reshaping():
         return ()
     was, now = info.video, restored(info, options).video
     before = f"{frames[0]} frames of {was.width}x{was.height}, {float(was.rate):.3f} a second"
     rate = float(was.rate) * frames[1] / max(1, frames[0])
+    if options.restore.rate is not None:
+        rate = float(now.rate)
     return (
         f"{options.restore.reshaping_flags()}: of {before}, it makes {frames[1]} of {now.width}x{now.height}, "
-        f"{rate:.3f} a second",
+        f"{rate:.3f} a second" + (f"; {made} of them lie in between and are made" if made else ""),
     )
 
 

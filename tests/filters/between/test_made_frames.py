@@ -16,6 +16,7 @@ from vidsr.filters.between.made_frames import FramesBetween
 from vidsr.filters.between.rate_table import RateTable, SourceTimes, clock, on_grid
 from vidsr.frames import Colour, Frame
 from vidsr.inference.colour import planes_from_rgb, rgb_of
+from vidsr.models.ifnet import load
 
 TICK = Fraction(1, 1000)
 
@@ -38,7 +39,7 @@ def table_for(count: int, rate: Fraction) -> RateTable:
 
 
 def maker(table: RateTable) -> FramesBetween:
-    return FramesBetween(table=table, device=torch.device("cpu"), rgb=rgb_of)
+    return FramesBetween(table=table, device=torch.device("cpu"), network=load(), rgb=rgb_of)
 
 
 def made(frames: list[Frame], table: RateTable, first: int = 0, stop: int | None = None) -> list[Frame]:
@@ -64,9 +65,9 @@ def test_frames_of_the_source_pass_untouched_and_others_lie_between(name: str) -
 
 
 def test_the_same_whatever_the_segments_are() -> None:
-    frames, table = moving(6), table_for(6, Fraction(60))
+    frames, table = moving(3), table_for(3, Fraction(60))
     whole = made(frames, table)
-    for cut in range(1, len(table), 3):
+    for cut in (1, 3, 4):
         parts = [*made(frames, table, 0, cut), *made(frames, table, cut)]
         for a, b in zip(parts, whole, strict=True):
             assert a.pts == b.pts and all(np.array_equal(p, q) for p, q in zip(a.planes, b.planes, strict=True))

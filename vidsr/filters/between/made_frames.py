@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidsr.filters.between.interpolation import is_cut, own_way
+from vidsr.filters.between.interpolation import best_way, is_cut
 from vidsr.filters.between.rate_table import RateTable
 from vidsr.frames import Frame, Plane
+from vidsr.models.ifnet import IFNet
 
 
 @dataclass(slots=True)
@@ -34,12 +35,14 @@ class FramesBetween:
     Attributes:
         table: which frames to make.
         device: where to compute.
+        network: RIFE's, on the device.
         rgb: RGB ``[1, 3, H, W]``, float32, about 0 to 1, of a frame, on the CPU.
         held: numbers of the frames that should have been made and repeat a neighbour, because of a cut.
     """
 
     table: RateTable
     device: torch.device
+    network: IFNet
     rgb: Callable[[Frame], Tensor]
     held: list[int] = field(default_factory=list)
 
@@ -82,7 +85,7 @@ class FramesBetween:
             if pair.before is not pair.after:
                 self.held.append(number)
             return pair.before if share <= 0.5 else pair.after
-        way = own_way(*pair.pictures, share)
+        way = best_way(*pair.pictures, share, self.network)
         planes = [
             _codes(way.of(self._plane(a), self._plane(b)), pair.before)
             for a, b in zip(pair.before.planes, pair.after.planes, strict=True)

@@ -13,7 +13,7 @@ from vidsr.jobs.engines.engine import choose_slots
 from vidsr.jobs.neighbour_runs import joined_runs, neighbour_notes
 from vidsr.jobs.preview.sample import Sample, Sampler
 from vidsr.jobs.recipe import Recipe
-from vidsr.jobs.restoration_plan import expected_frames, reshaping_notes
+from vidsr.jobs.restoration_plan import expected_frames, expected_made, reshaping_notes
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.segments import Segment, plan_segments
 from vidsr.media.samples import other_bytes
@@ -93,7 +93,8 @@ def estimate(
     rates = _Rates.of(done, sampler, options)
     fixed += max(0.0, warm.stats.wall_seconds - warm.computed * rates.compute_seconds)
     frames = expected_frames(job.decoded, index, job.options, part)
-    changes = reshaping_notes(job.stored, (len(part), frames), job.options)
+    made = expected_made(job.decoded, index, job.options, sampler.span, frames)
+    changes = reshaping_notes(job.stored, (len(part), frames), job.options, made)
     if sampler.span is not None:
         changes = (f"{options.span}: {sampler.span}", *changes)
     # Filters that change the number of frames move their numbers; what lies before the part is warm-up all the same.
@@ -103,6 +104,8 @@ def estimate(
     video = round(frames * bytes_per_frame(sampler, done, options.jobs.segment_frames))
     result = video + (other_bytes(decoded, sampler.span) if options.streams.audio else 0)
     seconds = fixed + computed * rates.compute_seconds + frames * rates.check_seconds
+    if made:
+        seconds += made * sampler.between_seconds()
     return Estimate(
         source_size=(decoded.video.width, decoded.video.height),
         size=sampler.recipe.size,

@@ -8,9 +8,11 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
+from vidsr.filters.between.rate_table import RateEntry, RateTable
 from vidsr.frames import Colour, Frame, PixelFormat
 from vidsr.inference.identity_backend import NoModel, Unchanged
 from vidsr.inference.upscaler import Upscaler
@@ -131,6 +133,20 @@ class Sampler:
             seek_seconds=sum(self._first_seconds),
             decode_back_seconds=back / 2,
         )
+
+    def between_seconds(self) -> float:
+        """What it takes to make one frame in between two others, in the middle of the part; 0 where the part is too
+        short."""
+        first = self.part[len(self.part) // 2] - 1
+        pair = list(read_frames(self.recipe.decoded, max(0, first), first + 2, self.index))
+        if len(pair) < 2:
+            return 0.0
+        entries = (RateEntry(0, Fraction(1, 2), 0, 1), RateEntry(0, Fraction(1, 2), 1, 1))
+        making = self._run.between_of(RateTable(entries, Fraction(1), 2)).frames(iter(pair), 0, 2)
+        next(making)  # loads, allocates, and looks for a cut
+        begin = time.perf_counter()
+        next(making)
+        return time.perf_counter() - begin
 
     def _timed(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """The same frames; notes how much longer the first one took than the second."""
