@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,15 @@ def ffmpeg_filtered(clip: Clip, chain: str, folder: Path) -> list[Frame]:
     )
     pictures = np.frombuffer(out, np.uint8).reshape(-1, height, width)
     return frames_of([p.astype(np.float32) for p in pictures])
+
+
+def test_doubled_fields_fill_the_time_of_their_frame_whatever_its_length() -> None:
+    durations = [3600, 3601, 1, 7]
+    pts = [7 + sum(durations[:n]) for n in range(4)]
+    entries = doubled(Times(pts=pts, durations=durations, time_base=Fraction(1, 90000)), "tff").entries
+    assert [e.pts for e in entries[::2]] == pts
+    assert all(a.pts + a.duration == b.pts for a, b in pairwise(entries))
+    assert entries[-1].pts + entries[-1].duration == 7 + sum(durations)
 
 
 @pytest.mark.parametrize("order", ["tff", "bff"])

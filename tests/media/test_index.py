@@ -1,8 +1,7 @@
-"""Timestamps: repair of the source's, retiming of the encoder's packets, and the clock of copied streams."""
+"""Repair of a source's timestamps."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
@@ -10,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.source_values import video_info
-from vidsr.media.index import VideoIndex, repair
-from vidsr.media.mux.packet_clock import StreamClock
-from vidsr.media.mux.segment_timing import retime
+from vidsr.media.index import repair
 
 VIDEO = video_info(time_base=Fraction(1, 24000), rate=Fraction(24))  # one step is 1000
 
@@ -72,55 +69,3 @@ def test_repaired_stamps_are_complete_and_strictly_increasing(raw: list[int | No
     pts, _, _ = repair(raw, VIDEO, [1000] * len(raw))
     assert len(pts) == len(raw)
     assert all(b > a for a, b in pairwise(pts))
-
-
-@st.composite
-def _decode_orders(draw: st.DrawFn) -> list[list[int]]:
-    """Segments of packets, each a display order shuffled within a window, as B-frames do."""
-    segments = []
-    for _ in range(draw(st.integers(1, 4))):
-        count = draw(st.integers(1, 20))
-        keys = [i + draw(st.integers(0, 4)) for i in range(count)]
-        segments.append([i for _, i in sorted(zip(keys, range(count), strict=True))])
-    return segments
-
-
-@given(_decode_orders(), st.data())
-def test_retimed_packets_have_true_pts_and_rising_dts(segments: list[list[int]], data: st.DataObject) -> None:
-    count = sum(map(len, segments))
-    steps = data.draw(st.lists(st.integers(1, 5000), min_size=count, max_size=count))
-    pts = [sum(steps[:i]) - 300 for i in range(count)]
-    index = VideoIndex(pts=tuple(pts), durations=tuple(steps), time_base=Fraction(1, 90000))
-    times = list(retime(segments, index))
-    first = 0
-    for segment in segments:
-        assert [times[first + k].pts for k in range(len(segment))] == [pts[first + rank] for rank in segment]
-        first += len(segment)
-    assert all(b.dts > a.dts for a, b in pairwise(times))
-    assert all(t.dts <= t.pts for t in times)
-
-
-@dataclass
-class _Packet:
-    pts: int | None
-    dts: int | None
-    duration: int = 1920
-    time_base: Fraction = Fraction(1, 90000)
-
-
-def test_a_copied_stream_follows_the_jump_without_overlap() -> None:
-    clock = StreamClock((Fraction(1),), Fraction(0), Fraction(1, 48000))
-    packets = [_Packet(k * 1920, k * 1920) for k in range(48)] + [_Packet(k * 1920, k * 1920) for k in range(10)]
-    for packet in packets:
-        clock.place(packet)
-    placed = [p.dts for p in packets if p.dts is not None]
-    assert all(b - a >= 1920 for a, b in pairwise(placed))
-    assert placed[48] >= 90000
-
-
-def test_a_copied_stream_keeps_good_times_and_completes_missing_ones() -> None:
-    clock = StreamClock((), Fraction(0), Fraction(1, 90000))
-    packets = [_Packet(-1920, -1920), _Packet(0, None), _Packet(None, None), _Packet(3840, 3840), _Packet(3840, 3840)]
-    for packet in packets:
-        clock.place(packet)
-    assert [p.dts for p in packets] == [-1920, 0, 1920, 3840, 3841]
