@@ -261,7 +261,7 @@ def report(sequence: Sequence, damage: str, judge: Judge, upscaler: Upscaler, ca
 
 
 def seams(sequence: Sequence, damage: str, judge: Judge, upscaler: Upscaler, cache: Path) -> None:
-    """Print how much more flicker there is where one segment ends and the next, warmed up anew, begins."""
+    """Print how much more flicker there is where one segment ends and the next, warmed up again, begins."""
     settings = RestoreOptions(stabilize=0.8)
     source = DAMAGES[damage](reduced(sequence.truth))
     pictures = list(enlarged(upscaler, source, cache))

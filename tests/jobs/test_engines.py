@@ -208,7 +208,7 @@ def test_a_worker_that_cannot_start_is_left_out(ending: str, starts: int, says: 
     heard = run_local(ONE_BROKEN.format(ending=ending, starts=starts), tmp_path)
     assert {n.number for n in heard if isinstance(n, Made)} == {0, 1, 2}
     (warning,) = [n.text for n in heard if isinstance(n, Remark) and n.warning]
-    assert warning.startswith("going on without worker 0 (cpu): ")
+    assert warning.startswith("continuing without worker 0 (cpu): ")
     assert says in warning
 
 

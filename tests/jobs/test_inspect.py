@@ -239,7 +239,7 @@ def test_what_auto_would_do_with_neighbouring_frames_is_said(tmp_path: Path) -> 
     crop = "scale=160:90:flags=area,crop=96:64:x=n:y=8"
     for name, chain, codec, expected in (
         ("sound.mkv", crop, "ffv1", "used at 1 of 1 places"),
-        ("noisy.mkv", f"{crop},noise=alls=24:allf=t+u", "ffv1", "used at 0 of 1 places; against it speaks noise"),
+        ("noisy.mkv", f"{crop},noise=alls=24:allf=t+u", "ffv1", "used at 0 of 1 places; reasons against it: noise"),
         ("lossy.mkv", crop, "libx264", "left out, the source was compressed with loss (h264)"),
     ):
         run_ffmpeg(

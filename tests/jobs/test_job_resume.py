@@ -66,7 +66,7 @@ def test_segments_lost_while_others_are_made_are_noticed_before_they_are_joined(
             segments[1].unlink()
 
     small_job.run(lose)
-    assert "segments damaged or missing, they are done again: 0, 1" in small_job.texts("warning")
+    assert "segments damaged or missing, computed again: 0, 1" in small_job.texts("warning")
     assert small_job.made() == [0, 0, 1, 1, 2, 3]
     small_job.check()
 
@@ -129,7 +129,7 @@ def test_damaged_and_missing_segments_are_done_again(small_job: SmallJob) -> Non
     segments[0].write_bytes(segments[0].read_bytes()[:-1] + b"?")
     segments[1].unlink()
     small_job.run()
-    assert "segments damaged or missing, they are done again: 0, 1" in small_job.texts("warning")
+    assert "segments damaged or missing, computed again: 0, 1" in small_job.texts("warning")
     assert small_job.made() == [0, 1, 3]
     small_job.check()
 

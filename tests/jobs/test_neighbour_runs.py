@@ -18,7 +18,7 @@ def test_the_note_counts_frames_and_names_what_speaks_against() -> None:
     (note,) = neighbour_notes(AUTO, [(0, 8, ""), (8, 12, "noise"), (12, 20, "partly: little fine detail")])
     used = "frames take detail from their neighbours"
     against = "frames 8 to 11 (noise), frames 12 to 19 (partly: little fine detail)"
-    assert note == f"--multiframe auto: 16 of 20 {used}; against it speak {against}"
+    assert note == f"--multiframe auto: 16 of 20 {used}; reasons against it: {against}"
     assert neighbour_notes(AUTO, [(0, 8, "")]) == (f"--multiframe auto: 8 of 8 {used}",)
     many = [(n, n + 1, "noise" if n % 2 else "") for n in range(12)]
     assert neighbour_notes(AUTO, many)[0].endswith("and 3 more stretches")

@@ -101,7 +101,7 @@ def mutants(folder: Path, count: int, seed: int) -> Iterator[tuple[str, Path]]:
 
 
 class Worker:
-    """A process that enhances one file after another; started anew after it had to be ended."""
+    """A process that enhances one file after another; restarted after it had to be ended."""
 
     def __init__(self, folder: Path, number: int, model: Path) -> None:
         self._folder = folder / f"worker{number}"

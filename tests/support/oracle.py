@@ -36,7 +36,7 @@ def packet_hashes(path: Path, stream: str) -> list[str]:
 
 
 def decodes_cleanly(path: Path) -> bool:
-    """True if ffmpeg decodes every stream without a word."""
+    """True if ffmpeg decodes every stream without a message."""
     command = [
         imageio_ffmpeg.get_ffmpeg_exe(),
         "-v",

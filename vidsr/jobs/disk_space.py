@@ -1,4 +1,4 @@
-"""How much disk a job will need, and whether it is there."""
+"""How much disk space a job will need, and whether there is enough."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vidsr.media.pictures.frame_files import PictureSettings
 from vidsr.media.source_files import files_of
 from vidsr.storage import human_bytes, os_errors
 
-#: The estimate may be this many times too large, so that work is refused only below that share of it.
+#: Safety factor: work is refused only if the free space is below the estimate divided by this.
 CERTAINTY = 4
 
 
@@ -43,7 +43,7 @@ def estimate_bytes(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What a job will still need of its disk, and what is free, in bytes."""
+    """Disk space that a job will still need, and what is free, in bytes."""
 
     folder: Path
     need: int
@@ -78,22 +78,23 @@ def disk_outlook(
 ) -> Outlook:
     """The outlook of a job.
 
-    Until the result has its name, segments and joined file lie side by side, so that what counts is the segments
-    still missing plus the whole result.
+    Until the result has its name, segments and joined file lie side by side, so the need is that of the missing
+    segments plus the whole result.
 
     Raises:
-        JobError: the disk cannot be looked at.
+        JobError: the disk cannot be checked.
     """
     missing = manifest.frames - manifest.frames_done()
     result = estimate_bytes(settings, manifest.frames, manifest, picture)
-    with os_errors("looking at the disk of", folder):
+    with os_errors("checking the disk of", folder):
         free = shutil.disk_usage(folder).free
     need = result + estimate_bytes(settings, missing, manifest, picture)
     return Outlook(folder=folder, need=need, result=result, free=free)
 
 
 def check_output(source: Path, output: Path, *, overwrite: bool, new_folder: bool = False) -> None:
-    """Refuse an output that cannot or must not be written. With ``new_folder``, its folder will be made if need be.
+    """Refuse an output that cannot or must not be written. With ``new_folder``, its folder will be made if it is
+    missing.
 
     Raises:
         OutputError: the output is the source, is a folder, exists without ``overwrite``, or its folder does not
@@ -132,7 +133,7 @@ def check_writable(folder: Path) -> None:
         OutputError: the folder cannot be written.
     """
     try:
-        # os.access says nothing on network shares and read-only mounts; a real file does.
+        # os.access is unreliable on network shares and read-only mounts; a real file is not.
         with tempfile.TemporaryFile(dir=folder, prefix=".vidsr-"):
             pass
     except OSError as error:

@@ -1,4 +1,4 @@
-"""``enhance``: the one entrance for every kind of source, which chooses the job by what it is given."""
+"""``enhance``: the one entry point for every kind of source, which chooses the kind of job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a job: join the segments, verify the result, give it its name, tidy up. Each step can be repeated."""
+"""The end of a job: join the segments, verify the result, give it its name, clean up. Each step can be repeated."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class VideoAssembly:
 
 
 def finish(job: Job, progress: Progress) -> None:
-    """Bring a job whose segments are all done to its end, from wherever an earlier run left it.
+    """Finish a job whose segments are all done, from wherever an earlier run left it.
 
     Raises:
         VidsrError: a step failed; the segments are kept, and the same command tries again.

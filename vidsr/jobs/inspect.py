@@ -1,4 +1,4 @@
-"""Looking at a file before anything is done to it: samples from media, judged by filters."""
+"""Inspects a file before anything is done to it: media takes samples, filters judge them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vidsr.options import EnhanceOptions
 #: FFmpeg's AVFieldOrder: 2 and 4 are shown top field first, 3 and 5 bottom field first.
 _FLAGGED: dict[int, FieldOrder] = {2: "tff", 3: "bff", 4: "bff", 5: "tff"}
 SHEET_PICTURES, SHEET_WIDTH = 24, 240
-#: Every so many stretches one is judged for ``--multiframe auto``.
+#: One stretch in this many is judged for ``--multiframe auto``.
 _JUDGED_EVERY = 3
 
 Thumbnail = npt.NDArray[np.uint8]
@@ -44,7 +44,7 @@ def inspect_file(
 ) -> tuple[Inspection, list[Thumbnail]]:
     """Inspect a video; what was found, and some small RGB pictures from all over it.
 
-    ``on_share`` hears the share of the work that is done.
+    ``on_share`` is called with the share of the work that is done.
 
     Raises:
         InputError: the file is not a video, its picture is too small, or no frame of it can be decoded.
@@ -75,7 +75,7 @@ def inspect_file(
 
 
 def _against_neighbours(frames: Sequence[Frame]) -> str:
-    """What speaks against ``--multiframe auto`` in the middle of a stretch; "" if nothing does."""
+    """The reason against ``--multiframe auto`` in the middle of a stretch; "" if there is none."""
     from vidsr.filters.after.soundness import AROUND, judge, look
     from vidsr.inference.colour import rgb_of
 
@@ -91,7 +91,9 @@ def _neighbours(video: VideoInfo, against: Sequence[str]) -> str:
     reasons = Counter(reason for reason in against if reason)
     found = f"used at {len(against) - reasons.total()} of {len(against)} places"
     return (
-        f"{found}; against it speaks {', '.join(reason for reason, _ in reasons.most_common(3))}" if reasons else found
+        f"{found}; reasons against it: {', '.join(reason for reason, _ in reasons.most_common(3))}"
+        if reasons
+        else found
     )
 
 

@@ -1,4 +1,4 @@
-"""A job while it is at work: what was asked for, opened, checked, and tied to its folder."""
+"""A running job: its options and source, opened, checked, and tied to its folder."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def _default_pattern(source: Path, options: EnhanceOptions, scale: int) -> Path:
 
 
 def first_number(stored: StoredInfo, options: EnhanceOptions) -> int:
-    """The number of the first picture of a result: as asked for, else that of its source picture, else 1."""
+    """The number of the first picture of a result: as requested, else that of its source picture, else 1."""
     if options.pictures.start_number is not None:
         return options.pictures.start_number
     path = stored.path
@@ -270,7 +270,7 @@ def open_job(order: PreparedJob, progress: Progress) -> Job:
     """Resume the job of ``order`` if its folder holds one, else begin it. The folder's lock must be held.
 
     Raises:
-        JobError: the folder holds a job that was begun with something else, or is damaged.
+        JobError: the folder holds a job that was started with something else, or is damaged.
         InputError, DecodeError: the source cannot be indexed.
     """
     folder = order.folder
@@ -340,9 +340,9 @@ def _resume(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
     changes = manifest.binding.changes(order.binding)
     if changes:
         raise JobError(
-            f"{folder.name} was begun with something else: {'; '.join(changes)}. "
-            f"Change it back to resume, go on as it was begun with {job_folders.resume_command(order.output)}, or give "
-            "--restart to start over"
+            f"{folder.name} was started with something else: {'; '.join(changes)}. "
+            "Change it back to resume, continue with its original options with "
+            f"{job_folders.resume_command(order.output)}, or give --restart to start over"
         )
     if manifest.state == "publishing" and not (folder / INDEX_NAME).exists():
         _indexed(order, progress)  # an earlier run was ended while it deleted this folder
@@ -389,7 +389,7 @@ def distrust_damaged(job: Job, progress: Progress) -> None:
 
 def _report_damage(numbers: list[int], journal: Journal, progress: Progress) -> None:
     listed = ", ".join(map(str, numbers))
-    progress(Event(kind="warning", text=f"segments damaged or missing, they are done again: {listed}"))
+    progress(Event(kind="warning", text=f"segments damaged or missing, computed again: {listed}"))
     journal.log(f"damaged or missing: segments {listed}")
 
 
@@ -417,14 +417,14 @@ def _remove_tree(folder: Path) -> None:
 
 
 def source_unchanged(job: Job) -> None:
-    """Check by size and time of change that the source is still the one that the job began with.
+    """Check by size and modification time that the source is still the one that the job began with.
 
     Raises:
         InputError: it is not.
     """
     identity = job.manifest.binding.source
     if isinstance(job.order.recipe.stored.path, str):
-        return  # an address has no time of change
+        return  # an address has no modification time
     try:
         now = stamp(job.order.recipe.stored.path)
     except OSError as error:

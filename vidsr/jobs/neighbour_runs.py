@@ -1,4 +1,4 @@
-"""Where ``--multiframe`` took detail from neighbouring frames, and what spoke against it elsewhere."""
+"""Where ``--multiframe`` took detail from neighbouring frames, and the reasons against it elsewhere."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from vidsr.options import EnhanceOptions
 
 NeighbourRun = tuple[int, int, str]
-#: So many stretches are named in a note.
+#: Maximum number of stretches that a note names.
 _NAMED = 3
 
 
 def joined_runs(runs: Iterable[Sequence[int | str]]) -> tuple[NeighbourRun, ...]:
-    """Runs (first, last + 1, what spoke against) in order, adjacent ones of one kind made one."""
+    """Runs (first, last + 1, reason against) in order, with adjacent runs of one kind joined."""
     joined: list[NeighbourRun] = []
     for first, stop, against in runs:
         run = (int(first), int(stop), str(against))
@@ -24,12 +24,12 @@ def joined_runs(runs: Iterable[Sequence[int | str]]) -> tuple[NeighbourRun, ...]
 
 
 def is_used(against: str) -> bool:
-    """Whether neighbouring frames were mixed in although this, as a judgement words it, spoke against them."""
+    """Whether neighbouring frames were mixed in despite this reason, as a judgement words it."""
     return not against or against.startswith("partly")
 
 
 def neighbour_notes(options: EnhanceOptions, runs: Sequence[NeighbourRun], what: str = "frames") -> tuple[str, ...]:
-    """One line on what ``--multiframe auto`` chose; none where it was not asked for or looked at no frame."""
+    """One line on what ``--multiframe auto`` chose; none if it was not requested or judged no frame."""
     if options.restore.multiframe is not None or not runs:
         return ()
     total = sum(stop - first for first, stop, _ in runs)
@@ -40,4 +40,4 @@ def neighbour_notes(options: EnhanceOptions, runs: Sequence[NeighbourRun], what:
         return (line,)
     named = [f"frames {first} to {stop - 1} ({against})" for first, stop, against in doubtful[:_NAMED]]
     more = f" and {len(doubtful) - _NAMED} more stretches" if len(doubtful) > _NAMED else ""
-    return (f"{line}; against it speak {', '.join(named)}{more}",)
+    return (f"{line}; reasons against it: {', '.join(named)}{more}",)

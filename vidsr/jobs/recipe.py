@@ -1,4 +1,4 @@
-"""The recipe of a job: everything that is decided about a source before its first frame, and how frames follow it.
+"""The recipe of a job: everything that is decided about a source before its first frame, and how frames are made by it.
 
 The order of the decisions is the contract, and :meth:`Recipe.of` is the one place where it is written down:
 
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from vidsr.filters.between.made_frames import FramesBetween
     from vidsr.inference.upscaler import Upscaler
 
-#: Wraps the frames that the decoder gives, for example to measure it.
+#: Wraps the decoder's frames, for example to measure it.
 Watch = Callable[[Iterator[Frame]], Iterator[Frame]]
 
 
@@ -153,7 +153,7 @@ class SourcePlan:
         unrestored source looks as if it needed restoration, by a quick look at its frames."""
         warning = quick_warning(self.stored) if self.asked.restore.restore.is_off else None
         reason = left_out_neighbours(self.asked, self.stored)
-        neighbours = f"--multiframe auto: left out, {reason}; a number such as 0.5 takes it all the same"
+        neighbours = f"--multiframe auto: left out, {reason}; a number such as 0.5 applies it anyway"
         return (
             *([warning] if warning else []),
             *choice_notes(self.asked, self.options),

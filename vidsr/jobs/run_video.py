@@ -25,7 +25,7 @@ from vidsr.jobs.state.segments import longest_first
 from vidsr.options import EnhanceOptions
 from vidsr.pipeline.segment import SegmentStats
 
-#: So often segments are made again that were found damaged when all were made.
+#: Maximum rounds of remaking segments that the final check found damaged.
 ROUNDS = 3
 
 
@@ -89,7 +89,7 @@ def _make_segments(job: Job, progress: Progress, stop: Stop) -> None:
     """Have every missing segment made.
 
     Raises:
-        Interrupted: a stop was wished for before all were made.
+        Interrupted: a stop was requested before all were made.
         VidsrError: a segment failed.
     """
     missing = job.manifest.missing()
@@ -104,7 +104,7 @@ def _make_segments(job: Job, progress: Progress, stop: Stop) -> None:
         with stop.gently():
             engine.run(orders, stop, tracker)
     except (OptionsError, ModelError, MissingExtraError):
-        _leave_nothing(job)  # it is asked for in a way that cannot be: no reason to keep a job
+        _leave_nothing(job)  # the options cannot work: no reason to keep a job
         raise
     if tracker.failures:
         job.save()
@@ -114,7 +114,7 @@ def _make_segments(job: Job, progress: Progress, stop: Stop) -> None:
 
 
 def _check_disk(job: Job, progress: Progress) -> None:
-    """Tell what the job will need of the disk.
+    """Report how much disk space the job will need.
 
     Raises:
         DiskFullError: it cannot fit; a job of which nothing is done leaves nothing behind.

@@ -73,7 +73,7 @@ def describe_encoder(task: Task) -> str:
 
 
 def is_visible(task: Task) -> bool:
-    """Whether this process sees the job's source and its folder: the very one, not another under the same path."""
+    """Whether this process sees the job's source and its folder: the same ones, not others under the same paths."""
     if not task.lock_mark or lock_mark(Path(task.folder)) != task.lock_mark:
         return False
     try:
@@ -127,7 +127,7 @@ class SegmentWorker:
         return self._run.upscaler
 
     def describe(self) -> dict[str, Any]:
-        """What the runner wants to know of a worker before it trusts it with work."""
+        """What the runner checks about a worker before giving it work."""
         return {
             "encoder": describe_encoder(self._task),
             "device": str(self.upscaler.device),
@@ -139,7 +139,7 @@ class SegmentWorker:
     ) -> Finished:
         """Make one segment; its file is whole, synced and under its name when this returns.
 
-        ``on_frames`` hears how many frames are encoded, ``remark`` why something was tried again or in parts.
+        ``on_frames`` is called with the number of frames encoded, ``remark`` with the reason for each retry.
 
         Raises:
             Interrupted: ``stop`` was set.
@@ -211,7 +211,7 @@ class SegmentWorker:
         return finished
 
     def _shrunk(self, upscaler: Upscaler) -> str:
-        """How the upscaler itself got round a lack of memory, if that can change the picture."""
+        """How the upscaler worked around a lack of memory, if that can change the picture."""
         tile = upscaler.fitted.tile
         return "" if tile == self._run.model_options.tile else f"in tiles of {tile} px"
 

@@ -111,7 +111,7 @@ def _made(planned: PlannedFrames, result: Path) -> list[Check]:
     ]
 
 
-#: So many runs of made frames are listed.
+#: Maximum number of runs of made frames that are listed.
 _LISTED = 4
 
 

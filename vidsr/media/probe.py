@@ -136,7 +136,7 @@ def _pick_video(container: av.container.InputContainer, path: Path | str) -> Any
 
 def _better_decoder(stream: Any) -> str | None:
     tags = {k.lower(): v for k, v in stream.metadata.items()}
-    # FFmpeg's own VP8 and VP9 decoders drop the alpha plane without a word; libvpx does not.
+    # FFmpeg's own VP8 and VP9 decoders silently drop the alpha plane; libvpx does not.
     if tags.get("alpha_mode") == "1" and _codec(stream) in ("vp8", "vp9"):
         return "libvpx-vp9" if _codec(stream) == "vp9" else "libvpx"
     return None

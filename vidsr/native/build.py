@@ -22,7 +22,7 @@ _TIMEOUT_SECONDS = 120
 
 
 def load(source: Path, what: str, fits: Callable[[ctypes.CDLL], bool]) -> ctypes.CDLL | None:
-    """The compiled ``source``, or None where it cannot be had; the reason is logged.
+    """The compiled ``source``, or None where it cannot be built; the reason is logged.
 
     Args:
         source: the C file.

@@ -71,7 +71,7 @@ class Reading(ctypes.Structure):
 
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL | None:
-    """The compiled kernels, or None where they cannot be had; the reason is logged."""
+    """The compiled kernels, or None where they cannot be built; the reason is logged."""
     return load(_SOURCE, "the kernels for pictures", _fits)
 
 

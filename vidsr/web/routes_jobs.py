@@ -52,7 +52,7 @@ def _queue_order(wanted: NewJob, source: FilePath, options: EnhanceOptions, root
     """The order for a queue of files, whose results stay inside the served folders.
 
     Raises:
-        OptionsError, OutputError, InputError: it cannot be run as wished for.
+        OptionsError, OutputError, InputError: it cannot be run as requested.
     """
     from vidsr.jobs.queue.planning import check_sources
 

@@ -83,7 +83,7 @@ def test_messages_name_the_users_device(tmp_path: Path, monkeypatch: pytest.Monk
     assert [n.finished.device for n in heard if isinstance(n, Made)] == ["cuda:1"]
     assert [n.message for n in heard if isinstance(n, Failed)] == ["out of memory on cuda:1: a 9xcuda:00 frame"]
     log = (tmp_path / WORKERS_LOG_NAME).read_text()
-    assert "worker 0 (cuda:1): what follows calls cuda:1 cuda:0\n" in log
+    assert "worker 0 (cuda:1): from here on the log calls cuda:1 cuda:0\n" in log
 
 
 def test_a_rocm_worker_gets_hips_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def test_an_interrupted_job_is_seen(clips: ClipFactory, identity: Path, tmp_path
     with pytest.raises(RuntimeError):
         enhance(clips("basic"), output, progress=give_up, **asked)
     assert "of 4 segments are done" in untouched(clips("basic"), output, **asked).resumes
-    assert "begun with something else" in untouched(clips("basic"), output, **asked, crf=30).resumes
+    assert "started with something else" in untouched(clips("basic"), output, **asked, crf=30).resumes
 
 
 def test_numbered_pictures(clips: ClipFactory, identity: Path, tmp_path: Path, untouched: Any) -> None:

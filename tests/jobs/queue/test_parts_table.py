@@ -64,7 +64,7 @@ def test_decimal_commas_quotes_and_named_columns(tmp_path: Path) -> None:
         ("1,2,a,b", r"line 1: 4 cells"),
         ('1,2,"a', r"line 1: "),
         ("from,til\n1,2", r"line 1: unknown column 'til'"),
-        ("from,to,from\n1,2", r"line 1: the column from is there twice"),
+        ("from,to,from\n1,2", r"line 1: the column from appears twice"),
         ("from,frames\n1,10:20", r"line 2: frames and times contradict"),
         ("from,to,name\n", "names no part"),
         ("", "names no part"),

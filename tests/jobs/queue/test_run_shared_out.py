@@ -152,7 +152,7 @@ def test_killed_stopped_and_resumed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The long film is shared out segment by segment, the others file by file; a worker of one of them dies; Ctrl-C
-    comes in the middle of the long one. With a cluster there are as many files in work as it has room for."""
+    comes in the middle of the long one. With a cluster, as many files are in progress as it has room for."""
     if who != "devices":
         pytest.importorskip("ray")
     (tmp_path / "site").mkdir()

@@ -323,11 +323,11 @@ def test_folder_goes_on_past_what_is_no_file(tmp_path: Path) -> None:
     root, out = tmp_path / "in", tmp_path / "out"
     mixed_folder(root, 2, 0)
     (root / "gone.png").symlink_to(tmp_path / "nowhere.png")
-    os.mkfifo(root / "waits for ever.png")
+    os.mkfifo(root / "waits forever.png")
     result = folders.enhance_folder(root, out, options(), Lanczos)
     assert len(result.done) == 2
     reasons = {str(path): reason for path, reason in result.skipped}
-    assert "No such file" in reasons["gone.png"] and reasons["waits for ever.png"] == "not a file"
+    assert "No such file" in reasons["gone.png"] and reasons["waits forever.png"] == "not a file"
 
 
 def test_folder_names_reasons_and_leaves_what_is_not_its_own(tmp_path: Path) -> None:

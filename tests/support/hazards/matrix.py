@@ -1,7 +1,7 @@
 """The hazard matrix: every hazard × container × codec through the real ``enhance``, judged twice.
 
 vidsr verifies its own result; then ffprobe and ffmpeg, which share no code with it, judge the same: frame count,
-timestamps, hashes of copied sound, lossless pixels, and that the whole result decodes without a word.
+timestamps, hashes of copied sound, lossless pixels, and that the whole result decodes without a message.
 """
 
 from __future__ import annotations

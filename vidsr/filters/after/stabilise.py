@@ -21,7 +21,7 @@ from vidsr.frames import Frame
 MISFIT = 0.06
 #: Weight of the carried result where it fits perfectly, at amount 1.
 FULL_WEIGHT = 0.9
-#: A frame in which less than this share of the weight is left starts anew: a cut.
+#: A frame in which less than this share of the weight is left starts over: a cut.
 CUT_SHARE = 0.25
 
 

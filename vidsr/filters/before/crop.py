@@ -95,6 +95,6 @@ FILTER: FilterDescriptor[CropWindow] = FilterDescriptor(
     make=_make,
     resize=_size,
     find=_find,
-    absent="no bars were found (crop=LEFT:TOP:WIDTH:HEIGHT cuts all the same)",
+    absent="no bars were found (crop=LEFT:TOP:WIDTH:HEIGHT crops anyway)",
     recommended=lambda found: found.has_bars,
 )

@@ -163,7 +163,7 @@ def compare(
 
     Raises:
         InputError: a file is not a video, or no frames of the two can be paired.
-        OptionsError: sizes differ and ``fit`` is "none", or a measure cannot be had.
+        OptionsError: sizes differ and ``fit`` is "none", or a measure is not available.
     """
     settings = settings or CompareSettings()
     if not others:

@@ -1,4 +1,4 @@
-"""Workers: who makes the segments. Each engine takes orders and sends news; none of them knows the manifest.
+"""Workers: who makes the segments. Each engine takes orders and reports back; none of them knows the manifest.
 
 - :class:`Inline`: this process, one segment after the other; what one device needs.
 - :class:`vidsr.jobs.engines.local_processes.LocalEngine`: one process for each device or share of the CPU.
@@ -20,7 +20,7 @@ from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.manifest import Finished
 from vidsr.options import EnhanceOptions
 
-#: Names of errors that every other segment would meet, too.
+#: Names of errors that every other segment would meet too.
 HOPELESS_KINDS = frozenset({"DiskFullError", *(kind.__name__ for kind in HOPELESS)})
 
 
@@ -33,7 +33,7 @@ class Slot:
 
 
 class Engine(Protocol):
-    """Makes segments until every order is settled or a stop is wished for."""
+    """Makes segments until every order is settled or a stop is requested."""
 
     def run(self, orders: Sequence[Order], stop: Stop, report: SendNews) -> None:
         """Settle each order with one :class:`Made` or :class:`Failed`, sent to ``report`` in the caller's thread.
@@ -42,7 +42,7 @@ class Engine(Protocol):
 
         Raises:
             Interrupted: ``stop.hard`` was set; what was in progress is dropped.
-            JobError: no worker can be had.
+            JobError: no worker can be started.
         """
 
 
@@ -61,7 +61,7 @@ class Inline:
 
 
 def make(worker: SegmentWorker, order: Order, stop: Stop, report: SendNews) -> Made | Failed:
-    """Let a worker make one segment, its progress and its remarks going to ``report``.
+    """Let a worker make one segment; its progress and remarks go to ``report``.
 
     Raises:
         Interrupted: ``stop.hard`` was set.
@@ -86,7 +86,7 @@ def make(worker: SegmentWorker, order: Order, stop: Stop, report: SendNews) -> M
 
 
 def check_devices(options: EnhanceOptions) -> None:
-    """Refuse devices that cannot be had, before any work.
+    """Refuse devices that are not available, before any work.
 
     Raises:
         OptionsError: they contradict each other, are not here, or are Ray's to choose.
@@ -105,7 +105,7 @@ def choose_slots(options: EnhanceOptions, gpus: int, cores: int | None = None) -
     """One slot for each worker, from the options and the number of GPUs of this machine.
 
     Raises:
-        OptionsError: a device is asked for twice over, by ``--device`` and ``--devices``.
+        OptionsError: ``--device`` and ``--devices`` are both given.
     """
     jobs, device = options.jobs, options.model.device
     devices = list(jobs.device_list())

@@ -46,7 +46,7 @@ class JsonProcess:
         return self._process.pid
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send one message; that the process is gone is noticed by its listener."""
+        """Send one message; if the process is gone, its listener notices."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(message) + "\n")

@@ -73,7 +73,7 @@ class _Crew:
         """Wait a moment for one message and act on it.
 
         Raises:
-            VidsrError: a worker cannot be made to work at all.
+            VidsrError: no worker can work.
         """
         try:
             worker, message = self._inbox.get(timeout=0.1)
@@ -123,7 +123,7 @@ class _Crew:
                 message = f"its worker {how}, {self._crashes[number]} times; see {worker.log}"
                 self._report(Failed(number=number, kind="JobError", message=message))
             else:
-                # The first time it may be chance, and the same way gives the same bytes; then with less memory.
+                # The first crash may be chance, and repeating it gives the same bytes; after that, use less memory.
                 rung = order.rung + (self._crashes[number] > 1)
                 self.waiting.appendleft(Order(segment=order.segment, rung=rung))
                 text = f"worker {worker.name} {how}; segment {number} goes to another"
@@ -135,7 +135,7 @@ class _Crew:
             self.hire(worker.number, worker.slot)
 
     def _go_on_without(self, worker: _Worker, error: VidsrError) -> None:
-        """Leave out a worker that cannot start: its device is broken, or taken by someone else.
+        """Leave out a worker that cannot start: its device is broken, or in use by someone else.
 
         Raises:
             VidsrError: ``error``, if no other worker is left or none could work either.
@@ -144,7 +144,7 @@ class _Crew:
         del self._workers[worker.number]
         if not self._workers or type(error).__name__ in HOPELESS_KINDS:
             raise error
-        self._report(Remark(text=f"going on without worker {worker.name}: {error}", warning=True))
+        self._report(Remark(text=f"continuing without worker {worker.name}: {error}", warning=True))
 
     def dismiss(self) -> None:
         """End every worker process, at once."""
@@ -169,14 +169,14 @@ class _Worker:
             environment, device = alone, ONLY_GPU
         if self._renamed and slot.device != ONLY_GPU:
             with self.log.open("ab") as log:
-                log.write(f"worker {self.name}: what follows calls {slot.device} {ONLY_GPU}\n".encode())
+                log.write(f"worker {self.name}: from here on the log calls {slot.device} {ONLY_GPU}\n".encode())
         self._process = JsonProcess(
             command, environment, self.log, lambda message: inbox.put((self, message)), translate=self._in_users_names
         )
         self._process.send({"task": task.to_json(), "device": device, "threads": slot.threads, "name": str(number)})
 
     def take(self, order: Order) -> None:
-        """Hand an order to the process; one that is gone is noticed by its listener."""
+        """Hand an order to the process; if it is gone, its listener notices."""
         self.order = order
         self._process.send(order.to_json())
 

@@ -49,7 +49,7 @@ class SegmentActor:
         self._shipped: Path | None = None
 
     def arrive(self) -> dict[str, Any]:
-        """Load what takes long to load, and say which encoder build is here."""
+        """Load what takes long to load, and report the encoder build."""
         from vidsr.jobs.segment_worker import describe_encoder
 
         return {"encoder": describe_encoder(self._task), "node": os.uname().nodename}
@@ -73,7 +73,7 @@ class SegmentActor:
             return news_to_json(Failed.of(wanted.segment.number, error))
 
         def report(what: News) -> None:
-            with contextlib.suppress(ray.exceptions.RayError):  # the segment is fine even if nobody hears it
+            with contextlib.suppress(ray.exceptions.RayError):  # the segment is fine even if nobody receives this
                 news.put(news_to_json(what))
 
         answer = news_to_json(make(self._worker, wanted, Stop(), report))
@@ -124,7 +124,7 @@ def _remove_orphans(job: str) -> None:
 
 def _alive(pid: int) -> bool:
     if not hasattr(signal, "SIGKILL"):
-        return True  # Windows, where signal 0 is Ctrl-C: a folder that stays is the lesser evil
+        return True  # Windows, where signal 0 is Ctrl-C: a leftover folder is the lesser evil
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Segments farmed out to a Ray cluster: actors keep the model loaded; Ray places, restarts and retries them."""
+"""Segments distributed over a Ray cluster: actors keep the model loaded; Ray places, restarts and retries them."""
 
 from __future__ import annotations
 
@@ -106,10 +106,10 @@ def connected_capacity(options: EnhanceOptions) -> Iterator[int]:
 
 
 def _knock(address: str) -> None:
-    """See whether anybody listens at HOST:PORT; Ray itself would try for minutes.
+    """Check whether anything listens at HOST:PORT; Ray itself would try for minutes.
 
     Raises:
-        JobError: no actor does.
+        JobError: nothing does.
     """
     match = re.fullmatch(r"(?:ray://)?\[?([^/\]]+?)\]?:(\d+)", address)
     if match is None:
@@ -162,10 +162,10 @@ class _Farm:
         resources = self._ray.cluster_resources()
         gpus = 0 if device == "cpu" else int(resources.get("GPU", 0))
         if device == "cuda" and not gpus:
-            raise JobError("the Ray cluster has no GPU; --device cpu computes without")
+            raise JobError("the Ray cluster has no GPU; --device cpu does without")
         cores = max(1, int(resources.get("CPU", 1)))
         shared_by = jobs.workers or gpus or -(-cores // CPUS_PER_ACTOR)
-        # An actor lives on one node: what no node has, none would ever be given.
+        # An actor lives on one node: a request larger than any node would never be granted.
         largest = max((int(node["Resources"].get("CPU", 0)) for node in self._ray.nodes() if node["Alive"]), default=0)
         room = max(1, min(cores // shared_by, largest))
         threads = jobs.threads or room
@@ -275,7 +275,7 @@ class _Farm:
             message = f"its Ray worker was lost {times} times: {_first_line(error)}"
             self._settle(Failed(number=number, kind="JobError", message=message))
             return
-        # The same way gives the same bytes; only who crashes twice gets less memory.
+        # Repeating it gives the same bytes; only a second crash leads to less memory.
         rung = order.rung + (not away and self._crashes[number] > 1)
         self._waiting.appendleft(Order(segment=order.segment, rung=rung))
         self._report(Remark(text=f"a Ray worker was lost; segment {number} goes to another", warning=True))
@@ -285,7 +285,7 @@ class _Farm:
         self._report(news)
 
     def _hear(self) -> None:
-        """Pass on what actors say while they work."""
+        """Pass on the progress that actors report."""
         with contextlib.suppress(queue.Empty, self._ray.exceptions.RayError):
             while True:
                 news = news_from_json(self._news.get_nowait())
@@ -324,7 +324,7 @@ class _Farm:
         )
 
     def _release_idle(self) -> None:
-        """Give the resources of actors without work back, so that one whose node died can start elsewhere."""
+        """Release the resources of idle actors, so that one whose node died can start elsewhere."""
         while self._idle:
             actor = self._idle.pop()
             with contextlib.suppress(self._ray.exceptions.RayError):

@@ -1,4 +1,4 @@
-"""Starting other processes of vidsr."""
+"""How other processes of vidsr are started."""
 
 from __future__ import annotations
 

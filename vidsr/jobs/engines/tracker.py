@@ -74,11 +74,11 @@ class Tracker:
             self._stop.soft.set()
             self._said_stopping = True
         else:
-            text = f"segment {failed.number} failed ({failed.message}); going on with the others"
+            text = f"segment {failed.number} failed ({failed.message}); continuing with the others"
             self._progress(Event(kind="warning", text=text, segment=failed.number))
 
     def _watch_disk(self) -> None:
-        """Warn once when, by what the segments really take, the disk will not do."""
+        """Warn once if the disk will not suffice, judging by the finished segments."""
         outlook = disk_outlook(self._job.folder, self._job.settings, self._job.manifest, self._job.order.recipe.picture)
         if outlook.worrying and not self._worried:
             self._worried = True
@@ -124,6 +124,6 @@ class Tracker:
 
 
 def _past_speed(job: Job, workers: int) -> float | None:
-    """Frames per second by earlier runs of the job, if there were any."""
+    """Frames per second of earlier runs of the job, if there were any."""
     seconds = sum(finished.seconds for finished in job.manifest.finished.values())
     return workers * job.manifest.frames_done() / seconds if seconds else None

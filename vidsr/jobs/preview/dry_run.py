@@ -208,7 +208,7 @@ def _resumes(order: PreparedJob) -> str:
         return str(error)
     changes = manifest.binding.changes(order.binding)
     if changes:
-        return f"impossible: {order.folder.name} was begun with something else ({'; '.join(changes)}); see --restart"
+        return f"impossible: {order.folder.name} was started with something else ({'; '.join(changes)}); see --restart"
     return f"{len(manifest.finished)} of {len(manifest.segments())} segments are done and will be kept"
 
 

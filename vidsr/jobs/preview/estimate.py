@@ -1,4 +1,4 @@
-"""What a whole job will take: time, size and memory, scaled up from samples that were really enhanced."""
+"""Time, size and memory of a whole job, scaled up from samples that were actually enhanced."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vidsr.jobs.state.segments import Segment, plan_segments
 from vidsr.media.samples import other_bytes
 from vidsr.options import EnhanceOptions
 
-#: Frames that are done before the clock counts: more than any batch on a CPU.
+#: Frames before timing starts: more than any batch on a CPU.
 _WARM_FRAMES = 4
 
 
@@ -97,7 +97,7 @@ def estimate(
     changes = reshaping_notes(job.stored, (len(part), frames), job.options, made)
     if sampler.span is not None:
         changes = (f"{options.span}: {sampler.span}", *changes)
-    # Filters that change the number of frames move their numbers; what lies before the part is warm-up all the same.
+    # Filters that change the number of frames move their numbers; what lies before the part is warm-up anyway.
     segments = plan_segments(frames, options.jobs.segment_frames, first=part[0])
     computed = sum(map(sampler.computed, segments))
     memory_bytes = _peak_bytes()

@@ -59,7 +59,7 @@ class Previewer:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the result of the job cannot keep, and what of the options single moments cannot show."""
+        """What the result of the job cannot keep, and which options single moments cannot show."""
         return () if self._sampler is None else self._sampler.recipe.notes
 
     def at(self, seconds: float) -> Moment:
@@ -122,7 +122,7 @@ def _picture_moment(source: Path, options: EnhanceOptions) -> Moment:
 
 
 def _middle(size: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of the whole picture, or of the middle of one that would keep people waiting."""
+    """Rows and columns of the whole picture, or the middle of one that would take too long."""
     width, height = size
     if width * height <= _PREVIEW_PX:
         return slice(0, height), slice(0, width)

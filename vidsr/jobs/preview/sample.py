@@ -1,4 +1,4 @@
-"""A job tried out on a few of its frames: the real recipe at work, without a job folder."""
+"""A job tried on a few of its frames: the real recipe, without a job folder."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Sample:
     """What it took to enhance and encode the frames of ``segment``.
 
     ``computed`` counts the frames that went through the network, including those that only settle its steps.
-    ``seek_seconds`` were spent on the way to the first frame; a job that reads on from segment to segment hardly
+    ``seek_seconds`` were spent reaching the first frame; a job that reads from segment to segment hardly
     spends any.
     """
 

@@ -1,4 +1,4 @@
-"""The processes that do the files of a queue, one for each device, and who gets which file."""
+"""The processes that do the files of a queue, one for each device, and which process gets which file."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Crew:
         return segments >= _SEGMENTS_EACH * len(self.workers) or (waiting == 1 and segments > 1)
 
     def choose(self, waiting: Sequence[QueuedFile]) -> tuple[FileWorker, QueuedFile, bool] | None:
-        """Who does the next of the ``waiting`` files, and whether on all devices; None if it must wait.
+        """The process for the next of the ``waiting`` files, and whether on all devices; None if it must wait.
 
         Files begin in order. A long one waits until all devices are free; while it is in progress, the others wait.
         """
@@ -145,7 +145,7 @@ class Crew:
         return next(self.idle()), waiting[0], wide
 
     def look(self, worker: FileWorker, file: QueuedFile) -> None:
-        """Have a file looked at."""
+        """Have a file examined."""
         self._send(worker, file, {"do": "look", "options": self._options.to_json()})
         worker.looking = True
 
@@ -178,7 +178,7 @@ class Crew:
         return f"its process {how}; see {self._log}"
 
     def drop(self, worker: FileWorker) -> None:
-        """End a process at once, whatever it has in progress; what it still says is not heard."""
+        """End a process at once, whatever it has in progress; its further messages are ignored."""
         assert worker.process is not None
         process, worker.process, worker.start = worker.process, None, 0
         process.end()

@@ -1,4 +1,4 @@
-"""The list of a queue's files while it runs: found, settled, looked at, named, ended."""
+"""The list of a queue's files while it runs: found, settled, examined, named, ended."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class FileList:
                 self._files[file.source] = planning.queued(self._found[file.source])
 
     def unseen(self) -> list[QueuedFile]:
-        """Files of which it is not known yet what they hold; what an earlier run found out is used."""
+        """Files not examined yet; the findings of an earlier run are used."""
         for file in self._new():
             before = self._earlier.get(file.source)
             if file.source not in self._suffixes and before is not None and before.stamp == file.stamp:
@@ -184,7 +184,7 @@ class FileList:
         return True
 
     def waiting(self) -> list[QueuedFile]:
-        """The files that can be begun, in the order wished for."""
+        """The files that can begin, in the requested order."""
         waiting = [
             file
             for file in self._files.values()

@@ -42,7 +42,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)  # a library that prints must not speak in our name
+    os.dup2(2, 1)  # what a library prints must not be read as our messages
 
     def say(message: dict[str, Any]) -> None:
         try:

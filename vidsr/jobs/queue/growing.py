@@ -1,4 +1,4 @@
-"""Whether a file is still being written: by its size and time of change, and by who has it open."""
+"""Whether a file is still being written: by its size and modification time, and by which processes have it open."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vidsr.media.source_files import stamp
 
-#: Bits of the flags of open(2) that tell reading, writing and both apart.
+#: Bits of the flags of open(2) for the access mode: reading, writing or both.
 _ACCESS_MODE = 0o3
 
 
@@ -56,9 +56,9 @@ def _entries(folder: str) -> list[str]:
 class Settling:
     """Separates files that have stopped growing from those that still do.
 
-    A file has settled when its size and its time of change have been the same for ``seconds`` and nobody has it open
-    for writing. Of a file seen for the first time, the time of its last change counts, so that an old file is taken at
-    once; a time in the future counts as "now".
+    A file has settled when its size and its modification time have not changed for ``seconds`` and no process has it
+    open for writing. Of a file seen for the first time, the time of its last change counts, so that an old file is
+    taken at once; a time in the future counts as "now".
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.time) -> None:

@@ -101,7 +101,7 @@ def _header(cells: Sequence[str]) -> list[str]:
         if column not in _KNOWN:
             raise OptionsError(f"unknown column {column!r}; there are {', '.join(_KNOWN)}")
         if columns.count(column) > 1:
-            raise OptionsError(f"the column {column} is there twice")
+            raise OptionsError(f"the column {column} appears twice")
     return columns
 
 

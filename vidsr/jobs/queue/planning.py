@@ -23,12 +23,12 @@ from vidsr.options import EnhanceOptions, default_output
 
 #: A joined source has a path of its own.
 _NOT_OPTIONS = ("source.join",)
-#: Stands beside the options of a key: the beginning of the digest of the weights.
+#: Stored with the options of a key: the beginning of the digest of the weights.
 _WEIGHTS = "model.weights"
 
 
 def check_sources(sources: Sequence[Path], output: Path | None, options: EnhanceOptions) -> None:
-    """Refuse a queue that cannot be meant.
+    """Refuse a queue that makes no sense.
 
     Raises:
         InputError: no source is given.
@@ -154,7 +154,7 @@ def beside(options: EnhanceOptions, scale: int) -> Place:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What to do with a file: nothing but record ``ended``; or its work, replacing what has the result's name if
-    ``overwrite``, going on with what an earlier run began if ``resume``."""
+    ``overwrite``, continuing what an earlier run began if ``resume``."""
 
     ended: Ended | None = None
     overwrite: bool = False

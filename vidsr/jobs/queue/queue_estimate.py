@@ -1,4 +1,4 @@
-"""What a whole queue will take: the sum of the estimates of its files."""
+"""The estimate for a whole queue: the sum of the estimates of its files."""
 
 from __future__ import annotations
 

@@ -289,7 +289,7 @@ class Wishes:
 
     @classmethod
     def load(cls, folder: Path) -> Wishes:
-        """What is wished for now; nothing if it cannot be read."""
+        """The current requests; none if they cannot be read."""
         try:
             data = json.loads((folder / WISHES_NAME).read_text(encoding="utf-8"))
             return cls(**_tuples(data, "order", "left_out"))
@@ -328,7 +328,7 @@ class QueueStatus:
             return None
 
     def save(self, folder: Path) -> None:
-        """Write it; trouble with that never stops the work."""
+        """Write it; a failure never stops the work."""
         data = asdict(self) | {"pid": os.getpid(), "time": time.time()}
         try:
             write_atomically(folder / STATUS_NAME, json.dumps(data).encode(), durable=False)

@@ -1,4 +1,4 @@
-"""``enhance_many``: a queue of files, done one after the other or side by side, resumable as a whole."""
+"""``enhance_many``: a queue of files, processed one after the other or concurrently, resumable as a whole."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def enhance_many(
     >>> result = enhance_many(["tapes"], "out", scale=2)  # doctest: +SKIP
     >>> [file.reason for file in result.files if file.state == "failed"]  # doctest: +SKIP
 
-    A file that cannot be done does not end the others: the result says for each file how it ended, and
-    ``vidsr-report.json`` and ``.csv`` in ``output`` say the same. The same call after an interruption of any kind goes
-    on where it was: finished results are recognised, half-done ones resumed. With several devices, short files are done
-    side by side and long ones shared out segment by segment.
+    A file that fails does not stop the others: the result says for each file how it ended, and
+    ``vidsr-report.json`` and ``.csv`` in ``output`` say the same. The same call after an interruption of any kind
+    continues where it stopped: finished results are recognised, half-done ones resumed. With several devices, short
+    files run concurrently and long ones are split among the devices.
 
     Args:
         sources: files, folders, patterns such as ``frames/%06d.png``. The contents of a single folder keep their places
@@ -81,7 +81,7 @@ def enhance_many(
     Raises:
         OptionsError, InputError, OutputError, ModelError: nothing can be done at all.
         JobError: the queue is at work in another process, or its results were made with other options.
-        VidsrError: with ``spans``, also that the table holds something that cannot be meant, with its line.
+        VidsrError: with ``spans``, also an invalid row of the table, with its line.
         DiskFullError: no space is left.
         Interrupted: it was stopped before all was done.
     """
@@ -195,7 +195,7 @@ class _Run:
             self._files.settle()
 
     def _hand_out(self, crew: Crew) -> None:
-        """Give work to whoever is free: looking at new files first, since only then all results have their names.
+        """Give work to idle processes: examining new files first, since all results need their names.
 
         Raises:
             JobError: results made with other options are in the way.
@@ -314,7 +314,7 @@ class _Run:
 
     def _failed(self, file: QueuedFile, failed: Failed, *, looking: bool) -> None:
         if failed.kind == "DiskFullError":
-            # Every other file would meet it, too. What is begun stays, to be resumed.
+            # Every other file would meet it too. What is begun stays, to be resumed.
             self._full = DiskFullError(f"{file.name}: {failed.message}")
             self._files.put(replace(file, state="waiting"))
             self._totals.stopped(file)

@@ -95,7 +95,7 @@ def _trouble(path: Path) -> str:
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     if not stat.S_ISREG(status.st_mode):
-        return "not a file"  # a pipe would be waited for, perhaps for ever
+        return "not a file"  # reading a pipe might wait forever
     return "" if status.st_size else "the file is empty"
 
 

@@ -1,5 +1,4 @@
-"""A queue as other processes see it: what is in it and how far it is; and their wishes: another order, fewer files, a
-stop."""
+"""A queue as other processes see it: its files and progress; and their requests: another order, fewer files, a stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a working job leaves for people and programs to read: its log, and its status of this moment."""
+"""What a running job writes for people and programs: its log and its current status."""
 
 from __future__ import annotations
 

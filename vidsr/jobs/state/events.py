@@ -72,7 +72,7 @@ class SpeedMeter:
     """Frames per second over the last minute of this run, from the total done so far.
 
     ``assumed`` is the speed to report until there is something to measure, None if there is nothing to go by. The
-    measure begins with the first frame: until then workers start, load models and warm up.
+    measurement begins with the first frame: until then workers start, load models and warm up.
     """
 
     WINDOW_SECONDS = 60.0

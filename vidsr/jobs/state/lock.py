@@ -17,7 +17,7 @@ from vidsr.storage import os_errors
 LOCK_NAME = "lock"
 ATTEMPTS = 10
 _PAUSE_SECONDS = 0.05
-#: Windows locks bytes, and nobody else may read them: one far behind the owner's name.
+#: Windows locks bytes, and nobody else may read them: one far past the owner's name.
 _LOCKED_BYTE = 1 << 30
 
 try:

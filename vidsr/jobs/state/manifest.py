@@ -1,6 +1,6 @@
 """The manifest of a job: one JSON document that says what the job is and which of its segments are done.
 
-Only the runner writes it, in one atomic step per change. Whatever a process reads was once wholly true.
+Only the runner writes it, in one atomic step per change. Whatever a process reads was consistent at some moment.
 """
 
 from __future__ import annotations

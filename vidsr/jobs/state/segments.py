@@ -1,7 +1,7 @@
 """The plan of a job: the frame list of a source cut into segments.
 
-A segment is a half-open range of frame numbers. The cuts depend on nothing but the number of frames and the
-wished length, so that a plan made twice is the same plan.
+A segment is a half-open range of frame numbers. The cuts depend only on the number of frames and the requested
+length, so a plan made twice is the same plan.
 """
 
 from __future__ import annotations

@@ -61,15 +61,15 @@ def enhance_folder(
 ) -> FolderResult:
     """Enhance every picture below ``source`` into the same place below ``output``.
 
-    What is done is written down picture by picture, so that the same call after an interruption goes on where it
-    was. A picture that cannot be read is skipped with its reason; ``vidsr-report.json`` keeps the list.
+    Each finished picture is recorded, so that the same call after an interruption continues where it
+    stopped. A picture that cannot be read is skipped with its reason; ``vidsr-report.json`` keeps the list.
 
     Args:
         source: the folder; folders in it are kept, links to folders are not followed.
         output: made if it is not there.
         options: for all pictures. With ``overwrite``, all pictures are done again.
         network: makes the network when the first picture needs it.
-        progress: hears of every picture.
+        progress: called for every picture.
         model_digest: of the weights; a resumed job must have the same.
 
     Raises:
@@ -185,7 +185,7 @@ class _Work:
 
 
 def _trouble(file: Path) -> str | None:
-    """Why a file is none that can be opened as a picture; None if it may be one."""
+    """Why a file cannot be opened as a picture; None if it may be one."""
     if not is_picture(file):
         return "not a picture, by its name"
     try:
@@ -193,7 +193,7 @@ def _trouble(file: Path) -> str | None:
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     if not stat.S_ISREG(status.st_mode):
-        return "not a file"  # a pipe would be waited for, perhaps for ever
+        return "not a file"  # reading a pipe might wait forever
     return None if status.st_size else "the file is empty"
 
 

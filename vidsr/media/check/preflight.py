@@ -1,6 +1,6 @@
 """Before any work: can the result be made as asked, and what will be missing from it?
 
-The muxers drop what they have no place for without a word, and no table says all of it. So a result of one grey frame
+Muxers silently drop what they cannot store, and no table lists all of it. So a result of one grey frame
 is made by the code that makes the real one, read back, and held against the source by the very checks that verify the
 real one. What differs there is announced before the work; nothing else may differ after it.
 """
@@ -69,7 +69,7 @@ def preflight(info: ShapedInfo, settings: EncoderSettings, output: Path, options
 def expected_losses(plan: ResultPlan) -> dict[str, Check]:
     """The checks that a result of this plan cannot pass, by name, as found in a result of one frame.
 
-    Empty as well where no such result can be made, for want of space, say: the real one will show why.
+    Also empty where no such result can be made, for lack of space for example: the real one will show why.
     """
     checks = list(_trial_checks(plan))
     return {check.name: check for check in checks if check.state == "different"}

@@ -22,7 +22,7 @@ def tamed() -> Iterator[None]:
     Run by root, it also gives the thread that opens it the policy ``SCHED_FIFO`` with priority 99, the highest there
     is, for good. Every thread and process started by that thread inherits it, and whatever computes at that priority
     takes its core from everything else, the kernel's own threads included. A thread that spins until another one has
-    done its part (as ONNX Runtime's and OpenMP's do) then waits for ever if that one is pinned to the same core.
+    done its part (as ONNX Runtime's and OpenMP's do) then waits forever if that one is pinned to the same core.
     """
     with _lock, _policy_kept(), _quiet():
         yield
