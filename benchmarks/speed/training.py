@@ -4,7 +4,7 @@
     python -m benchmarks.speed.training --steps 40 --batch 16 --precision bf16     # a CUDA GPU
 
 The dataset is made of noise and edges on the spot. Degradations are the second-order recipe with codecs, tape and
-film all on, drawn again for every patch. On CUDA the step's arithmetic is compared with the rate of plain bf16 matrix
+film all on, drawn afresh for every patch. On CUDA the step's arithmetic is compared with the rate of plain bf16 matrix
 products measured on the same device.
 """
 

@@ -95,3 +95,17 @@ def test_version() -> None:
     done = python("-m", "vidsr", "--version")
     assert done.returncode == 0
     assert done.stdout.startswith("vidsr 0.")
+
+
+def test_ctrl_c_is_one_word_and_its_own_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def work() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "app", app)
+    assert main.run([]) == 130
+    assert capsys.readouterr().err == "vidsr: interrupted\n"

@@ -36,6 +36,29 @@ def test_what_nobody_touched_comes_back_equal(matrix: str, range_: str, sub: str
         assert largest_gap(frame.planes, round_trip(frame)) == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "range_", "black", "white"),
+    [
+        ("yuv444p", "limited", (16, 128), (235, 128)),
+        ("yuv444p10le", "limited", (64, 512), (940, 512)),
+        ("yuv444p12le", "limited", (256, 2048), (3760, 2048)),
+        ("yuv444p", "full", (0, 128), (255, 128)),
+        ("yuv444p10le", "full", (0, 512), (1023, 512)),
+    ],
+)
+def test_black_and_white_are_the_code_values_of_the_standard(
+    name: str, range_: str, black: tuple[int, int], white: tuple[int, int]
+) -> None:
+    """ITU-R BT.601, BT.709 and BT.2020: 16 and 235 at 8 bits, shifted left at more; neutral chroma in the middle."""
+    frame = noise_frame(name, (2, 2), matrix="bt709", range=range_)
+    for (luma, neutral), shade in ((black, 0.0), (white, 1.0)):
+        planes = [np.full((2, 2), code, frame.planes[0].dtype) for code in (luma, neutral, neutral)]
+        rgb = colour.rgb_from_planes([stack_planes([p]) for p in planes], frame.format, frame.colour)
+        assert rgb.numpy() == pytest.approx(shade, abs=1e-6)
+        codes = colour.planes_from_rgb(torch.full((1, 3, 2, 2), shade), frame.format, frame.colour)
+        assert [set(array_from_codes(c)[0].flat) for c in codes] == [{luma}, {neutral}, {neutral}]
+
+
 @given(
     name=st.sampled_from(
         ["yuv420p", "yuv422p", "yuv440p", "yuv411p", "yuv410p", "yuv444p", "yuv420p12le", "gray", "gray10le", "gbrp"]

@@ -48,6 +48,8 @@ def test_a_result_never_has_the_name_of_a_source() -> None:
     found = [entry("tape.mpg"), entry("tape.mkv")]
     named = names([(f, ".mkv") for f in found], below(Path("/in")), {}, [f.path for f in found])
     assert {str(n.result) for n in named.values()} == {"/in/tape.mpg.mkv", "/in/tape.mkv.mkv"}
+    alone = names([(found[0], ".mkv")], below(Path("/in")), {}, [f.path for f in found])
+    assert [str(n.result) for n in alone.values()] == ["/in/tape.mpg.mkv"], "also one that has its result already"
 
 
 def test_numbered_pictures_are_named_after_themselves_or_their_folder() -> None:

@@ -53,7 +53,7 @@ def bob(before: Frame, now: Frame, after: Frame, *, first: bool, order: str) -> 
 
 
 def _whole(around: Sequence[Plane], parity: int, frame: Frame) -> Plane:
-    """The first plane of ``around`` with its lines of ``parity`` made again."""
+    """The first plane of ``around`` with its lines of ``parity`` made from the other field."""
     own, past, future, before, after = (plane.astype(np.float32) for plane in around)
     values = own.copy()
     values[parity::2] = _missing(own, past, future, (before, after), parity)
