@@ -29,6 +29,7 @@ import torch
 from vidsr.frames import Frame
 from vidsr.inference import colour
 from vidsr.inference.device_copy import array_from_codes, stack_planes
+from vidsr.inference.resize import resize
 from vidsr.jobs.recipe import Recipe, RecipeRun
 from vidsr.jobs.state.segments import Segment
 from vidsr.media.decode import read_frames
@@ -64,12 +65,16 @@ def stages(clip: Path, model: str, count: int, extra: list[str]) -> dict[str, fl
         segment = Segment(number=0, start=0, stop=count)
         frames = clock("filters before", lambda: list(islice(run.frames(segment), count)))
     form, tags = recipe.frame_format
+    width, height = recipe.size
+    size = (height, width)
     source = [_planes(frame) for frame in frames]
     run.upscaler.fitted(colour.rgb_from_planes(source[0], frames[0].format, frames[0].colour))  # its buffers
     results = []
     for frame, planes in zip(frames, source, strict=True):
         rgb = clock("planes to RGB", lambda p=planes, f=frame: colour.rgb_from_planes(p, f.format, f.colour))
         out = clock("network", lambda x=rgb: run.upscaler.fitted(x))
+        if size != (out.shape[-2], out.shape[-1]):
+            out = clock("resize", lambda x=out: resize(x, size))
         for step in run.chain.after:
             name = "+".join(type(s).__name__ for s in getattr(step, "steps", (step,)))
             out = clock(name, lambda s=step, x=rgb, y=out, f=frame: s(x, y, [f]))

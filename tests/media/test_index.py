@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import zlib
 from fractions import Fraction
 from itertools import pairwise
 
+import av
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.source_values import video_info
-from vidsr.media.index import repair
+from vidsr.media.index import frame_digest, repair
 
 VIDEO = video_info(time_base=Fraction(1, 24000), rate=Fraction(24))  # one step is 1000
+
+
+@given(width=st.integers(1, 300), height=st.integers(1, 200))
+def test_a_digest_is_of_every_eighth_row(width: int, height: int) -> None:
+    """Jobs keep digests, so they may not change."""
+    frame = av.VideoFrame(width, height, "gray")
+    plane = frame.planes[0]
+    plane.update(np.random.default_rng(width).integers(0, 256, plane.buffer_size, np.uint8).tobytes())
+    crc = 0
+    for at in range(0, plane.buffer_size - width, 8 * plane.line_size):
+        crc = zlib.crc32(bytes(plane)[at : at + width], crc)
+    assert frame_digest(frame) == crc
 
 
 def test_good_stamps_stay_as_they_are() -> None:

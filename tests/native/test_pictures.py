@@ -17,7 +17,7 @@ from vidsr.filters.after import fidelity
 from vidsr.filters.after.colour_lock import ColourLock
 from vidsr.filters.after.correction import Corrections
 from vidsr.filters.before.motion import plane_of, unit
-from vidsr.filters.flow import gaussian, resize_flow
+from vidsr.filters.flow import gaussian, luma, resize_flow
 from vidsr.filters.resample import area_down, cubic_up, separable, up_and_down
 from vidsr.frames import Colour, PixelFormat
 from vidsr.inference import colour
@@ -68,6 +68,14 @@ def test_power_of_blocks(both: Any, size: tuple[int, int], stride: int) -> None:
     for band in ((2, 5), (10, 15), (11, 15), (0, 15), (3, 4)):
         native, plain = both(lambda band=band: fidelity._block_power(picture, stride, *band))
         torch.testing.assert_close(native, plain, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 40), (33, 101)])
+def test_what_stands_out_of_noise(both: Any, size: tuple[int, int]) -> None:
+    source, missing = noise(2, 3, *size), (noise(2, 3, *size) - 0.5) * 0.1
+    share = torch.tensor([0.3, 1.0])
+    agree(both(lambda: luma(source)))
+    agree(both(lambda: fidelity.above_noise(source, missing, share)), 1e-4)
 
 
 @pytest.mark.parametrize("noisy", [False, True])

@@ -32,6 +32,9 @@ _COARSEST_PX = 24
 
 def luma(rgb: Tensor) -> Tensor:
     """``[N, 3, H, W]`` RGB to ``[N, 1, H, W]`` luma, same range."""
+    made = pictures.mixed(rgb, _LUMA)
+    if made is not None:
+        return made
     weights = _luma_weights(str(rgb.device)).to(rgb.dtype)
     return (rgb * weights).sum(1, keepdim=True)
 

@@ -369,3 +369,42 @@ int pictures_read(const Reading *c) {
     free(room);
     return 0;
 }
+
+/* out = w[0] * red + w[1] * green + w[2] * blue of `pictures` pictures. */
+void pictures_mix(const float *restrict in, float *restrict out, long pictures, long plane, const float *w) {
+    for (long n = 0; n < pictures; n++, in += 3 * plane, out += plane) {
+        const float *restrict r = in, *restrict g = in + plane, *restrict b = in + 2 * plane;
+        float w0 = w[0], w1 = w[1], w2 = w[2];
+        for (long i = 0; i < plane; i++) out[i] = r[i] * w0 + g[i] * w1 + b[i] * w2;
+    }
+}
+
+/* How far planes stand out of noise: 1 - floor / power, from 0 to 1, times `shares`; the power is the mean of the squares
+ * around, weighted by `taps` both ways. `floors` and `shares` are of each plane. */
+int pictures_above(const float *in, float *out, long planes, int height, int width, const float *taps, int count,
+                   const float *floors, const float *shares) {
+    int radius = count / 2;
+    float *room = malloc(sizeof(float) * ((count + 1L) * width + 2 * radius));
+    if (!room) return 1;
+    float *line = room + (long)count * width + radius;
+    const float *rows[MOST_TAPS];
+    for (long p = 0; p < planes; p++, in += (long)height * width) {
+        float level = floors[p], share = shares[p];
+        for (int y = 0, made = 0; y < height; y++, out += width) {
+            for (; made < height && made <= y + radius; made++) {
+                const float *restrict from = in + (long)made * width;
+                float *restrict to = room + (long)(made % count) * width;
+                for (int x = 0; x < width; x++) to[x] = from[x] * from[x];
+            }
+            for (int k = 0; k < count; k++) rows[k] = room + (long)(clamp(y + k - radius, height - 1) % count) * width;
+            combine(line, rows, taps, count, width);
+            combine_across(out, line, taps, count, width);
+            for (int x = 0; x < width; x++) {
+                float above = 1 - level / (out[x] + 1e-12f);
+                out[x] = (above < 0 ? 0 : above > 1 ? 1 : above) * share;
+            }
+        }
+    }
+    free(room);
+    return 0;
+}

@@ -76,7 +76,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def _fits(made: ctypes.CDLL) -> bool:
-    made.pictures_units.restype = made.pictures_codes.restype = None
+    made.pictures_units.restype = made.pictures_codes.restype = made.pictures_mix.restype = None
     sizes = (made.pictures_conversion_bytes(), made.pictures_reading_bytes())
     return sizes == (ctypes.sizeof(Conversion), ctypes.sizeof(Reading))
 
@@ -135,6 +135,37 @@ def linear(picture: Tensor, size: tuple[int, int], gains: Sequence[float]) -> Te
     out = picture.new_empty((pictures, channels, *size))
     shape = (ctypes.c_long(pictures), channels, height, width, *size)
     check(kernels.pictures_linear(address(picture), address(out), *shape, floats(gains)))
+    return out
+
+
+def mixed(rgb: Tensor, weights: Sequence[float]) -> Tensor | None:
+    """The weighted sum ``[N, 1, H, W]`` of the channels of ``rgb`` ``[N, 3, H, W]``."""
+    kernels = _for(rgb)
+    if kernels is None or rgb.shape[1] != 3:
+        return None
+    rgb = rgb.contiguous()
+    pictures, _, height, width = rgb.shape
+    out = rgb.new_empty((pictures, 1, height, width))
+    sizes = (ctypes.c_long(pictures), ctypes.c_long(height * width))
+    kernels.pictures_mix(address(rgb), address(out), *sizes, floats(weights))
+    return out
+
+
+def above(picture: Tensor, taps: Sequence[float], floors: Tensor, shares: Tensor) -> Tensor | None:
+    """``shares · clamp(1 − floors / power, 0, 1)``, the power being the squares of ``picture`` filtered by ``taps``.
+
+    Args:
+        picture: ``[N, C, H, W]``.
+        taps: an odd number of them, across and down.
+        floors, shares: of each plane, ``[N, C]``.
+    """
+    kernels = _for(picture, floors, shares)
+    if kernels is None or len(taps) > MOST_TAPS or not floors.shape == shares.shape == picture.shape[:2]:
+        return None
+    picture, floors, shares = picture.contiguous(), floors.contiguous(), shares.contiguous()
+    out = picture.new_empty(picture.shape)
+    work = (*sides(picture), floats(taps), len(taps), address(floors), address(shares))
+    check(kernels.pictures_above(address(picture), address(out), *work))
     return out
 
 

@@ -38,9 +38,15 @@ class ColourLock(Correction):
 def _low_frequencies(missing: Tensor, whole: Tensor) -> Tensor:
     """What of ``missing`` ``[N, 3, h, w]`` is followed; chroma finely as far as it is ``whole`` ``[N, 1, 1, 1]``."""
     light = missing.mean(1, keepdim=True)
-    chroma = missing - light
-    chroma = torch.lerp(gaussian(chroma, COARSE_CHROMA_SIGMA), gaussian(chroma, CHROMA_SIGMA), whole)
-    return gaussian(light, LIGHTNESS_SIGMA) + chroma
+    return gaussian(light, LIGHTNESS_SIGMA) + _chroma(missing - light, whole)
+
+
+def _chroma(chroma: Tensor, whole: Tensor) -> Tensor:
+    if chroma.device.type == "cpu" and len(chroma) == 1:  # elsewhere to ask would wait for the device
+        share = float(whole)
+        if share in (0.0, 1.0):
+            return gaussian(chroma, CHROMA_SIGMA if share else COARSE_CHROMA_SIGMA)
+    return torch.lerp(gaussian(chroma, COARSE_CHROMA_SIGMA), gaussian(chroma, CHROMA_SIGMA), whole)
 
 
 def _is_grey(rgb: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from vidsr.filters.after.correction import Correction, Follow, Source
 from vidsr.filters.after.step import StepDescriptor
 from vidsr.filters.detect.noise import dct_basis
-from vidsr.filters.flow import gaussian, luma
+from vidsr.filters.flow import gaussian, gaussian_taps, luma
 from vidsr.native import pictures
 from vidsr.restore_options import RestoreOptions
 
@@ -59,7 +59,7 @@ class Fidelity(Correction):
         share = self.amount
         if share is not None:
             return lambda lack: lack * share
-        amount = source.measured(intact).view(-1, 1, 1, 1) * above_noise(source.rgb, missing)
+        amount = above_noise(source.rgb, missing, source.measured(intact))
         return lambda lack: lack * amount
 
 
@@ -78,14 +78,19 @@ def intact(source: Tensor) -> Tensor:
     return ((ratio - DAMAGED) / (INTACT - DAMAGED)).clamp(0, 1)
 
 
-def above_noise(source: Tensor, missing: Tensor) -> Tensor:
-    """How far ``missing`` (what the result lacks of the source) is more than noise: ``[N, 3, h, w]``, 0 to 1.
+def above_noise(source: Tensor, missing: Tensor, share: Tensor) -> Tensor:
+    """How far ``missing`` (what the result lacks of the source) is more than noise, times ``share`` ``[N]``.
 
-    Around each place the power of what is missing is held against that of the noise, as Wiener's filter does: edges and
-    texture that stand out of the noise are followed, grounds on which only noise is missing are not.
+    ``[N, 3, h, w]``, 0 to 1. Around each place the power of what is missing is held against that of the noise, as
+    Wiener's filter does: edges and texture that stand out of the noise are followed, grounds on which only noise is
+    missing are not.
     """
+    floors = _FACTOR * noise(source) ** 2
+    made = pictures.above(missing, gaussian_taps(_AROUND_PX), floors, share[:, None].expand_as(floors))
+    if made is not None:
+        return made
     around = gaussian(missing**2, _AROUND_PX)
-    return (1 - _FACTOR * noise(source)[..., None, None] ** 2 / (around + 1e-12)).clamp(0, 1)
+    return (1 - floors[..., None, None] / (around + 1e-12)).clamp(0, 1) * share.view(-1, 1, 1, 1)
 
 
 def trust(source: Tensor) -> Tensor:
@@ -114,9 +119,9 @@ def noise_of_colour(source: Tensor) -> Tensor:
     Fine texture is nearly the same in all channels; in their differences it is gone and noise of their own stays. That
     of the lightness alone, and of subsampled chroma, cannot be seen there.
     """
-    red, green, blue = source.unbind(1)
-    differences = torch.stack((red - green, blue - green), 1) * 0.5**0.5
-    floor = _floor(_block_power(differences, _stride(source), 10, 15))[0].mean(1, keepdim=True)
+    differences = source[:, ::2] - source[:, 1:2]  # red and blue minus green
+    power = _block_power(differences, _stride(source), 10, 15) * 0.5
+    floor = _floor(power)[0].mean(1, keepdim=True)
     return (floor**2 - _COLOUR_DETAIL**2).clamp(min=0).sqrt() / _SHOWN_BY_COLOUR / 255
 
 
@@ -125,11 +130,11 @@ def _block_power(picture: Tensor, stride: int, low: int, high: int) -> Tensor:
 
     Taken are the coefficients whose two frequencies (0 to 7) add up to ``low`` ≤ sum < ``high``.
     """
-    codes, basis = picture * 255, dct_basis(picture)
-    made = pictures.block_power(codes, stride, low, high, basis)
+    basis = dct_basis(picture)
+    made = pictures.block_power(picture, stride, low, high, basis)
     if made is not None:
-        return made
-    blocks = codes.unfold(2, 8, stride).unfold(3, 8, stride).flatten(2, 3)
+        return made * 255**2
+    blocks = (picture * 255).unfold(2, 8, stride).unfold(3, 8, stride).flatten(2, 3)
     power = (basis @ blocks @ basis.T) ** 2
     return power.flatten(-2)[..., _coefficients(low, high, str(power.device))].mean(-1)
 

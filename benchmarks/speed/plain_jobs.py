@@ -1,0 +1,152 @@
+"""Jobs with a network that does nothing: start-up, frames per second of standard definition, a very long film.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.speed.plain_jobs start
+    OMP_NUM_THREADS=1 python -m benchmarks.speed.plain_jobs film [--frames 120]
+    OMP_NUM_THREADS=1 python -m benchmarks.speed.plain_jobs long [--frames 150000] [--until 3000]
+
+`start` measures from the start of a process to its first finished frame. `film` enlarges 720x576 by 2 with every
+default step, H.264 at preset veryfast; what a frame costs is the difference of two jobs, so start-up is not in it.
+`long` indexes a film of 128x96, enlarges its first frames, is interrupted, resumes, and compares peak memory with a
+film of a hundredth of its length. Other programs on the machine blur CPU seconds (of all threads) least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+
+from tests.support.networks import identity_model
+from vidsr.errors import Interrupted
+from vidsr.jobs.enhance import enhance
+from vidsr.jobs.state.events import Event
+
+SAMPLE = Path(__file__).parents[2] / "samples" / "bigbuckbunny-160x90.mp4"
+
+
+def ffmpeg(*arguments: object) -> None:
+    """Run ffmpeg."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, arguments)]
+    subprocess.run(command, check=True)
+
+
+def job(source: Path, output: Path, model: Path | str, *, until: int = 0, **options: Any) -> dict[str, float]:
+    """Run :func:`child` in a process of its own; what it measured, and its CPU and clock seconds in all."""
+    order = json.dumps([str(source), str(output), str(model), until, options, time.time()])
+    code = "import sys; from benchmarks.speed.plain_jobs import child; child(sys.argv[1])"
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    ended = subprocess.run([sys.executable, "-c", code, order], check=True, capture_output=True, text=True)
+    wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    measured: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
+    return {**measured, "cpu": cpu, "wall": wall}
+
+
+def child(order: str) -> None:
+    """A job, ended after so many frames; prints when its first frame was finished, and its peak memory."""
+    source, output, model, until, options, begin = json.loads(order)
+    found: dict[str, float] = {}
+    stop = threading.Event()
+
+    def watch(event: Event) -> None:
+        if event.kind != "frame" or event.frames <= event.resumed_frames:
+            return
+        found.setdefault("first_cpu", time.process_time())
+        found.setdefault("first_wall", time.time() - begin)
+        if until and event.frames - event.resumed_frames >= until:
+            stop.set()
+
+    with contextlib.suppress(Interrupted):
+        enhance(source, output, model=model, device="cpu", progress=watch, stop=stop, **options)
+    found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(found))
+
+
+def start(folder: Path) -> None:
+    """From the start of a process to the first finished frame, and to the end of ``vidsr --help``."""
+    clip = folder / "clip.mkv"
+    ffmpeg("-i", SAMPLE, "-an", "-frames:v", 4, "-c:v", "libx264", clip)
+    for name in ("realesr-animevideov3", "realesrgan-x4plus"):
+        made = job(clip, folder / f"{name}.mkv", name)
+        print(
+            f"first frame of 160x90 with {name}: {made['first_cpu']:.2f} s CPU, {made['first_wall']:.2f} s on the clock"
+        )
+    for code in ("import torch", "import torch, av, vidsr.jobs.run_video"):
+        print(f"python -c '{code}': {_cpu([sys.executable, '-c', code]):.2f} s CPU")
+    print(f"vidsr --help: {_cpu([sys.executable, '-m', 'vidsr', '--help']):.2f} s CPU")
+
+
+def _cpu(command: list[str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def film(folder: Path, frames: int) -> None:
+    """Frames per second of standard definition."""
+    made = {}
+    for count in (frames // 6, frames):
+        clip = folder / f"{count}.mkv"
+        ffmpeg(
+            "-stream_loop", -1, "-i", SAMPLE, "-an", "-vf", "scale=720:576", "-frames:v", count, "-c:v", "libx264", clip
+        )
+        options = {"scale": 2, "codec": "h264", "preset": "veryfast"}
+        made[count] = job(clip, folder / f"{count}-large.mkv", identity_model(folder), **options)
+    few, many = made[frames // 6], made[frames]
+    ms = {key: 1e3 * (many[key] - few[key]) / (frames - frames // 6) for key in ("cpu", "wall")}
+    print(f"720x576 to 1440x1152, every default step: {ms['cpu']:.1f} ms CPU a frame, {ms['wall']:.1f} ms on the clock")
+    print(f"{1e3 / ms['wall']:.1f} frames a second here; at most {os.cpu_count()} cores: {2e3 / ms['cpu']:.1f} on two")
+
+
+def long(folder: Path, frames: int, until: int) -> None:
+    """Index, resume and memory of a very long film."""
+    from vidsr.media.index import index_video
+    from vidsr.media.probe import probe
+
+    model = identity_model(folder)
+    for count in (frames // 100, frames):
+        clip, output = folder / f"{count}.mp4", folder / f"{count}-large.mkv"
+        size = "testsrc2=size=128x96:rate=25"
+        ffmpeg("-f", "lavfi", "-i", size, "-frames:v", count, "-c:v", "libx264", "-preset", "ultrafast", clip)
+        wall, cpu = time.perf_counter(), time.process_time()
+        index_video(probe(clip))
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        print(f"{count} frames of 128x96: index {cpu:.2f} s CPU, {wall:.2f} s on the clock", flush=True)
+        made = job(clip, output, model, scale=2, until=min(until, count))
+        print(f"  the first {min(until, count)} frames: peak memory {made['peak_mb']:.0f} MB", flush=True)
+        if count > until:
+            again = job(clip, output, model, scale=2, until=1)
+            text = f"{again['first_cpu']:.2f} s CPU, {again['first_wall']:.2f} s on the clock"
+            print(f"  resumed: first new frame after {text}", flush=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("start", "film", "long"))
+    parser.add_argument("--frames", type=int, default=0)
+    parser.add_argument("--until", type=int, default=3000)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        if asked.what == "start":
+            start(Path(name))
+        elif asked.what == "film":
+            film(Path(name), asked.frames or 120)
+        else:
+            long(Path(name), asked.frames or 150_000, asked.until)
+
+
+if __name__ == "__main__":
+    main()
