@@ -103,3 +103,12 @@ def test_modules_share_a_name_only_where_they_share_a_role() -> None:
         if not name.startswith("vidsr.cli.") and path.name != "__init__.py":
             homes.setdefault(name.rpartition(".")[2], []).append(name)
     assert {stem for stem, names in homes.items() if len(names) > 1} == SAME_ROLE
+
+
+def test_no_folder_holds_more_than_twenty_modules() -> None:
+    counts: dict[str, int] = {}
+    for path in MODULES.values():
+        if path.name != "__init__.py":
+            folder = str(path.parent.relative_to(ROOT))
+            counts[folder] = counts.get(folder, 0) + 1
+    assert not {folder: count for folder, count in counts.items() if count > 20}

@@ -12,6 +12,7 @@ from vidsr.errors import JobError
 from vidsr.jobs.disk_space import CERTAINTY, check_output, estimate_bytes
 from vidsr.jobs.engines.engine import check_devices
 from vidsr.jobs.job import PreparedJob, prepare
+from vidsr.jobs.option_command import command_line
 from vidsr.jobs.preview.estimate import Estimate, estimate
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.manifest import MANIFEST_NAME, Manifest
@@ -22,7 +23,6 @@ from vidsr.media.mux.streams import StreamPlan, stream_kind
 from vidsr.media.pictures.files import is_picture, read_picture
 from vidsr.media.source import StreamInfo
 from vidsr.models.zoo import load_chosen
-from vidsr.option_command import command_line
 from vidsr.options import EnhanceOptions, default_output
 
 #: One short stretch: enough for the order of magnitude, over in seconds.

@@ -11,6 +11,7 @@ from typing import Any
 
 from vidsr.errors import InputError, JobError, OptionsError, OutputError
 from vidsr.jobs.job import bound_options, is_published
+from vidsr.jobs.option_command import changes
 from vidsr.jobs.queue.records import REFUSALS, Ended, FileState, Ledger, QueuedFile
 from vidsr.jobs.queue.sources import Found, Place, find, names, plain_name
 from vidsr.jobs.state import job_folders
@@ -18,7 +19,6 @@ from vidsr.jobs.state.manifest import MANIFEST_NAME
 from vidsr.media import joined
 from vidsr.media.libav import continues
 from vidsr.media.source_files import stamp
-from vidsr.option_command import changes
 from vidsr.options import EnhanceOptions, default_output
 
 #: A joined source has a path of its own.

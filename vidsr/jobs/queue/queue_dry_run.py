@@ -13,6 +13,7 @@ from vidsr.command_options import SamplingOptions
 from vidsr.errors import Interrupted, VidsrError
 from vidsr.jobs.disk_space import CERTAINTY
 from vidsr.jobs.engines.engine import check_devices
+from vidsr.jobs.option_command import command_line
 from vidsr.jobs.preview.dry_run import SAMPLING, DryRun, dry_run, fate_line
 from vidsr.jobs.queue import planning
 from vidsr.jobs.queue.file_list import FileList
@@ -24,7 +25,6 @@ from vidsr.jobs.queue.report import FileOutcome
 from vidsr.jobs.queue.sources import below
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.models.zoo import load_chosen
-from vidsr.option_command import command_line
 from vidsr.option_keywords import EnhanceKeywords, chosen_options
 from vidsr.options import EnhanceOptions
 

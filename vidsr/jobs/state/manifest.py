@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vidsr.errors import JobError
+from vidsr.jobs.option_command import changes
 from vidsr.jobs.state.segments import Segment, plan_segments
 from vidsr.media import image_sequence
 from vidsr.media.source_files import files_of, stamp
-from vidsr.option_command import changes
 from vidsr.storage import digest, sampled_digest, write_atomically
 
 SCHEMA = 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from typer.main import get_command
 
 from vidsr.cli.enhance import app
-from vidsr.option_command import changes, command_line
+from vidsr.jobs.option_command import changes, command_line
 from vidsr.option_schema import groups_of
 from vidsr.options import EnhanceOptions
 
