@@ -10,7 +10,7 @@ from pathlib import Path
 from vidsr.errors import InputError, VidsrError
 from vidsr.jobs.queue import planning
 from vidsr.jobs.queue.growing import Settling
-from vidsr.jobs.queue.records import Ended, Ledger, QueuedFile, QueueRecord, Wishes
+from vidsr.jobs.queue.records import Ended, FileState, Ledger, QueuedFile, QueueRecord, Wishes
 from vidsr.jobs.queue.report import FileOutcome
 from vidsr.jobs.queue.sources import Found, Place
 from vidsr.media.source_files import files_of
@@ -106,7 +106,7 @@ class FileList:
                 file = replace(file, state="skipped", trouble="a result of this queue")
             self._files[source] = replace(file, state="growing") if file.state == "waiting" else file
             if file.state != "waiting":
-                self.end(file, Ended(source=source, state=file.state, reason=file.trouble, stamp=file.stamp))
+                self._not_taken(file)
         before = len(self.growing())
         self.settle()
         if len(self._files) != known or len(self.growing()) != before:
@@ -122,12 +122,21 @@ class FileList:
 
     def settle(self) -> None:
         """Queue the files that have stopped growing."""
-        growing = self.growing()
-        members = {file.source: _members(file) for file in growing}
+        now = {file.source: planning.queued(self._found[file.source]) for file in self.growing()}
+        waiting = [file for file in now.values() if file.state == "waiting"]
+        members = {file.source: _members(file) for file in waiting}
         settled = self._settling.settled([path for paths in members.values() for path in paths])
-        for file in growing:
-            if members[file.source] and settled.issuperset(members[file.source]):
+        for file in now.values():
+            if file.state != "waiting":
+                self._not_taken(file)
+            elif members[file.source] and settled.issuperset(members[file.source]):
                 self._files[file.source] = planning.queued(self._found[file.source])
+
+    def _not_taken(self, file: QueuedFile) -> None:
+        """A file will not be opened. In a watched folder one that goes is no fault: captures are renamed."""
+        state: FileState = "skipped" if self._options.jobs.watch and file.trouble == planning.GONE else file.state
+        self._files[file.source] = replace(file, state=state)
+        self.end(file, Ended(source=file.source, state=state, reason=file.trouble, stamp=file.stamp))
 
     def unseen(self) -> list[QueuedFile]:
         """Files not examined yet; the findings of an earlier run are used."""

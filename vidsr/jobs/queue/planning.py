@@ -25,6 +25,8 @@ from vidsr.options import EnhanceOptions, default_output
 _NOT_OPTIONS = ("source.join",)
 #: Stored with the options of a key: the beginning of the digest of the weights.
 _WEIGHTS = "model.weights"
+#: Why a file is not done that is not there any more.
+GONE = "it was removed or renamed before its turn"
 
 
 def check_sources(sources: Sequence[Path], output: Path | None, options: EnhanceOptions) -> None:
@@ -114,7 +116,12 @@ def queued(entry: Found) -> QueuedFile:
     file = QueuedFile(name=str(entry.name), source=str(entry.path), kind="picture" if entry.is_picture else "video")
     if entry.trouble:
         return replace(file, state="skipped" if entry.foreign else "refused", trouble=entry.trouble)
-    return replace(file, stamp=stamp(entry.path))
+    try:
+        return replace(file, stamp=stamp(entry.path))
+    except OSError:
+        return replace(file, state="refused", trouble=GONE)
+    except InputError as error:  # of numbered pictures or parts, one is missing
+        return replace(file, state="refused", trouble=str(error).removeprefix(f"{entry.path}: "))
 
 
 def named(files: Sequence[tuple[Found, QueuedFile, str]], place: Place, kept: Mapping[str, str]) -> list[QueuedFile]:

@@ -113,7 +113,8 @@ class QueueResult:
                 words.append(
                     f"{count} {state}" + (f" ({before} by an earlier run)" if state == "done" and before else "")
                 )
-        return f"{len(self.files)} files: {', '.join(words)}; {human_seconds(self.seconds)}"
+        what = "file" if len(self.files) == 1 else "files"
+        return f"{len(self.files)} {what}: {', '.join(words)}; {human_seconds(self.seconds)}"
 
 
 def write_report(result: QueueResult, folder: Path) -> tuple[Path, Path]:

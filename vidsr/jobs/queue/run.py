@@ -181,8 +181,12 @@ class _Run:
                 scanned = time.monotonic()
 
     def _discover(self) -> None:
-        """Find files, and say which of them will not be opened."""
+        """Find files."""
         self._say(self._files.discover())
+        self._announce_ends()
+
+    def _announce_ends(self) -> None:
+        """Say which files will not be opened."""
         for file in self._files.all():
             ended = self._files.ended.get(file.source)
             if ended is not None and ended != self._announced.get(file.source):
@@ -193,6 +197,7 @@ class _Run:
             self._discover()
         elif self._files.growing():
             self._files.settle()
+            self._announce_ends()
 
     def _hand_out(self, crew: Crew) -> None:
         """Give work to idle processes: examining new files first, since all results need their names.

@@ -45,11 +45,12 @@ def find(sources: Sequence[Path], output: Path | None, within: Sequence[Path] = 
 
     Folders are read recursively and sorted; hidden files, half-written ones, job folders and the output folder are left
     out, and links to folders are not followed. The contents of a single folder keep their places below it; of several
-    sources, each folder's contents lie in a folder of its name. Where ``within`` names folders, a link that leads out
+    sources, each folder's contents lie in a folder of its name. A folder in one that cannot be read is an entry with
+    trouble. Where ``within`` names folders, a link that leads out
     of all of them is not followed.
 
     Raises:
-        InputError: a source does not exist, or there is no file at all.
+        InputError: a source does not exist or is a folder that cannot be read, or there is no file at all.
     """
     found: dict[Path, Found] = {}
     for source in sources:
@@ -59,11 +60,18 @@ def find(sources: Sequence[Path], output: Path | None, within: Sequence[Path] = 
             found.setdefault(_key(path), entry)
             continue
         place = Path() if len(sources) == 1 else Path(path.name)
-        for file in _walk(path, output):
+        locked: list[OSError] = []
+        for file in _walk(path, output, locked):
             entry = _in_folder(file, place / file.relative_to(path))
             if within and not any(file.resolve().is_relative_to(folder) for folder in within):
                 entry = replace(entry, trouble="leads out of the served folders")
             found.setdefault(_key(file), entry)
+        for error in locked:
+            inner = Path(error.filename)
+            if inner == path:
+                raise InputError(f"{path} cannot be read ({error.strerror})") from error
+            trouble = f"this folder cannot be read ({error.strerror})"
+            found.setdefault(_key(inner), Found(path=inner, name=place / inner.relative_to(path), trouble=trouble))
     if not found:
         raise InputError(f"{', '.join(map(str, sources))}: no video or picture in this folder")
     return list(found.values())
@@ -99,9 +107,10 @@ def _trouble(path: Path) -> str:
     return "" if status.st_size else "the file is empty"
 
 
-def _walk(source: Path, output: Path | None) -> Iterator[Path]:
+def _walk(source: Path, output: Path | None, locked: list[OSError]) -> Iterator[Path]:
+    """The files below a folder; folders that cannot be read are added to ``locked``."""
     inside = None if output is None else output.resolve()
-    for folder, names, files in os.walk(source):
+    for folder, names, files in os.walk(source, onerror=locked.append):
         here = Path(folder)
         names[:] = sorted(
             n
