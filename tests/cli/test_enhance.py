@@ -123,7 +123,7 @@ def test_a_queue_prints_its_folder_and_its_exit_code_says_whether_all_was_done(
     flags = ["--model", identity, "--scale", 1]
     good = vidsr("enhance", tapes, out, *flags, "--quiet")
     assert (good.returncode, good.stdout) == (0, f"{out}\n"), good.stderr
-    assert "1 files: 1 done;" in good.stderr
+    assert "1 file: 1 done;" in good.stderr
     (tapes / "b.mkv").write_text("words")
     bad = vidsr("enhance", tapes, out, *flags, "--json")
     assert bad.returncode == 1 and "refused b.mkv" in bad.stderr
@@ -152,7 +152,7 @@ def test_ctrl_c_ends_watching_cleanly(
         work.send_signal(signal.SIGINT)
         _, errors = work.communicate(timeout=60)
     assert work.returncode == 0, errors
-    assert "1 files: 1 done;" in errors and (out / "vidsr-report.csv").exists()
+    assert "1 file: 1 done;" in errors and (out / "vidsr-report.csv").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -125,8 +125,17 @@ def test_pictures_with_exif_become_a_video(tmp_path: Path, tiny_model: Path, suf
 
 def test_pictures_can_be_planned(tmp_path: Path) -> None:
     pattern = frames(tmp_path / "in", 6)
-    found = estimate(pattern, EnhanceOptions.from_flat({**SMALL, "fps": "24"}))
-    assert (found.frames, found.size) == (6, (48, 32))
+    flat = {**SMALL, "fps": "24", "picture_quality": 60}
+    video = estimate(pattern, EnhanceOptions.from_flat(flat), output=tmp_path / "out.mkv")
+    assert (video.frames, video.size, video.codec) == (6, (48, 32), "h264")
+    # What is planned is what `vidsr enhance` would make: of pictures, by default, pictures.
+    for output, suffix in ((None, "png"), (tmp_path / "jpeg" / "%03d.jpg", "jpg")):
+        found = estimate(pattern, EnhanceOptions.from_flat(flat), output=output)
+        made = enhance(pattern, output, **flat)
+        sizes = [path.stat().st_size for path in made.output.parent.glob(f"*.{suffix}")]
+        assert (found.frames, found.size, found.codec) == (len(sizes), made.size, suffix) == (6, (48, 32), suffix)
+        assert found.result_bytes == pytest.approx(sum(sizes), rel=0.01)
+        assert found.disk_bytes == 2 * found.result_bytes
 
 
 @pytest.mark.parametrize(("suffix", "depth"), [(".png", 8), (".png", 16), (".tif", 16), (".jpg", 8)])

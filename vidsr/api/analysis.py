@@ -70,6 +70,7 @@ def inspect(
 
 def plan(
     source: Path | str,
+    output: Path | str | None = None,
     *,
     options: EnhanceOptions | None = None,
     sampling: SamplingOptions | None = None,
@@ -79,7 +80,8 @@ def plan(
     """Estimate time, size and memory of a whole job by running samples of it with the same options.
 
     Args:
-        source: the video file.
+        source: the video file, or a pattern of numbered pictures.
+        output: the result, as for :func:`vidsr.enhance`; its suffix decides about the codec. Nothing is written.
         options: options of the job in one object. Give either this or keywords.
         sampling: how many samples of how many frames, and the time after which to stop.
         progress: called with an :class:`~vidsr.Event` for each sample.
@@ -90,7 +92,8 @@ def plan(
     """
     from vidsr.jobs.preview.estimate import estimate
 
-    return estimate(Path(source), chosen_options(options, keywords), sampling, progress=progress)
+    target = None if output is None else Path(output)
+    return estimate(Path(source), chosen_options(options, keywords), sampling, progress=progress, output=target)
 
 
 def dry_run(

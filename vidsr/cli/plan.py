@@ -27,6 +27,7 @@ Examples:
   vidsr plan film.mkv --codec hevc --samples 8 --json
   vidsr plan tapes/ --scale 2
   vidsr plan film.mkv --from 12:00 --to 14:30
+  vidsr plan film.mkv -o frames/%06d.png --scale 2
 """
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -43,26 +44,38 @@ def plan(
             show_default=False,
         ),
     ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The result that is meant: its suffix decides about the codec; frames/%06d.png for numbered pictures.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the estimate as one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     *,
     options: PlanOptions,
 ) -> None:
     """Estimate time, size and memory of a whole job by running samples of it with the same options."""
-    from vidsr.errors import InputError
+    from vidsr.errors import InputError, OptionsError
     from vidsr.jobs.enhance import kind_of
     from vidsr.jobs.preview.estimate import estimate
 
     source = sources[0]
     if len(sources) > 1 or source.is_dir():
+        if output is not None:
+            raise OptionsError("--output is taken for one source; vidsr enhance --dry-run names the results of a queue")
         _plan_queue(sources, options, as_json=as_json, quiet=quiet)
         return
-    if kind_of(source, source.with_suffix(".mkv")) == "picture":
+    if kind_of(source, output or source.with_suffix(".mkv")) == "picture":
         raise InputError(f"{source}: plan only takes videos; for pictures, use vidsr preview {source}")
     # Everything up to here (importing libraries) is start-up that every job has.
     start_seconds = time.process_time()
     with reporter("none" if quiet else "bar") as progress:
-        found = estimate(source, options, options.sampling, progress=progress, start_seconds=start_seconds)
+        found = estimate(
+            source, options, options.sampling, progress=progress, start_seconds=start_seconds, output=output
+        )
     typer.echo(json.dumps(found.to_json()) if as_json else described(found))
 
 

@@ -44,6 +44,12 @@ def test_a_name_given_before_stays_and_the_newcomer_makes_way() -> None:
     assert results(["tape.avi"], kept) == {"tape.avi": "tape.avi.mkv"}
 
 
+def test_a_folder_without_anything_to_do(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no film")
+    with pytest.raises(InputError, match="no video or picture in this folder"):
+        find([tmp_path], None)
+
+
 def test_a_result_never_has_the_name_of_a_source() -> None:
     found = [entry("tape.mpg"), entry("tape.mkv")]
     named = names([(f, ".mkv") for f in found], below(Path("/in")), {}, [f.path for f in found])

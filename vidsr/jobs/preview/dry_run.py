@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vidsr.command_options import SamplingOptions
 from vidsr.errors import JobError
-from vidsr.jobs.disk_space import CERTAINTY, check_output, estimate_bytes
+from vidsr.jobs.disk_space import CERTAINTY, check_output
 from vidsr.jobs.engines.engine import check_devices
 from vidsr.jobs.job import PreparedJob, prepare
 from vidsr.jobs.option_command import command_line
@@ -126,12 +126,7 @@ def _of_video(
     order = prepare(source, output, options, dry=True, new_folder=new_folder)
     recipe = order.recipe
     picture = recipe.picture
-    # The speed of numbered pictures is measured with their lossless stand-in: files of pictures hold no packets.
-    measured = recipe if picture is None else replace(recipe, picture=None)
-    found = estimate(source, recipe.options, sampling, progress=progress, recipe=measured)
-    if picture is not None:
-        size = estimate_bytes(recipe.settings, found.frames, picture=picture)
-        found = replace(found, codec=picture.suffix.lstrip("."), result_bytes=size, disk_bytes=2 * size)
+    found = estimate(source, recipe.options, sampling, progress=progress, recipe=recipe)
     free = shutil.disk_usage(next(p for p in order.output.parents if p.is_dir())).free
     record = (str(order.output) + ".provenance.json",) if options.output.provenance else ()
     return DryRun(

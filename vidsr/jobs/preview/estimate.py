@@ -16,6 +16,7 @@ from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.restoration_plan import expected_frames, expected_made, reshaping_notes
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.segments import Segment, plan_segments
+from vidsr.media import image_sequence
 from vidsr.media.samples import other_bytes
 from vidsr.options import EnhanceOptions
 
@@ -29,6 +30,7 @@ class Estimate:
 
     ``frames_per_second`` is the speed of the work itself; ``seconds`` includes start and end.
 
+    ``codec`` is the codec of the result, or the format of numbered pictures, such as "png".
     ``disk_bytes`` is the peak of disk use while the job runs: its segments and the joined file together.
     ``memory_bytes`` is the peak of this process while it sampled; ``gpu_bytes`` that of the device, 0 on a CPU.
     """
@@ -60,23 +62,26 @@ def estimate(
     *,
     progress: Progress = silent,
     start_seconds: float = 0.0,
+    output: Path | None = None,
     recipe: Recipe | None = None,
 ) -> Estimate:
     """Sample a job and scale up.
 
     Args:
-        source: the video.
+        source: the video, or a pattern of numbered pictures.
         options: of the job.
         sampling: how much to sample.
         progress: receives the samples' frames as ``frame`` events.
         start_seconds: seconds that starting the program took, which every job pays too.
-        recipe: of the job, where it was made already.
+        output: the result of the job, whose suffix decides about its codec; a pattern for numbered pictures. None: as
+            for :func:`vidsr.enhance`.
+        recipe: of the job, where it was made already; ``output`` does not matter then.
 
     Raises:
         VidsrError: whatever would stop the job itself.
     """
     sampling = sampling or SamplingOptions()
-    sampler = Sampler(source, options, recipe)
+    sampler = Sampler(source, options, recipe or _recipe(source, output, options))
     begin = time.perf_counter()
     job, decoded = sampler.job, sampler.recipe.decoded
     advice = job.advice()
@@ -102,7 +107,8 @@ def estimate(
     computed = sum(map(sampler.computed, segments))
     memory_bytes = _peak_bytes()
     video = round(frames * bytes_per_frame(sampler, done, options.jobs.segment_frames))
-    result = video + (other_bytes(decoded, sampler.span) if options.streams.audio else 0)
+    others = options.streams.audio and job.picture is None
+    result = video + (other_bytes(decoded, sampler.span) if others else 0)
     seconds = fixed + computed * rates.compute_seconds + frames * rates.check_seconds
     if made:
         seconds += made * sampler.between_seconds()
@@ -119,9 +125,16 @@ def estimate(
         gpu_bytes=_gpu_bytes(sampler),
         device=str(sampler.upscaler.device),
         precision=sampler.upscaler.precision,
-        codec=job.settings.codec,
+        codec=job.settings.codec if job.picture is None else job.picture.suffix.lstrip("."),
         notes=tuple(dict.fromkeys((*changes, *advice, *neighbours, *sampler.recipe.notes, *index.notes))),
     )
+
+
+def _recipe(source: Path, output: Path | None, options: EnhanceOptions) -> Recipe:
+    """The recipe of the job with this result."""
+    if image_sequence.is_pattern(output or source):
+        return Recipe.of(source, options, pictures=(output or source).suffix.lower())
+    return Recipe.of(source, options, container="" if output is None else output.suffix.lower())
 
 
 def _sampled(sampler: Sampler, sampling: SamplingOptions, progress: Progress) -> list[Sample]:

@@ -20,6 +20,8 @@ from vidsr.jobs.recipe import Recipe, RecipeRun
 from vidsr.jobs.state.segments import Segment
 from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex
+from vidsr.media.pictures.files import read_picture
+from vidsr.media.pictures.frame_files import stored_pictures, unpack
 from vidsr.media.probe import probe
 from vidsr.media.samples import VideoPackets, frames_near, video_packets
 from vidsr.media.span import Span
@@ -121,10 +123,9 @@ class Sampler:
             with self.recipe.sink(path) as encoder:
                 stats = self._run.run(segment, encoder, watch=self._timed)
             begin = time.perf_counter()
-            for _ in read_frames(probe(path)):
-                pass
+            self._decode(path)
             back = time.perf_counter() - begin
-            packets = video_packets(path)
+            packets = self._packets(path)
         return Sample(
             segment=segment,
             stats=stats,
@@ -161,7 +162,7 @@ class Sampler:
         self._first_seconds.append(max(0.0, marks[0] - marks[-1]) if len(marks) == 2 else 0.0)
 
     def interpolated(self, segment: Segment, deadline: float = math.inf) -> VideoPackets:
-        """The packets of a segment that is enlarged by interpolation in place of the network.
+        """The packets, or numbered pictures, of a segment that is enlarged by interpolation in place of the network.
 
         After ``deadline``, on the clock of ``time.perf_counter``, it ends early, but not before it has enough frames
         for the encoder to work as it does on a whole segment.
@@ -171,7 +172,23 @@ class Sampler:
             path = Path(folder) / segment.file_name
             with self.recipe.sink(path) as encoder:
                 run_segment(_until(deadline, self._run.frames(segment)), upscale, encoder)
-            return video_packets(path)
+            return self._packets(path)
+
+    def _packets(self, path: Path) -> VideoPackets:
+        """The packets of a sample, or its files where the result is numbered pictures."""
+        return video_packets(path) if self.recipe.picture is None else stored_pictures(path)
+
+    def _decode(self, path: Path) -> None:
+        """Read a sample back, as verification reads the result."""
+        if self.recipe.picture is None:
+            for _ in read_frames(probe(path)):
+                pass
+            return
+        suffix = self.recipe.picture.suffix
+        files = [path.with_name(f"{number}{suffix}") for number in range(stored_pictures(path).count)]
+        unpack(path, files)
+        for file in files:
+            read_picture(file).close()
 
 
 def _until(deadline: float, frames: Generator[Frame]) -> Iterator[Frame]:

@@ -12,6 +12,7 @@ from vidsr.errors import InputError, Interrupted, VidsrError
 from vidsr.jobs.preview.estimate import Estimate, estimate
 from vidsr.jobs.queue.planning import discover
 from vidsr.jobs.state.events import Event, Progress, silent
+from vidsr.media import image_sequence
 from vidsr.option_keywords import EnhanceKeywords, chosen_options
 from vidsr.options import EnhanceOptions
 
@@ -90,13 +91,18 @@ def plan_many(
     videos = [entry for entry in found if not entry.trouble and not entry.is_picture]
     pictures = sum(not entry.trouble and entry.is_picture for entry in found)
     if not videos:
-        raise InputError(f"{', '.join(map(str, sources))}: no video to estimate; plan only takes videos")
+        raise InputError(
+            f"{', '.join(map(str, sources))}: no video to estimate; plan only takes videos, and numbered pictures by "
+            "their pattern (frames/%06d.png)"
+        )
     how = replace(how, budget_seconds=max(1.0, how.budget_seconds / len(videos)))
     done: list[tuple[str, Estimate]] = []
     refused = [(str(entry.name), entry.trouble) for entry in found if entry.trouble and not entry.foreign]
     for number, entry in enumerate(videos, 1):
         try:
-            done.append((str(entry.name), estimate(entry.path, chosen, how, progress=progress)))
+            # In a queue numbered pictures become a video.
+            output = Path("result.mkv") if image_sequence.is_pattern(entry.path) else None
+            done.append((str(entry.name), estimate(entry.path, chosen, how, progress=progress, output=output)))
         except Interrupted:
             raise
         except VidsrError as error:

@@ -72,7 +72,7 @@ def find(sources: Sequence[Path], output: Path | None, within: Sequence[Path] = 
                 raise InputError(f"{path} cannot be read ({error.strerror})") from error
             trouble = f"this folder cannot be read ({error.strerror})"
             found.setdefault(_key(inner), Found(path=inner, name=place / inner.relative_to(path), trouble=trouble))
-    if not found:
+    if all(entry.foreign for entry in found.values()):
         raise InputError(f"{', '.join(map(str, sources))}: no video or picture in this folder")
     return list(found.values())
 

@@ -25,6 +25,7 @@ from vidsr.media.libav import AvError, output_error
 from vidsr.media.pictures.dpx import write_dpx
 from vidsr.media.pictures.files import FORMATS, mapped_errors, read_picture, write_picture
 from vidsr.media.pictures.types import Picture
+from vidsr.media.samples import VideoPackets
 from vidsr.media.source import VideoInfo
 from vidsr.storage import output_errors, publish
 
@@ -138,6 +139,17 @@ class SegmentPictures:
 def member_name(number: int, suffix: str) -> str:
     """The name of a segment's picture; ``number`` counts from 0 in each segment."""
     return f"{number:06d}{suffix}"
+
+
+def stored_pictures(segment: Path) -> VideoPackets:
+    """How many pictures a segment holds, and their bytes together.
+
+    Raises:
+        OutputError: the archive is damaged.
+    """
+    with _bad_archives(segment), zipfile.ZipFile(segment) as archive:
+        sizes = [member.file_size for member in archive.infolist()]
+    return VideoPackets(count=len(sizes), total=sum(sizes))
 
 
 def unpack(segment: Path, targets: Sequence[Path]) -> None:
