@@ -49,6 +49,7 @@ def plan(
         typer.Option(
             "--output",
             "-o",
+            metavar="FILE",
             help="The result that is meant: its suffix decides about the codec; frames/%06d.png for numbered pictures.",
         ),
     ] = None,

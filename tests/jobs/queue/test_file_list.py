@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from vidsr.errors import OptionsError
 from vidsr.jobs.queue import planning
 from vidsr.jobs.queue.file_list import FileList
 from vidsr.jobs.queue.records import Ledger
@@ -78,6 +79,15 @@ def test_numbered_pictures_with_a_gap_say_which_is_missing(folder: Path) -> None
     files.discover()
     state, reason = states(files)["%03d.png"]
     assert state == "refused" and "003.png is missing between 001.png and 004.png" in reason
+
+
+def test_a_part_of_pictures_alone_is_one_error(folder: Path) -> None:
+    files = listed(folder, frames="5:9")
+    files.discover()
+    for path in folder.iterdir():
+        path.rename(path.with_suffix(".png"))
+    with pytest.raises(OptionsError, match=r"--frames 5:9: there are only pictures.*name numbered pictures by"):
+        listed(folder, frames="5:9").discover()
 
 
 def test_folders_that_cannot_be_read_are_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vidsr.errors import InputError, VidsrError
+from vidsr.errors import InputError, OptionsError, VidsrError
 from vidsr.jobs.queue import planning
 from vidsr.jobs.queue.growing import Settling
 from vidsr.jobs.queue.records import Ended, FileState, Ledger, QueuedFile, QueueRecord, Wishes
@@ -83,6 +83,7 @@ class FileList:
 
         Raises:
             InputError: a source does not exist, or there is nothing, and nothing is waited for.
+            OptionsError: the options name a part of a video, and there are only pictures.
         """
         try:
             discovery = planning.discover(
@@ -92,6 +93,7 @@ class FileList:
             if not self._options.jobs.watch:
                 raise
             return ()  # nothing has arrived yet
+        self._check_span(discovery.found)
         results = {ended.result for ended in self._ledger.results().values()}
         known = len(self._files)
         for entry in discovery.found:
@@ -112,6 +114,21 @@ class FileList:
         if len(self._files) != known or len(self.growing()) != before:
             self.save()
         return discovery.notes
+
+    def _check_span(self, found: Sequence[Found]) -> None:
+        """Refuse a part of pictures alone: each of them would say the same.
+
+        Raises:
+            OptionsError: the options name a part of a video, and there is no video.
+        """
+        known = [entry for entry in found if not entry.foreign]
+        span = self._options.span
+        if span.is_whole or self._options.jobs.watch or not all(entry.is_picture for entry in known):
+            return
+        raise OptionsError(
+            f"{span}: there are only pictures, and only videos have parts; name numbered pictures by their pattern "
+            "(frames/%06d.png)"
+        )
 
     def _came_anew(self, entry: Found) -> bool:
         """Whether a file that has ended was written to since: a capture that went on, or one that was empty before."""
