@@ -5,7 +5,7 @@
 CPU milliseconds a frame on one thread; each of ours is followed at once by ffmpeg's, so that other programs on the
 machine slow both alike. Of ffmpeg the time of the same command without a filter is taken off. The clip is 720x576 with
 noise, interlaced, made of the repository's sample. `ivtc` and `dedupe` are measured for their pass over the whole
-source, which comes before the job; making the frames from its table costs next to nothing. ffmpeg's filters differ in
+source, which comes before the job; making the frames from its table costs almost nothing. ffmpeg's filters differ in
 what they do: `hqdn3d` and `tmedian` compare places that do not move, `denoise` and `dust` follow the motion.
 """
 

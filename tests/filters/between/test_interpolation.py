@@ -45,7 +45,7 @@ def test_a_cut_is_seen_and_motion_is_none() -> None:
 
 @pytest.mark.parametrize(("share", "number"), [(0.5, 2), (0.25, 1)])
 def test_the_learned_way_follows_motion(share: float, number: int, network: IFNet) -> None:
-    frames = pan(5, 1, 1, size=(90, 120))  # sides that are no multiples
+    frames = pan(5, 1, 1, size=(90, 120))  # sides that are not multiples
     before, after = frames[:1], frames[4:]
     with torch.inference_mode():
         way = learned_way(before, after, share, network)
