@@ -28,6 +28,8 @@ from tests.support.networks import TinyModel, tiny_rrdbnet
 from tests.support.places import STILL, child_environment
 from vidsr.codec_table import CODECS
 from vidsr.filters.after.post import post_steps
+from vidsr.filters.between.made_frames import FramesBetween
+from vidsr.filters.between.rate_table import RateEntry, RateTable
 from vidsr.frames import Colour, Frame
 from vidsr.inference import calibration, colour, cuda_backend
 from vidsr.inference.cuda_backend import CudaBackend
@@ -36,6 +38,7 @@ from vidsr.inference.forms.cuda_graphs import Graphed
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.enhance import enhance
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
+from vidsr.models.ifnet import load
 from vidsr.models.zoo import load_model
 from vidsr.options import ModelOptions
 from vidsr.restore_options import RestoreOptions
@@ -391,3 +394,32 @@ def test_enhance_makes_the_film_of_the_cpu(
     got = shown("made", device=device, precision=precision, backend=backend)
     assert want.shape == got.shape and len(want) > 0
     assert np.abs(want - got).max() <= LARGEST_GAP[precision]
+
+
+@both
+def test_frames_in_between_are_those_of_the_cpu(machine: Machine) -> None:
+    """Flows in fp32 on the device: the same frames but for rounding."""
+    pictures = np.asarray(Image.open(STILL).convert("L"))
+    frames = [
+        Frame(
+            planes=(np.ascontiguousarray(pictures[30:94, 40 + 3 * n : 136 + 3 * n]),),
+            format=pixel_format("gray"),
+            colour=Colour(),
+            index=n,
+            pts=40 * n,
+            time_base=Fraction(1, 1000),
+        )
+        for n in range(2)
+    ]
+    entries = tuple(RateEntry(0, Fraction(n, 3), 40 * n, 40) for n in range(3))
+    table = RateTable(entries, Fraction(1, 3000), 2)
+
+    def made(device: str) -> list[Frame]:
+        place = torch.device(device)
+        between = FramesBetween(table=table, device=place, network=load().to(place), rgb=colour.rgb_of)
+        return list(between.frames(iter(frames), 0, 3))
+
+    expected = made("cpu")
+    with machine.running():
+        found = made("cuda")
+    assert largest_gap([f.planes[0] for f in found], [f.planes[0] for f in expected]) <= 1

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vidsr.errors import DiskFullError, Interrupted, MissingExtraError, ModelError, OptionsError, VidsrError
-from vidsr.filters.between.rate_table import progressions
+from vidsr.filters.between.rate_table import Progression, progressions
 from vidsr.jobs.disk_space import disk_outlook
 from vidsr.jobs.engines.engine import Engine, Inline, Slot, check_devices, choose_slots
 from vidsr.jobs.engines.tracker import Tracker
@@ -213,8 +213,21 @@ def _result(job: Job, seconds: float) -> EnhanceResult:
         neighbours=neighbours,
         made=made,
         held=held,
-        notes=(*job.notes, *neighbour_notes(job.order.options, neighbours), *_fallbacks(job)),
+        notes=(
+            *job.notes,
+            *_made_notes(job, made, held),
+            *neighbour_notes(job.order.options, neighbours),
+            *_fallbacks(job),
+        ),
     )
+
+
+def _made_notes(job: Job, made: Sequence[Progression], held: Sequence[int]) -> Iterator[str]:
+    """How many frames ``--rate`` made, and how many it did not make because of a cut."""
+    if job.table is not None:
+        rate, count = job.order.options.restore.rate, sum(len(range(*run)) for run in made)
+        cuts = f"; {len(held)} would lie across a cut and repeat a neighbour" if held else ""
+        yield f"--rate {rate}: {count} of {job.manifest.frames} frames were made in between{cuts}"
 
 
 def _fallbacks(job: Job) -> Iterator[str]:

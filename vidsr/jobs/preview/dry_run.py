@@ -275,7 +275,7 @@ def described(run: DryRun) -> str:
     if run.estimate is not None:
         e = run.estimate
         lines += [
-            f"frames   {e.frames}",
+            f"frames   {e.frames}" + (f", {e.made_frames} of them made in between" if e.made_frames else ""),
             f"time     about {human_seconds(e.seconds)} ({e.frames_per_second:.3g} frames/s; from "
             f"{e.sampled_frames} frames, vidsr plan measures more)",
             f"disk     about {human_bytes(e.disk_bytes)} while it runs, {human_bytes(e.result_bytes)} for the result; "

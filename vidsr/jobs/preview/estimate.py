@@ -28,6 +28,8 @@ _WARM_FRAMES = 4
 class Estimate:
     """The estimate for one job. Sizes in bytes, wall-clock times in seconds.
 
+    ``made_frames`` of the ``frames`` are made in between others, for ``--rate``.
+
     ``frames_per_second`` is the speed of the work itself; ``seconds`` includes start and end.
 
     ``codec`` is the codec of the result, or the format of numbered pictures, such as "png".
@@ -49,6 +51,7 @@ class Estimate:
     precision: str
     codec: str
     notes: tuple[str, ...]
+    made_frames: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -126,6 +129,7 @@ def estimate(
         device=str(sampler.upscaler.device),
         precision=sampler.upscaler.precision,
         codec=job.settings.codec if job.picture is None else job.picture.suffix.lstrip("."),
+        made_frames=made,
         notes=tuple(dict.fromkeys((*changes, *advice, *neighbours, *sampler.recipe.notes, *index.notes))),
     )
 

@@ -38,6 +38,8 @@ def needs_time(options: RestoreOptions) -> list[str]:
     names = [choice.name for choice in options.restore.choices if descriptor(choice.name).still is None]
     if options.fields == "double":
         names.append("--fields")
+    if options.rate is not None:
+        names.append("--rate")
     if options.multiframe:  # "auto" silently leaves it out of a still picture
         names.append("--multiframe")
     return names + [f"--{step.option}" for step in STEPS if step.needs_time and step.make(options) is not None]
