@@ -314,11 +314,11 @@ def wide_compact() -> TinyModel:
         (wide_rrdbnet, (48, 32), "none", "fp16", None),
         (wide_rrdbnet, (48, 32), "none", "bf16", None),
         (wide_rrdbnet, (48, 32), "none", "fp32", None),
-        (wide_rrdbnet, (48, 48), "default", "fp16", None),
+        pytest.param(wide_rrdbnet, (48, 48), "default", "fp16", None, marks=pytest.mark.long),
         # In strips, as large frames are: as at 720p, and with strips so thin that the blocks take most.
         (wide_rrdbnet, (32, 64), "none", "fp16", 32 * 18),
-        (wide_rrdbnet, (32, 64), "none", "fp16", 32 * 4),
-        (wide_rrdbnet, (40, 64), "default", "fp16", 40 * 18),
+        pytest.param(wide_rrdbnet, (32, 64), "none", "fp16", 32 * 4, marks=pytest.mark.long),
+        pytest.param(wide_rrdbnet, (40, 64), "default", "fp16", 40 * 18, marks=pytest.mark.long),
     ],
 )
 def test_memory_is_what_was_estimated(
