@@ -35,7 +35,7 @@ def main(source: Path, target: Path) -> None:
     """Convert one file.
 
     Raises:
-        CheckpointError: the file is no weights file.
+        CheckpointError: the file is not a weights file.
         RuntimeError: it holds other weights.
     """
     released, _ = checkpoint.read_tensors(source)

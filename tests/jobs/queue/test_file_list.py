@@ -59,7 +59,7 @@ def test_a_file_that_goes_while_it_is_found(folder: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(("watch", "state"), [(False, "refused"), (True, "skipped")])
 def test_a_file_that_goes_while_it_grows(watch: bool, state: str, folder: Path) -> None:
-    """In a watched folder captures are often renamed when they are complete: that is no fault."""
+    """In a watched folder captures are often renamed when they are complete: that is not an error."""
     files = listed(folder, watch=watch)
     files.discover()
     assert states(files)["new.mkv"][0] == "growing"
@@ -69,7 +69,7 @@ def test_a_file_that_goes_while_it_grows(watch: bool, state: str, folder: Path) 
     (folder / "new.mkv").write_bytes(b"again")
     os.utime(folder / "new.mkv", (PAST, PAST))
     files.discover()
-    assert states(files)["new.mkv"][0] == ("growing" if watch else "refused"), "in a watched folder it may come anew"
+    assert states(files)["new.mkv"][0] == ("growing" if watch else "refused"), "in a watched folder it may come back"
 
 
 def test_numbered_pictures_with_a_gap_say_which_is_missing(folder: Path) -> None:
