@@ -150,7 +150,7 @@ class FileList:
                 self._files[file.source] = planning.queued(self._found[file.source])
 
     def _not_taken(self, file: QueuedFile) -> None:
-        """A file will not be opened. In a watched folder a file that disappears is not an error: captures are renamed."""
+        """A file will not be opened. In a watched folder, a file that disappears may just have been renamed."""
         state: FileState = "skipped" if self._options.jobs.watch and file.trouble == planning.GONE else file.state
         self._files[file.source] = replace(file, state=state)
         self.end(file, Ended(source=file.source, state=state, reason=file.trouble, stamp=file.stamp))
