@@ -153,6 +153,18 @@ def test_looking_and_trying(served: tuple[Path, str]) -> None:
         assert any(line.startswith("enhance  good.mp4 → out/good.mp4 (16 frames, about") for line in lines), lines
         assert "refused  link.mp4: leads out of the served folders" in lines
         assert any(line.startswith("refused  text.mp4: ") for line in lines)
+        (root / "parts.csv").write_text("from,to,name\n,0.25,begin\n0.25,,end\n")
+        parts = {"source": looked_at, "output": "parts", "spans": "parts.csv", "options": QUICK}
+        foreseen = client.post("/estimates", json={k: v for k, v in parts.items() if k != "output"}).json()
+        told = wait(client, f"/estimates/{foreseen['id']}", ("done", "failed"))
+        assert (told["state"], told["frames"]) == ("done", FRAMES), told
+        job = client.post("/jobs", json=parts)
+        assert job.status_code == 201, job.text
+        told = wait(client, f"/jobs/{job.json()['id']}", ("done", "failed"))
+        assert told["state"] == "done" and told["result"]["counts"] == {"done": 2}  # type: ignore[index]
+        assert sorted(p.name for p in (root / "parts").glob("*.mp4")) == ["begin.mp4", "end.mp4"]
+        assert client.post("/jobs", json=parts | {"spans": "../parts.csv"}).status_code == 404
+        assert client.post("/jobs", json=parts | {"source": "many"}).status_code == 422
         failed = client.post("/estimates", json={"source": "text.mp4"}).json()
         told = wait(client, f"/estimates/{failed['id']}", ("done", "failed"))
         assert told["state"] == "failed" and str(root) not in str(told["error"])

@@ -39,6 +39,17 @@ def new_job(request: Request, wanted: NewJob) -> JobRun:
     roots = settings_of(request).roots
     source = source_inside(wanted.source, roots)
     options = checked_options(wanted.options, roots)
+    if wanted.spans is not None and (wanted.also or wanted.watch or source.is_dir()):
+        raise OptionsError("spans: a table names parts of one video")
+    if wanted.spans is not None:
+        order = RunOrder(
+            source=str(source),
+            output=None if wanted.output is None else str(folder_inside(wanted.output, roots)),
+            options=options.to_json(),
+            within=tuple(map(str, roots)),
+            spans=str(source_inside(wanted.spans, roots)),
+        )
+        return _job(runs_of(request).submit(order), request)
     if wanted.also or source.is_dir():
         return _job(runs_of(request).submit(_queue_order(wanted, source, options, roots)), request)
     if wanted.watch:

@@ -62,8 +62,8 @@ def _submit(
     roots = settings_of(request).roots
     source = source_inside(wanted.source, roots)
     options = checked_options(wanted.options, roots)
-    named = wanted.output if isinstance(wanted, NewEstimate) else None
-    place = folder_inside if source.is_dir() else output_inside
+    named, table = (wanted.output, wanted.spans) if isinstance(wanted, NewEstimate) else (None, None)
+    place = folder_inside if source.is_dir() or table is not None else output_inside
     order = RunOrder(
         source=str(source),
         output=None if named is None else str(place(named, roots)),
@@ -71,6 +71,7 @@ def _submit(
         kind=kind,
         at_seconds=at_seconds,
         within=tuple(map(str, roots)),
+        spans="" if table is None else str(source_inside(table, roots)),
     )
     return runs_of(request).submit(order)
 

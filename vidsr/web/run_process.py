@@ -58,12 +58,15 @@ def _job(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[str, 
 
     options = EnhanceOptions.from_json(order["options"])
     output = Path(order["output"]) if order["output"] else None
-    if order.get("also") or Path(order["source"]).is_dir():
+    if order.get("also") or order.get("spans") or Path(order["source"]).is_dir():
         from vidsr.jobs.queue.run import enhance_many
 
         sources, within = [order["source"], *order["also"]], [Path(root) for root in order["within"]]
+        spans = order.get("spans") or None
         with stop_on_signals() as stop:
-            done = enhance_many(sources, output, options=options, progress=report, stop=stop, within=within).to_json()
+            done = enhance_many(
+                sources, output, spans=spans, options=options, progress=report, stop=stop, within=within
+            ).to_json()
         # The files are in the queue's own record; the list of jobs only needs the sums.
         return {name: value for name, value in done.items() if name != "files"}
     with stop_on_signals() as stop:
@@ -85,12 +88,18 @@ def _estimate(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[
 
     options = EnhanceOptions.from_json(order["options"])
     sampling = SamplingOptions(budget_seconds=_ESTIMATE_SECONDS)
-    if Path(order["source"]).is_dir():
+    if order.get("spans") or Path(order["source"]).is_dir():
         from vidsr.jobs.queue.queue_dry_run import dry_run_many, file_lines
 
         within = [Path(root) for root in order["within"]]
         many = dry_run_many(
-            [order["source"]], order["output"], options=options, sampling=sampling, progress=report, within=within
+            [order["source"]],
+            order["output"],
+            spans=order.get("spans") or None,
+            options=options,
+            sampling=sampling,
+            progress=report,
+            within=within,
         )
         if not many.runs:
             raise InputError("; ".join(f"{file.name}: {file.reason}" for file in many.files))

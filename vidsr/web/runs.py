@@ -48,7 +48,7 @@ class RunOrder:
     """What a run has to do. ``options`` are those of ``EnhanceOptions.to_json``; ``of`` is the job to compare.
 
     ``also`` are further sources: with them, or with a folder as the source, a job is a queue of files, and ``within``
-    are the folders that links may not lead out of.
+    are the folders that links may not lead out of. ``spans`` is a table of parts of the source, each with a result.
     """
 
     source: str
@@ -59,6 +59,7 @@ class RunOrder:
     of: str = ""
     also: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
+    spans: str = ""
 
 
 class Run:
@@ -221,6 +222,7 @@ class Runs:
             "of": order.of,
             "also": list(order.also),
             "within": list(order.within),
+            "spans": order.spans,
             "created": time.time(),
         }
         write_atomically(folder / "run.json", json.dumps(entry).encode())

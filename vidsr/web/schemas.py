@@ -129,10 +129,12 @@ class Findings(StrictModel):
 
 
 class NewEstimate(StrictModel):
-    """A job to estimate. With a folder as the source, it is a queue of files, whose ``output`` is a folder."""
+    """A job to estimate. With a folder as the source, it is a queue of files, whose ``output`` is a folder; so
+    it is with ``spans``, a CSV table of parts in the served folders."""
 
     source: Text
     output: Text | None = None
+    spans: Text | None = None
     options: OptionValues = Field(default_factory=dict)
 
 
@@ -146,12 +148,14 @@ class NewPreview(StrictModel):
 
 class NewJob(StrictModel):
     """A job to run. With a folder as the source, or with further sources, it is a queue of files, whose ``output`` is a
-    folder; with ``watch`` it takes what arrives in the folder until it is paused or cancelled."""
+    folder; with ``watch`` it takes what arrives in the folder until it is paused or cancelled. With ``spans``, a CSV
+    table of parts in the served folders, each part of the source becomes a file in the folder ``output``."""
 
     source: Text
     also: Annotated[list[Text], Field(max_length=10_000)] = Field(default_factory=list)
     output: Text | None = None
     watch: bool = False
+    spans: Text | None = None
     options: OptionValues = Field(default_factory=dict)
 
 

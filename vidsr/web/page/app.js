@@ -4,7 +4,7 @@ import { buildOptions, chosenOptions, setOptions } from "./options.js";
 import { refresh } from "./jobs.js";
 import { refreshQueues } from "./queues.js";
 import { setUpPresets } from "./presets.js";
-import { setUpTrying, tryFile, tryFolder } from "./trying.js";
+import { setUpTrying, tableOfParts, tryFile, tryFolder } from "./trying.js";
 import { $, API, bytes, call, duration, element, fault, post, setText } from "./basics.js";
 
 const state = { about: null, file: null, folder: ".", choosing: null, looking: null };
@@ -100,10 +100,14 @@ function chooseFolder() {
   showPlace(true);
 }
 
+function namePlace(folder) {
+  const file = "Result file (leave empty to save next to the source)";
+  setText($("output-label"), folder ? "Folder for the results (leave empty to have it chosen)" : file);
+}
+
 // A queue's results go into a folder.
 function showPlace(folder) {
-  const file = "Result file (leave empty to save next to the source)";
-  setText($("output-label"), folder ? "Folder for the results (leave empty for one next to this folder)" : file);
+  namePlace(folder);
   $("watch-row").hidden = !folder;
   $("watch").checked = false;
 }
@@ -182,7 +186,7 @@ async function start() {
   try {
     const options = { ...chosenOptions(state.about.options), provenance: true };
     const output = $("output").value.trim() || null;
-    await post("/jobs", { source: state.file.path, output, options, watch: $("watch").checked });
+    await post("/jobs", { source: state.file.path, output, options, watch: $("watch").checked, spans: tableOfParts() });
     setText($("start-text"), "The job was added to the list. It continues even if you close this page.");
     await refresh();
     document.querySelector(".job")?.scrollIntoView({ block: "nearest" });
@@ -197,6 +201,7 @@ async function begin() {
   $("upload").onchange = (event) => { if (event.target.files[0]) upload(event.target.files[0]); };
   $("place").onsubmit = openPath;
   $("start").onclick = start;
+  $("spans").oninput = () => namePlace(Boolean(tableOfParts()));
   $("whole-folder").onclick = chooseFolder;
   $("record-close").onclick = () => $("record").close();
   state.about = await call("/about");

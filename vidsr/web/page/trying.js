@@ -32,8 +32,9 @@ export function tryFile(file) {
   source = file;
   asked += 1;
   $("moment").hidden = $("estimate").hidden = file.kind === "picture";
-  $("part").hidden = file.kind === "picture";
+  $("part").hidden = $("parts").hidden = file.kind === "picture";
   clearPart();
+  $("spans").value = "";
   $("at").max = String(Math.max(0.01, (file.seconds ?? 0) - 0.01));
   $("at").value = String((file.seconds ?? 0) / 3);
   setText($("preview-text"), "");
@@ -48,6 +49,7 @@ export function tryFile(file) {
 export function tryFolder(folder) {
   source = folder;
   asked += 1;
+  $("spans").value = "";
   clearTimeout(frameTimer);
   $("estimate").hidden = false;
   setText($("estimate-text"), "");
@@ -90,6 +92,11 @@ function partField(name) {
 function setPart(name) {
   partField(name).value = Number($("at").value).toFixed(3);
   showPart();
+}
+
+// The path of a table of parts, null for none.
+export function tableOfParts() {
+  return $("spans").value.trim() || null;
 }
 
 function clearPart() {
@@ -185,7 +192,8 @@ async function estimate() {
   $("outlook").hidden = true;
   say("Running a few samples of the job…");
   try {
-    const order = { source: source.path, output: $("output").value.trim() || null, options: options() };
+    const place = { output: $("output").value.trim() || null, spans: tableOfParts() };
+    const order = { source: source.path, ...place, options: options() };
     const found = await finished("estimates", order, mine);
     if (!found) return;
     const about = `about ${bytes(found.result_bytes)}`;
