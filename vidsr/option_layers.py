@@ -135,7 +135,8 @@ def footage_folder(source: Path) -> Path:
 
 def _beside(footage: Path | None) -> Layered:
     path = None if footage is None else footage_folder(footage) / FILE_NAME
-    if path is None or not path.is_file():
+    # Unlike Path.is_file, this is False in a folder that may not be read; what opens the footage says so then.
+    if path is None or not os.path.isfile(path):  # noqa: PTH113
         return Layered(values={}, origins={})
     given = read_given(path, EnhanceOptions)
     refused = [name for name in NOT_BESIDE_FOOTAGE if name in given.values]

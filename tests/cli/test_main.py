@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,3 +111,29 @@ def test_ctrl_c_is_one_word_and_its_own_exit_code(
     monkeypatch.setattr(main, "app", app)
     assert main.run([]) == 130
     assert capsys.readouterr().err == "vidsr: interrupted\n"
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "."])
+def test_what_may_not_be_read_is_one_clear_error(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By faults of the file system, since a test may run as root."""
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    stat, scan = os.stat, os.scandir
+
+    def no_stat(path: Any, *arguments: Any, **more: Any) -> Any:
+        if str(path).startswith(f"{locked}{os.sep}"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *arguments, **more)
+
+    def no_scan(path: Any) -> Any:
+        if str(path) == str(locked):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "stat", no_stat)
+    monkeypatch.setattr(os, "scandir", no_scan)
+    assert main.run(["enhance", str(locked / name), str(tmp_path / "out") + os.sep, "--quiet"]) == 1
+    said = capfd.readouterr().err
+    assert "ermission denied" in said and str(locked) in said and "unexpected" not in said and said.count("\n") == 1

@@ -125,6 +125,11 @@ def _report(error: BaseException, argv: list[str]) -> int:
     if isinstance(error, VidsrError):
         _say(str(error))
         return error.exit_code
+    if isinstance(error, PermissionError) and error.filename is not None:
+        from vidsr.storage import readable
+
+        _say(f"{readable(os.fsdecode(error.filename))}: permission denied; change its rights, or those of its folder")
+        return 1
     if isinstance(error, typer.Abort):
         _say("aborted")
         return 1
