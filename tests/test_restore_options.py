@@ -13,6 +13,7 @@ from vidsr.errors import OptionsError
 from vidsr.filter_choices import FILTERS, FilterChoice, FilterSelection
 from vidsr.filters.before.crop import CropWindow
 from vidsr.filters.before.descriptor import descriptors
+from vidsr.filters.before.film_times import FilmRate
 from vidsr.options import EnhanceOptions
 from vidsr.rate_choice import Rate
 from vidsr.restore_options import MATERIALS, RestoreOptions
@@ -20,6 +21,7 @@ from vidsr.restore_options import MATERIALS, RestoreOptions
 SHARES = st.floats(0, 1, exclude_min=True)
 ORDERS = st.sampled_from(["tff", "bff"])
 PARAMETERS = {
+    "film": st.builds(FilmRate, st.fractions(1, 60, max_denominator=1001)),
     "ivtc": ORDERS,
     "deinterlace": ORDERS,
     "crop": st.builds(CropWindow, *[st.integers(0, 9999)] * 4),
@@ -110,7 +112,7 @@ def test_what_reshapes_can_be_read_back(chosen: FilterSelection, fields: str, ra
     text = RestoreOptions(restore=chosen, fields=fields, rate=wanted).reshaping()
     again = RestoreOptions.reshaped(text)
     assert again.reshaping() == text and again.rate == wanted
-    changing = {"ivtc", "dedupe", "crop", *(["deinterlace"] if fields == "double" else [])}
+    changing = {"film", "ivtc", "dedupe", "crop", *(["deinterlace"] if fields == "double" else [])}
     assert [c.name for c in again.restore.choices] == [c.name for c in chosen.choices if c.name in changing]
 
 

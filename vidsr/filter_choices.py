@@ -16,6 +16,7 @@ from vidsr.errors import OptionsError
 #: Filters ahead of the network, in the order in which they act. The module's ``FILTER`` is the filter's descriptor, a
 #: :class:`vidsr.filters.before.descriptor.FilterDescriptor`.
 FILTERS: dict[str, str] = {
+    "film": "vidsr.filters.before.film_times",
     "ivtc": "vidsr.filters.before.ivtc",
     "deinterlace": "vidsr.filters.before.deinterlace",
     "dedupe": "vidsr.filters.before.dedupe",

@@ -21,7 +21,7 @@ from vidsr.filters.before.dedupe import without_repeats
 from vidsr.filters.before.deflicker import Deflicker
 from vidsr.filters.before.deinterlace import Deinterlace, doubled
 from vidsr.filters.before.denoise import Denoise
-from vidsr.filters.before.descriptor import descriptor, lookaround, make_filter
+from vidsr.filters.before.descriptor import Clock, descriptor, lookaround, make_filter
 from vidsr.filters.before.dust import Dust
 from vidsr.filters.before.filter import Filter
 from vidsr.filters.before.grey import Grey
@@ -152,7 +152,12 @@ def test_a_table_survives_json_and_any_cut() -> None:
 def test_times_are_whole_numbers() -> None:
     double, film = descriptor("deinterlace").doubling, descriptor("ivtc").retiming
     assert double is not None and film is not None
-    assert [double.fineness(1), double.fineness(3600), film.fineness(3003), film.fineness(12012)] == [2, 1, 4, 1]
+    clock = Clock(rate=Fraction(25), time_base=Fraction(1, 25))
+    finer = [
+        clock.time_base / retiming.after("tff", clock, step).time_base
+        for retiming, step in ((double, 1), (double, 3600), (film, 3003), (film, 12012))
+    ]
+    assert finer == [2, 1, 4, 1]
 
 
 def noisy(clip: Clip, sigma: float) -> Clip:

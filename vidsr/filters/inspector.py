@@ -12,7 +12,7 @@ import numpy as np
 
 from vidsr.filter_choices import FilterChoice, FilterSelection
 from vidsr.filters.before.descriptor import descriptors
-from vidsr.filters.detect import interlace, statistics
+from vidsr.filters.detect import cadence, interlace, statistics
 from vidsr.filters.detect.inspection import GREY, NOISY, Inspection
 from vidsr.frames import Floats, Frame
 
@@ -30,6 +30,8 @@ _STEADY_FRAMES, _FEWEST_PAIRS = 5, 4
 _GREY_PERCENTILE = 90
 #: Prediction blurs the block grid; intra-coded frames show it.
 _BLOCKING_PERCENTILE = 80
+#: Frames are evenly apart if the distance of at most this share of them differs by more than this share.
+_FEW_UNEVEN, _UNEVEN = 0.05, 0.2
 
 
 class Inspector:
@@ -37,10 +39,14 @@ class Inspector:
 
     Args:
         flagged: the field order that the file claims: "tff", "bff" or None.
+        sar: the shape of a pixel.
+        rate: frames a second; None leaves the rhythm of film unsought.
     """
 
-    def __init__(self, flagged: interlace.FieldOrder | None = None, sar: Fraction = Fraction(1)) -> None:
-        self.flagged, self.sar = flagged, sar
+    def __init__(
+        self, flagged: interlace.FieldOrder | None = None, sar: Fraction = Fraction(1), rate: Fraction | None = None
+    ) -> None:
+        self.flagged, self.sar, self.rate = flagged, sar, rate
         self.windows: list[interlace.ScanWindow] = []
         self._bars: statistics.Bars | None = None
         self._grey: list[float] = []
@@ -49,6 +55,7 @@ class Inspector:
         self._flicker: list[tuple[int, float]] = []
         self._shares: list[tuple[float, float]] = []
         self._cuts: list[int] = []
+        self._changes: list[list[float]] = []
         self.sampled = 0
         self._last = -1
         self._size = (0, 0)
@@ -59,12 +66,16 @@ class Inspector:
         before: interlace.Luma | None = None
         small: list[Floats] = []
         means: list[float] = []
+        changes: list[float] = []
+        blocks: Floats | None = None
         for number, frame in enumerate(frames):
             plane = frame.planes[0]
             prepared = interlace.prepare(plane, frame.format.max_code)
             if before is not None:
                 pairs.append(interlace.measure_pair(before, prepared))
-            before = prepared
+            before, blocks_before, blocks = prepared, blocks, cadence.signature(prepared)
+            if blocks_before is not None:
+                changes.append(cadence.change(blocks_before, blocks))
             small.append(statistics.thumbnail(prepared))
             means.append(float(prepared.mean()))
             if number % _EVERY == _FIRST or len(frames) < _SHORT:
@@ -72,6 +83,8 @@ class Inspector:
         cuts = statistics.find_cuts(small)
         self._cuts += [frames[n].index for n in cuts]
         self._scan(pairs, cuts)
+        if self.rate is not None and is_even([f.pts for f in frames]):
+            self._changes.append(changes)
         for first, last in _between(cuts, len(frames)):
             self._flicker.append((last - first, statistics.flicker(means[first:last])))
         new = len(frames) - (frames[0].index == self._last)
@@ -83,6 +96,10 @@ class Inspector:
         """What was found in all stretches of a clip of ``total`` frames."""
         width, height = self._size
         kind, order, pattern, repeated = interlace.summarise(self.windows)
+        film = None
+        if self.rate is not None and kind == "progressive":
+            expected = cadence.usual_ratio(self.rate)
+            film = cadence.find_cadence([cadence.evidence(c, expected) for c in self._changes], self.rate)
         steady = [(n, f) for n, f in self._flicker if n >= _STEADY_FRAMES]
         found = Inspection(
             frames=total,
@@ -95,6 +112,7 @@ class Inspector:
             pattern=pattern,
             flagged=self.flagged,
             duplicate_ratio=repeated,
+            cadence=film,
             crop=statistics.settle_crop(self._bars, width, height),
             sar=self.sar,
             grey=bool(self._grey) and float(np.percentile(self._grey, _GREY_PERCENTILE)) <= GREY,
@@ -131,6 +149,15 @@ class Inspector:
         self._shares.append(statistics.resolution_share(inner))
 
 
+def is_even(pts: Sequence[int]) -> bool:
+    """Whether almost all frames are equally far apart, but for rounding."""
+    steps = np.diff(np.asarray(pts, np.float64))
+    if len(steps) == 0:
+        return False
+    usual = float(np.median(steps))
+    return float((np.abs(steps - usual) > max(_UNEVEN * usual, 1)).mean()) <= _FEW_UNEVEN
+
+
 def recommended_filters(found: Inspection) -> FilterSelection:
     """The filters ahead of the network that fit what was found; parameters are left to be found later."""
     return FilterSelection.of(FilterChoice(d.name) for d in descriptors() if d.recommended(found))
@@ -140,8 +167,11 @@ def recommend(found: Inspection) -> dict[str, Any]:
     """The options that fit what was found: name → value as on the command line."""
     filters = recommended_filters(found)
     chosen: dict[str, Any] = {}
-    if filters.choices:
-        chosen["restore"] = str(filters)
+    others = FilterSelection.of(choice for choice in filters.choices if choice.name != "film")
+    if others.choices:
+        chosen["restore"] = str(others)
+    if others != filters:
+        chosen["rate"] = "film"
     if found.noise > NOISY and "denoise" not in filters:
         chosen["grain"] = _GRAIN
     if found.sar != 1:

@@ -53,7 +53,7 @@ def inspect_file(
     info = probe(source, wanted.colour, wanted.source)
     if min(info.video.width, info.video.height) < SMALLEST_PX:
         raise InputError(f"{source}: {info.video.width}x{info.video.height} is too small to inspect")
-    inspector = Inspector(flagged_order(info.video), info.video.sar)
+    inspector = Inspector(flagged_order(info.video), info.video.sar, info.video.rate)
     pictures: list[Thumbnail] = []
     against: list[str] = []
     last, passed = -1, 0.0

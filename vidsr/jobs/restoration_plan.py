@@ -8,7 +8,7 @@ from typing import Any
 
 from vidsr.errors import VidsrError
 from vidsr.filter_choices import FilterChoice, FilterSelection
-from vidsr.filters.before.descriptor import Retiming, descriptor
+from vidsr.filters.before.descriptor import Clock, Retiming, descriptor
 from vidsr.filters.before.timeline import Timeline, Times
 from vidsr.filters.between.rate_table import RateTable, SourceTimes, clock, on_grid, with_made
 from vidsr.filters.detect.inspection import Inspection
@@ -159,9 +159,9 @@ def _retimed_video(video: VideoInfo, options: EnhanceOptions) -> VideoInfo:
     retimed_by = retiming_of(options)
     if retimed_by is None:
         return video
-    retiming, _ = retimed_by
-    parts = retiming.fineness(video.step)
-    return replace(video, rate=video.rate * retiming.rate, time_base=video.time_base / parts)
+    retiming, parameter = retimed_by
+    after = retiming.after(parameter, Clock(rate=video.rate, time_base=video.time_base), video.step)
+    return replace(video, rate=after.rate, time_base=after.time_base)
 
 
 def _with_rate(video: VideoInfo, options: EnhanceOptions) -> VideoInfo:
@@ -186,11 +186,13 @@ def plan_times(info: DecodedInfo, index: VideoIndex, options: EnhanceOptions) ->
     if found is None:
         return None
     retiming, parameter = found
-    parts = retiming.fineness(info.video.step)
+    after = retiming.after(parameter, Clock(rate=info.video.rate, time_base=index.time_base), info.video.step)
+    parts = int(index.time_base / after.time_base)
     times = Times(
         pts=[p * parts for p in index.pts],
         durations=[d * parts for d in index.durations],
-        time_base=index.time_base / parts,
+        time_base=after.time_base,
+        rate=info.video.rate,
     )
     return retiming.table(read_frames(info, index=index), times, parameter)
 
@@ -286,9 +288,13 @@ def _filtered_frames(info: ReadableInfo, index: VideoIndex, options: EnhanceOpti
         return round(count * retiming.rate)
     first = part[0] + max(0, count // 2 - _SAMPLED_FRAMES // 2)
     stop = min(part.stop, first + _SAMPLED_FRAMES)
-    step = retiming.parts
+    after = retiming.after(parameter, Clock(rate=info.video.rate, time_base=1 / info.video.rate), 1)
+    parts = int(1 / (info.video.rate * after.time_base))
     times = Times(
-        pts=range(0, step * (stop - first), step), durations=[step] * (stop - first), time_base=index.time_base
+        pts=range(0, parts * (stop - first), parts),
+        durations=[parts] * (stop - first),
+        time_base=after.time_base,
+        rate=info.video.rate,
     )
     table = retiming.table(read_frames(info, first, stop, index), times, parameter)
     return round(count * len(table.entries) / max(1, stop - first))

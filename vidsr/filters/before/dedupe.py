@@ -26,7 +26,7 @@ def without_repeats(frames: Iterator[Frame], times: Times) -> Timeline:
 
 
 def _recommended(found: Inspection) -> bool:
-    return found.scan == "progressive" and found.duplicate_ratio > REPEATING
+    return found.scan == "progressive" and found.cadence is None and found.duplicate_ratio > REPEATING
 
 
 FILTER: FilterDescriptor[None] = FilterDescriptor(

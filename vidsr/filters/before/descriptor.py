@@ -22,6 +22,14 @@ P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """Nominal frames a second, and the unit of their times in seconds."""
+
+    rate: Fraction
+    time_base: Fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retiming(Generic[P]):
     """How a filter changes which frames there are and when they are shown.
 
@@ -31,6 +39,8 @@ class Retiming(Generic[P]):
         table: the table of new frames, from all source frames, their times, and the parameter.
         looks: whether the table depends on the pictures; if not, ``rate`` is exact.
         at_moments: what stands in where single moments are shown, without a table; None leaves the filter out.
+        clock: rate and time base after it, from the parameter and those before it, where they depend on the parameter;
+            ``rate`` and ``parts`` are not used then.
     """
 
     rate: Fraction
@@ -38,10 +48,14 @@ class Retiming(Generic[P]):
     table: Callable[[Iterator[Frame], Times, P], Timeline]
     looks: bool = True
     at_moments: Callable[[P], FilterChoice] | None = None
+    clock: Callable[[P, Clock], Clock] | None = None
 
-    def fineness(self, step: int) -> int:
-        """The factor on a time base in which frames are ``step`` apart; 1 where it is fine enough already."""
-        return 1 if step % self.parts == 0 else self.parts
+    def after(self, parameter: P, clock: Clock, step: int) -> Clock:
+        """Rate and time base of the new frames, from those of a source whose frames are ``step`` units apart."""
+        if self.clock is not None:
+            return self.clock(parameter, clock)
+        parts = 1 if step % self.parts == 0 else self.parts
+        return Clock(rate=clock.rate * self.rate, time_base=clock.time_base / parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,8 +99,12 @@ def woven(top: Frame, bottom: Frame) -> Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """When the source frames are shown, in a time base fine enough for the new times."""
+    """When the source frames are shown, in a time base fine enough for the new times.
+
+    ``rate`` is frames a second as the source states it; None where it states none.
+    """
 
     pts: Sequence[int]
     durations: Sequence[int]
     time_base: Fraction
+    rate: Fraction | None = None

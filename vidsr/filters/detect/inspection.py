@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from vidsr.filters.detect.cadence import Cadence
+
 #: Thresholds, in 8-bit code values or ratios, from which a fault is worth a filter.
 NOISY, VERY_NOISY = 4.0, 8.0
 FLICKERING = 0.7
@@ -21,6 +23,7 @@ class Inspection:
 
     ``scan`` is "progressive", "interlaced", "telecined" or "mixed"; ``field_order`` "tff", "bff" or None.
     ``crop`` is (left, top, width, height). ``cuts`` are frame numbers; they are all of the clip's if ``complete``.
+    ``cadence`` is the rhythm of film in a transfer of another rate, if there is one.
     ``neighbours`` says in words what ``--multiframe auto`` would do.
     ``recommended`` maps option names to values as on the command line.
     """
@@ -44,6 +47,7 @@ class Inspection:
     true_width: int
     true_height: int
     cuts: tuple[int, ...]
+    cadence: Cadence | None = None
     neighbours: str = ""
     recommended: dict[str, Any] = field(default_factory=dict)
 
@@ -53,6 +57,7 @@ class Inspection:
         data["crop"] = dict(zip(("left", "top", "width", "height"), self.crop, strict=True))
         data["sar"] = f"{self.sar.numerator}:{self.sar.denominator}"
         data["cuts"] = list(self.cuts)
+        data["cadence"] = None if self.cadence is None else self.cadence.to_json()
         for name in ("duplicate_ratio", "noise", "flicker", "blocking"):
             data[name] = round(data[name], 3)
         return data

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import shlex
+from fractions import Fraction
 from typing import Any
 
+from vidsr.filters.detect.cadence import Cadence
 from vidsr.filters.detect.inspection import BLOCKY, FLICKERING, NOISY, REPEATING, VERY_NOISY, Inspection
 
 #: Below this share of real detail along a side a picture counts as enlarged before.
 SOFT = 0.7
+#: From this certainty on a rhythm of film is called certain.
+_CERTAIN = 0.9
 _ORDER = {"tff": "top field first", "bff": "bottom field first"}
 
 
 def sentences(found: Inspection) -> list[str]:
     """One line for each property, most important first."""
     lines = [_scan(found)]
-    if found.duplicate_ratio > REPEATING:
+    if found.cadence is not None:
+        lines.append(_film(found.cadence))
+    elif found.duplicate_ratio > REPEATING:
         lines.append(f"repeated frames: {found.duplicate_ratio:.0%} only show the frame before again")
     if found.has_bars:
         left, top, width, height = found.crop
@@ -52,6 +58,19 @@ def _scan(found: Inspection) -> str:
     elif not claims and found.scan != "progressive":
         text += "; the file does not say so"
     return f"scan: {text}"
+
+
+def _film(found: Cadence) -> str:
+    sure = "certain" if found.certainty > _CERTAIN else "likely"
+    return (
+        f"film: {write_rate(found.film)} pictures a second, shown at {write_rate(found.rate)} by repeating frames "
+        f"({sure}: {found.fitting} of {found.visible} frames with visible motion or stillness fit)"
+    )
+
+
+def write_rate(rate: Fraction) -> str:
+    """A rate for people, for example ``16.67``."""
+    return f"{float(rate):.2f}".rstrip("0").rstrip(".")
 
 
 def _resolution(found: Inspection) -> str:

@@ -1,0 +1,1 @@
+"""Tests of single filters ahead of the network."""
