@@ -7,8 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from tests.support.clips import run_ffmpeg
 from tests.support.field_clips import Clip, frames_of, moments, pulled_down, woven
@@ -22,7 +23,8 @@ from vidsr.jobs.inspect import inspect_file, write_sheet
 def scanned(clip: Clip, flagged: interlace.FieldOrder | None = None) -> tuple[str, str | None, str | None, float]:
     inspector = Inspector(flagged)
     inspector.add(frames_of(clip))
-    return interlace.summarise(inspector.windows)
+    found = interlace.summarise(inspector.windows)
+    return found.scan, found.order, found.pattern, found.repeated
 
 
 @pytest.mark.parametrize("flagged", [None, "tff", "bff"])
@@ -58,6 +60,70 @@ def test_fields_shifted_into_the_next_frame() -> None:
 def test_a_mixture_is_called_one() -> None:
     clip = woven(moments(64, 3), "tff") + moments(32, 3, seed=4)
     assert scanned(clip)[0] == "mixed"
+
+
+def page() -> npt.NDArray[np.float32]:
+    """Print and a drawing: fine lines, most of them level."""
+    paper = Image.new("L", (2 * 176, 2 * 144), 220)
+    pen = ImageDraw.Draw(paper)
+    for n in range(12):
+        pen.text((20, 8 + 22 * n), "Fine print 0123456789 and a drawing", 30, ImageFont.load_default(size=16))
+    for n in range(30):
+        pen.line((10, 6 + 9 * n, 320, 4 + 9 * n), 60, 2)
+    return np.asarray(paper, np.float32)
+
+
+def held(steps: float, count: int) -> Clip:
+    """A page that is held in a hand before the camera, in half-pixel steps; ``steps`` scales how fast."""
+    sheet, clip = page(), []
+    for n in range(count):
+        at = steps * n
+        y = 16 + round(7 * np.sin(at / 4) + 2 * np.sin(1.7 * at))
+        x = 16 + round(9 * np.sin(at / 5) + 2 * np.sin(1.3 * at))
+        shown = sheet[y : y + 192, x : x + 256]
+        clip.append(shown.reshape(96, 2, 128, 2).mean((1, 3)))
+    return clip
+
+
+@pytest.mark.parametrize("flagged", [None, "tff", "bff"])
+@pytest.mark.parametrize("steps", [0.5, 1.0])
+def test_a_page_in_a_hand_is_not_interlaced_whatever_the_flags(steps: float, flagged: interlace.FieldOrder) -> None:
+    inspector = Inspector(flagged)
+    inspector.add(frames_of(held(steps, 60)))
+    found = inspector.result(60)
+    assert found.scan in ("progressive", "unclear")
+    assert "deinterlace" not in found.recommended.get("restore", "")
+
+
+@pytest.mark.parametrize("order", ["tff", "bff"])
+def test_a_page_in_a_hand_before_an_interlaced_camera(order: str) -> None:
+    assert scanned(woven(held(0.5, 120), order))[:2] == ("interlaced", order)
+
+
+def test_interlaced_throughout_is_no_mixture_though_parts_are_still_and_noisy() -> None:
+    rng = np.random.default_rng(2)
+    moved = woven(moments(60, 2), "tff")
+    clip = [moved[0]] * 40 + moved + [moved[-1]] * 40
+    noisy = [(y + rng.normal(0, 2.5, y.shape)).astype(np.float32) for y in clip]
+    assert scanned(noisy)[:2] == ("interlaced", "tff")
+
+
+def test_a_still_clip_is_unclear_and_nothing_is_advised() -> None:
+    inspector = Inspector("tff")
+    inspector.add(frames_of([moments(1)[0]] * 30))
+    found = inspector.result(30)
+    assert sentences(found)[0] == "scan: unclear, because nothing moves; the file says top field first"
+    assert "deinterlace" not in found.recommended.get("restore", "")
+
+
+def test_an_unclear_clip_names_a_frame_to_look_at() -> None:
+    inspector = Inspector()
+    inspector.add(frames_of(moments(46, 3, seed=4) + woven(moments(28, 3), "tff")))
+    found = inspector.result(60)
+    assert found.scan == "unclear" and found.unclear_at is not None
+    assert 46 <= found.unclear_at * 25 < 60
+    assert sentences(found)[0].startswith(f"scan: unclear; look at 0:00:0{float(found.unclear_at):.3f}:")
+    assert "deinterlace" not in found.recommended.get("restore", "")
 
 
 def test_repeated_frames_are_counted_and_stillness_is_not() -> None:
@@ -195,7 +261,7 @@ def test_words_and_command() -> None:
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("fate/t.mpg", {"scan": "interlaced", "field_order": "bff"}),
+        ("fate/t.mpg", {"scan": "progressive", "flagged": "bff"}),
         ("fate/direct-bff.mkv", {"scan": "interlaced", "field_order": "bff"}),
         ("fate/coolitnow-partial.vob", {"field_order": "tff"}),
         ("moviepy/chaplin.mp4", {"scan": "progressive", "grey": True}),

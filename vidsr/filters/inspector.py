@@ -25,7 +25,7 @@ _GRAIN = 0.7
 #: Of a stretch every so many frames are looked at singly, beginning with this one; shorter stretches at every frame.
 _EVERY, _FIRST, _SHORT = 8, 4, 5
 #: Stretches of fewer frames say nothing of flicker, and pairs of fewer frames nothing of the scan.
-_STEADY_FRAMES, _FEWEST_PAIRS = 5, 4
+_STEADY_FRAMES, _FEWEST_PAIRS = 5, 3
 #: A clip is grey if this percentile of its frames' chroma is below :data:`GREY`.
 _GREY_PERCENTILE = 90
 #: Prediction blurs the block grid; intra-coded frames show it.
@@ -48,6 +48,7 @@ class Inspector:
     ) -> None:
         self.flagged, self.sar, self.rate = flagged, sar, rate
         self.windows: list[interlace.ScanWindow] = []
+        self._window_times: list[Fraction] = []
         self._bars: statistics.Bars | None = None
         self._grey: list[float] = []
         self._noise: list[float] = []
@@ -82,7 +83,7 @@ class Inspector:
                 self._look(frame)
         cuts = statistics.find_cuts(small)
         self._cuts += [frames[n].index for n in cuts]
-        self._scan(pairs, cuts)
+        self._scan(frames, pairs, cuts)
         if self.rate is not None and is_even([f.pts for f in frames]):
             self._changes.append(changes)
         for first, last in _between(cuts, len(frames)):
@@ -95,9 +96,9 @@ class Inspector:
     def result(self, total: int) -> Inspection:
         """What was found in all stretches of a clip of ``total`` frames."""
         width, height = self._size
-        kind, order, pattern, repeated = interlace.summarise(self.windows)
+        scan = interlace.summarise(self.windows)
         film = None
-        if self.rate is not None and kind == "progressive":
+        if self.rate is not None and scan.scan == "progressive":
             expected = cadence.usual_ratio(self.rate)
             film = cadence.find_cadence([cadence.evidence(c, expected) for c in self._changes], self.rate)
         steady = [(n, f) for n, f in self._flicker if n >= _STEADY_FRAMES]
@@ -107,11 +108,12 @@ class Inspector:
             complete=self.sampled >= total,
             width=width,
             height=height,
-            scan=kind,
-            field_order=order,
-            pattern=pattern,
+            scan=scan.scan,
+            field_order=scan.order,
+            pattern=scan.pattern,
             flagged=self.flagged,
-            duplicate_ratio=repeated,
+            duplicate_ratio=scan.repeated,
+            unclear_at=None if scan.doubtful is None else self._window_times[scan.doubtful],
             cadence=film,
             crop=statistics.settle_crop(self._bars, width, height),
             sar=self.sar,
@@ -125,14 +127,16 @@ class Inspector:
         )
         return dataclasses.replace(found, recommended=recommend(found))
 
-    def _scan(self, pairs: Sequence[interlace.Pair], cuts: Sequence[int]) -> None:
+    def _scan(self, frames: Sequence[Frame], pairs: Sequence[interlace.Pair], cuts: Sequence[int]) -> None:
         for first, last in _between(cuts, len(pairs) + 1):
             inside = pairs[first : last - 1]
             count = max(1, round(len(inside) / WINDOW))
             edges = [round(n * len(inside) / count) for n in range(count + 1)]
             for low, high in pairwise(edges):
                 if high - low >= _FEWEST_PAIRS:
-                    self.windows.append(interlace.classify(inside[low:high], self.flagged))
+                    self.windows.append(interlace.classify(inside[low:high]))
+                    shown = frames[first + max(range(low, high), key=lambda n: inside[n].evidence.combed)]
+                    self._window_times.append(shown.pts * shown.time_base)
 
     def _look(self, frame: Frame) -> None:
         from vidsr.filters.detect.noise import noise_of

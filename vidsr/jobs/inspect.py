@@ -71,7 +71,10 @@ def inspect_file(
     expected = expected_frames(info) or 0
     whole = inspector.sampled >= last + 1  # read from end to end: then the count is known
     found = inspector.result(last + 1 if whole else max(last + 1, expected))
-    return dataclasses.replace(found, neighbours=_neighbours(info.video, against)), pictures
+    at = found.unclear_at
+    if at is not None:
+        at = max(Fraction(0), at - (info.video.start or 0) * info.video.time_base)
+    return dataclasses.replace(found, unclear_at=at, neighbours=_neighbours(info.video, against)), pictures
 
 
 def _against_neighbours(frames: Sequence[Frame]) -> str:

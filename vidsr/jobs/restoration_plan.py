@@ -121,7 +121,7 @@ def quick_warning(info: StoredInfo) -> str | None:
         found = inspector.result(inspector.sampled)
     except VidsrError:
         return None  # the job itself reports what is wrong
-    faults = [] if found.scan == "progressive" else [found.scan]
+    faults = [] if found.scan in ("progressive", "unclear") else [found.scan]
     faults += ["barred"] if found.has_bars else []
     if not faults:
         return None

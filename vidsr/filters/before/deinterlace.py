@@ -63,6 +63,6 @@ FILTER: FilterDescriptor[FieldOrder] = FilterDescriptor(
     make=_make,
     doubling=Retiming(rate=Fraction(2), parts=2, table=lambda _, times, order: doubled(times, order), looks=False),
     find=find_field_order,
-    absent="the picture looks progressive (deinterlace=tff does it anyway)",
+    absent="the picture does not look interlaced (deinterlace=tff does it anyway)",
     recommended=_recommended,
 )

@@ -219,7 +219,9 @@ def parse_field_order(text: str) -> Any:
 
 
 def find_field_order(found: Inspection) -> Any:
-    """The field order that the picture shows, else the one the file claims; None for progressive video."""
+    """The field order that the picture shows, else the one the file claims; None where neither says so."""
     if found.scan == "progressive":
         return None  # deinterlacing progressive video only loses detail
+    if found.scan == "unclear":
+        return found.flagged
     return found.field_order or found.flagged or "tff"

@@ -132,6 +132,6 @@ FILTER: FilterDescriptor[FieldOrder] = FilterDescriptor(
         at_moments=lambda order: FilterChoice("deinterlace", order),
     ),
     find=find_field_order,
-    absent="the picture looks progressive (ivtc=tff does it anyway)",
+    absent="the picture does not look interlaced (ivtc=tff does it anyway)",
     recommended=_recommended,
 )

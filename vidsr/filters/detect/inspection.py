@@ -21,7 +21,9 @@ REPEATING = 0.08
 class Inspection:
     """Findings. Strengths are in 8-bit code values; ``true_width`` and ``true_height`` in pixels.
 
-    ``scan`` is "progressive", "interlaced", "telecined" or "mixed"; ``field_order`` "tff", "bff" or None.
+    ``scan`` is "progressive", "interlaced", "telecined", "mixed" or "unclear"; ``field_order`` "tff", "bff" or None.
+    ``unclear_at`` is the time, in seconds from the start, of a frame to look at if the scan is unclear; None if nothing
+    moves.
     ``crop`` is (left, top, width, height). ``cuts`` are frame numbers; they are all of the clip's if ``complete``.
     ``cadence`` is the rhythm of film in a transfer of another rate, if there is one.
     ``neighbours`` says in words what ``--multiframe auto`` would do.
@@ -48,6 +50,7 @@ class Inspection:
     true_height: int
     cuts: tuple[int, ...]
     cadence: Cadence | None = None
+    unclear_at: Fraction | None = None
     neighbours: str = ""
     recommended: dict[str, Any] = field(default_factory=dict)
 
@@ -58,6 +61,7 @@ class Inspection:
         data["sar"] = f"{self.sar.numerator}:{self.sar.denominator}"
         data["cuts"] = list(self.cuts)
         data["cadence"] = None if self.cadence is None else self.cadence.to_json()
+        data["unclear_at"] = None if self.unclear_at is None else round(float(self.unclear_at), 3)
         for name in ("duplicate_ratio", "noise", "flicker", "blocking"):
             data[name] = round(data[name], 3)
         return data

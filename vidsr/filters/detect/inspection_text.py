@@ -45,6 +45,8 @@ def sentences(found: Inspection) -> list[str]:
 
 
 def _scan(found: Inspection) -> str:
+    if found.scan == "unclear":
+        return f"scan: {_unclear(found)}"
     text = {"mixed": "a mix of progressive and other pictures"}.get(found.scan, found.scan)
     if found.pattern:
         text += f", {found.pattern}"
@@ -71,6 +73,15 @@ def _film(found: Cadence) -> str:
 def write_rate(rate: Fraction) -> str:
     """A rate for people, for example ``16.67``."""
     return f"{float(rate):.2f}".rstrip("0").rstrip(".")
+
+
+def _unclear(found: Inspection) -> str:
+    says = f"; the file says {_ORDER[found.flagged]}" if found.flagged else ""
+    if found.unclear_at is None:
+        return f"unclear, because nothing moves{says}"
+    minutes, seconds = divmod(float(found.unclear_at), 60)
+    at = f"{int(minutes // 60)}:{int(minutes % 60):02}:{seconds:06.3f}"
+    return f"unclear; look at {at}: if moving edges are combed there, add --restore deinterlace=tff (or bff){says}"
 
 
 def _resolution(found: Inspection) -> str:

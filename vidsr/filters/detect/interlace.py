@@ -10,11 +10,12 @@ All of it is measured in the picture itself, because flags are often wrong or mi
 
 In top-field-first video the moments run T0 B0 T1 B1…: B0 and T1 are neighbours, T0 and B1 are three steps apart; in
 bottom-field-first video it is the other way round; in progressive video both pairs are equally far apart, and T0 and
-B0 belong together.
+B0 belong together. :mod:`~vidsr.filters.detect.combing` looks at that in small cells where something moved.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,11 +23,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vidsr.filters.detect.combing import Evidence, evidence
 from vidsr.native import field_kernels
 
 Luma = npt.NDArray[np.float32]
-Scan = Literal["progressive", "interlaced", "telecined", "mixed"]
+Scan = Literal["progressive", "interlaced", "telecined", "mixed", "unclear"]
 FieldOrder = Literal["tff", "bff"]
+_KINDS: tuple[Literal["progressive", "interlaced", "telecined"], ...] = ("progressive", "interlaced", "telecined")
 
 #: Columns looked at; wider pictures are thinned, for comb is a matter of lines.
 _COLUMNS = 480
@@ -36,21 +39,34 @@ _STILL = 0.02
 #: Differences up to this many 8-bit code values are noise.
 _NOISE = 3.0
 
-#: A stretch says something if so many of its pairs move, and by so much in all (8-bit code values).
-_FEWEST_MOVING, _LEAST_CHANGE = 3, 0.5
+#: A stretch says something if its pairs change by so much in all (8-bit code values).
+_LEAST_CHANGE = 0.5
 #: Lines that fit together comb up to this share of the picture's own detail across them, plus this constant for each
 #: pair: the two fields of one frame, and fields of neighbouring frames that hold one film frame.
 _WHOLE_SHARE, _JOINED_SHARE, _COMB_FLOOR = 1.8, 1.3, 0.01
 #: Two halves of a film frame in neighbouring frames: a frame's own fields comb by this many times what those do.
 _SHIFTED = 2.0
-#: Interlaced: a frame's own fields comb by this share of what the nearer fields of two frames do (else they belong
-#: together), and the farther fields by this many times the nearer.
-_OWN_SHARE, _FAR_SHARE = 0.45, 1.1
-#: The share of pairs that must agree on which fields are nearer; with so many, the farther need only comb by a little
-#: more.
-_AGREE, _AGREE_ALL, _FAR_SHARE_ALL = 0.7, 0.9, 1.02
-#: Combed plainly enough to believe the file's own field order.
-_OWN_SHARE_FLAGGED = 0.3
+#: Of the moving cells that say something, so many are combed in an interlaced stretch; and over them the farther
+#: fields comb by this factor more than the nearer, in so large a share of its pairs the same way round. On real clips
+#: progressive stretches reached 1.03 (1.13 with so few combed cells that chance decides), interlaced ones 1.08 to 30.
+#: Where compression rubbed most combing out, fewer combed cells do if they are very clear; where everything is combed,
+#: as in moving text whose strokes are no wider than its steps, a lesser factor does; and a camera that shakes up and
+#: down turns some pairs round, which a large factor makes up for. Each: share of cells, factor, share of pairs.
+_COMBED_IN_ORDER = ((0.3, 1.15, 0.8), (0.1, 1.35, 0.8), (0.9, 1.1, 0.8), (0.5, 1.5, 0.7))
+#: Fewer combed cells than interlaced stretches have must be less one-sided than this.
+_FARTHER = 1.15
+#: A stretch is progressive if at most so many of its telling cells are combed, and plainly so if those comb alike both
+#: ways or are hardly any; with more of them that comb alike, up to this factor, it is progressive if nothing else in
+#: the clip speaks against it.
+_HARDLY_COMBED, _NOT_COMBED, _ALIKE = 0.3, 0.05, 1.05
+#: With more combed cells than that in all, alike both ways, it cannot be told what the combing is.
+_MOSTLY_COMBED = 0.9
+#: So many cells must say something in a stretch, and so many of its pairs; where little is combed, so many combed ones,
+#: as fewer are one-sided by chance. To be interlaced, so many pairs must comb,
+#: because what happens once (a title that appears) combs as its shape will have it.
+_FEWEST_CELLS, _FEWEST_OF_LITTLE, _FEWEST_PAIRS_TELLING, _FEWEST_COMBED_PAIRS = 20, 60, 2, 3
+#: The share of pairs that must agree where film frames are shifted by a field.
+_SHIFTED_AGREE = 0.7
 
 #: 3:2 pulldown: a field is shown again if it changes by less than this share of the other one.
 _AGAIN_SHARE = 0.25
@@ -64,8 +80,9 @@ _FEWEST_FOR_REPEATS, _AROUND = 4, 3
 #: A frame is repeated if it changes by less than this share of the usual change, which must be this many times that of
 #: stillness: motion so slight that a codec may have skipped it proves nothing.
 _REPEAT_SHARE, _CLEAR_MOTION = 0.12, 5
-#: A kind of scan is present in a clip from this share of the moving pairs on.
-_PRESENT = 0.15
+#: A kind of scan is present in a clip from this share of the moving pairs on. In a mixture each kind must last for so
+#: many moving pairs, about a second; where one lasts for less, it is unclear what the clip is.
+_PRESENT, _LASTS = 0.15, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +95,7 @@ class Pair:
     comb_next_bottom: float  #: top of the first frame with bottom of the second
     change_top: float
     change_bottom: float
+    evidence: Evidence
 
     @property
     def change(self) -> float:
@@ -87,7 +105,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class ScanWindow:
-    """The scan of a stretch of frames; None where nothing moved enough to tell."""
+    """The scan of a stretch of frames; None where nothing moved enough, or where the movement does not say."""
 
     scan: Literal["progressive", "interlaced", "telecined"] | None
     order: FieldOrder | None
@@ -95,6 +113,20 @@ class ScanWindow:
     pairs: int
     moving: int
     repeated: int
+    plain: bool = True  #: whether it would contradict stretches of another kind
+    combed: int = 0  #: moving cells that are combed, and that are not
+    clean: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSummary:
+    """The scan of a whole clip. ``doubtful`` is the number of the window that leaves it unclear, None if none does."""
+
+    scan: Scan
+    order: FieldOrder | None = None
+    pattern: str | None = None
+    repeated: float = 0.0
+    doubtful: int | None = None
 
 
 def prepare(luma: npt.NDArray[Any], max_code: int) -> Luma:
@@ -120,6 +152,7 @@ def measure_pair(first: Luma, second: Luma, tolerance: float = _NOISE) -> Pair:
         comb_next_bottom=comb(top, next_bottom, tolerance),
         change_top=change_top,
         change_bottom=change_bottom,
+        evidence=evidence(first, second, tolerance),
     )
 
 
@@ -161,38 +194,54 @@ def _beyond(differences: Luma, tolerance: float) -> float:
     return float(np.maximum(differences, 0, out=differences).mean())
 
 
-def classify(pairs: Sequence[Pair], flagged: FieldOrder | None = None) -> ScanWindow:
-    """The scan of a stretch of frames (best 11 to 31), from the measures of its pairs.
-
-    ``flagged`` is the field order that the file claims, if it claims one. It decides only where the picture is
-    plainly combed but too damaged to say in which order.
-    """
+def classify(pairs: Sequence[Pair]) -> ScanWindow:
+    """The scan of a stretch of frames (best 11 to 31), from the measures of its pairs."""
     moving = [p for p in pairs if p.change > _STILL]
     repeated = _repeats(pairs)
     count = len(pairs)
-    if len(moving) < _FEWEST_MOVING or sum(p.change for p in moving) < _LEAST_CHANGE:
-        return ScanWindow(None, None, None, count, len(moving), repeated)
+    telling = [p.evidence for p in pairs if p.evidence.combed or p.evidence.clean]
+    combed, clean = sum(e.combed for e in telling), sum(e.clean for e in telling)
+    unknown = ScanWindow(None, None, None, count, len(moving), repeated, combed=combed, clean=clean)
+    if not moving or sum(p.change for p in moving) < _LEAST_CHANGE:
+        return unknown
     order = telecine_order(pairs)
     if order is not None:
-        return ScanWindow("telecined", order, "3:2", count, len(moving), 0)
+        return dataclasses.replace(unknown, scan="telecined", order=order, pattern="3:2", repeated=0)
+    shifted = _shifted_order(moving)
+    if shifted is not None:
+        return dataclasses.replace(unknown, scan="telecined", order=shifted, pattern="2:2 shifted")
+    if combed + clean < _FEWEST_CELLS or len(telling) < _FEWEST_PAIRS_TELLING:
+        return unknown
+    share = combed / (combed + clean)
+    up, down = sum(e.next_top for e in telling), sum(e.next_bottom for e in telling)
+    farther = max(up, down) / max(min(up, down), 1e-6) if combed else 1.0
+    alike = [e for e in telling if e.combed]
+    agree = sum((e.next_top < e.next_bottom) == (up < down) for e in alike) / len(alike) if alike else 0.0
+    in_order = any(share > cells and farther > by and agree > same for cells, by, same in _COMBED_IN_ORDER)
+    fewest = _FEWEST_CELLS if share > _HARDLY_COMBED else _FEWEST_OF_LITTLE
+    if in_order and combed >= fewest and len(alike) >= _FEWEST_COMBED_PAIRS:
+        return dataclasses.replace(unknown, scan="interlaced", order="tff" if up < down else "bff", repeated=0)
+    if share <= _HARDLY_COMBED:
+        plain = share <= _NOT_COMBED or farther < _FARTHER
+        return dataclasses.replace(unknown, scan="progressive", plain=plain)
+    if farther < _ALIKE:
+        return dataclasses.replace(unknown, scan="progressive", plain=False)
+    return unknown
+
+
+def _shifted_order(moving: Sequence[Pair]) -> FieldOrder | None:
+    """The field order of film whose two fields were put into neighbouring frames; None if they were not.
+
+    The frame before or after holds the other half.
+    """
     own, across = sum(p.comb for p in moving), sum(p.across for p in moving)
     up, down = sum(p.comb_next_top for p in moving), sum(p.comb_next_bottom for p in moving)
-    near, far = min(up, down), max(up, down)
-    floor = _COMB_FLOOR * len(moving)
-    if own < _WHOLE_SHARE * across + floor:
-        return ScanWindow("progressive", None, None, count, len(moving), repeated)
-    near_order: FieldOrder = "tff" if up < down else "bff"
+    near, floor = min(up, down), _COMB_FLOOR * len(moving)
     agree = sum((p.comb_next_top < p.comb_next_bottom) == (up < down) for p in moving) / len(moving)
-    if own > _SHIFTED * near and near < _JOINED_SHARE * across + floor and agree > _AGREE:
-        # Film whose two fields were put into neighbouring frames: the frame before or after holds the other half.
-        return ScanWindow("telecined", near_order, "2:2 shifted", count, len(moving), repeated)
-    mostly = far > _FAR_SHARE * near and agree > _AGREE
-    nearly_always = far > _FAR_SHARE_ALL * near and agree > _AGREE_ALL
-    if own > _OWN_SHARE * near and (mostly or nearly_always):
-        return ScanWindow("interlaced", near_order, None, count, len(moving), 0)
-    if own > _OWN_SHARE_FLAGGED * near and flagged is not None:
-        return ScanWindow("interlaced", flagged, None, count, len(moving), 0)
-    return ScanWindow("progressive", None, None, count, len(moving), repeated)
+    apart = own > max(_SHIFTED * near, _WHOLE_SHARE * across + floor)
+    if apart and near < _JOINED_SHARE * across + floor and agree > _SHIFTED_AGREE:
+        return "tff" if up < down else "bff"
+    return None
 
 
 def telecine_order(pairs: Sequence[Pair]) -> FieldOrder | None:
@@ -234,25 +283,42 @@ def _repeats(pairs: Sequence[Pair]) -> int:
     return count
 
 
-def summarise(windows: Sequence[ScanWindow]) -> tuple[Scan, FieldOrder | None, str | None, float]:
-    """Scan, field order, pattern and share of repeated frames of a whole clip."""
+def summarise(windows: Sequence[ScanWindow]) -> ScanSummary:
+    """The scan of a whole clip, from its stretches: what most of the movement shows, if nothing contradicts it."""
     known = [w for w in windows if w.scan is not None]
     pairs = sum(w.pairs for w in known if w.scan != "telecined")
     repeated = sum(w.repeated for w in known) / pairs if pairs else 0.0
-    if not known:
-        return "progressive", None, None, 0.0
-    weight = {
-        kind: sum(w.moving for w in known if w.scan == kind) for kind in ("progressive", "interlaced", "telecined")
-    }
+    weight = {kind: sum(w.moving for w in known if w.scan == kind and w.plain) for kind in _KINDS}
     total = sum(weight.values())
-    present = [kind for kind, amount in weight.items() if amount >= _PRESENT * total]
+    present = [kind for kind, amount in weight.items() if amount and amount >= _PRESENT * total]
+    if not present:
+        return _not_contradicted(windows, repeated)
+    rare = min(present, key=lambda kind: weight[kind])
+    is_short = len(present) > 1 and weight[rare] < _LASTS
+    if is_short and (rare == "progressive" or "progressive" not in present):
+        # Compression rubs out combing and rhythm, but nothing makes whole pictures comb in order.
+        present.remove(rare)
+    elif is_short:
+        at = next(n for n, w in enumerate(windows) if w.scan == rare and w.plain)
+        return ScanSummary("unclear", repeated=repeated, doubtful=at)
     votes = [w for w in known if w.order is not None and w.scan in present]
     tff = sum(w.moving for w in votes if w.order == "tff")
     bff = sum(w.moving for w in votes if w.order == "bff")
     order: FieldOrder | None = None if not votes else ("tff" if tff >= bff else "bff")
     patterns = [w.pattern for w in known if w.pattern]
     pattern = max(set(patterns), key=patterns.count) if patterns and "telecined" in present else None
-    if len(present) == 1:
-        scan: Scan = present[0]  # type: ignore[assignment]
-        return scan, order if scan != "progressive" else None, pattern, repeated
-    return "mixed", order, pattern, repeated
+    return ScanSummary(present[0] if len(present) == 1 else "mixed", order, pattern, repeated)
+
+
+def _not_contradicted(windows: Sequence[ScanWindow], repeated: float) -> ScanSummary:
+    """The scan of a clip in which nothing is plain: progressive if it combs alike both ways and not everywhere."""
+    if any(w.moving for w in windows) and sum(w.combed for w in windows) < _FEWEST_CELLS:
+        return ScanSummary("progressive", repeated=repeated)  # whatever it is, there is no combing to undo
+    alike = [w for w in windows if w.scan == "progressive"]
+    combed, clean = sum(w.combed for w in alike), sum(w.clean for w in alike)
+    if alike and combed < _MOSTLY_COMBED * (combed + clean):
+        return ScanSummary("progressive", repeated=repeated)
+    most = max(range(len(windows)), key=lambda n: windows[n].combed + windows[n].moving) if windows else None
+    return ScanSummary(
+        "unclear", repeated=repeated, doubtful=most if most is not None and windows[most].moving else None
+    )
