@@ -15,9 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from vidsr.frames import Floats
 
 #: A cell: lines of one field, and columns.
 _LINES, _COLUMNS = 8, 16
