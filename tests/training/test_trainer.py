@@ -255,7 +255,7 @@ def test_alarms_for_drift_and_for_a_discriminator_that_wins() -> None:
     alarms = [text for _ in range(300) for text in guards.watch(result, target, torch.tensor(0.001))]
     alarms += [text for _ in range(400) for text in guards.watch(target, target, torch.tensor(0.001))]
     assert len(alarms) == 2
-    assert any("blue is +" in alarm for alarm in alarms)
+    assert any("blue is off by +" in alarm for alarm in alarms)
     assert any("discriminator wins" in alarm for alarm in alarms)
 
 

@@ -52,6 +52,7 @@ def by_name(queue: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {file["name"]: file for file in queue["files"]}
 
 
+@pytest.mark.long
 def test_a_folder_is_a_queue(root: Path, tmp_path: Path) -> None:
     options = {"model": "identity.safetensors", "scale": 1}
     with server(root, tmp_path / "state") as address, client_of(address) as client:

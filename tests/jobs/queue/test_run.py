@@ -228,6 +228,7 @@ def test_who_gets_which_file(identity: Path, tmp_path: Path) -> None:
         assert (jobs.devices, jobs.workers) == (None, None)
 
 
+@pytest.mark.long
 def test_a_process_that_dies_costs_one_file_at_most(
     options: dict[str, Any], tapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,6 +353,7 @@ def wait_for(reached: Callable[[], bool], seconds: float = 120.0) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_results_next_to_their_sources_are_no_sources_of_the_next_run(
     options: dict[str, Any], tapes: Path, tmp_path: Path
 ) -> None:
@@ -366,6 +368,7 @@ def test_results_next_to_their_sources_are_no_sources_of_the_next_run(
     assert reasons["a.mp4"] == ("done", "by an earlier run")
 
 
+@pytest.mark.long
 def test_a_full_disk_ends_the_queue_and_keeps_what_waits(
     options: dict[str, Any], tapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,6 +396,7 @@ def test_nothing_is_left_behind_where_nothing_can_be_done(options: dict[str, Any
     assert not (tmp_path / "out").exists() and not list(queues_folder().glob("*"))
 
 
+@pytest.mark.long
 def test_recordings_in_several_files(options: dict[str, Any], tmp_path: Path) -> None:
     card = tmp_path / "card"
     card.mkdir()
