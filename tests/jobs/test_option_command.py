@@ -31,13 +31,16 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "engine": st.just("ray"),
 }
 
+#: Built once: it reads the declarations of all commands.
+COMMAND = get_command(app)
+
 
 @given(st.fixed_dictionaries({}, optional=VALUES), TEXTS.filter(lambda t: not t.startswith("-")))
 def test_the_command_gives_the_same_options(values: dict[str, Any], source: str) -> None:
     options = EnhanceOptions.from_flat({"engine": "ray"} | values)
     words = shlex.split(command_line(source, "out.mkv", options))
     assert words[:3] == ["vidsr", "enhance", source]
-    context = get_command(app).make_context("enhance", words[2:])
+    context = COMMAND.make_context("enhance", words[2:])
     assert str(context.params["output"]) == "out.mkv"
     names = {f.name for _, kind in groups_of(EnhanceOptions) for f in fields(kind)}
     read = {name: value for name, value in context.params.items() if name in names}
