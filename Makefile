@@ -40,7 +40,7 @@ check: lint
 test: check
 	$(call timed,$(PYTEST) -m "not slow and not long")
 
-# What takes more than ten seconds a test: several kills and resumes, whole flows in a browser, memory over many frames.
+# What takes more than five seconds a test: several processes, kills and resumes, whole flows in a browser, memory over many frames.
 test-long: $(VENV)/.installed-test
 	$(call timed,$(PYTEST) -m "long and not slow")
 

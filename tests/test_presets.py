@@ -112,6 +112,7 @@ def test_a_job_keeps_its_options_when_the_preset_changes(clips: ClipFactory, ide
     assert oracle.digest(output) == oracle.digest(whole.output)
 
 
+@pytest.mark.long
 def test_saving_and_using_one_on_the_command_line(clips: ClipFactory, identity: Path, tmp_path: Path) -> None:
     def vidsr(*words: str) -> str:
         command = [sys.executable, "-m", "vidsr", *words]

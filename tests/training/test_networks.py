@@ -105,6 +105,7 @@ distributed.leave()
 """
 
 
+@pytest.mark.long
 def test_batch_norm_of_two_processes_is_that_of_the_doubled_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

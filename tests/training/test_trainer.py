@@ -57,7 +57,9 @@ def test_resume_after_kill_equals_uninterrupted(small_options: Options, tmp_path
 CANCELS = "out.bias"
 
 
-@pytest.mark.parametrize("stage", [pytest.param("psnr", marks=pytest.mark.slow), "gan"])
+@pytest.mark.parametrize(
+    "stage", [pytest.param("psnr", marks=pytest.mark.slow), pytest.param("gan", marks=pytest.mark.long)]
+)
 def test_two_processes_equal_one_with_the_doubled_batch(small_options: Options, tmp_path: Path, stage: str) -> None:
     steps = {"psnr": {"steps": 3 if stage == "psnr" else 0}, "gan": {"steps": 3 if stage == "gan" else 0}}
     one = small_options(run={"folder": str(tmp_path / "one")}, data={"batch": 4}, **steps)

@@ -116,6 +116,7 @@ def test_sharpened_pictures_are_degraded_and_aimed_at_in_both_stages(small_optio
     assert trainer._psnr_step([(low, high)])["l1"].item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
+@pytest.mark.long
 def test_ctrl_c_to_the_whole_group_spares_the_loading_processes(small_options: Options, tmp_path: Path) -> None:
     """A terminal sends Ctrl-C to every process; the step under way still gets its data."""
     # Slow data, so that the signal comes while the loop waits for them.

@@ -103,6 +103,7 @@ def test_submit_watch_fetch(served: tuple[Path, str]) -> None:
         assert [f"/jobs/{each['id']}" for each in jobs] == [job]
 
 
+@pytest.mark.long
 def test_a_killed_worker_leaves_a_job_to_resume(served: tuple[Path, str]) -> None:
     root, address = served
     with client_of(address) as client:

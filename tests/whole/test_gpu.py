@@ -332,7 +332,9 @@ print("equal")
 """
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda:0", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize(
+    "device", [pytest.param("cpu", marks=pytest.mark.long), pytest.param("cuda:0", marks=pytest.mark.gpu)]
+)
 def test_the_triton_form_shows_the_same_picture(device: str) -> None:
     pytest.importorskip("triton")
     if device != "cpu" and torch.cuda.get_device_capability() < (8, 0):

@@ -23,6 +23,7 @@ def checked(*args: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_a_kernel_compiles_for_a_gpu_that_is_not_here() -> None:
     assert "0 with a fault" in checked("--arch", "90", "--networks", "compact", "--first", "1")
 

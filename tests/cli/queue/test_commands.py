@@ -39,6 +39,7 @@ def names(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
     return [(line.split()[1], line.split(None, 3)[3]) for line in table]
 
 
+@pytest.mark.long
 def test_show_reorder_leave_out_resume(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["jobs", "queue", "list"]) == 0
     header, row = capsys.readouterr().out.splitlines()
