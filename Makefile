@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 SAMPLE := samples/bigbuckbunny-160x90.mp4
 DEMO := demo/bigbuckbunny.x4.mkv
 
-WORKERS ?= 2
+# One more than two cores: tests that wait for a process leave theirs idle.
+WORKERS ?= 3
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=10
 # Runs a command, prints how long it took, and keeps its exit code.
 timed = @begin=$$(date +%s); $(1); code=$$?; echo "make $@: the tests took $$(($$(date +%s) - begin)) s"; exit $$code
