@@ -130,15 +130,18 @@ def test_a_grey_source_gives_exactly_neutral_chroma() -> None:
 
 @pytest.mark.parametrize("size", [(96, 128), (90, 122), (48, 64)])
 @pytest.mark.parametrize("grey", [False, True])
-def test_corrections_together_are_those_one_after_the_other(size: tuple[int, int], grey: bool) -> None:
+@pytest.mark.parametrize("amount", [None, 0.7])
+def test_corrections_together_are_those_one_after_the_other(
+    size: tuple[int, int], grey: bool, amount: float | None
+) -> None:
     source, out = texture(48, 64), texture(*size, seed=5)
     if grey:
         source = luma(source).expand(1, 3, 48, 64)
     source, out = torch.cat((source, texture(48, 64, seed=2))), out.repeat(2, 1, 1, 1)
     expected = out
-    for step in (Fidelity(), ColourLock()):
+    for step in (Fidelity(amount), ColourLock()):
         expected = step(source, expected, gray_frames(2))
-    together = Corrections([Fidelity(), ColourLock()])(source, out, gray_frames(2))
+    together = Corrections([Fidelity(amount), ColourLock()])(source, out, gray_frames(2))
     torch.testing.assert_close(together, expected, atol=1e-5, rtol=0)
     neutral = (together[:, :1] == together).flatten(1).all(1).tolist()
     assert neutral == [grey, False]

@@ -14,6 +14,7 @@ from tests.support import processes
 from tests.support.frames import largest_gap, noise_frame
 from tests.support.networks import identity
 from vidsr.inference.backend import Backend, TorchBackend
+from vidsr.inference.oom_ladder import Fitted
 from vidsr.inference.upscaler import Upscaler
 from vidsr.options import ModelOptions
 
@@ -68,6 +69,28 @@ def test_out_of_memory_at_any_call(calls: list[int], afterwards: bool) -> None:
     failed = failing.batches[calls[-1]]
     for batch in failing.batches[calls[-1] + 1 :]:
         assert batch[0] < failed[0] or batch[1] * batch[2] < failed[1] * failed[2]
+
+
+class FailsOnce(FailsAt):
+    """A backend whose fp32 path runs out of memory at its first call."""
+
+    def exact(self, rgb: Tensor) -> Tensor:
+        if not self.failed:
+            self.failed = True
+            raise torch.OutOfMemoryError("CUDA out of memory (made up)")
+        return super().exact(rgb)
+
+    failed = False
+
+
+def test_smaller_steps_for_repairs_do_not_slow_the_other_frames_down() -> None:
+    model, rgb = identity(2), torch.rand(2, 3, 64, 64)
+    plain = TorchBackend(model, torch.device("cpu"), "fp32")
+    fitted = Fitted(FailsOnce(plain, [], afterwards=False), model, torch.device("cpu"), 2, None)
+    torch.testing.assert_close(fitted.exact(rgb), plain(rgb), atol=1e-5, rtol=0)
+    assert [note.startswith("out of memory: tiles of 32 px") for note in fitted.notes] == [True]
+    assert torch.equal(fitted(rgb), plain(rgb))
+    assert fitted.tile is None and fitted.backend.batches == [(2, 64, 64)]  # type: ignore[attr-defined]
 
 
 LIMITED = """

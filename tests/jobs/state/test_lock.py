@@ -12,6 +12,7 @@ import sys
 import threading
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,24 @@ def test_a_folder_removed_by_its_owner_can_be_locked_again(tmp_path: Path) -> No
         shutil.rmtree(folder)
         with JobLock(folder):
             assert is_locked(folder)
+
+
+def test_a_folder_removed_between_opening_and_locking_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may end its job in that moment: a lock on a file that is gone would hold nobody off."""
+    folder, take = tmp_path / "job", lock_module._take
+
+    def late(*args: Any, **options: Any) -> None:
+        if not removed:
+            removed.append(folder)
+            shutil.rmtree(folder)
+        take(*args, **options)
+
+    removed: list[Path] = []
+    monkeypatch.setattr(lock_module, "_take", late)
+    with JobLock(folder):
+        assert removed and is_locked(folder)
 
 
 def test_many_may_look_at_once(tmp_path: Path) -> None:
