@@ -20,6 +20,7 @@ FILTERS: dict[str, str] = {
     "ivtc": "vidsr.filters.before.ivtc",
     "deinterlace": "vidsr.filters.before.deinterlace",
     "dedupe": "vidsr.filters.before.dedupe",
+    "refill": "vidsr.filters.before.refill",
     "crop": "vidsr.filters.before.crop",
     "deblock": "vidsr.filters.before.deblock",
     "dust": "vidsr.filters.before.dust",

@@ -41,11 +41,11 @@ def verify(
     chapters, attachments and tags, and that the whole result decodes. Exits with 1 on any unannounced difference. A
     record that `enhance --provenance` wrote next to the result is checked against both files.
 
-    If --restore or --rate changed the frames (ivtc, dedupe, --fields double, crop), the result is compared with the
-    frames and times that these produce; the frames that --rate made in between are listed. Matroska results store
-    these options in a tag. For other containers, keep the --provenance record or give --restore, --fields and --rate
-    here. The same applies to a result made from a part of its source (--from, --to, --frames): it is compared with
-    that part only.
+    If --restore or --rate changed the frames (ivtc, dedupe, refill, --fields double, crop), the result is compared
+    with the frames and times that these produce; the frames that were made in between are listed. Matroska results
+    store these options in a tag. For other containers, keep the --provenance record or give --restore, --fields and
+    --rate here. The same applies to a result made from a part of its source (--from, --to, --frames): it is compared
+    with that part only.
     """
     from vidsr.jobs import provenance
     from vidsr.jobs.enhance import kind_of

@@ -14,6 +14,7 @@ from vidsr.filter_choices import FilterChoice, FilterSelection
 from vidsr.filters.before.descriptor import descriptors
 from vidsr.filters.detect import cadence, interlace, repeat_motion, statistics
 from vidsr.filters.detect.inspection import GREY, NOISY, Inspection
+from vidsr.filters.detect.lost_frames import LostFrameFinder
 from vidsr.frames import Floats, Frame
 
 #: Frames that are classified together, as progressive, interlaced or telecined.
@@ -42,7 +43,7 @@ class Inspector:
     Args:
         flagged: the field order that the file claims: "tff", "bff" or None.
         sar: the shape of a pixel.
-        rate: frames a second; None leaves the rhythm of film unsought.
+        rate: frames a second; None leaves the rhythm of film and lost frames unsought.
     """
 
     def __init__(
@@ -60,6 +61,8 @@ class Inspector:
         self._cuts: list[int] = []
         self._changes: list[list[float]] = []
         self._steps: list[list[repeat_motion.MotionStep]] = []
+        self._lost: list[LostFrameFinder] = []
+        self._time_base = Fraction(1)
         self.sampled = 0
         self._last = -1
         self._size = (0, 0)
@@ -74,6 +77,8 @@ class Inspector:
         steps: list[repeat_motion.MotionStep] = []
         blocks: Floats | None = None
         reduced: Floats | None = None
+        goes_on = frames[0].index == self._last
+        self._watch(frames[goes_on:], goes_on)
         for number, frame in enumerate(frames):
             plane = frame.planes[0]
             prepared = interlace.prepare(plane, frame.format.max_code)
@@ -97,7 +102,7 @@ class Inspector:
             self._steps.append(steps)
         for first, last in _between(cuts, len(frames)):
             self._flicker.append((last - first, statistics.flicker(means[first:last])))
-        new = len(frames) - (frames[0].index == self._last)
+        new = len(frames) - goes_on
         self.sampled += new
         self._last = frames[-1].index
         self._size = (frames[0].width, frames[0].height)
@@ -120,6 +125,11 @@ class Inspector:
             duplicate_ratio=scan.repeated,
             unclear_at=None if scan.doubtful is None else self._window_times[scan.doubtful],
             cadence=self._film() if scan.scan in _WHOLE_PICTURES else None,
+            lost=tuple(
+                place
+                for finder in self._lost
+                for place in finder.found(self._time_base, motion=scan.scan == "progressive")
+            ),
             crop=statistics.settle_crop(self._bars, width, height),
             sar=self.sar,
             grey=bool(self._grey) and float(np.percentile(self._grey, _GREY_PERCENTILE)) <= GREY,
@@ -152,6 +162,16 @@ class Inspector:
                     self.windows.append(interlace.classify(inside[low:high]))
                     shown = frames[first + max(range(low, high), key=lambda n: inside[n].evidence.combed)]
                     self._window_times.append(shown.pts * shown.time_base)
+
+    def _watch(self, frames: Sequence[Frame], goes_on: bool) -> None:
+        """Look for lost frames, in a stretch that ``goes_on`` where the one before ends or begins elsewhere."""
+        if self.rate is None:
+            return
+        if not (goes_on and self._lost):
+            self._lost.append(LostFrameFinder())
+        for frame in frames:
+            self._lost[-1].add(frame.planes[0], frame.format.max_code, frame.pts)
+            self._time_base = frame.time_base
 
     def _look(self, frame: Frame) -> None:
         from vidsr.filters.detect.noise import noise_of

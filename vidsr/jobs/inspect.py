@@ -71,10 +71,11 @@ def inspect_file(
     expected = expected_frames(info) or 0
     whole = inspector.sampled >= last + 1  # read from end to end: then the count is known
     found = inspector.result(last + 1 if whole else max(last + 1, expected))
-    at = found.unclear_at
-    if at is not None:
-        at = max(Fraction(0), at - (info.video.start or 0) * info.video.time_base)
-    return dataclasses.replace(found, unclear_at=at, neighbours=_neighbours(info.video, against)), pictures
+    start = (info.video.start or 0) * info.video.time_base
+    at = None if found.unclear_at is None else max(Fraction(0), found.unclear_at - start)
+    lost = tuple(dataclasses.replace(place, at=max(Fraction(0), place.at - start)) for place in found.lost)
+    neighbours = _neighbours(info.video, against)
+    return dataclasses.replace(found, unclear_at=at, lost=lost, neighbours=neighbours), pictures
 
 
 def _against_neighbours(frames: Sequence[Frame]) -> str:

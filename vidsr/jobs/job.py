@@ -81,7 +81,7 @@ class Job:
     """A prepared order with its manifest; the folder's lock is held.
 
     ``index`` lists the frames of the result; ``span`` is the part of the source that they are made of, None for all;
-    ``table`` says of each frame what it is made of, where ``--rate`` was given.
+    ``table`` says of each frame what it is made of, where frames are made in between.
     """
 
     order: PreparedJob

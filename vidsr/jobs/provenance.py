@@ -105,7 +105,8 @@ def _neighbours(options: EnhanceOptions, facts: dict[str, Any]) -> dict[str, Any
 
 
 def _made(facts: dict[str, Any]) -> dict[str, Any] | None:
-    """The frames that ``--rate`` made in between others, and the network that helped; None where none was made."""
+    """The frames that ``--rate`` or refill made in between others, and the network that helped; None if there are
+    none."""
     made = facts.get("made")
     if not made:
         return None

@@ -132,9 +132,10 @@ class SourcePlan:
         return find_span(self.options.span, index, Path(self.stored.path).name)
 
     def timeline(self, index: VideoIndex) -> Timeline | None:
-        """The frames and times that ivtc, dedupe or doubled fields make of ``index``; None if nothing changes them.
+        """The frames and times that filters such as ivtc, or doubled fields, make of ``index``; None if nothing
+        changes them.
 
-        ivtc and dedupe read the whole source for it.
+        All but doubled fields read the whole source for it.
         """
         return plan_times(self.decoded, index, self.options)
 

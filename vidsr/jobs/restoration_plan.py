@@ -13,6 +13,7 @@ from vidsr.filters.before.timeline import Timeline, Times
 from vidsr.filters.between.rate_table import RateTable, SourceTimes, clock, on_grid, with_made
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.inspection_text import command
+from vidsr.filters.detect.lost_frames import gaps
 from vidsr.filters.inspector import SMALLEST_PX, Inspector, recommended_filters
 from vidsr.frames import ReadFrames
 from vidsr.jobs.inspect import flagged_order, inspect_file
@@ -199,8 +200,8 @@ def plan_times(info: DecodedInfo, index: VideoIndex, options: EnhanceOptions) ->
 
 @dataclass(frozen=True, slots=True)
 class PlannedFrames:
-    """The frames that the network gets, numbered from ``first``: their ``index``, and with ``--rate`` the ``table``
-    that says what they are made of."""
+    """The frames that the network gets, numbered from ``first``: their ``index``, and with ``--rate``, or where lost
+    frames are made again, the ``table`` that says what they are made of."""
 
     first: int
     index: VideoIndex
@@ -217,12 +218,15 @@ def planned_frames(
 ) -> PlannedFrames:
     """What filters that change frames or times, the ``span``, and ``--rate`` make of the frames of ``index``.
 
-    Frames of another rate begin with the first frame of the span. ``table`` is one that was kept of an earlier call.
+    Frames of another rate begin with the first frame of the span. Without ``--rate``, the filter refill has frames made
+    in the gaps. ``table`` is one that was kept of an earlier call.
     """
     after = retimed(index, timeline)
     cut = cut_index(span, index, after)
     wanted = options.restore.rate
-    if wanted is None:
+    made = _refilled(after, options)
+    part = range(cut.first, cut.first + len(cut.index))
+    if wanted is None and not any(number in part for number in made):
         return PlannedFrames(cut.first, cut.index)
     if table is None:
         video = _retimed_video(info.video, options)
@@ -236,11 +240,26 @@ def planned_frames(
             following=after.pts[following] if following < len(after) else None,
         )
         base = _with_rate(video, options).time_base
-        if wanted.times is not None and not times.even:
+        if wanted is None:
+            own = {number - cut.first: count for number, count in made.items() if number in part}
+            table = with_made(times, own, base, len(after))
+        elif wanted.times is not None and not times.even:
             table = with_made(times, dict.fromkeys(range(len(cut.index)), wanted.times - 1), base, len(after))
         else:
             table = on_grid(times, wanted.of(video.rate), base, len(after))
     return PlannedFrames(0, _listed(cut.index, table), table)
+
+
+def refills(options: EnhanceOptions) -> bool:
+    """Whether frames are made in gaps. Another rate needs no more for that than its even times."""
+    return "refill" in options.restore.restore and options.restore.rate is None
+
+
+def _refilled(index: VideoIndex, options: EnhanceOptions) -> dict[int, int]:
+    """How many frames to make after which frame of ``index``, for the filter refill; none where it was not chosen."""
+    if not refills(options):
+        return {}
+    return {gap.after: gap.count for gap in gaps(index.pts, index.time_base) if not gap.long}
 
 
 def _listed(index: VideoIndex, table: RateTable) -> VideoIndex:
@@ -260,6 +279,9 @@ def _listed(index: VideoIndex, table: RateTable) -> VideoIndex:
 def expected_frames(info: ReadableInfo, index: VideoIndex, options: EnhanceOptions, part: range) -> int:
     """The number of frames that the filters and ``--rate`` make of the frames ``part`` of the source ``info`` as
     decoded; of many an estimate."""
+    if refills(options) and retiming_of(options) == (descriptor("refill").retiming, None):
+        # What it leaves out, it makes again.
+        return len(part) + sum(count for after, count in _refilled(index, options).items() if after in part)
     count, rate = _filtered_frames(info, index, options, part), options.restore.rate
     if rate is None or rate.number is None:
         return count * (1 if rate is None else rate.times or 1)
@@ -268,8 +290,8 @@ def expected_frames(info: ReadableInfo, index: VideoIndex, options: EnhanceOptio
 
 
 def expected_made(info: DecodedInfo, index: VideoIndex, options: EnhanceOptions, span: Span | None, frames: int) -> int:
-    """How many of the ``frames`` that are expected of a source ``--rate`` makes in between others, at most."""
-    if options.restore.rate is None:
+    """How many of the ``frames`` that are expected of a source ``--rate`` or refill make in between others, at most."""
+    if options.restore.rate is None and not refills(options):
         return 0
     if retiming_of(options) is not None:
         part = range(len(index)) if span is None else range(span.first, span.stop)
@@ -312,7 +334,7 @@ def reshaping_notes(
     was, now = info.video, restored(info, options).video
     before = f"{frames[0]} frames of {was.width}x{was.height}, {float(was.rate):.3f} a second"
     rate = float(was.rate) * frames[1] / max(1, frames[0])
-    if options.restore.rate is not None:
+    if options.restore.rate is not None or refills(options):
         rate = float(now.rate)
     return (
         f"{options.restore.reshaping_flags()}: of {before}, it makes {frames[1]} of {now.width}x{now.height}, "

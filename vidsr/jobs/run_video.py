@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vidsr.errors import DiskFullError, Interrupted, MissingExtraError, ModelError, OptionsError, VidsrError
 from vidsr.filters.between.rate_table import Progression, progressions
+from vidsr.filters.detect.lost_frames import Gap, gaps, timecode
 from vidsr.jobs.disk_space import disk_outlook
 from vidsr.jobs.engines.engine import Engine, Inline, Slot, check_devices, choose_slots
 from vidsr.jobs.engines.tracker import Tracker
@@ -15,6 +16,7 @@ from vidsr.jobs.finish import can_publish, finish
 from vidsr.jobs.job import Job, PreparedJob, distrust_damaged, open_job, prepare
 from vidsr.jobs.messages import Order
 from vidsr.jobs.neighbour_runs import joined_runs, neighbour_notes
+from vidsr.jobs.restoration_plan import refills
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event, Progress, of_job, silent
@@ -24,6 +26,9 @@ from vidsr.jobs.state.result import EnhanceResult
 from vidsr.jobs.state.segments import longest_first
 from vidsr.options import EnhanceOptions
 from vidsr.pipeline.segment import SegmentStats
+
+#: Gaps that stay which are listed.
+_LISTED = 6
 
 #: Maximum rounds of remaking segments that the final check found damaged.
 ROUNDS = 3
@@ -223,11 +228,24 @@ def _result(job: Job, seconds: float) -> EnhanceResult:
 
 
 def _made_notes(job: Job, made: Sequence[Progression], held: Sequence[int]) -> Iterator[str]:
-    """How many frames ``--rate`` made, and how many it did not make because of a cut."""
-    if job.table is not None:
-        rate, count = job.order.options.restore.rate, sum(len(range(*run)) for run in made)
-        cuts = f"; {len(held)} would lie across a cut and repeat a neighbour" if held else ""
+    """How many frames ``--rate`` or refill made, and how many were not made because of a cut or a long gap."""
+    options = job.order.options
+    cuts = f"; {len(held)} would lie across a cut and repeat a neighbour" if held else ""
+    count = sum(len(range(*run)) for run in made)
+    if refills(options):
+        left = [timecode((job.index.pts[gap.after] - job.index.pts[0]) * job.index.time_base) for gap in _left(job)]
+        more = ", …" if len(left) > _LISTED else ""
+        long = f"; too long to be refilled, kept: the gap after {', '.join(left[:_LISTED])}{more}" if left else ""
+        done = f"{count} of {job.manifest.frames} frames were made in place of lost ones"
+        yield f"--restore refill: {'nothing to refill' if job.table is None else done}{cuts}{long}"
+    elif job.table is not None:
+        rate = options.restore.rate
         yield f"--rate {rate}: {count} of {job.manifest.frames} frames were made in between{cuts}"
+
+
+def _left(job: Job) -> list[Gap]:
+    """The gaps in a result whose gaps were filled."""
+    return [gap for gap in gaps(job.index.pts, job.index.time_base) if gap.long]
 
 
 def _fallbacks(job: Job) -> Iterator[str]:

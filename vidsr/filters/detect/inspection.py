@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from vidsr.filters.detect.cadence import Cadence
+from vidsr.filters.detect.lost_frames import LostFrames
 
 #: Thresholds, in 8-bit code values or ratios, from which a fault is worth a filter.
 NOISY, VERY_NOISY = 4.0, 8.0
@@ -26,6 +27,7 @@ class Inspection:
     moves.
     ``crop`` is (left, top, width, height). ``cuts`` are frame numbers; they are all of the clip's if ``complete``.
     ``cadence`` is the rhythm of film in a transfer of another rate, if there is one.
+    ``lost`` are the places at which a capture lost frames, in the stretches looked at.
     ``neighbours`` says in words what ``--multiframe auto`` would do.
     ``recommended`` maps option names to values as on the command line.
     """
@@ -51,6 +53,7 @@ class Inspection:
     cuts: tuple[int, ...]
     cadence: Cadence | None = None
     unclear_at: Fraction | None = None
+    lost: tuple[LostFrames, ...] = ()
     neighbours: str = ""
     recommended: dict[str, Any] = field(default_factory=dict)
 
@@ -61,6 +64,10 @@ class Inspection:
         data["sar"] = f"{self.sar.numerator}:{self.sar.denominator}"
         data["cuts"] = list(self.cuts)
         data["cadence"] = None if self.cadence is None else self.cadence.to_json()
+        data["lost"] = {
+            "frames": sum(place.count for place in self.lost),
+            "places": [place.to_json() for place in self.lost],
+        }
         data["unclear_at"] = None if self.unclear_at is None else round(float(self.unclear_at), 3)
         for name in ("duplicate_ratio", "noise", "flicker", "blocking"):
             data[name] = round(data[name], 3)

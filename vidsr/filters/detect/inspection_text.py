@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 from vidsr.filters.detect.cadence import Cadence
 from vidsr.filters.detect.inspection import BLOCKY, FLICKERING, NOISY, REPEATING, VERY_NOISY, Inspection
+from vidsr.filters.detect.lost_frames import LostFrames, timecode
 
 #: Below this share of real detail along a side a picture counts as enlarged before.
 SOFT = 0.7
 #: From this certainty on a rhythm of film is called certain.
 _CERTAIN = 0.9
+#: Places at which frames were lost that are listed.
+_LISTED = 6
 _ORDER = {"tff": "top field first", "bff": "bottom field first"}
 
 
@@ -23,6 +27,9 @@ def sentences(found: Inspection) -> list[str]:
         lines.append(_film(found.cadence))
     elif found.duplicate_ratio > REPEATING:
         lines.append(f"repeated frames: {found.duplicate_ratio:.0%} only show the frame before again")
+    where = "" if found.complete else " in the stretches looked at"
+    if found.lost:
+        lines.append(f"lost frames{where}: {_lost(found.lost)}")
     if found.has_bars:
         left, top, width, height = found.crop
         lines.append(f"bars: the picture is {width}x{height}, {left} pixels from the left and {top} from the top")
@@ -37,7 +44,6 @@ def sentences(found: Inspection) -> list[str]:
     lines.append(f"brightness: {unsteady} (departs by {found.flicker:.2f} of 255 from frame to frame)")
     lines.append(f"compression blocks: {'visible' if found.blocking > BLOCKY else 'no'} ({found.blocking:.2f})")
     lines.append(_resolution(found))
-    where = "" if found.complete else " in the stretches looked at"
     lines.append(f"scene cuts{where}: {len(found.cuts)}")
     if found.neighbours:
         lines.append(f"neighbouring frames, with --multiframe auto: {found.neighbours}")
@@ -70,6 +76,20 @@ def _film(found: Cadence) -> str:
     )
 
 
+def _lost(places: Sequence[LostFrames]) -> str:
+    """How many frames were lost, by what that shows, where, and what can be done."""
+    frames = sum(place.count for place in places)
+    ways = [way for way in ("time stamps", "motion") if any(place.by == way for place in places)]
+    counts = [f"{sum(p.count for p in places if p.by == way)} by {way}" for way in ways]
+    listed = [timecode(place.at) + (f" ({place.count})" if place.count > 1 else "") for place in places[:_LISTED]]
+    more = ", …" if len(places) > _LISTED else ""
+    long = sum(place.long for place in places)
+    remedy = "; --restore refill makes them again" if long < len(places) else ""
+    kept = f"; too many in a row for that: at {long} of these places" if long else ""
+    at = "1 place" if len(places) == 1 else f"{len(places)} places"
+    return f"{frames} at {at} ({', '.join(counts)}): {', '.join(listed)}{more}{remedy}{kept}"
+
+
 def write_rate(rate: Fraction) -> str:
     """A rate for people, for example ``16.67``."""
     return f"{float(rate):.2f}".rstrip("0").rstrip(".")
@@ -79,8 +99,7 @@ def _unclear(found: Inspection) -> str:
     says = f"; the file says {_ORDER[found.flagged]}" if found.flagged else ""
     if found.unclear_at is None:
         return f"unclear, because nothing moves{says}"
-    minutes, seconds = divmod(float(found.unclear_at), 60)
-    at = f"{int(minutes // 60)}:{int(minutes % 60):02}:{seconds:06.3f}"
+    at = timecode(found.unclear_at)
     return f"unclear; look at {at}: if moving edges are combed there, add --restore deinterlace=tff (or bff){says}"
 
 

@@ -28,7 +28,7 @@ _WARM_FRAMES = 4
 class Estimate:
     """The estimate for one job. Sizes in bytes, wall-clock times in seconds.
 
-    ``made_frames`` of the ``frames`` are made in between others, for ``--rate``.
+    ``made_frames`` of the ``frames`` are made in between others, for ``--rate`` or refill.
 
     ``frames_per_second`` is the speed of the work itself; ``seconds`` includes start and end.
 

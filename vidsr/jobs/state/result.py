@@ -61,8 +61,8 @@ class EnhanceResult:
         reused_area: share of all pixels that ``--reuse-regions`` kept, 0 to 1.
         neighbours: for ``--multiframe``, runs of frames (first, last + 1, what spoke against it there); "" where it was
             used.
-        made: frames made in between others for ``--rate``, as progressions (first, stop, step).
-        held: frames that ``--rate`` did not make, because of a cut: they repeat the nearer of their neighbours.
+        made: frames made in between others for ``--rate`` or refill, as progressions (first, stop, step).
+        held: frames of these that were not made, because of a cut: they repeat the nearer of their neighbours.
         stats: seconds that each stage of the pipeline worked and waited; zeros for pictures and folders.
         pictures: for a folder, one entry for each picture made by this run.
         skipped: for a folder, (path relative to the source folder, reason) of each file left out.
