@@ -40,6 +40,8 @@ _COLUMNS = 256
 #: before or after (the lower one, so that a cut to a calm scene is not a repeat); that must be this many 8-bit code
 #: values at least.
 _REPEAT, _BEFORE, _AFTER, _VISIBLE = 0.25, 8, 4, 1.0
+#: So many frames before repeats, and those after, must not repeat any: else the repeats are a pattern, as in animation.
+_ALONE = 5
 #: Most repeats in a row.
 _MOST_REPEATS = 5
 #: Pixels of these pictures that a place must move in a step, and the share of it by which the two steps may differ.
@@ -131,12 +133,14 @@ class StandIns:
             self._found.append(range(first - 1, last))
 
     def _stands_still(self, first: int, last: int) -> bool:
-        """Whether the frames ``first`` to ``last`` change little against those before them and those after them."""
+        """Whether frames ``first`` to ``last`` repeat one, against those around, and no others near them do."""
         before, after = self._changes[max(0, first - 1 - _BEFORE) : first - 1], self._changes[last : last + _AFTER]
-        if not before or not after:
+        if len(before) < _ALONE or not after:
             return False
         usual = min(float(np.median(before)), float(np.median(after)))
-        return usual >= _VISIBLE and max(self._changes[first - 1 : last]) <= _REPEAT * usual
+        still = _REPEAT * usual
+        alone = min((*before[-_ALONE:], *after)) > still
+        return usual >= _VISIBLE and alone and max(self._changes[first - 1 : last]) <= still
 
     def _jumps(self, numbers: tuple[int, int, int, int, int], lost: int) -> bool:
         """Whether the motion from the third to the fourth frame is that of ``lost`` + 1 steps.
