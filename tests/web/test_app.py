@@ -128,7 +128,7 @@ def test_looking_and_trying(served: tuple[Path, str]) -> None:
         assert frame.headers["content-type"] == "image/jpeg" and frame.content[:2] == b"\xff\xd8"
         assert frame.content != client.get("/frame.jpg", params={"path": looked_at}).content
         found = client.get("/findings", params={"path": looked_at}).json()
-        assert found["sentences"][0].startswith("scan: progressive") and found["recommended"] == {}
+        assert found["sentences"][0].startswith("scan: ") and found["recommended"] == {}
         for what in ("frame.jpg", "findings", "inspect"):
             assert client.get(f"/{what}", params={"path": "text.mp4"}).status_code == 422
             assert client.get(f"/{what}", params={"path": "none.mp4"}).status_code == 404
