@@ -135,6 +135,7 @@ def test_a_queue_prints_its_folder_and_its_exit_code_says_whether_all_was_done(
     assert "1 videos, 24 frames; 1 cannot be done" in planned.stdout
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_watching_cleanly(
     clips: ClipFactory, identity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

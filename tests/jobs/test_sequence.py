@@ -77,6 +77,7 @@ def test_pictures_become_a_video_of_the_rate_asked_for(tmp_path: Path, ffprobe: 
     assert run(["verify", str(pattern), str(tmp_path / "out.mp4")]) == 0
 
 
+@pytest.mark.long
 def test_a_video_of_pictures_goes_on_after_sigkill(tmp_path: Path, tiny_model: Path) -> None:
     pattern = frames(tmp_path / "in", 20)
     flat: dict[str, Any] = {"model": str(tiny_model), "scale": 2, "segment_frames": 4}

@@ -30,6 +30,7 @@ from vidsr.training.trainer import Trainer, learning_rate, start
 Options = Callable[..., TrainOptions]
 
 
+@pytest.mark.long
 def test_resume_after_kill_equals_uninterrupted(small_options: Options, tmp_path: Path) -> None:
     """20 steps of each stage at once, against kills after 10 of each: all tensors and random states bit-equal."""
     tables = {"psnr": {"steps": 20}, "gan": {"steps": 20}, "data": {"workers": 0}}

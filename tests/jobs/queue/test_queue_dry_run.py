@@ -47,6 +47,7 @@ def dry(place: Path, *arguments: Any, **options: Any) -> QueueDryRun:
         assert snapshot(place) == before
 
 
+@pytest.mark.long
 def test_it_says_what_the_queue_then_does(options: dict[str, Any], tmp_path: Path) -> None:
     made = mixed_folder.make(tmp_path / "in", videos=4, pictures=1, broken=8, growing=1)
     out = tmp_path / "new" / "out"

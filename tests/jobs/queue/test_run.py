@@ -249,6 +249,7 @@ def test_a_process_that_dies_costs_one_file_at_most(
     assert [states[name] for name in ("a.mp4", "c.mkv", "d.mkv")] == [("done", "")] * 3
 
 
+@pytest.mark.long
 def test_order_files_left_out_and_a_stop(options: dict[str, Any], tapes: Path, tmp_path: Path) -> None:
     """What other processes wish for, while the queue runs."""
     out = tmp_path / "out"
@@ -280,6 +281,7 @@ def test_order_files_left_out_and_a_stop(options: dict[str, Any], tapes: Path, t
     assert enhance_many([tapes], out, **options).counts == {"done": 4}
 
 
+@pytest.mark.long
 def test_stopped_in_the_middle_of_a_file_it_goes_on_there(options: dict[str, Any], tapes: Path, tmp_path: Path) -> None:
     out, stop = tmp_path / "out", Stop()
     part = out / "d.mkv.vidsr-job" / "segments" / "000000.nut"
