@@ -262,7 +262,7 @@ def _refilled(index: VideoIndex, options: EnhanceOptions) -> dict[int, int]:
     return {gap.after: gap.count for gap in gaps(index.pts, index.time_base) if not gap.long}
 
 
-def _listed(index: VideoIndex, table: RateTable) -> VideoIndex:
+def _listed(index: VideoIndex, table: Timeline | RateTable) -> VideoIndex:
     """The index of the frames of ``table``, which is made from that of ``index``."""
     pts = tuple(entry.pts for entry in table.entries)
     return replace(
@@ -344,19 +344,7 @@ def reshaping_notes(
 
 def retimed(index: VideoIndex, timeline: Timeline | None) -> VideoIndex:
     """The index of the frames that ``timeline`` makes of the source that ``index`` lists."""
-    if timeline is None:
-        return index
-    pts = tuple(e.pts for e in timeline.entries)
-    steps = [b - a for a, b in pairwise(pts)]
-    return replace(
-        index,
-        pts=pts,
-        durations=tuple(e.duration for e in timeline.entries),
-        time_base=timeline.time_base,
-        digests=(),
-        keyframes=(),
-        variable=is_variable(steps, timeline.time_base),
-    )
+    return index if timeline is None else _listed(index, timeline)
 
 
 def reader(timeline: Timeline | None, source: ReadFrames) -> ReadFrames:

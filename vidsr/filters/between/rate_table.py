@@ -22,7 +22,7 @@ _FINEST = 2**31 - 1
 #: where otherwise nearly all would be made.
 _NEARLY = Fraction(1, 100)
 #: A frame shown longer than this is held, not moved: in seconds, and in median distances between frames of the source.
-_LONG_SECONDS, _LONG_STEPS = Fraction(1, 4), Fraction(5, 2)
+LONG_SECONDS, LONG_STEPS = Fraction(1, 4), Fraction(5, 2)
 #: Stamps are rounded to whole ticks, or to milliseconds by containers that the source was in before.
 _ROUNDED_SECONDS = Fraction(1, 1000)
 
@@ -125,7 +125,7 @@ class SourceTimes:
         """How long a frame may be shown and still move on to the next one."""
         steps = sorted(b - a for a, b in pairwise(self.times))
         median = steps[len(steps) // 2] if steps else Fraction(0)
-        return max(_LONG_SECONDS, _LONG_STEPS * median)
+        return max(LONG_SECONDS, LONG_STEPS * median)
 
 
 def clock(time_base: Fraction, rate: Fraction, times: int = 1) -> Fraction:

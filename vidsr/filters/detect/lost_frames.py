@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vidsr.filters.between.rate_table import LONG_SECONDS, LONG_STEPS
 from vidsr.filters.detect.cadence import change, signature
 from vidsr.filters.detect.interlace import Luma
 
@@ -30,9 +31,9 @@ _CONSTANT, _IRREGULAR = 0.7, 0.05
 _USUAL, _WHOLE = 1 / 6, 1 / 4
 #: Fewer distances prove no constant rate.
 _FEWEST = 8
-#: No frames are made in gaps of this length, in seconds and in usual distances: a little below that from which
+#: No frames are made in gaps of at least this share of the length from which
 #: :class:`vidsr.filters.between.rate_table.SourceTimes` holds frames.
-_LONG_SECONDS, _LONG_STEPS, _BELOW = Fraction(1, 4), Fraction(5, 2), 0.98
+_BELOW = 0.98
 
 #: Columns of the pictures in which motion is measured, about.
 _COLUMNS = 256
@@ -75,7 +76,7 @@ def gaps(pts: Sequence[int], time_base: Fraction) -> list[Gap]:
     lost = ~usual & (whole >= 2) & (np.abs(multiples - whole) <= _WHOLE)
     if usual.mean() < _CONSTANT or (~usual & ~lost).mean() > _IRREGULAR:
         return []
-    longest = _BELOW * max(float(_LONG_SECONDS / time_base), float(_LONG_STEPS) * step)
+    longest = _BELOW * max(float(LONG_SECONDS / time_base), float(LONG_STEPS) * step)
     return [
         Gap(after=int(n), count=int(whole[n]) - 1, long=bool(whole[n] * step > longest)) for n in np.flatnonzero(lost)
     ]
