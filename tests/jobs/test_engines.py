@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,28 +56,13 @@ def test_two_processes_make_the_same_file(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["beside", "out.mkv"]
 
 
-def children(of: int) -> Iterator[tuple[int, str]]:
-    """(process id, command line) of all descendants of a process, from /proc."""
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if parent == of:
-            yield int(entry.name), command
-            yield from children(int(entry.name))
-
-
 def enhance_killing_one(name: str, source: Path, out: Path, **options: Any) -> None:
     """Enhance, and SIGKILL the first worker process called ``name`` when it has sent news of its first frames."""
     killed: list[int] = []
 
     def kill(event: Event) -> None:
         if event.kind == "frame" and event.frames and not killed:
-            killed.append(next(pid for pid, command in children(os.getpid()) if name in command))
+            killed.append(next(pid for pid, command in processes.below(os.getpid()) if name in command))
             os.kill(killed[0], signal.SIGKILL)
 
     enhance(source, out, workers=2, progress=kill, **OPTIONS, **options)
@@ -223,7 +207,7 @@ def test_a_hard_stop_kills_workers_at_once(tmp_path: Path) -> None:
     with pytest.raises(VidsrError, match="stopped on request"):
         engine.run([Order(segment=Segment(number=0, start=0, stop=1))], stop, heard.append)
     assert heard == []
-    assert not [what for _, what in children(os.getpid()) if "time.sleep(1000)" in what]
+    assert not [what for _, what in processes.below(os.getpid()) if "time.sleep(1000)" in what]
 
 
 def test_workers_do_not_outlive_a_killed_runner(clips: ClipFactory, tiny_model: Path, tmp_path: Path) -> None:
@@ -233,7 +217,7 @@ def test_workers_do_not_outlive_a_killed_runner(clips: ClipFactory, tiny_model: 
     workers: list[int] = []
 
     def both_work() -> bool:
-        workers[:] = [pid for pid, what in children(runner.pid) if "vidsr.jobs.engines.process_main" in what]
+        workers[:] = [pid for pid, what in processes.below(runner.pid) if "vidsr.jobs.engines.process_main" in what]
         return len(workers) == 2
 
     with processes.started(command, env=environment, stderr=subprocess.DEVNULL) as runner:

@@ -400,7 +400,7 @@ def test_pictures_are_the_same_whoever_makes_them(
 
     def kill_one(event: Event) -> None:
         if event.kind == "segment":
-            at_work = children(os.getpid(), workers)
+            at_work = {pid for pid, command in processes.below(os.getpid()) if workers in command}
             seen.update(at_work)
             if not killed:
                 killed.append(min(at_work))
@@ -410,16 +410,6 @@ def test_pictures_are_the_same_whoever_makes_them(
     assert killed and len(seen) >= 2, "the work was not shared"
     assert contents(out.parent) == wanted
     assert not job_folders.job_folder(out).exists()
-
-
-def children(parent: int, name: str) -> set[int]:
-    """The processes below ``parent`` whose command line holds ``name``."""
-    listed = processes.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in listed.splitlines()]
-    below = {parent}
-    for _ in range(4):
-        below |= {int(pid) for pid, above, *_ in rows if int(above) in below}
-    return {int(row[0]) for row in rows if int(row[0]) in below and name in row[-1]}
 
 
 @pytest.mark.parametrize(

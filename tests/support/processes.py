@@ -110,6 +110,19 @@ def those_with(**environment: str) -> dict[int, str]:
     return found
 
 
+def below(parent: int) -> Iterator[tuple[int, str]]:
+    """(process id, command line) of all descendants of a process, from /proc: ``ps`` cuts lines at ``COLUMNS``."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            above = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if above == parent:
+            yield int(folder.name), command
+            yield from below(int(folder.name))
+
+
 def kill_all(pids: Iterable[int]) -> None:
     """Kill these processes; one may have ended already."""
     for pid in pids:
