@@ -52,7 +52,7 @@ class ColourTags:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawTags:
-    """What a source says of its colour, before any guess; ``range`` is FFmpeg's 0 unknown, 1 limited, 2 full."""
+    """The colour tags of a source, before any guess; ``range`` is FFmpeg's 0 unknown, 1 limited, 2 full."""
 
     matrix: int
     primaries: int

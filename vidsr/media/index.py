@@ -102,7 +102,7 @@ class _Scan:
     beyond: int = 0
 
     def holds(self, enough: Enough, clock: Fraction) -> bool:
-        """Whether enough frames were added; to be asked after each of them."""
+        """Whether enough frames have been added; call it after each one."""
         if enough.frames is not None:
             return len(self.raw) >= enough.frames + AFTER_FRAMES
         first, last = self.raw[0], self.raw[-1]

@@ -153,7 +153,7 @@ def is_dvd_menu(path: Path) -> bool:
 
 
 def whole(path: Path, continues: Callable[[Path, Path], bool]) -> Path:
-    """The joined path of the recording that a file is a part of; the path itself if it is none."""
+    """The joined path of the recording that a file is a part of; the path itself if the file stands alone."""
     if _place(path) is None or not path.is_file():
         return path
     around = [file for file in path.parent.iterdir() if file.is_file()]

@@ -244,8 +244,8 @@ def _side_data(frame: Any) -> dict[str, bytes]:
 def _beside(frame: Any) -> Any:
     """A frame's side data.
 
-    Not by ``frame.side_data``: it ties frame and container to each other, and each frame that was asked would stay in
-    memory until the garbage collector comes, hundreds of frames later.
+    Not by ``frame.side_data``: it makes a reference cycle of frame and container, so that each frame stays in memory
+    until the garbage collector runs, hundreds of frames later.
     """
     return SideDataContainer(frame)  # type: ignore[call-arg]  # PyAV's stub leaves the argument out
 

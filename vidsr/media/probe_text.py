@@ -16,7 +16,7 @@ _ORDERS = {0: "unknown", 1: "progressive", 2: "top field first", 3: "bottom fiel
 
 
 def to_json(info: SourceInfo, index: VideoIndex | None) -> dict[str, Any]:
-    """All that is known of a source; frame count and timing only with its index."""
+    """The description of a source; frame count and timing only with its index."""
     video = info.video
     return {
         "path": str(info.path),

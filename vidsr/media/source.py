@@ -1,4 +1,4 @@
-"""What vidsr knows of a source: its streams, its picture, its colour. Plain values, safe to keep and compare."""
+"""The description of a source: its streams, its picture, its colour. Plain values, safe to keep and compare."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class VideoInfo:
     """The video stream to enhance.
 
     ``native_format`` is what the decoder gives, ``format`` the planar format that frames have here. ``rate`` is
-    the nominal frame rate: it is never used for timing where the source has timestamps. ``guessed`` says in
+    the nominal frame rate: it is never used for timing where the source has timestamps. ``guessed`` lists in
     words what was assumed. ``lost`` names what a re-encode cannot carry. ``decoder`` is set where the default
     decoder would lose something. ``flatten`` is the 8-bit RGB colour that alpha is blended over; None keeps it.
     """

@@ -22,7 +22,7 @@ class Timecode:
 
     @classmethod
     def parse(cls, text: str) -> Timecode | None:
-        """The timecode in "01:02:03:04", or "01:02:03;04" with drop frames; None if it is none."""
+        """The timecode in "01:02:03:04", or "01:02:03;04" with drop frames; None for any other text."""
         found = _TEXT.fullmatch(text.strip())
         if found is None or int(found[1]) > 23:
             return None

@@ -1,4 +1,4 @@
-"""What a comparison of two videos found, and the meter that finds it, one pair of frames after the other."""
+"""The result of a comparison of two videos, and the meter that measures it, pair of frames by pair of frames."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WORST_FRAMES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """One frame as the measures want it.
+    """One frame in the forms that the measures take.
 
     ``rgb`` is ``[1, 3, H, W]`` float in 0..1; ``luma`` is ``[1, 1, H, W]``, code values over the largest one;
     ``codes`` is the luma for VMAF, limited range.
@@ -51,7 +51,7 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorstFrame:
-    """A frame kept for the report: when it was, how bad by which measure, and both pictures, uint8 ``[H, W, 3]``."""
+    """A frame kept for the report: its time, the measure and its value, and both pictures, uint8 ``[H, W, 3]``."""
 
     seconds: float
     score: float

@@ -1,6 +1,6 @@
 """A comparison as one self-contained HTML page: curves over time, the worst frames with a slider, digests.
 
-Everything is inside the page; it asks no server for anything and runs from a mail attachment.
+The page holds everything; it needs no server and opens from a mail attachment.
 """
 
 from __future__ import annotations

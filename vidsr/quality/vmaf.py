@@ -1,7 +1,7 @@
 """VMAF, by the libvmaf inside the ffmpeg that imageio-ffmpeg carries (model vmaf_v0.6.1, which sees luma only).
 
-Frames are handed over a pipe in pairs, one above the other in one picture, so that the pairing is exactly the
-caller's and nothing depends on how ffmpeg would match timestamps.
+Frames go through a pipe in pairs, one above the other in one picture, so that the caller decides the pairs and nothing
+depends on how ffmpeg would match timestamps.
 """
 
 from __future__ import annotations

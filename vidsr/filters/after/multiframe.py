@@ -153,8 +153,8 @@ class Neighbours:
         network: the recurrent network, of numbers of ``dtype``.
         rgb: a frame as RGB ``[1, 3, h, w]`` float32 on the device.
         sized: (result, frame) → the result at the size and with the neutrality of the stream's target.
-        spent: is given the seconds that each result of the recurrent network took.
-        chose: is given the number of each frame that is done and what spoke against its neighbours, "" if nothing did.
+        spent: receives the seconds that each result of the recurrent network took.
+        chose: receives the number of each finished frame and the reason against its neighbours, "" without one.
     """
 
     def __init__(

@@ -73,7 +73,7 @@ class Judgement:
 
     @property
     def words(self) -> str:
-        """What speaks against the source, in words; "" where nothing does."""
+        """The reason against the source, in words; "" without one."""
         return self.against if self.trust in (0.0, 1.0) else f"partly: {self.against}"
 
 

@@ -1,4 +1,4 @@
-"""The protocol of a step after the network, and what a step says of itself."""
+"""The protocol of a step after the network, and the descriptor of a step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a filter ahead of the network says of itself. Help, order, notes, plans and stills are made from descriptors.
+"""The descriptor of a filter ahead of the network. Help, order, notes, plans and stills are made from descriptors.
 
 Each filter has one module with its class and its descriptor ``FILTER``; :data:`vidsr.filter_choices.FILTERS` names the
 module. Modules of filters are loaded to read the options, so they import torch inside their methods.

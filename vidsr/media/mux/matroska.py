@@ -102,7 +102,7 @@ def _entry_with_display(entry: bytes, size: tuple[int, int]) -> bytes:
 
 
 def _with_checksum(tracks: bytes) -> bytes:
-    """Renew the CRC-32 that Tracks may begin with."""
+    """Recompute the CRC-32 that Tracks may begin with."""
     if tracks[:2] == bytes([_CRC, 0x84]):
         return tracks[:2] + zlib.crc32(tracks[6:]).to_bytes(4, "little") + tracks[6:]
     return tracks

@@ -12,7 +12,7 @@ _LONGEST_SECONDS = 86_400
 
 
 def end_duration(packet: Any) -> None:
-    """Take away a duration that means "until the next one", as some subtitles have; MP4 takes it for an error."""
+    """Remove a duration that means "until the next one", as some subtitles have; MP4's muxer refuses it."""
     if packet.duration and packet.duration * packet.time_base > _LONGEST_SECONDS:
         packet.duration = 0
 

@@ -184,7 +184,7 @@ def _mode(page: tifffile.TiffPage) -> str | None:
 
 
 def _value_range(pixels: SegmentedPixels, nodata: float | None) -> tuple[float, float]:
-    """Black and white: what the type says for 8 bit and for colour, what is found in the picture else."""
+    """Black and white: the range of the type for 8 bit and for colour, else the range found in the picture."""
     height, width, channels = pixels.shape
     if pixels.dtype == np.uint8 or (pixels.dtype == np.uint16 and channels >= 3):
         return 0.0, float(np.iinfo(pixels.dtype).max)

@@ -1,7 +1,8 @@
 """Strips and tiles of a TIFF that tifffile cannot decode by itself: LZW and JPEG, one at a time through libtiff.
 
 Pillow carries libtiff but reads whole pictures, and colour of 16 bits as 8. So each strip is dressed up as a small
-TIFF of its own. LZW knows nothing of samples: its strip becomes a grey picture of bytes, which are made sense of here.
+TIFF of its own. LZW does not depend on the layout of samples: its
+strip is decoded as a grey picture of bytes, which this module rearranges.
 """
 
 from __future__ import annotations
