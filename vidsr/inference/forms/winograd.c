@@ -14,7 +14,8 @@
  * A layer may end in a pixel shuffle: its output channels are four groups, one for each pixel of 2x2, and its target is
  * twice as high and as wide as what it computes.
  *
- * Channel counts: `cin` and `cout` multiples of WIDE, `stored` a multiple of LANES; of 4 LANES for a shuffled layer.
+ * Channel counts: `cin` and `cout` multiples of WIDE, `stored` a multiple of LANES; of 4 LANES for a shuffled layer. Input
+ * channels from `depth` on have no weight and are left out: a first layer reads 3 channels, not WIDE.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -64,7 +65,7 @@ typedef struct {
     const float *bias;    /* [cout] */
     const float *slope;   /* [cout]: factor of negative values; 1 is no activation */
     float scale[2];
-    int cin, cout, stored;
+    int cin, depth, cout, stored;
     int chunk;   /* input channels that are transformed together, a multiple of WIDE; the last chunk can be smaller */
     int doubled; /* read the source as if each of its pixels were 2x2 */
     int skipped; /* rows of the source above the first */
@@ -211,7 +212,7 @@ static void transform_output(const Layer *l, int tile, const float *m, long plan
 }
 
 /* rows x 2 vectors of m (+)= v u: v is [groups of WIDE channels][rows][WIDE], u is [channels][WIDE]. */
-static inline __attribute__((always_inline)) void multiply(int rows, int more, const float *v, long group, int groups,
+static inline __attribute__((always_inline)) void multiply(int rows, int more, const float *v, long group, int channels,
                                                            const float *u, float *m, long cout) {
     vec sum[ROWS][2];
 #pragma GCC unroll 16
@@ -219,8 +220,8 @@ static inline __attribute__((always_inline)) void multiply(int rows, int more, c
         sum[r][0] = more ? load(m + r * cout) : (vec){0};
         sum[r][1] = more ? load(m + r * cout + LANES) : (vec){0};
     }
-    for (int g = 0; g < groups; g++, v += group, u += WIDE * WIDE)
-        for (int k = 0; k < WIDE; k++) {
+    for (int left = channels; left > 0; left -= WIDE, v += group, u += WIDE * WIDE)
+        for (int k = 0; k < WIDE && k < left; k++) {
             for (int i = 0; i < WIDE; i += LINE) __builtin_prefetch(u + WIDE * k + i + AHEAD, 0, 3);
             vec u0 = load(u + WIDE * k), u1 = load(u + WIDE * k + LANES);
 #pragma GCC unroll 16
@@ -237,9 +238,10 @@ static inline __attribute__((always_inline)) void multiply(int rows, int more, c
     }
 }
 
-/* All 64 products of `count` tiles and `channels` input channels, added to m where there is `more` in it. */
-static void multiply_all(const Layer *l, int more, int count, int channels, const float *u, const float *v, float *m) {
-    int groups = channels / WIDE;
+/* All 64 products of `count` tiles and the first `used` of `channels` input channels, added to m where there is `more` in
+ * it. */
+static void multiply_all(const Layer *l, int more, int count, int channels, int used, const float *u, const float *v,
+                         float *m) {
     long v_plane = plane_floats(l->chunk), m_plane = plane_floats(l->cout);
     long group = BLOCK * WIDE;
     for (int f = 0; f < FREQUENCIES; f++)
@@ -248,11 +250,11 @@ static void multiply_all(const Layer *l, int more, int count, int channels, cons
                 const float *from = v + f * v_plane + (long)t * WIDE;
                 float *to = m + f * m_plane + (long)t * l->cout + c;
                 if (count - t <= STEP)
-                    multiply(STEP, more, from, group, groups, u, to, l->cout);
+                    multiply(STEP, more, from, group, used, u, to, l->cout);
                 else if (count - t <= 2 * STEP)
-                    multiply(2 * STEP, more, from, group, groups, u, to, l->cout);
+                    multiply(2 * STEP, more, from, group, used, u, to, l->cout);
                 else
-                    multiply(ROWS, more, from, group, groups, u, to, l->cout);
+                    multiply(ROWS, more, from, group, used, u, to, l->cout);
             }
 }
 
@@ -260,16 +262,57 @@ static void run_block(const Layer *l, int number, int tiles, float *scratch) {
     int start = number * BLOCK, count = tiles - start < BLOCK ? tiles - start : BLOCK;
     long v_plane = plane_floats(l->chunk), m_plane = plane_floats(l->cout);
     float *m = scratch, *v = scratch + FREQUENCIES * m_plane;
-    for (int first = 0; first < l->cin; first += l->chunk) {
+    for (int first = 0; first < l->depth; first += l->chunk) {
         int channels = l->cin - first < l->chunk ? l->cin - first : l->chunk;
+        int used = l->depth - first < channels ? l->depth - first : channels;
         const float *u = l->weights + (long)FREQUENCIES * first * l->cout;
-        for (int t = 0; t < count; t++) transform_input(l, start + t, first, channels, v + (long)t * WIDE, v_plane);
+        for (int t = 0; t < count; t++) transform_input(l, start + t, first, used, v + (long)t * WIDE, v_plane);
         if (first)
-            multiply_all(l, 1, count, channels, u, v, m);
+            multiply_all(l, 1, count, channels, used, u, v, m);
         else
-            multiply_all(l, 0, count, channels, u, v, m);
+            multiply_all(l, 0, count, channels, used, u, v, m);
     }
     for (int t = 0; t < count; t++) transform_output(l, start + t, m + (long)t * l->cout, m_plane);
+}
+
+/* `count` planes, [count][height][width], as channels of a picture; those that fill up the last group are zero. */
+void winograd_put(const Picture *p, const float *planes, int count) {
+    int down = tiles_along(p->height), across = tiles_along(p->width);
+    long plane = (long)p->height * p->width;
+    for (int tile = 0; tile < down * across; tile++) {
+        int top = tile / across * OUT, left = tile % across * OUT;
+        for (int c = 0; c < count; c += LANES) {
+            float *to = p->data + tile * p->stride + c / LANES * TILE;
+            int here = count - c < LANES ? count - c : LANES;
+            for (int i = 0; i < OUT * OUT; i++) {
+                int y = top + i / OUT, x = left + i % OUT;
+                store(to + (long)i * LANES, (vec){0});
+                if (y < p->height && x < p->width)
+                    for (int k = 0; k < here; k++) to[i * LANES + k] = planes[(c + k) * plane + (long)y * p->width + x];
+            }
+        }
+    }
+}
+
+/* `rows` rows of a picture, from `first` on, to planes: each `scale` x `scale` channels become the pixels of one plane. `base`,
+ * where it is not NULL, is added with its pixels repeated; it begins at `first`, too. Planes lie `out_plane` and `base_plane`
+ * floats apart. */
+void winograd_get(const Picture *p, const float *base, long base_plane, float *out, long out_plane, int channels, int scale,
+                  int first, int rows) {
+    int across = tiles_along(p->width);
+    long wide = (long)p->width * scale;
+    for (int y = first; y < first + rows; y++)
+        for (int n = 0; n < channels * scale * scale; n++) {
+            int c = n / (scale * scale), row = n / scale % scale, column = n % scale;
+            const float *from = p->data + y / OUT * across * p->stride + n / LANES * TILE + y % OUT * OUT * LANES + n % LANES;
+            const float *under = base ? base + c * base_plane + (long)(y - first) * p->width : NULL;
+            float *to = out + c * out_plane + ((long)(y - first) * scale + row) * wide + column;
+            for (int x = 0, end; x < p->width; x = end, from += p->stride) {
+                end = x + OUT < p->width ? x + OUT : p->width;
+                for (int i = x; i < end; i++)
+                    to[(long)i * scale] = (under ? under[i] : 0) + from[(i - x) * LANES];
+            }
+        }
 }
 
 /* Weights [9][cin][cout] to the form that a layer takes, in double precision. */

@@ -28,11 +28,11 @@ class FastTrunk:
     def __init__(self, trunk: Trunk, pack: Packer, library: ctypes.CDLL) -> None:
         first, _, blocks = trunk.main
         assert isinstance(first, nn.Conv2d) and isinstance(blocks, nn.Sequential)
-        self._library, self._lanes = library, pack.wide // 2
+        self._library = library
         self._feat = first.out_channels
         # Carried features first: they fill whole groups of channels, so that the three of the picture share one.
         self._first = pack(_features_first(first), [self._feat, 3], NEGATIVE_SLOPE)
-        self._gap = -self._feat % pack.wide  # channels between the two groups in memory
+        self._second = self._feat + -self._feat % pack.wide  # where the picture's group begins in memory
         self._blocks: list[tuple[PackedConvolution, PackedConvolution]] = []
         for block in blocks:
             assert isinstance(block, ResidualBlock)
@@ -42,19 +42,18 @@ class FastTrunk:
     def __call__(self, picture: Tensor, carried: Tensor) -> Tensor:
         """One frame's features."""
         self._prepare(picture.shape[-2], picture.shape[-1])
-        gap = carried.new_zeros(self._gap, *picture.shape[-2:])
-        self._input.put(torch.cat((carried[0], gap, picture[0])))
+        self._input.put(carried[0])
+        self._input.put(picture[0], self._second)
         self._program()
-        return self._features.get(self._feat).unsqueeze(0)
+        return self._features.features(self._feat).unsqueeze(0)
 
     def _prepare(self, height: int, width: int) -> None:
         """Buffers and program for one size; kept until another size comes."""
         if self._shape == (height, width):
             return
         self._shape = None
-        self._input = Buffer(height, width, self._first.cin, self._lanes)
-        width_in_memory = self._first.cout
-        self._features, self._middle = (Buffer(height, width, width_in_memory, self._lanes) for _ in range(2))
+        self._input = Buffer(self._library, height, width, self._first.depth)
+        self._features, self._middle = (Buffer(self._library, height, width, self._first.stored) for _ in range(2))
         here, middle = self._features.at(), self._middle.at()
         steps = [ConvolutionStep(conv=self._first, source=self._input.at(), target=here)]
         for one, two in self._blocks:
@@ -81,7 +80,6 @@ class WinogradBasicVSR:
     def __init__(self, network: BasicVSR, library: ctypes.CDLL) -> None:
         self._library = library
         pack = Packer(library)
-        self._lanes = pack.wide // 2
         self._feat = feat = network.config.num_feat
         self.no_features = network.no_features
         self.backward_trunk = FastTrunk(network.backward_trunk, pack, library)
@@ -102,8 +100,8 @@ class WinogradBasicVSR:
         out = base(picture)
         for strip in self._strips:
             strip.program()
-            rows = slice(SCALE * (strip.top - strip.first), SCALE * (strip.bottom - strip.first))
-            out[0, :, SCALE * strip.top : SCALE * strip.bottom] += self._result.get(3)[:, rows]
+            part = out[0, :, SCALE * strip.top : SCALE * strip.bottom]
+            self._result.get(part, part, first=SCALE * (strip.top - strip.first))
         return out
 
     def bytes_per_pixel(self) -> float:
@@ -114,16 +112,16 @@ class WinogradBasicVSR:
         if self._shape == (height, width):
             return
         self._shape = None
-        feat, lanes, rows = self._up1.cin, self._lanes, min(STRIP_ROWS, height)
-        self._fused = Buffer(height, width, feat, lanes)
-        double = Buffer(2 * rows, 2 * width, feat, lanes)
-        quadruple, sharp = (Buffer(4 * rows, 4 * width, feat, lanes) for _ in range(2))
+        feat, rows = self._up1.cin, min(STRIP_ROWS, height)
+        self._fused = Buffer(self._library, height, width, feat)
+        double = Buffer(self._library, 2 * rows, 2 * width, feat)
+        quadruple, sharp = (Buffer(self._library, 4 * rows, 4 * width, feat) for _ in range(2))
         self._held = (double, quadruple, sharp)  # the layers hold addresses only
-        self._result = Buffer(4 * rows, 4 * width, lanes, lanes)
+        self._result = Buffer(self._library, 4 * rows, 4 * width, 3)
         rest = [
             ConvolutionStep(conv=self._up2, source=double.at(), target=quadruple.at(), shuffled=True),
             ConvolutionStep(conv=self._hr, source=quadruple.at(), target=sharp.at()),
-            ConvolutionStep(conv=self._last, source=sharp.at(), target=self._result.at(), stored=lanes),
+            ConvolutionStep(conv=self._last, source=sharp.at(), target=self._result.at()),
         ]
         self._strips, done = [], 0
         while done < height:

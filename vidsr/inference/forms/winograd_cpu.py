@@ -36,13 +36,18 @@ _LINE = 16  # floats of a cache line
 
 @dataclass(frozen=True, slots=True)
 class PackedConvolution:
-    """One packed 3×3 convolution: Winograd-domain weights, bias and slope of negative values, channels padded."""
+    """One packed 3×3 convolution: Winograd-domain weights, bias and slope of negative values, channels padded.
+
+    Input channels from ``depth`` on have no weights, and output channels from ``stored`` on are not written.
+    """
 
     weights: Floats
     bias: Floats
     slope: Floats
     cin: int
+    depth: int
     cout: int
+    stored: int
     chunk: int
 
 
@@ -86,7 +91,8 @@ class Packer:
         if conv.bias is not None:
             bias[: len(weight)] = conv.bias.detach().cpu().numpy() * factor
         slopes[: len(weight)] = slope.cpu().numpy() if isinstance(slope, Tensor) else slope
-        return PackedConvolution(packed, bias, slopes, cin, cout, chunk)
+        depth = place - _round_up(groups[-1], self.wide) + groups[-1]
+        return PackedConvolution(packed, bias, slopes, cin, depth, cout, _round_up(len(weight), self.wide // 2), chunk)
 
 
 def _round_up(value: int, multiple: int) -> int:
@@ -103,32 +109,50 @@ def aligned(floats: int) -> Floats:
 class Buffer:
     """A picture ``[channels, height, width]`` float32 laid out in tiles as winograd.c wants it, zeros around it."""
 
-    def __init__(self, height: int, width: int, channels: int, lanes: int) -> None:
+    def __init__(self, library: ctypes.CDLL, height: int, width: int, channels: int) -> None:
         self.height, self.width = height, width
-        self._shape = (-(-height // TILE_PX), -(-width // TILE_PX), channels // lanes, TILE_PX, TILE_PX, lanes)
-        tiles, tile = self._shape[0] * self._shape[1], channels * TILE_PX**2
-        self._all = aligned((tiles + 1) * tile)
-        self._tiles = torch.from_numpy(self._all[: tiles * tile]).view(self._shape)
+        self._library, self._lanes = library, int(library.winograd_lanes())
+        self._groups = _round_up(channels, self._lanes) // self._lanes
+        tiles = -(-height // TILE_PX) * -(-width // TILE_PX)
+        self._all = aligned((tiles + 1) * self._groups * self._lanes * TILE_PX**2)
 
     def at(self, channel: int = 0) -> NativePicture:
         """Where the kernels find it, from a channel on."""
-        group = TILE_PX**2 * self._shape[-1]
-        place = self._all.ctypes.data + 4 * (channel // self._shape[-1] * group)
-        return NativePicture(place, self._shape[2] * group, self.height, self.width)
+        group = TILE_PX**2 * self._lanes
+        place = self._all.ctypes.data + 4 * (channel // self._lanes * group)
+        return NativePicture(place, self._groups * group, self.height, self.width)
 
-    def put(self, picture: Tensor) -> None:
-        """Set the first channels to ``[C, height, width]``."""
-        down, across, groups, _, _, lanes = self._shape
-        margins = (0, across * TILE_PX - self.width, 0, down * TILE_PX - self.height, 0, groups * lanes - len(picture))
-        tiles = F.pad(picture, margins).view(groups, lanes, down, TILE_PX, across, TILE_PX)
-        self._tiles.copy_(tiles.permute(2, 4, 0, 3, 5, 1))
+    def put(self, planes: Tensor, channel: int = 0) -> None:
+        """Set channels, from the first of a group on, to ``[C, height, width]``; those that fill up a group to zero."""
+        planes = planes.to(torch.float32).contiguous()
+        where = self.at(channel)
+        self._library.winograd_put(ctypes.byref(where), ctypes.c_void_p(planes.data_ptr()), len(planes))
 
-    def get(self, channels: int) -> Tensor:
+    def get(self, out: Tensor, base: Tensor | None = None, *, scale: int = 1, first: int = 0) -> None:
+        """Write rows of the first channels to ``out`` ``[C, rows · scale, width · scale]``, whose rows are contiguous.
+
+        Args:
+            out: float32; may be part of a larger picture.
+            base: ``[C, rows, width]`` float32, added with its pixels repeated ``scale`` times each way; may be ``out``.
+            scale: so many times so many channels become the pixels of one (pixel shuffle).
+            first: the first row.
+        """
+        where = self.at()
+        rows = (len(out), scale, first, out.shape[1] // scale)
+        under = (None, ctypes.c_long(0)) if base is None else _planes(base)
+        self._library.winograd_get(ctypes.byref(where), *under, *_planes(out), *rows)
+
+    def features(self, channels: int) -> Tensor:
         """The first channels as ``[channels, height, width]``."""
-        down, across, _, _, _, lanes = self._shape
-        used = self._tiles[:, :, : -(-channels // lanes), :, :, : min(channels, lanes)]
-        picture = used.permute(2, 5, 0, 3, 1, 4).reshape(-1, down * TILE_PX, across * TILE_PX)
-        return picture[:channels, : self.height, : self.width]
+        out = torch.empty(channels, self.height, self.width)
+        self.get(out)
+        return out
+
+
+def _planes(picture: Tensor) -> tuple[ctypes.c_void_p, ctypes.c_long]:
+    """Where planes with contiguous rows begin, and how many floats lie from one to the next."""
+    assert picture.dtype == torch.float32 and picture.stride()[1:] == (picture.shape[2], 1)
+    return ctypes.c_void_p(picture.data_ptr()), ctypes.c_long(picture.stride(0))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -145,7 +169,6 @@ class ConvolutionStep:
     doubled: bool = False
     skipped: int = 0
     shuffled: bool = False
-    stored: int | None = None
 
     def layer(self) -> NativeLayer:
         """As the C code takes it."""
@@ -153,8 +176,8 @@ class ConvolutionStep:
         layer = NativeLayer(source=self.source, target=self.target, doubled=int(self.doubled), skipped=self.skipped)
         layer.shuffled = int(self.shuffled)
         layer.weights, layer.bias, layer.slope = (a.ctypes.data for a in (conv.weights, conv.bias, conv.slope))
-        layer.cin, layer.cout, layer.stored = conv.cin, conv.cout, self.stored or conv.cout
-        layer.chunk = conv.chunk
+        layer.cin, layer.depth, layer.chunk = conv.cin, conv.depth, conv.chunk
+        layer.cout, layer.stored = conv.cout, conv.stored
         for i, (picture, factor) in enumerate(self.residuals):
             layer.residual[i], layer.scale[i] = picture, factor
         return layer
@@ -205,7 +228,6 @@ class WinogradRRDBNet:
         self._ups = [pack(up, feat, NEGATIVE_SLOPE) for up in network.ups]
         self._hr = pack(network.conv_hr, feat, NEGATIVE_SLOPE)
         self._last = pack(network.conv_last, feat)
-        self._lanes = pack.wide // 2
         self._shape: tuple[int, int] | None = None
 
     def __call__(self, rgb: Tensor) -> Tensor:
@@ -221,7 +243,7 @@ class WinogradRRDBNet:
             self._program()
             for strip, (top, bottom), first in self._strips:
                 strip()
-                result[:, top:bottom] = self._output.get(c.out_channels)[:, top - first : bottom - first]
+                self._output.get(result[:, top:bottom], first=top - first)
         return out[..., : height * c.scale, : width * c.scale]
 
     def bytes_per_pixel(self) -> float:
@@ -230,15 +252,18 @@ class WinogradRRDBNet:
         per_step = 4 * (4 * (self._feat + 4 * self._grow) + self._feat) / c.unshuffle**2
         return per_step + 2 * 4 * c.out_channels * c.scale**2
 
+    def _buffer(self, height: int, width: int, channels: int) -> Buffer:
+        return Buffer(self._library, height, width, channels)
+
     def _prepare(self, height: int, width: int) -> None:
         """Buffers and programs for one size; kept until another size comes."""
         if self._shape == (height, width):
             return
         self._shape = None
-        self._input = Buffer(height, width, self._first.cin, self._lanes)
+        self._input = self._buffer(height, width, self._first.depth)
         # The layers hold addresses only: this keeps the memory they point to alive.
-        self._held = dense = [Buffer(height, width, self._feat + 4 * self._grow, self._lanes) for _ in range(4)]
-        self._features = Buffer(height, width, self._feat, self._lanes)
+        self._held = dense = [self._buffer(height, width, self._feat + 4 * self._grow) for _ in range(4)]
+        self._features = self._buffer(height, width, self._feat)
         steps = [ConvolutionStep(conv=self._first, source=self._input.at(), target=dense[0].at())]
         steps += self._body_steps(dense)
         self._program = Program(self._library, steps)
@@ -267,9 +292,9 @@ class WinogradRRDBNet:
     def _prepare_tail(self, height: int, width: int) -> None:
         """Strips of the tail: each reads the features where they lie, and keeps only rows that no border spoiled."""
         rows = min(STRIP_ROWS, height)
-        ups = [Buffer(rows << i, width << i, self._feat, self._lanes) for i in range(1, len(self._ups) + 1)]
-        sharp = Buffer(ups[-1].height, ups[-1].width, self._feat, self._lanes)
-        self._output = Buffer(ups[-1].height, ups[-1].width, self._lanes, self._lanes)
+        ups = [self._buffer(rows << i, width << i, self._feat) for i in range(1, len(self._ups) + 1)]
+        sharp = self._buffer(ups[-1].height, ups[-1].width, self._feat)
+        self._output = self._buffer(ups[-1].height, ups[-1].width, self._config.out_channels)
         self._held = [*self._held, *ups, sharp]
         factor = 1 << len(ups)
         self._strips = []
@@ -283,9 +308,7 @@ class WinogradRRDBNet:
                 steps.append(ConvolutionStep(conv=conv, source=source, target=up.at(), doubled=True, skipped=skipped))
                 source, skipped = up.at(), 0
             steps.append(ConvolutionStep(conv=self._hr, source=source, target=sharp.at()))
-            steps.append(
-                ConvolutionStep(conv=self._last, source=sharp.at(), target=self._output.at(), stored=self._lanes)
-            )
+            steps.append(ConvolutionStep(conv=self._last, source=sharp.at(), target=self._output.at()))
             self._strips.append((Program(self._library, steps), (done * factor, end * factor), first * factor))
             done = end
 
@@ -297,7 +320,6 @@ class WinogradSRVGGNetCompact:
         self._config = network.config
         self._library = library
         pack = Packer(library)
-        self._lanes = pack.wide // 2
         self._convs = [pack(conv, [conv.in_channels], slope) for conv, slope in network.convolutions()]
         self._shape: tuple[int, int] | None = None
 
@@ -305,23 +327,25 @@ class WinogradSRVGGNetCompact:
         """Run the network, picture by picture."""
         c = self._config
         self._prepare(rgb.shape[-2], rgb.shape[-1])
-        out = F.interpolate(rgb, scale_factor=float(c.scale), mode="nearest")
+        rgb = rgb.to(torch.float32).contiguous()
+        out = torch.empty(len(rgb), c.out_channels, *(side * c.scale for side in rgb.shape[-2:]))
         for picture, result in zip(rgb, out, strict=True):
             self._input.put(picture)
             self._program()
-            result.add_(F.pixel_shuffle(self._output.get(c.out_channels * c.scale**2), c.scale))
+            self._output.get(result, picture, scale=c.scale)
         return out
 
     def bytes_per_pixel(self) -> float:
         """Bytes per source pixel of a batch of one: two buffers of the widest layer, and the result twice."""
-        return 4.0 * (2 * max(c.cout for c in self._convs) + 2 * self._config.out_channels * self._config.scale**2)
+        return 4.0 * (2 * max(c.stored for c in self._convs) + 2 * self._config.out_channels * self._config.scale**2)
 
     def _prepare(self, height: int, width: int) -> None:
         if self._shape == (height, width):
             return
         self._shape = None
-        self._input = here = Buffer(height, width, self._convs[0].cin, self._lanes)
-        self._held = spare = [Buffer(height, width, max(c.cout for c in self._convs), self._lanes) for _ in range(2)]
+        self._input = here = Buffer(self._library, height, width, self._convs[0].depth)
+        widest = max(c.stored for c in self._convs)
+        self._held = spare = [Buffer(self._library, height, width, widest) for _ in range(2)]
         steps = []
         for i, conv in enumerate(self._convs):
             there = spare[i % 2]

@@ -34,6 +34,7 @@ class NativeLayer(ctypes.Structure):
         ("slope", ctypes.c_void_p),
         ("scale", ctypes.c_float * 2),
         ("cin", ctypes.c_int),
+        ("depth", ctypes.c_int),
         ("cout", ctypes.c_int),
         ("stored", ctypes.c_int),
         ("chunk", ctypes.c_int),
