@@ -15,9 +15,10 @@ from vidsr.filters.after.fidelity import intact
 from vidsr.filters.after.step import StepDescriptor
 from vidsr.filters.flow import gaussian
 
-#: Blur, in source pixels, below which lightness and chroma are the source's; chroma of intact and of damaged sources.
+#: Blur, in source pixels, below which lightness and the chroma of damaged sources are the source's.
 LIGHTNESS_SIGMA = 6.0
-CHROMA_SIGMA, COARSE_CHROMA_SIGMA = 2.0, 6.0
+#: The same for the chroma of intact sources.
+CHROMA_SIGMA = 2.0
 #: A frame is grey if no pixel's channels differ by more than this: under one code value of 8 bits.
 GREY = 0.6 / 255
 
@@ -37,20 +38,22 @@ class ColourLock(Correction):
 
 def _low_frequencies(missing: Tensor, whole: Tensor) -> Tensor:
     """What of ``missing`` ``[N, 3, h, w]`` is followed; chroma finely as far as it is ``whole`` ``[N, 1, 1, 1]``."""
+    alone = missing.device.type == "cpu" and len(missing) == 1  # elsewhere to ask would wait for the device
+    share = float(whole) if alone else 0.5
+    coarse = gaussian(missing, LIGHTNESS_SIGMA) if share < 1 else missing
+    if share == 0:
+        return coarse
     light = missing.mean(1, keepdim=True)
-    return gaussian(light, LIGHTNESS_SIGMA) + _chroma(missing - light, whole)
-
-
-def _chroma(chroma: Tensor, whole: Tensor) -> Tensor:
-    if chroma.device.type == "cpu" and len(chroma) == 1:  # elsewhere to ask would wait for the device
-        share = float(whole)
-        if share in (0.0, 1.0):
-            return gaussian(chroma, CHROMA_SIGMA if share else COARSE_CHROMA_SIGMA)
-    return torch.lerp(gaussian(chroma, COARSE_CHROMA_SIGMA), gaussian(chroma, CHROMA_SIGMA), whole)
+    fine = gaussian(missing, CHROMA_SIGMA) + (gaussian(light, LIGHTNESS_SIGMA) - gaussian(light, CHROMA_SIGMA))
+    return fine if share == 1 else torch.lerp(coarse, fine, whole)
 
 
 def _is_grey(rgb: Tensor) -> Tensor:
     """For each of ``[N, 3, h, w]``: do all pixels have equal channels? Boolean ``[N]``."""
+    if rgb.device.type == "cpu":  # a few pixels show that nearly all pictures are not grey
+        some = rgb[..., ::8, ::8]
+        if bool(((some.amax(1) - some.amin(1)).amax((1, 2)) >= GREY).all()):
+            return torch.zeros(len(rgb), dtype=torch.bool)
     return (rgb.amax(1) - rgb.amin(1)).amax((1, 2)) < GREY
 
 

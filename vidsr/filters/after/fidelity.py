@@ -109,6 +109,8 @@ def noise(source: Tensor) -> Tensor:
         return source.new_zeros(source.shape[0], source.shape[1])
     grey = _floor(_block_power(luma(source), _stride(source), 10, 15))
     even = ((TEXTURE_RATIO - grey[1] / (grey[0] + 0.05)) / (TEXTURE_RATIO - NOISE_RATIO)).clamp(0, 1)
+    if even.device.type == "cpu" and not bool(even.any()):
+        return noise_of_colour(source).expand(-1, source.shape[1])
     shared = _floor(_block_power(source, 8, 10, 15))[0] / _SHOWN * even
     return torch.maximum(shared / 255, noise_of_colour(source))
 
