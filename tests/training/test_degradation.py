@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vidsr.quality.bicubic import resize_bicubic_uint8
-from vidsr.training.degradation import compression, film, kernels, second_order, tape
+from vidsr.training.degradation import compression, film, kernels, second_order
 from vidsr.training.degradation.degrade import degrade
 from vidsr.training.degradation.options import (
     KERNELS,
@@ -21,6 +21,7 @@ from vidsr.training.degradation.options import (
     OrderOptions,
     TapeOptions,
 )
+from vidsr.training.degradation.tape import patches
 
 EVERYTHING = DegradationOptions(
     recipe="second_order",
@@ -152,7 +153,7 @@ def test_codec_bitrate_orders_the_error() -> None:
 
 
 def test_combing_moves_every_second_line(picture: Tensor) -> None:
-    combed = tape.combed(picture, 2.0)
+    combed = patches.combed(picture, 2.0)
     assert torch.equal(combed[:, ::2], picture[:, ::2])
     assert torch.allclose(combed[:, 1::2, 2:], picture[:, 1::2, :-2], atol=1e-6)
 
@@ -160,7 +161,7 @@ def test_combing_moves_every_second_line(picture: Tensor) -> None:
 def test_bleed_moves_colour_not_brightness() -> None:
     picture = torch.full((3, 32, 64), 0.3)
     picture[0, :, 20:30] = 0.7
-    bled = tape.bled(picture, 4.0)
+    bled = patches.bled(picture, 4.0)
     weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
     assert torch.allclose((bled * weights).sum(0), (picture * weights).sum(0), atol=1e-3)
     assert (bled[0] - bled[2])[16, 33] > 0.05, "red runs to the right of the bar"
@@ -169,14 +170,14 @@ def test_bleed_moves_colour_not_brightness() -> None:
 
 def test_tape_noise_runs_along_the_lines() -> None:
     grey = torch.full((3, 64, 128), 0.5)
-    noise = (tape.streaked(grey, 0.05, _rng()) - grey).mean(0)
+    noise = (patches.streaked(grey, 0.05, _rng()) - grey).mean(0)
     along = (noise[:, 1:] * noise[:, :-1]).mean() / noise.square().mean()
     down = (noise[1:] * noise[:-1]).mean() / noise.square().mean()
     assert along > 0.5 and abs(down) < 0.1
 
 
 def test_jitter_moves_lines_and_keeps_their_values(picture: Tensor) -> None:
-    shaken = tape.shaken(picture, 1.0, _rng())
+    shaken = patches.shaken(picture, 1.0, _rng())
     assert not torch.equal(shaken, picture)
     assert shaken.mean().item() == pytest.approx(picture.mean().item(), abs=0.01)
 
@@ -200,10 +201,10 @@ def test_dust_touches_few_pixels_and_scratches_run_along_the_film() -> None:
 
 
 def test_chances_of_zero_change_nothing(picture: Tensor) -> None:
-    assert torch.equal(tape.play(picture, TapeOptions(), _rng()), picture)
+    assert torch.equal(patches.play(picture, TapeOptions(), _rng()), picture)
     assert torch.equal(film.age(picture, FilmOptions(), _rng()), picture)
     always = replace(TapeOptions(), bleed_chance=1.0)
-    assert not torch.equal(tape.play(picture, always, _rng()), picture)
+    assert not torch.equal(patches.play(picture, always, _rng()), picture)
 
 
 def test_the_last_sinc_filter_never_cuts_below_a_third(monkeypatch: pytest.MonkeyPatch, picture: Tensor) -> None:

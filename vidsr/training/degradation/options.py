@@ -110,6 +110,15 @@ class TapeOptions(Options):
     jitter: tuple[float, float] = opt(
         (0.1, 0.8), "Standard deviation of the displacement, px.", between=(0, 8), metavar=_RANGE
     )
+    composite_chance: float = opt(
+        0.0, "Chance of composite video, NTSC or PAL: dot crawl and false colour on fine detail.", between=(0, 1)
+    )
+    ringing_chance: float = opt(0.0, "Chance that edges ring.", between=(0, 1))
+    ringing: tuple[float, float] = opt(
+        (0.2, 1.5), "How much frequencies around 2.2 MHz are raised.", between=(0, 4), metavar=_RANGE
+    )
+    dropout_chance: float = opt(0.0, "Chance of dropouts: parts of lines lost.", between=(0, 1))
+    dropouts: tuple[float, float] = opt((1.0, 6.0), "Dropouts per patch.", between=(0, 100), metavar=_RANGE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

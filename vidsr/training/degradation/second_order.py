@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidsr.frames import luma_weights
-from vidsr.training.degradation import compression, film, kernels, tape
+from vidsr.training.degradation import compression, film, kernels
 from vidsr.training.degradation.options import DegradationOptions, OrderOptions
+from vidsr.training.degradation.tape import patches
 
 DegradationStep = Callable[[Tensor], Tensor]
 _LUMA = torch.tensor(luma_weights("smpte170m"))
@@ -32,7 +33,7 @@ def second_order(high: Tensor, scale: int, options: DegradationOptions, rng: np.
     x = _blurred(x, options.first, rng)
     x = resized(x, _random_size(x, (high.shape[1], high.shape[2]), options.first, rng), rng)
     x = jpeg(noisy(x, options.first, rng), int(rng.integers(options.first.jpeg[0], options.first.jpeg[1] + 1)))
-    x = tape.play(x, options.tape, rng)
+    x = patches.play(x, options.tape, rng)
     x = _blurred(x, options.second, rng)
     x = resized(x, _random_size(x, end, options.second, rng), rng)
     x = noisy(x, options.second, rng)

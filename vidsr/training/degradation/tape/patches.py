@@ -1,4 +1,8 @@
-"""Defects of analogue tape and broadcast: combing, chroma bleed, streaky noise, line jitter."""
+"""Defects of analogue tape and broadcast on single patches.
+
+Combing, chroma bleed, streaky noise and line jitter are made here, the others by
+:func:`vidsr.training.degradation.tape.faults.damaged`.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,14 @@ from torch.nn import functional as F
 
 from vidsr.inference.colour import rgb_matrix
 from vidsr.training.degradation.options import TapeOptions
+from vidsr.training.degradation.tape.faults import TapeFaults, damaged
 
 # ITU-R BT.601, luma and colour differences scaled to ±0.5.
 _TO_RGB = rgb_matrix("smpte170m")
 _TO_YUV = torch.linalg.inv(_TO_RGB.double()).float()
+
+#: Width of the whole line that a patch is taken for a part of.
+_LINE_PX = 720
 
 
 def play(x: Tensor, options: TapeOptions, rng: np.random.Generator) -> Tensor:
@@ -25,7 +33,21 @@ def play(x: Tensor, options: TapeOptions, rng: np.random.Generator) -> Tensor:
         x = streaked(x, float(rng.uniform(*options.noise)) / 255, rng)
     if rng.random() < options.jitter_chance:
         x = shaken(x, float(rng.uniform(*options.jitter)), rng)
+    # Nothing is drawn for faults that are off, so that other defects stay the same for a seed.
+    if options.composite_chance and rng.random() < options.composite_chance:
+        x = worn(x, TapeFaults(composite=str(rng.choice(["ntsc", "pal"])), line_width=_LINE_PX), rng)
+    if options.ringing_chance and rng.random() < options.ringing_chance:
+        x = worn(x, TapeFaults(ringing=float(rng.uniform(*options.ringing)), line_width=_LINE_PX), rng)
+    if options.dropout_chance and rng.random() < options.dropout_chance:
+        x = worn(x, TapeFaults(dropouts=float(rng.uniform(*options.dropouts)), line_width=_LINE_PX), rng)
     return x
+
+
+def worn(x: Tensor, faults: TapeFaults, rng: np.random.Generator) -> Tensor:
+    """``[3, H, W]`` in 0..1 with the faults of a clip of one frame."""
+    clip = x.movedim(0, -1)[None].contiguous().numpy()
+    made = damaged(clip, faults, int(rng.integers(2**32))).clip[0]
+    return torch.from_numpy(made).movedim(-1, 0).contiguous()
 
 
 def combed(x: Tensor, shift: float) -> Tensor:
