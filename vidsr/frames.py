@@ -6,7 +6,8 @@ Independent of torch and PyAV. A plane is a numpy array and may be a view of a d
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
@@ -35,6 +36,20 @@ LUMA_WEIGHTS: dict[str, tuple[float, float]] = {
     "smpte240m": (0.212, 0.087),
     "bt2020nc": (0.2627, 0.0593),
 }
+
+
+def packed(numbers: Sequence[int], code: Literal["q", "I"] = "q") -> Sequence[int]:
+    """Whole numbers, one or a few for each frame of what may be a long film, as an :class:`array.array`.
+
+    They take 8 bytes each as int64 (``code`` "q"), 4 as uint32 ("I"), where a tuple of them takes 40. Numbers that do
+    not fit stay a tuple.
+    """
+    if isinstance(numbers, array) and numbers.typecode == code:
+        return numbers
+    try:
+        return array(code, numbers)
+    except OverflowError:
+        return tuple(numbers)
 
 
 def luma_weights(matrix: str) -> tuple[float, float, float]:

@@ -140,7 +140,7 @@ def test_nothing_goes_where_nothing_repeats() -> None:
 def test_a_table_survives_json_and_any_cut() -> None:
     source = frames_of(pulled_down(moments(30, 3), "tff")[:35])
     table = matched(iter(source), times(35), "tff")
-    assert Timeline.from_json(table.to_json()) == table
+    assert Timeline.from_values(table.to_values()) == table
     whole = list(table.read(lambda a, b: iter(source[a:b]), 0, len(table.entries)))
     for first, stop in ((0, 1), (5, 9), (11, len(table.entries))):
         part = table.read(lambda a, b: iter(source[a:b]), first, stop)

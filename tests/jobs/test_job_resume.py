@@ -259,7 +259,7 @@ def test_strangers_files_in_a_job_folder_are_never_deleted(small_job: SmallJob) 
     assert [p.name for p in small_job.job.iterdir()] == ["notes.txt"]
 
 
-@pytest.mark.parametrize("gone", [["segments"], ["index.json", "segments"]], ids=" ".join)
+@pytest.mark.parametrize("gone", [["segments"], ["index.npz", "segments"]], ids=" ".join)
 def test_ended_while_it_deleted_its_folder(
     gone: list[str], small_job: SmallJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,7 @@ def test_a_long_clip_is_reached_by_a_seek(clips: ClipFactory) -> None:
     info = probe(path)
     index = index_video(info)
     assert not index.linear
-    assert index.keyframes == tuple(range(0, 480, 24))
+    assert list(index.keyframes) == list(range(0, 480, 24))
     whole = {frame.index: fingerprint(frame) for frame in read_frames(info, 0, None, index)}
     for start in range(100, 480, 37):
         assert [fingerprint(f) for f in read_frames(info, start, start + 2, index)] == [whole[start], whole[start + 1]]

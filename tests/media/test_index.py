@@ -84,3 +84,9 @@ def test_repaired_stamps_are_complete_and_strictly_increasing(raw: list[int | No
     pts, _, _ = repair(raw, VIDEO, [1000] * len(raw))
     assert len(pts) == len(raw)
     assert all(b > a for a, b in pairwise(pts))
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, 60)), min_size=1, max_size=60))
+def test_whatever_the_stamps_are_frames_follow_each_other(raw: list[int | None]) -> None:
+    pts, _, _ = repair([None if p is None else 1000 * p for p in raw], VIDEO, [1000] * len(raw))
+    assert len(pts) == len(raw) and all(b > a for a, b in pairwise(pts))

@@ -24,6 +24,7 @@ from vidsr.jobs.provenance import sidecar_of
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event
+from vidsr.jobs.state.index_file import load_index
 from vidsr.jobs.state.manifest import Manifest
 
 pytestmark = pytest.mark.skipif(shutil.which("ffprobe") is None, reason="no ffprobe on this machine")
@@ -264,5 +265,5 @@ def test_the_index_of_a_part_ends_soon_after_it(make_clip: Callable[..., Path], 
     """A part near the beginning of a long source is found without decoding all of it."""
     source = make_clip("many.mkv", "-f", "lavfi", "-i", "testsrc2=s=32x32:r=100:d=9", "-c:v", "mpeg4", "-q:v", "5")
     enhance(source, tmp_path / "o.mkv", model=str(identity), scale=1, codec="ffv1", frames="5:9", keep_segments=True)
-    index = json.loads((job_folders.job_folder(tmp_path / "o.mkv") / "index.json").read_text())
-    assert index["partial"] and len(index["pts"]) == 9 + 300
+    index = load_index(job_folders.job_folder(tmp_path / "o.mkv"))
+    assert index.partial and len(index) == 9 + 300

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 from vidsr.errors import VidsrError
@@ -264,15 +263,15 @@ def _refilled(index: VideoIndex, options: EnhanceOptions) -> dict[int, int]:
 
 def _listed(index: VideoIndex, table: Timeline | RateTable) -> VideoIndex:
     """The index of the frames of ``table``, which is made from that of ``index``."""
-    pts = tuple(entry.pts for entry in table.entries)
+    pts, durations = table.stamps()
     return replace(
         index,
         pts=pts,
-        durations=tuple(entry.duration for entry in table.entries),
+        durations=durations,
         time_base=table.time_base,
         digests=(),
         keyframes=(),
-        variable=is_variable([b - a for a, b in pairwise(pts)], table.time_base),
+        variable=is_variable(pts, table.time_base),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import av
@@ -134,7 +134,7 @@ def _seek(reader: VideoReader, index: VideoIndex, start: int, back: float) -> It
     return None
 
 
-def _same(frame: Any, digests: tuple[int, ...], number: int) -> bool:
+def _same(frame: Any, digests: Sequence[int], number: int) -> bool:
     return not digests or frame_digest(frame) == digests[number]
 
 

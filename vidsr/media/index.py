@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from av.video.plane import VideoPlane
 
 from vidsr.errors import InputError
+from vidsr.frames import packed
 from vidsr.media.probe import lost_with
 from vidsr.media.reader import Damage, VideoReader
 from vidsr.media.source import ReadableInfo, VideoInfo
@@ -25,6 +27,8 @@ _ABSURD_SECONDS = 3.2e8
 #: Frames that are indexed after a part of a source: more than any row of filters and networks looks ahead, and so many
 #: that single faulty stamps do not end the index early.
 AFTER_FRAMES = 300
+#: Stands for a missing stamp in an array of stamps, as FFmpeg's AV_NOPTS_VALUE.
+_NO_STAMP = -(2**63)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +37,16 @@ class VideoIndex:
 
     ``pts`` is strictly increasing, in ``time_base`` units of the video stream; ``durations`` likewise, all
     positive. ``digests`` hold a CRC-32 of some rows of each frame, by which frames are recognised after a seek.
+    All of these, and the numbers of the ``keyframes``, are kept packed (:func:`vidsr.frames.packed`): 20 bytes a frame.
     ``sizes`` lists (first frame, width, height) for each run of frames of one size. ``shifts`` are the seconds
     that were added from the first, second… backward jump of the timeline on. ``linear`` means that a frame can
     only be found by decoding from the start. ``partial`` means that the source goes on after the last frame here.
     """
 
-    pts: tuple[int, ...]
-    durations: tuple[int, ...]
+    pts: Sequence[int]
+    durations: Sequence[int]
     time_base: Fraction
-    digests: tuple[int, ...] = ()
+    digests: Sequence[int] = ()
     sizes: tuple[tuple[int, int, int], ...] = ()
     shifts: tuple[Fraction, ...] = ()
     linear: bool = False
@@ -49,9 +54,14 @@ class VideoIndex:
     cut_off: bool = False
     variable: bool = False
     interlaced_frames: int = 0
-    keyframes: tuple[int, ...] = ()
+    keyframes: Sequence[int] = ()
     notes: tuple[str, ...] = ()
     partial: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("pts", "durations", "keyframes"):
+            object.__setattr__(self, name, packed(getattr(self, name)))
+        object.__setattr__(self, "digests", packed(self.digests, "I"))
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -81,20 +91,20 @@ def check_strict(info: ReadableInfo, index: VideoIndex) -> None:
 def frame_digest(frame: Any) -> int:
     """CRC-32 of every eighth row of the first plane of a decoded frame."""
     plane = VideoPlane(frame, 0)  # `frame.planes` makes all of them
-    step = 8 * abs(plane.line_size)
-    width = min(abs(plane.line_size), max(1, frame.width))
+    line = abs(plane.line_size)
+    step, width = 8 * line, min(line, max(1, frame.width))
     rows = max(0, -(-(plane.buffer_size - width) // step))
     return zlib.crc32(np.ndarray((rows, width), np.uint8, plane, strides=(step, 1)).tobytes())  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)
 class _Scan:
-    """What one decoding of the whole stream found, frame by frame."""
+    """What one decoding of the whole stream found, frame by frame. In ``raw``, a missing stamp is :data:`_NO_STAMP`."""
 
-    raw: list[int | None] = field(default_factory=list)
-    digests: list[int] = field(default_factory=list)
-    durations: list[int] = field(default_factory=list)
-    keyframes: list[int] = field(default_factory=list)
+    raw: array[int] = field(default_factory=lambda: array("q"))
+    digests: array[int] = field(default_factory=lambda: array("I"))
+    durations: array[int] = field(default_factory=lambda: array("q"))
+    keyframes: array[int] = field(default_factory=lambda: array("q"))
     sizes: list[tuple[int, int, int]] = field(default_factory=list)
     interlaced: int = 0
     lost: set[str] = field(default_factory=set)
@@ -106,21 +116,25 @@ class _Scan:
         if enough.frames is not None:
             return len(self.raw) >= enough.frames + AFTER_FRAMES
         first, last = self.raw[0], self.raw[-1]
-        if enough.seconds is None or first is None or last is None or (last - first) * clock <= enough.seconds:
+        missing = enough.seconds is None or _NO_STAMP in (first, last)
+        if missing or (last - first) * clock <= (enough.seconds or 0):
             self.beyond = 0
         else:
             self.beyond += 1
         return self.beyond >= AFTER_FRAMES
 
     def add(self, frame: Any, stamp: int | None) -> None:
-        number = len(self.raw)
-        if not self.sizes or self.sizes[-1][1:] != (frame.width, frame.height):
-            self.sizes.append((number, frame.width, frame.height))
+        number, width, height = len(self.raw), frame.width, frame.height
+        if not self.sizes or self.sizes[-1][1:] != (width, height):
+            self.sizes.append((number, width, height))
         if frame.key_frame:
             self.keyframes.append(number)
-        self.interlaced += bool(frame.interlaced_frame)
-        self.lost |= lost_with(frame)
-        self.raw.append(stamp)
+        if frame.interlaced_frame:
+            self.interlaced += 1
+        lost = lost_with(frame)
+        if lost:
+            self.lost |= lost
+        self.raw.append(_NO_STAMP if stamp is None else stamp)
         self.durations.append(frame.duration or 0)
         self.digests.append(frame_digest(frame))
 
@@ -150,9 +164,8 @@ def index_video(
         first_dts = reader.first_dts
     if not scan.raw:
         raise InputError(f"{info.path}: none of its frames can be decoded")
-    raw = _count_dts(scan.raw, first_dts or 0) if by_dts else scan.raw
-    pts, shifts, notes = repair(raw, info.video, scan.durations)
-    steps = [b - a for a, b in pairwise(pts)]
+    pts, shifts, notes = _repaired(scan, info.video, (first_dts or 0) if by_dts else None)
+    steps = np.diff(np.asarray(pts))
     damage = scan.damage
     damaged = bool(damage.bad_packets or damage.corrupt_frames or damage.read_errors)
     # AVI counts the frames that were dropped while it was recorded, too.
@@ -160,25 +173,40 @@ def index_video(
     # What the header promises of frames is not missing where the index ends early.
     video = replace(info.video, declared_frames=None) if partial else info.video
     cut_off = info.missing_bytes > 0 or _is_cut_off(counted, video)
+    usual = int(steps[-1]) if len(steps) else info.video.step
+    durations = array("q", steps.tobytes())
+    durations.append(_last_duration(scan.durations[-1], usual))
     return VideoIndex(
-        pts=tuple(pts),
-        durations=(*steps, _last_duration(scan.durations[-1], steps, info.video.step)),
+        pts=pts,
+        durations=durations,
         time_base=info.video.time_base,
-        digests=tuple(scan.digests),
+        digests=scan.digests,
         sizes=tuple(scan.sizes),
         shifts=tuple(shifts),
         linear=bool(notes) or damaged or by_dts,
         damaged=damaged,
         cut_off=cut_off,
-        variable=is_variable(steps, info.video.time_base),
+        variable=is_variable(pts, info.video.time_base),
         interlaced_frames=scan.interlaced,
-        keyframes=tuple(scan.keyframes),
+        keyframes=scan.keyframes,
         notes=(*notes, *_damage_notes(damage, counted, video), *_scan_notes(scan, pts, video)),
         partial=partial,
     )
 
 
-def _scan_notes(scan: _Scan, pts: list[int], video: VideoInfo) -> list[str]:
+def _repaired(scan: _Scan, video: VideoInfo, first_dts: int | None) -> tuple[Sequence[int], list[Fraction], list[str]]:
+    """The stamps of a scan as :func:`repair` leaves them; ``first_dts`` where they are those of an AVI, else None."""
+    stamps = np.asarray(scan.raw)
+    low, high = int(stamps.min()), int(stamps.max())
+    sane = max(abs(low), abs(high)) * video.time_base < _ABSURD_SECONDS
+    if first_dts is None and sane and bool(np.all(stamps[1:] > stamps[:-1])):
+        return scan.raw, [], []
+    raw = [None if stamp == _NO_STAMP else stamp for stamp in scan.raw]
+    pts, shifts, notes = repair(raw if first_dts is None else _count_dts(raw, first_dts), video, scan.durations)
+    return array("q", pts), shifts, notes
+
+
+def _scan_notes(scan: _Scan, pts: Sequence[int], video: VideoInfo) -> list[str]:
     # Captions often begin later than the first frame, which is all that the probe sees.
     notes = [f"{lost} cannot be kept: no encoder here writes it" for lost in sorted(scan.lost - set(video.lost))]
     sizes = scan.sizes
@@ -204,19 +232,19 @@ def _count_dts(raw: list[int | None], first: int) -> list[int | None]:
     return out
 
 
-def _last_duration(declared: int, steps: list[int], nominal: int) -> int:
-    """The last frame's duration: as declared if believable, else that of the frame before it."""
-    usual = steps[-1] if steps else nominal
+def _last_duration(declared: int, usual: int) -> int:
+    """The last frame's duration: as declared if believable, else the ``usual`` one, that of the frame before it."""
     return declared if declared > usual // 2 else max(1, usual)
 
 
-def is_variable(steps: list[int], time_base: Fraction) -> bool:
+def is_variable(pts: Sequence[int], time_base: Fraction) -> bool:
     """Whether frame durations differ by more than the rounding of the time base or a millisecond."""
-    return bool(steps) and (max(steps) - min(steps)) * time_base > max(2 * time_base, Fraction(2, 1000))
+    steps = np.diff(np.asarray(pts))
+    return len(steps) > 0 and int(steps.max() - steps.min()) * time_base > max(2 * time_base, Fraction(2, 1000))
 
 
 def repair(
-    raw: list[int | None], video: VideoInfo, durations: list[int]
+    raw: list[int | None], video: VideoInfo, durations: Sequence[int]
 ) -> tuple[list[int], list[Fraction], list[str]]:
     """Make timestamps complete and strictly increasing; (pts, timeline shifts in seconds, one note per repair)."""
     step = video.step
@@ -262,8 +290,9 @@ def _fill(raw: list[int | None], step: int) -> tuple[list[int], int]:
     for i, value in enumerate(raw):
         if value is not None:
             continue
-        before = max((k for k in known if k < i), default=None) if known[0] < i else None
-        after = next((k for k in known if k > i), None)
+        following = bisect_left(known, i)
+        before = known[following - 1] if following else None
+        after = known[following] if following < len(known) else None
         if before is None and after is not None:
             values[i] = values[after] - (after - i) * step
         elif before is not None and after is None:

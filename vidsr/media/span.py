@@ -170,21 +170,19 @@ def cut_index(span: Span | None, index: VideoIndex, retimed: VideoIndex) -> CutI
         return CutIndex(span.first, _sliced(index, span.first, span.stop))
     clock = retimed.time_base
     start, end = span.start / clock, span.end / clock
-    numbers = [n for n, pts in enumerate(retimed.pts) if start <= pts < end]
-    first, stop = (numbers[0], numbers[-1] + 1) if numbers else (len(retimed.pts), len(retimed.pts))
-    if not numbers:
-        first = stop = next((n for n, pts in enumerate(retimed.pts) if pts >= end), len(retimed.pts))
+    first, stop = bisect_left(retimed.pts, start), bisect_left(retimed.pts, end)
+    found = first < stop
     pts, durations = list(retimed.pts), list(retimed.durations)
     shown = first - 1
     if shown >= 0:
         left = pts[shown] + durations[shown] - start
-        if not numbers or left >= _ticks(index, span.first, clock):
+        if not found or left >= _ticks(index, span.first, clock):
             first = shown
             pts[shown], durations[shown] = int(start), int(left) if left > 0 else int(end - start)
     over = pts[stop - 1] + durations[stop - 1] - end
     if over >= _ticks(index, span.stop - 1, clock):
         durations[stop - 1] -= int(over)
-    return CutIndex(first, _sliced(replace(retimed, pts=tuple(pts), durations=tuple(durations)), first, stop))
+    return CutIndex(first, _sliced(replace(retimed, pts=pts, durations=durations), first, stop))
 
 
 def _ticks(index: VideoIndex, number: int, clock: Fraction) -> Fraction:

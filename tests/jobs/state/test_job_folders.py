@@ -1,4 +1,4 @@
-"""Job folders are found again; speed and disk estimates say what they should; index and reader are exact."""
+"""Job folders are found again; speed and disk estimates say what they should; the reader is exact."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from vidsr.jobs.disk_space import disk_outlook, estimate_bytes
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.event_log import Journal, Status, read_status
 from vidsr.jobs.state.events import Event, SpeedMeter
-from vidsr.jobs.state.index_file import load_index, save_index
 from vidsr.jobs.state.manifest import Finished
 from vidsr.media.decode import SequentialReader, read_frames
 from vidsr.media.encode.encoder_plan import prepare
@@ -101,15 +100,6 @@ def test_disk_estimate_goes_by_what_segments_took(clips: ClipFactory, tmp_path: 
     assert outlook.worrying
     with pytest.raises(DiskFullError, match="too little space"):
         outlook.check()
-
-
-def test_the_index_comes_back(clips: ClipFactory, tmp_path: Path) -> None:
-    index = index_video(probe(clips("basic")))
-    save_index(index, tmp_path)
-    assert load_index(tmp_path) == index
-    (tmp_path / "index.json").write_text("{}")
-    with pytest.raises(JobError, match="damaged"):
-        load_index(tmp_path)
 
 
 def test_the_sequential_reader_gives_the_same_frames_in_any_order(clips: ClipFactory) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.clips import ClipFactory, run_ffmpeg
 from tests.support.command_line import vidsr
 from tests.support.hazards.catalogue import by_name
 from vidsr.jobs.enhance import enhance
-from vidsr.media.check.verify import Expectation, verify
+from vidsr.media.check.verify import Expectation, largest_error, verify
 from vidsr.options import EnhanceOptions
 
 
@@ -109,3 +112,16 @@ def test_the_command_prints_json_and_exits_with_1_on_a_difference(clips: ClipFac
     done = vidsr("verify", source, silent, "--no-audio")
     assert done.returncode == 0
     assert "left out" in done.stdout
+
+
+@given(
+    stamps=st.lists(st.tuples(st.integers(-(2**40), 2**40), st.integers(-(2**40), 2**40)), max_size=5),
+    clocks=st.tuples(*[st.fractions(Fraction(1, 10**9), 1, max_denominator=10**9)] * 2),
+    shift=st.fractions(-5, 5, max_denominator=10**6),
+)
+def test_the_largest_error_is_exact(
+    stamps: list[tuple[int, int]], clocks: tuple[Fraction, Fraction], shift: Fraction
+) -> None:
+    have, want = [h for h, _ in stamps], [w for _, w in stamps]
+    errors = [abs(h * clocks[0] - shift - w * clocks[1]) for h, w in stamps]
+    assert largest_error(have, clocks[0], want, clocks[1], shift) == max(errors, default=0)

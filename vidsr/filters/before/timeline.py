@@ -16,10 +16,13 @@ import numpy as np
 
 from vidsr.filters.before.field_interpolation import bob
 from vidsr.filters.before.filter import with_planes
+from vidsr.filters.packed_rows import PackedRows
 from vidsr.frames import Frame, ReadFrames
 
 #: Kinds of table entries: two fields woven, or the first or second field of a frame with the lines between made.
 WEAVE, FIRST, SECOND = 0, 1, 2
+#: How many numbers an entry has, and the places of two of them.
+_WIDTH, _PTS, _DURATION = 5, 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +35,30 @@ class TimelineEntry:
     pts: int
     duration: int
 
+    def numbers(self) -> tuple[int, ...]:
+        """All fields, in their order."""
+        return self.top, self.bottom, self.kind, self.pts, self.duration
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The table. ``order`` is the field order; ``sources`` the number of source frames."""
+    """The table. ``order`` is the field order; ``sources`` the number of source frames. The ``entries`` are packed."""
 
-    entries: tuple[TimelineEntry, ...]
+    entries: Sequence[TimelineEntry]
     order: str
     time_base: Fraction
     sources: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "entries", self._rows())
+
+    def _rows(self) -> PackedRows[TimelineEntry]:
+        return PackedRows.of(self.entries, _WIDTH, TimelineEntry)
+
+    def stamps(self) -> tuple[Sequence[int], Sequence[int]]:
+        """The pts and the durations of all new frames."""
+        rows = self._rows()
+        return rows.column(_PTS), rows.column(_DURATION)
 
     def read(self, source: ReadFrames, first: int, stop: int) -> Iterator[Frame]:
         """New frames ``first`` to ``stop`` (not included). ``source(a, b)`` reads a range of source frames."""
@@ -75,15 +93,15 @@ class Timeline:
     def _place(self, frame: Frame, entry: TimelineEntry, number: int) -> Frame:
         return replace(frame, index=number, pts=entry.pts, duration=entry.duration, time_base=self.time_base)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        rows = [[e.top, e.bottom, e.kind, e.pts, e.duration] for e in self.entries]
-        return {"order": self.order, "time_base": str(self.time_base), "sources": self.sources, "entries": rows}
+    def to_values(self) -> dict[str, Any]:
+        """Text and numbers by name; the numbers of all entries in one packed row."""
+        entries = self._rows().numbers
+        return {"order": self.order, "time_base": str(self.time_base), "sources": self.sources, "entries": entries}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Timeline:
-        """The inverse of :meth:`to_json`."""
-        entries = tuple(TimelineEntry(*row) for row in data["entries"])
+    def from_values(cls, data: dict[str, Any]) -> Timeline:
+        """The inverse of :meth:`to_values`."""
+        entries = PackedRows(data["entries"], _WIDTH, TimelineEntry)
         return cls(entries, data["order"], Fraction(data["time_base"]), data["sources"])
 
 

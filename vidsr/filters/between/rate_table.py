@@ -16,6 +16,8 @@ from itertools import pairwise
 from math import gcd
 from typing import Any
 
+from vidsr.filters.packed_rows import PackedRows
+
 #: Clocks of containers are 32-bit fractions.
 _FINEST = 2**31 - 1
 #: Rates so close to the source's, or to a multiple of it, keep its frames: one is repeated or dropped now and then,
@@ -25,6 +27,8 @@ _NEARLY = Fraction(1, 100)
 LONG_SECONDS, LONG_STEPS = Fraction(1, 4), Fraction(5, 2)
 #: Stamps are rounded to whole ticks, or to milliseconds by containers that the source was in before.
 _ROUNDED_SECONDS = Fraction(1, 1000)
+#: How many numbers an entry has, and the places of some of them.
+_WIDTH, _SOURCE, _SHARE, _PTS, _DURATION = 5, 0, 1, 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +41,42 @@ class RateEntry:
     pts: int
     duration: int
 
+    def numbers(self) -> tuple[int, ...]:
+        """All fields, the share as numerator and denominator."""
+        return self.source, self.share.numerator, self.share.denominator, self.pts, self.duration
+
+    @classmethod
+    def of_numbers(cls, source: int, numerator: int, denominator: int, pts: int, duration: int) -> RateEntry:
+        """The inverse of :meth:`numbers`."""
+        return cls(source, Fraction(numerator, denominator), pts, duration)
+
 
 @dataclass(frozen=True, slots=True)
 class RateTable:
-    """The table. ``sources`` is the number of frames that it was made from, beyond which nothing may be read."""
+    """The table. ``sources`` is the number of frames that it was made from, beyond which nothing may be read. The
+    ``entries`` are packed."""
 
-    entries: tuple[RateEntry, ...]
+    entries: Sequence[RateEntry]
     time_base: Fraction
     sources: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "entries", self._rows())
+
+    def _rows(self) -> PackedRows[RateEntry]:
+        return PackedRows.of(self.entries, _WIDTH, RateEntry.of_numbers)
+
+    def stamps(self) -> tuple[Sequence[int], Sequence[int]]:
+        """The pts and the durations of all frames."""
+        rows = self._rows()
+        return rows.column(_PTS), rows.column(_DURATION)
 
     def __len__(self) -> int:
         return len(self.entries)
 
     def made(self) -> list[int]:
         """The numbers of the frames that the source does not have."""
-        return [number for number, entry in enumerate(self.entries) if entry.share]
+        return [number for number, share in enumerate(self._rows().column(_SHARE)) if share]
 
     def needed(self, first: int, stop: int) -> tuple[int, int]:
         """The half-open range of source frames that frames ``first`` to ``stop`` (not included) are made of."""
@@ -63,17 +88,16 @@ class RateTable:
     @property
     def stride(self) -> int:
         """How many source frames lie between two frames of the result at most; at least 1."""
-        return max((b.source - a.source for a, b in pairwise(self.entries)), default=1) or 1
+        return max((b - a for a, b in pairwise(self._rows().column(_SOURCE))), default=1) or 1
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        rows = [[e.source, e.share.numerator, e.share.denominator, e.pts, e.duration] for e in self.entries]
-        return {"time_base": str(self.time_base), "sources": self.sources, "entries": rows}
+    def to_values(self) -> dict[str, Any]:
+        """Text and numbers by name; the numbers of all entries in one packed row."""
+        return {"time_base": str(self.time_base), "sources": self.sources, "entries": self._rows().numbers}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> RateTable:
-        """The inverse of :meth:`to_json`."""
-        entries = tuple(RateEntry(row[0], Fraction(row[1], row[2]), row[3], row[4]) for row in data["entries"])
+    def from_values(cls, data: Mapping[str, Any]) -> RateTable:
+        """The inverse of :meth:`to_values`."""
+        entries = PackedRows(data["entries"], _WIDTH, RateEntry.of_numbers)
         return cls(entries, Fraction(data["time_base"]), data["sources"])
 
 

@@ -7,7 +7,7 @@ the user's state folder remembers the folders, so that ``vidsr jobs list`` works
 
     clip.x4.mkv.vidsr-job/
     ├── manifest.json    what the job is and which segments are done
-    ├── index.json       the time of every frame of the source
+    ├── index.npz        the time of every frame of the source, as arrays of NumPy
     ├── segments/        000000.nut, 000001.nut, … (.zip of numbered pictures); *.part while in progress
     ├── result.mkv       joined and being verified, before it gets its name (result.pictures/ of numbered pictures)
     ├── status.json      progress of the process that is at work
@@ -37,7 +37,9 @@ JOB_LOG_NAME = "job.log"
 WORKERS_LOG_NAME = "workers.log"
 RESULT_STEM = "result."
 LIVE_NAME = "live.jpg"
-OURS = (MANIFEST_NAME, LOCK_NAME, INDEX_NAME, STATUS_NAME, JOB_LOG_NAME, WORKERS_LOG_NAME, LIVE_NAME)
+#: The index of earlier versions, which only ``--restart`` and removal still meet.
+_OLD_INDEX_NAME = "index.json"
+OURS = (MANIFEST_NAME, LOCK_NAME, INDEX_NAME, _OLD_INDEX_NAME, STATUS_NAME, JOB_LOG_NAME, WORKERS_LOG_NAME, LIVE_NAME)
 
 
 def job_folder(output: Path) -> Path:

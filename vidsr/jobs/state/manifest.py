@@ -24,7 +24,7 @@ from vidsr.storage import digest, sampled_digest, write_atomically
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
 SEGMENTS_NAME = "segments"
-INDEX_NAME = "index.json"
+INDEX_NAME = "index.npz"
 #: Most numbered pictures whose contents are read to identify them; of all, name, size and time count.
 _SAMPLED_FILES = 32
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import lcm
 from pathlib import Path
 
 from vidsr.codec_table import CODECS
@@ -38,9 +40,10 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """The result's video, decoded to its end: times in seconds, and whether anything was wrong."""
+    """The result's video, decoded to its end: stamps in units of ``clock``, and whether anything was wrong."""
 
-    times: tuple[Fraction, ...]
+    stamps: Sequence[int]
+    clock: Fraction
     bad_packets: int
     corrupt_frames: int
 
@@ -111,14 +114,13 @@ def _likely_settings(info: ShapedInfo, made: StoredInfo, options: EnhanceOptions
 
 
 def _decode(made: StoredInfo, on_frame: Callable[[int], None] | None) -> _Decoded:
-    times: list[Fraction] = []
-    clock = made.video.time_base
+    stamps = array("q")
     with VideoReader(made) as reader:
         for frame in reader.frames():
-            times.append((frame.pts if frame.pts is not None else -1) * clock)
+            stamps.append(frame.pts if frame.pts is not None else -1)
             if on_frame is not None:
-                on_frame(len(times))
-        return _Decoded(tuple(times), reader.damage.bad_packets, reader.damage.corrupt_frames)
+                on_frame(len(stamps))
+        return _Decoded(stamps, made.video.time_base, reader.damage.bad_packets, reader.damage.corrupt_frames)
 
 
 def _shift(
@@ -127,23 +129,32 @@ def _shift(
     """By how much the whole result is later than the source: a span begins at 0, and some containers cannot begin
     before it."""
     offset = start_offset(entry, index, plans, span)
-    if not decoded.times or entry.muxer in ("mp4", "mov"):
+    if not decoded.stamps or entry.muxer in ("mp4", "mov"):
         return offset
-    difference = decoded.times[0] - index.pts[0] * index.time_base - offset
+    difference = decoded.stamps[0] * decoded.clock - index.pts[0] * index.time_base - offset
     rounding = Fraction(1, 2000) if entry.name in MILLISECOND else Fraction(0)
     return offset + (difference if difference > rounding else Fraction(0))
+
+
+def largest_error(
+    have: Sequence[int], clock: Fraction, want: Sequence[int], wanted_clock: Fraction, shift: Fraction
+) -> Fraction:
+    """The largest difference in seconds between two rows of stamps, each on its own clock, the first ``shift`` seconds
+    late; of the frames that both have. Exact: whole numbers on the clock that holds all three."""
+    parts = lcm(clock.denominator, wanted_clock.denominator, shift.denominator)
+    here, there, moved = int(clock * parts), int(wanted_clock * parts), int(shift * parts)
+    errors = (abs(h * here - w * there - moved) for h, w in zip(have, want, strict=False))
+    return Fraction(max(errors, default=0), parts)
 
 
 def _frames(
     index: VideoIndex, decoded: _Decoded, shift: Fraction, start: Fraction, entry: ContainerEntry
 ) -> list[Check]:
-    want = [pts * index.time_base for pts in index.pts]
-    have = decoded.times
-    checks = [check_equal("frames", len(want), len(have))]
+    checks = [check_equal("frames", len(index), len(decoded.stamps))]
     damage = f"{decoded.bad_packets} bad packets, {decoded.corrupt_frames} damaged frames"
     checks.append(check_equal("decodes whole", "0 bad packets, 0 damaged frames", damage))
     slack = Fraction(1, 1000) if entry.name in MILLISECOND else Fraction(0)
-    worst = max((abs(h - shift - w) for h, w in zip(have, want, strict=False)), default=Fraction(0))
+    worst = largest_error(decoded.stamps, decoded.clock, index.pts, index.time_base, shift)
     text = f"largest error {float(worst) * 1000:.3g} ms"
     why = ""
     moved = shift - start
@@ -151,6 +162,6 @@ def _frames(
         why = f"{entry.name} cannot begin before 0: all streams are {float(moved) * 1000:.0f} ms later, in step"
     state = "different" if worst > slack else ("announced" if moved else "same")
     checks.append(
-        Check(name="timestamps", state=state, source=f"{len(want)} stamps", result=text, why=why)  # type: ignore[arg-type]
+        Check(name="timestamps", state=state, source=f"{len(index)} stamps", result=text, why=why)  # type: ignore[arg-type]
     )
     return checks

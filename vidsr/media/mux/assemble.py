@@ -15,6 +15,7 @@ import av.container
 import av.error
 
 from vidsr.errors import JobError
+from vidsr.frames import packed
 from vidsr.media import libav
 from vidsr.media.encode.encoder import EncoderSettings, tag_colour
 from vidsr.media.encode.geometry import result_matrix
@@ -24,7 +25,7 @@ from vidsr.media.mux.copied_streams import NO_OFFSET, CopiedStreams, TimedPacket
 from vidsr.media.mux.labels import written_tags
 from vidsr.media.mux.matroska import SPARE, display_size, set_display_size
 from vidsr.media.mux.restoration_tag import EXACT_SOUND, RESTORED, SPAN, content_tags, timecode_of
-from vidsr.media.mux.segment_timing import PacketTime, retime
+from vidsr.media.mux.segment_timing import retime
 from vidsr.media.mux.streams import StreamPlan, plan_streams
 from vidsr.media.source import ShapedInfo, SourceInfo, StreamInfo
 from vidsr.media.span import Span, cut_info
@@ -86,11 +87,11 @@ class ResultPlan:
 
 @dataclass(frozen=True, slots=True)
 class EncodedVideo:
-    """Finished segments, with the time in the result of each of their packets."""
+    """Finished segments, the frames that they are, and the pts of their packets in the order of the file."""
 
     segments: tuple[Path, ...]
     index: VideoIndex
-    times: tuple[PacketTime, ...]
+    orders: tuple[Sequence[int], ...]
 
     @classmethod
     def read(cls, segments: Sequence[Path], index: VideoIndex) -> EncodedVideo:
@@ -112,17 +113,17 @@ class EncodedVideo:
                     f"segment {number} does not fit the first one: it was encoded by another encoder or with other "
                     "settings; give --restart to encode all of them alike"
                 )
-            orders.append([pts for pts, _ in packets])
+            orders.append(packed([pts for pts, _ in packets]))
         count = sum(map(len, orders))
         if count != len(index):
             raise JobError(f"the segments hold {count} frames, the source {len(index)}: run the command again")
-        return cls(tuple(segments), index, tuple(retime(orders, index)))
+        return cls(tuple(segments), index, tuple(orders))
 
     def packets(self, stream: Any, offset: Fraction) -> Iterator[TimedPacket]:
         """Every packet, ``offset`` seconds later, for ``stream`` of the result."""
         index, moved = self.index, round(offset / self.index.time_base)
         clock = float(index.time_base)
-        times = iter(self.times)
+        times = retime(self.orders, index)
         for path in self.segments:
             with libav.open_input(path) as container:
                 for packet in container.demux(container.streams.video[0]):

@@ -24,13 +24,12 @@ def retime(segments: Sequence[Sequence[int]], index: VideoIndex) -> Iterator[Pac
     sorts as the frames are shown. dts follow from the pts sequence delayed by the deepest reordering of any
     segment, so that they are strictly increasing across joins and never later than the pts.
     """
-    ranks = [_ranks(segment) for segment in segments]
-    depth = max((k - rank for segment in ranks for k, rank in enumerate(segment)), default=0)
+    depth = max((k - rank for segment in segments for k, rank in enumerate(_ranks(segment))), default=0)
     pts = index.pts
     step = index.durations[0]
     first = 0
-    for segment in ranks:
-        for k, rank in enumerate(segment):
+    for segment in segments:
+        for k, rank in enumerate(_ranks(segment)):
             number, order = first + rank, first + k
             dts = pts[order - depth] if order >= depth else pts[0] - (depth - order) * step
             yield PacketTime(pts[number], dts, index.durations[number])
