@@ -78,18 +78,24 @@ class Inspector:
         blocks: Floats | None = None
         reduced: Floats | None = None
         goes_on = frames[0].index == self._last
-        self._watch(frames[goes_on:], goes_on)
+        if not (goes_on and self._lost):
+            self._lost.append(LostFrameFinder())
         for number, frame in enumerate(frames):
             plane = frame.planes[0]
             prepared = interlace.prepare(plane, frame.format.max_code)
             if before is not None:
                 pairs.append(interlace.measure_pair(before, prepared))
-            before, blocks_before, blocks = prepared, blocks, cadence.signature(prepared)
-            if blocks_before is not None:
-                changes.append(cadence.change(blocks_before, blocks))
-            reduced_before, reduced = reduced, repeat_motion.reduced(plane, frame.format.max_code)
-            if reduced_before is not None:
-                steps.append(repeat_motion.step(reduced_before, reduced))
+            before = prepared
+            if self.rate is not None:
+                blocks_before, blocks = blocks, cadence.signature(prepared)
+                if blocks_before is not None:
+                    changes.append(cadence.change(blocks_before, blocks))
+                if number >= goes_on:
+                    self._lost[-1].add(plane, frame.format.max_code, frame.pts, blocks)
+                    self._time_base = frame.time_base
+                reduced_before, reduced = reduced, repeat_motion.reduced(plane, frame.format.max_code)
+                if reduced_before is not None:
+                    steps.append(repeat_motion.step(reduced_before, reduced))
             small.append(statistics.thumbnail(prepared))
             means.append(float(prepared.mean()))
             if number % _EVERY == _FIRST or len(frames) < _SHORT:
@@ -162,16 +168,6 @@ class Inspector:
                     self.windows.append(interlace.classify(inside[low:high]))
                     shown = frames[first + max(range(low, high), key=lambda n: inside[n].evidence.combed)]
                     self._window_times.append(shown.pts * shown.time_base)
-
-    def _watch(self, frames: Sequence[Frame], goes_on: bool) -> None:
-        """Look for lost frames, in a stretch that ``goes_on`` where the one before ends or begins elsewhere."""
-        if self.rate is None:
-            return
-        if not (goes_on and self._lost):
-            self._lost.append(LostFrameFinder())
-        for frame in frames:
-            self._lost[-1].add(frame.planes[0], frame.format.max_code, frame.pts)
-            self._time_base = frame.time_base
 
     def _look(self, frame: Frame) -> None:
         from vidsr.filters.detect.noise import noise_of

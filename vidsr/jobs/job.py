@@ -142,11 +142,18 @@ def bound_options(options: EnhanceOptions) -> dict[str, Any]:
 
 
 def prepare(
-    source: Path, output: Path | None, options: EnhanceOptions, *, dry: bool = False, new_folder: bool = False
+    source: Path,
+    output: Path | None,
+    options: EnhanceOptions,
+    *,
+    dry: bool = False,
+    new_folder: bool = False,
+    stored: StoredInfo | None = None,
 ) -> PreparedJob:
     """Probe the source, load the model, settle the output and try its header.
 
     A ``dry`` preparation makes no folder. With ``new_folder``, the result's folder may be missing: it will be made.
+    ``stored`` is the source where it was opened already.
 
     Raises:
         VidsrError: something is wrong with the source, the output, the options or the model.
@@ -160,7 +167,7 @@ def prepare(
     pictures = (output or source).suffix.lower() if numbered else ""
     notes: tuple[str, ...] = ()
     try:
-        recipe = Recipe.of(source, options, pictures=pictures, container=container)
+        recipe = Recipe.of(source, options, pictures=pictures, container=container, stored=stored)
         if numbered:
             output = (output or _default_pattern(source, options, recipe.model.scale)).absolute()
             check_pattern(recipe.stored, output, options, make_folder=not dry)

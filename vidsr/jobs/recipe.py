@@ -18,16 +18,15 @@ import dataclasses
 import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidsr.errors import OptionsError
 from vidsr.filters.before.timeline import Timeline
 from vidsr.filters.between.rate_table import RateTable
 from vidsr.frames import Colour, Frame, FrameRange, PixelFormat
 from vidsr.jobs.filter_chain import Chain, compose
+from vidsr.jobs.open_source import open_source
 from vidsr.jobs.restoration_plan import (
     PlannedFrames,
     as_decoded,
@@ -42,17 +41,14 @@ from vidsr.jobs.restoration_plan import (
     tried_out,
 )
 from vidsr.jobs.state.segments import Segment
-from vidsr.media import image_sequence
 from vidsr.media.decode import SequentialReader, read_frames
 from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.encode.encoder_plan import encoder_build, prepare
 from vidsr.media.index import VideoIndex, check_strict, index_video
 from vidsr.media.mux.restoration_tag import timecode_of
-from vidsr.media.pictures.dpx import UNSPECIFIED, colour_fields, rate_in, read_fields
+from vidsr.media.pictures.dpx import UNSPECIFIED, colour_fields
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, PictureSettings, SegmentPictures, picture_build
-from vidsr.media.probe import probe
 from vidsr.media.source import DecodedInfo, ShapedInfo, StoredInfo, VideoInfo
-from vidsr.media.source_files import files_of
 from vidsr.media.span import Span, enough_for, find_span
 from vidsr.media.timecode import Timecode
 from vidsr.models.checkpoint import LoadedModel
@@ -66,30 +62,6 @@ if TYPE_CHECKING:
 
 #: Wraps the decoder's frames, for example to measure it.
 Watch = Callable[[Iterator[Frame]], Iterator[Frame]]
-
-
-def open_source(source: Path | str, options: EnhanceOptions) -> StoredInfo:
-    """Probe a source.
-
-    Raises:
-        OptionsError: numbered pictures without ``--fps``, unless they are DPX and hold their rate.
-        InputError: as :func:`vidsr.media.probe.probe`, or the pattern matches nothing, or a number is missing.
-    """
-    if not image_sequence.is_pattern(Path(source)):
-        return probe(source, options.colour, options.source)
-    image_sequence.find(Path(source))
-    rate = Fraction(options.pictures.fps) if options.pictures.fps is not None else _stored_rate(Path(source))
-    if rate is None:
-        raise OptionsError("--fps: numbered pictures need a frame rate, for example --fps 24")
-    info = probe(source, options.colour, options.source)
-    return image_sequence.with_rate(info, rate)
-
-
-def _stored_rate(pattern: Path) -> Fraction | None:
-    """The frame rate that numbered DPX pictures hold; None where they hold none."""
-    if pattern.suffix.lower() != ".dpx":
-        return None
-    return rate_in(read_fields(files_of(pattern)[0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +176,7 @@ class Recipe(SourcePlan):
         pictures: str = "",
         container: str = "",
         resolved: bool = False,
+        stored: StoredInfo | None = None,
     ) -> Recipe:
         """Take every decision about ``source``.
 
@@ -215,11 +188,12 @@ class Recipe(SourcePlan):
             container: the suffix of the result such as ``.mov``, where it is a file that has its name already; the
                 codec follows from it where none is named.
             resolved: ``options`` come from another recipe and leave nothing open: the source is not inspected.
+            stored: the source, where it was opened already.
 
         Raises:
             VidsrError: whatever would stop the job before its first frame.
         """
-        stored = open_source(source, options)
+        stored = stored or open_source(source, options)
         model = model or load_chosen(options.model)
         return cls._settled(plan_source(stored, options, resolved=resolved), model, pictures, container)
 

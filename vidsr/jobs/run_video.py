@@ -24,6 +24,7 @@ from vidsr.jobs.state.lock import JobLock
 from vidsr.jobs.state.manifest import MANIFEST_NAME, SEGMENTS_NAME
 from vidsr.jobs.state.result import EnhanceResult
 from vidsr.jobs.state.segments import longest_first
+from vidsr.media.source import StoredInfo
 from vidsr.options import EnhanceOptions
 from vidsr.pipeline.segment import SegmentStats
 
@@ -35,12 +36,19 @@ ROUNDS = 3
 
 
 def enhance_video(
-    source: Path, output: Path | None, options: EnhanceOptions, *, progress: Progress = silent, stop: Stop | None = None
+    source: Path,
+    output: Path | None,
+    options: EnhanceOptions,
+    *,
+    progress: Progress = silent,
+    stop: Stop | None = None,
+    stored: StoredInfo | None = None,
 ) -> EnhanceResult:
     """Enhance a video segment by segment; :func:`vidsr.jobs.enhance.enhance` calls this for whatever is a video.
 
     Finished segments are kept in a folder next to the result until the result is complete, so the same call after an
-    interruption of any kind continues with the first unfinished one.
+    interruption of any kind continues with the first unfinished one. ``stored`` is the source where it was opened
+    already.
 
     Raises:
         VidsrError: as for :func:`vidsr.jobs.enhance.enhance`.
@@ -48,7 +56,7 @@ def enhance_video(
     begin = time.perf_counter()
     stop = stop or Stop()
     check_devices(options)
-    order = prepare(source, output, options)
+    order = prepare(source, output, options, stored=stored)
     progress = of_job(job_folders.job_id(order.folder), progress)
     with JobLock(order.folder):
         job = _open(order, progress)
@@ -162,7 +170,7 @@ def _engine(job: Job, slots: list[Slot]) -> Engine:
     from vidsr.jobs.segment_worker import SegmentWorker
 
     slot = slots[0]
-    return Inline(SegmentWorker(task, device=slot.device, threads=slot.threads, model=job.order.recipe.model))
+    return Inline(SegmentWorker(task, device=slot.device, threads=slot.threads, recipe=job.order.recipe))
 
 
 def _failure(job: Job, tracker: Tracker) -> VidsrError:

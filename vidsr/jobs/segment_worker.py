@@ -32,7 +32,6 @@ from vidsr.jobs.thumbnails import LivePicture
 from vidsr.media.encode.encoder_plan import encoder_build
 from vidsr.media.pictures.frame_files import picture_build
 from vidsr.media.source_files import files_of
-from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, ModelOptions
 from vidsr.storage import digest, os_errors, sync_folder, working_folder
@@ -85,6 +84,8 @@ def is_visible(task: Task) -> bool:
 class SegmentWorker:
     """Everything that the segments of a job share in one process: index, model, device.
 
+    ``recipe`` is the job's where it was made in this process; others make it again from the task.
+
     Raises:
         VidsrError: the source, the model or the device is not what the job began with.
     """
@@ -96,7 +97,7 @@ class SegmentWorker:
         device: str = "auto",
         threads: int | None = None,
         name: str = "",
-        model: LoadedModel | None = None,
+        recipe: Recipe | None = None,
     ) -> None:
         if threads is not None:
             import torch
@@ -108,15 +109,15 @@ class SegmentWorker:
         self._live = LivePicture(Path(task.folder))
         options = EnhanceOptions.from_json(task.options)
         folder = Path(task.folder)
-        model = model or load_chosen(options.model)
+        model = load_chosen(options.model) if recipe is None else recipe.model
         if model.sha256 != task.model_sha256:
             raise ModelError(
                 f"the weights {model.path} have the digest {model.sha256[:12]}…, "
                 f"the job began with {task.model_sha256[:12]}…"
             )
-        recipe = Recipe.of(task.source, options, model=model, pictures=task.pictures, resolved=True).with_threads(
-            task.encoder_threads
-        )
+        if recipe is None:
+            recipe = Recipe.of(task.source, options, model=model, pictures=task.pictures, resolved=True)
+        recipe = dataclasses.replace(recipe, options=options).with_threads(task.encoder_threads)
         index, timeline = load_index(folder), load_timeline(folder)
         table = load_rate_table(folder)
         self._run = RecipeRun(recipe, index=index, timeline=timeline, table=table, device=device)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from vidsr.filters.between.rate_table import LONG_SECONDS, LONG_STEPS
 from vidsr.filters.detect.cadence import change, signature
-from vidsr.filters.detect.interlace import Luma
+from vidsr.filters.detect.interlace import Luma, prepare
 
 #: Of the distances between frames, this share must be usual ones, and at most this share neither usual nor a multiple.
 _CONSTANT, _IRREGULAR = 0.7, 0.05
@@ -92,10 +92,10 @@ class StandIns:
         self._count = 0
         self._found: list[range] = []
 
-    def add(self, luma: npt.NDArray[Any], max_code: int) -> None:
-        """Look at the next frame: its luma in code values up to ``max_code``."""
+    def add(self, luma: npt.NDArray[Any], max_code: int, blocks: Luma | None = None) -> None:
+        """Look at the next frame: its luma in code values up to ``max_code``, and its signature where it is known."""
         picture = _reduced(luma, max_code)
-        blocks = signature(picture)
+        blocks = signature(prepare(luma, max_code)) if blocks is None else blocks
         if self._blocks is not None:
             self._changes.append(change(self._blocks, blocks))
         self._blocks = blocks
@@ -222,10 +222,10 @@ class LostFrameFinder:
         self._pts: list[int] = []
         self._stand_ins = StandIns()
 
-    def add(self, luma: npt.NDArray[Any], max_code: int, pts: int) -> None:
-        """Look at the next frame."""
+    def add(self, luma: npt.NDArray[Any], max_code: int, pts: int, blocks: Luma | None = None) -> None:
+        """Look at the next frame; arguments as for :meth:`StandIns.add`."""
         self._pts.append(pts)
-        self._stand_ins.add(luma, max_code)
+        self._stand_ins.add(luma, max_code, blocks)
 
     def found(self, time_base: Fraction, *, motion: bool) -> list[LostFrames]:
         """All places, in order; ``at`` counts from stamp 0. Without ``motion``, only those that time stamps show."""

@@ -60,8 +60,10 @@ def reduced(luma: npt.NDArray[Any], max_code: int) -> Floats:
     side = max(1, luma.shape[1] // _ACROSS)
     every = max(1, side // _ROWS)
     rows, columns = luma.shape[0] // side, luma.shape[1] // side
-    blocks = luma[: rows * side, : columns * side].reshape(rows, side, columns, side)[:, ::every]
-    small = np.pad(blocks.mean((1, 3), dtype=np.float32) * np.float32(255 / max_code), 1, mode="edge")
+    thinned = luma[: rows * side, : columns * side].reshape(rows, side, columns * side)[:, ::every]
+    # Rows first: whole rows are added at once.
+    blocks = thinned.sum(1, dtype=np.float32).reshape(rows, columns, side).sum(2)
+    small = np.pad(blocks * np.float32(255 / (max_code * side * thinned.shape[1])), 1, mode="edge")
     tall = small[:-2] + 2 * small[1:-1] + small[2:]
     return np.asarray((tall[:, :-2] + 2 * tall[:, 1:-1] + tall[:, 2:]) / 16)
 

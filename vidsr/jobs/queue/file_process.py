@@ -154,7 +154,7 @@ def look(source: Path, options: EnhanceOptions, *, picture: bool) -> dict[str, A
         with mapped_errors(source, InputError, "cannot be read"), open_image(source) as image:
             suffix = f".{options.pictures.picture_format}" if options.pictures.picture_format else source.suffix
             return {"frames": 1, "size": list(image.size), "suffix": suffix}
-    from vidsr.jobs.recipe import open_source
+    from vidsr.jobs.open_source import open_source
     from vidsr.media.encode.codec_choice import choose_codec
     from vidsr.media.mux.containers import choose_suffix
     from vidsr.media.samples import expected_frames

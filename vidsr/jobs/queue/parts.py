@@ -15,12 +15,12 @@ from pathlib import Path
 
 from vidsr.errors import DiskFullError, InputError, Interrupted, JobError, OptionsError, OutputError, VidsrError
 from vidsr.jobs.enhance import enhance_source, kind_of
+from vidsr.jobs.open_source import open_source
 from vidsr.jobs.queue import planning
 from vidsr.jobs.queue.parts_table import PartRow, read_parts
 from vidsr.jobs.queue.records import Begun, Ended, Ledger, QueuedFile, queue_id, queues_folder
 from vidsr.jobs.queue.report import FileOutcome, QueueResult, write_report
 from vidsr.jobs.queue.totals import Totals
-from vidsr.jobs.recipe import open_source
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event, Progress, of_job
 from vidsr.jobs.state.lock import JobLock

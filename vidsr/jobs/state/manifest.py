@@ -169,7 +169,7 @@ class Manifest:
         Raises:
             DiskFullError, JobError: it cannot be written; the one on disk is still the old one.
         """
-        data = {"schema": SCHEMA, **dataclasses.asdict(self)}
+        data = {"schema": SCHEMA, **dataclasses.asdict(dataclasses.replace(self, finished={}))}
         data["finished"] = {str(number): dataclasses.asdict(f) for number, f in sorted(self.finished.items())}
         write_atomically(folder / MANIFEST_NAME, (json.dumps(data, indent=1) + "\n").encode())
 

@@ -23,7 +23,6 @@ from vidsr.frames import Array
 from vidsr.media.pictures.avif import avif_depth, deep_avif
 from vidsr.media.pictures.metadata import exif_of_tiff
 from vidsr.media.pictures.png import write_png
-from vidsr.media.pictures.tiff import read_tiff, tiff_meta, write_tiff
 from vidsr.media.pictures.types import CHANNELS, Picture, PictureMeta
 from vidsr.storage import disk_full, is_disk_full, publish
 
@@ -57,8 +56,11 @@ def read_picture(path: Path) -> Picture:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise InputError(f"{path}: {width}x{height} pixels are more than the {MAX_PIXELS:,} vidsr takes")
-        if image.format == "TIFF" and (tiff := read_tiff(path)) is not None:
-            return replace(tiff, meta=replace(tiff.meta, exif=exif_of_tiff(image)))
+        if image.format == "TIFF":
+            from vidsr.media.pictures.tiff import read_tiff, tiff_meta  # imports tifffile, which takes long
+
+            if (tiff := read_tiff(path)) is not None:
+                return replace(tiff, meta=replace(tiff.meta, exif=exif_of_tiff(image)))
         deep = _is_deep(image)  # asked first: loading forgets how the file stores its samples
         meta, notes = meta_of(image), []
         if image.format == "TIFF":
@@ -265,6 +267,8 @@ def write_picture(path: Path, picture: Picture, bands: Iterator[Array], *, size:
     try:
         with mapped_errors(path, OutputError, "cannot be written"):
             if kind == "TIFF":
+                from vidsr.media.pictures.tiff import write_tiff
+
                 write_tiff(part, bands, size=size, like=picture)
             elif kind == "PNG" and picture.mode != "CMYK" and picture.pixels.dtype in (np.uint8, np.uint16):
                 like = np.empty((0, 0, CHANNELS[picture.mode]), picture.pixels.dtype)

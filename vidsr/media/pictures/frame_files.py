@@ -17,7 +17,6 @@ import av
 import av.container
 import numpy as np
 import PIL
-import tifffile
 
 from vidsr.errors import InputError, OutputError
 from vidsr.frames import Array, Colour, Frame, PixelFormat
@@ -82,6 +81,8 @@ class PictureSettings:
 
 def picture_build(suffix: str) -> str:
     """The file format of numbered pictures and the libraries that write it, as one line."""
+    import tifffile  # takes long to import, and videos do not need it
+
     libraries = f"Pillow {PIL.__version__}, tifffile {tifffile.__version__}, PyAV {av.__version__}"
     return f"numbered {suffix} files by {libraries}, FFmpeg {av.ffmpeg_version_info}"
 
