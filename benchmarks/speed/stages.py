@@ -1,4 +1,4 @@
-"""What each stage of a job costs, for each shipped model that enlarges: CPU milliseconds a frame, share of the job, job / network.
+"""What each stage of a job costs, for each shipped model that enlarges: CPU milliseconds a frame, share, job / network.
 
     python -m benchmarks.speed.stages [--models NAME…] [--frames 24] [-- --stabilize 0.8 …]
 
