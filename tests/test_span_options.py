@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vidsr.errors import OptionsError
 from vidsr.options import EnhanceOptions, SizeOptions, default_output
-from vidsr.span_options import FrameNumbers, SpanOptions, earliest, parse_time, write_time
+from vidsr.span_options import FrameNumbers, SpanOptions, earliest, parse_duration, parse_time, write_time
 
 WRITTEN = {
     "0": Fraction(0),
@@ -35,6 +35,21 @@ def test_times_are_read_as_people_write_them(text: str, seconds: Fraction) -> No
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(OptionsError, match=r"--from .*(not a time|not negative)"):
         parse_time(text, "--from")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("8h", 28800), ("90m", 5400), ("1h30m", 5400), ("45s", 45), ("1.5h", 5400), ("1:30:00", 5400), ("20", 20)],
+)
+def test_durations_are_read_with_units_and_as_times(text: str, seconds: int) -> None:
+    assert parse_duration(text, "--within") == seconds
+    assert parse_duration(write_time(Fraction(seconds)) or "", "--within") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "8 h", "-8h", "30m1h", "0", "0s", "soon"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(OptionsError, match=r"--within .*(not a duration|longer than 0)"):
+        parse_duration(text, "--within")
 
 
 @given(st.fractions(min_value=0, max_value=10**6, max_denominator=10**9))

@@ -5,8 +5,8 @@
 
 Functions: :func:`enhance` (the whole job), :func:`start_job` (the same in the background), :func:`enhance_many` (many
 files), :func:`probe`, :func:`inspect`, :func:`plan`, :func:`dry_run`, :func:`preview`, :func:`verify`, :func:`compare`;
-:func:`plan_many` and :func:`dry_run_many` for many files. For your own reader and writer: :func:`open_video`,
-:func:`enhance_frames`, :class:`Upscaler`. Every error is a :class:`VidsrError`.
+:func:`plan_models` for each shipped model; :func:`plan_many` and :func:`dry_run_many` for many files. For your own
+reader and writer: :func:`open_video`, :func:`enhance_frames`, :class:`Upscaler`. Every error is a :class:`VidsrError`.
 
 Names are imported on first use, so ``import vidsr`` is quick and loads neither torch nor PyAV.
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from vidsr.version import __version__
 
 if TYPE_CHECKING:
-    from vidsr.api.analysis import compare, dry_run, inspect, plan, preview, probe, verify
+    from vidsr.api.analysis import compare, dry_run, inspect, plan, plan_models, preview, probe, verify
     from vidsr.api.frame_stream import enhance_frames
     from vidsr.api.job_handle import JobHandle, start_job
     from vidsr.api.video_file import Video, VideoFrame, open_video
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from vidsr.filters.detect.inspection import Inspection
     from vidsr.frames import Colour, Frame, PixelFormat
     from vidsr.inference.upscaler import Upscaler
+    from vidsr.jobs.choosing.model_table import ModelEstimate
     from vidsr.jobs.compare.compare import CompareResult, CompareSettings
     from vidsr.jobs.enhance import enhance
     from vidsr.jobs.preview.dry_run import DryRun, StreamFate
@@ -76,7 +77,7 @@ if TYPE_CHECKING:
 
 # Module → the names that it defines. The same list as above, for the run time; tests/test_api.py compares the two.
 _EXPORTS = {
-    "vidsr.api.analysis": ("compare", "dry_run", "inspect", "plan", "preview", "probe", "verify"),
+    "vidsr.api.analysis": ("compare", "dry_run", "inspect", "plan", "plan_models", "preview", "probe", "verify"),
     "vidsr.api.frame_stream": ("enhance_frames",),
     "vidsr.api.job_handle": ("JobHandle", "start_job"),
     "vidsr.api.video_file": ("Video", "VideoFrame", "open_video"),
@@ -103,6 +104,7 @@ _EXPORTS = {
     "vidsr.filters.detect.inspection": ("Inspection",),
     "vidsr.frames": ("Colour", "Frame", "PixelFormat"),
     "vidsr.inference.upscaler": ("Upscaler",),
+    "vidsr.jobs.choosing.model_table": ("ModelEstimate",),
     "vidsr.jobs.compare.compare": ("CompareResult", "CompareSettings"),
     "vidsr.jobs.enhance": ("enhance",),
     "vidsr.jobs.preview.dry_run": ("DryRun", "StreamFate"),
@@ -163,6 +165,7 @@ __all__ = [
     "JobOptions",
     "MissingExtraError",
     "ModelError",
+    "ModelEstimate",
     "ModelOptions",
     "Moment",
     "NoPlaceError",
@@ -202,6 +205,7 @@ __all__ = [
     "open_video",
     "plan",
     "plan_many",
+    "plan_models",
     "preview",
     "probe",
     "start_job",

@@ -36,6 +36,7 @@ class FrameKeywords(TypedDict, total=False):
 
     # ModelOptions
     model: str
+    finish_within: Fraction | float | str | None
     device: str
     precision: str
     compile: bool

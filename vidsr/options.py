@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -17,12 +18,15 @@ from vidsr.codec_table import AUTO_CODEC, CODECS
 from vidsr.option_schema import Options, opt
 from vidsr.presets import filled, preset_values
 from vidsr.restore_options import MATERIALS, RestoreOptions
-from vidsr.span_options import SpanOptions
+from vidsr.span_options import SpanOptions, exact, parse_duration, write_time
 
 ENGINES = ("local", "ray")
 PROGRESS_FORMATS = ("bar", "json", "none")
 BACKENDS = ("auto", "torch", "winograd", "openvino")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+#: In place of a model's name: drawings or camera footage, found by looking at the source.
+AUTO_MODEL = "auto"
+DEFAULT_MODEL = "realesrgan-x4plus"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +36,21 @@ class ModelOptions(Options):
     title: ClassVar[str] = "Model"
 
     model: str = opt(
-        "realesrgan-x4plus",
-        "A name from `vidsr models list`, or a weights file (.safetensors, .pth, ncnn .param).",
+        DEFAULT_MODEL,
+        "A name from `vidsr models list`, or a weights file (.safetensors, .pth, ncnn .param); auto takes the faster "
+        "model for drawings where the source is drawn.",
         "--model",
         "-m",
         metavar="NAME|FILE",
+    )
+    finish_within: Fraction | float | None = opt(  # noqa: RUF009 - as in restore_options
+        None,
+        "Take the best model and steps that finish one video in this time on this machine, found by short trials: 90m, "
+        "8h, 1:30:00.",
+        "--within",
+        metavar="TIME",
+        parse=lambda text: parse_duration(text, "--within"),
+        write=write_time,
     )
     device: str = opt("auto", "Device to compute on: auto, cpu, cuda, cuda:1, mps.", metavar="DEVICE")
     precision: str = opt(
@@ -73,6 +87,13 @@ class ModelOptions(Options):
         "Compute only the parts of a frame that changed: exact for compact models, approximate for deep ones.",
         "--reuse-regions/--whole-frames",
     )
+
+    def cross_faults(self) -> Iterator[str]:
+        """A time is positive; it cannot choose a model and blend a named pair at once."""
+        if self.finish_within is not None and exact(self.finish_within) <= 0:
+            yield f"--within {self.finish_within}: the time must be longer than 0 seconds"
+        if self.denoise_strength is not None and self.model == AUTO_MODEL:
+            yield f"--denoise-strength and --model {AUTO_MODEL} contradict each other: name a model that has a twin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

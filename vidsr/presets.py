@@ -22,7 +22,7 @@ from vidsr.storage import os_errors, write_atomically
 
 T = TypeVar("T", bound=Options)
 #: Options of one run, which a saved preset does not carry on to others.
-OF_ONE_RUN = ("overwrite", "restart", "preset", "start", "end", "duration", "frames")
+OF_ONE_RUN = ("overwrite", "restart", "preset", "start", "end", "duration", "frames", "finish_within")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 

@@ -15,6 +15,7 @@ from vidsr.option_schema import Options, opt
 TimeInSeconds = Fraction | float
 #: Times count to the millisecond at least: 0.042 stands for the frame at 0.041667 s.
 _LEAST_DIGITS, _MOST_DIGITS = 3, 18
+_UNITS = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s)?")
 _TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d*)?)")
 
 
@@ -38,6 +39,26 @@ def parse_time(text: str, flag: str) -> Fraction:
     if (found[2] and seconds >= 60) or (found[1] and minutes >= 60):
         raise OptionsError(f"{flag} {text}: not a time; minutes and seconds after a colon end at 59")
     return (hours * 60 + minutes) * 60 + seconds
+
+
+def parse_duration(text: str, flag: str) -> Fraction:
+    """Seconds from "8h", "90m", "1h30m" or "45s", or as :func:`parse_time` reads them.
+
+    Raises:
+        OptionsError: it is not a duration of more than 0 seconds; the message names ``flag``.
+    """
+    found = _UNITS.fullmatch(text.strip())
+    if found is not None and any(found.groups()):
+        hours, minutes, seconds = (Fraction(part or "0") for part in found.groups())
+        time = (hours * 60 + minutes) * 60 + seconds
+    else:
+        try:
+            time = parse_time(text, flag)
+        except OptionsError as error:
+            raise OptionsError(f"{flag} {text}: not a duration; write 90m, 8h, 1h30m or h:mm:ss (1:30:00)") from error
+    if time == 0:
+        raise OptionsError(f"{flag} {text}: the time must be longer than 0 seconds")
+    return time
 
 
 def write_time(seconds: TimeInSeconds | None) -> str | None:

@@ -108,6 +108,12 @@ RESTORED = {
     "dust, denoise": Case("n.mp4", FILM, "h264", options=("--restore", "dust,denoise")),
     "deflicker": Case("f.mp4", FILM, "hevc", options=("--restore", "deflicker,grey")),
     "stabilize": Case("s.mp4", FILM, "ffv1", options=("--stabilize", "0.8")),
+    "multiframe": Case(
+        "m.mkv",
+        moving("24", 36, "scale=32:24", "-c:v", "ffv1"),
+        "h264",
+        options=("--multiframe", "0.5", "--segment-frames", "12"),
+    ),
     "grain": Case("g.mp4", FILM, "h264", options=("--grain", "1", "--strength", "0.5", "--fidelity", "0.7")),
     "vhs": Case("v.ts", INTERLACED, "h264", options=("--preset", "vhs")),
     "dv": Case("w.ts", INTERLACED, "h264", options=("--preset", "dv")),

@@ -66,6 +66,8 @@ def analysis(source: Path) -> None:
     assert_type(found.scan, str)
     estimate = vidsr.plan(source, scale=2, sampling=vidsr.SamplingOptions(samples=2))
     assert_type(estimate, vidsr.Estimate)
+    models = vidsr.plan_models(source, scale=2, sampling=vidsr.SamplingOptions(samples=1))
+    assert_type(models, tuple[vidsr.ModelEstimate, ...])
     dry = vidsr.dry_run(source, "large.mkv", scale=2)
     assert_type(dry, vidsr.DryRun)
     assert_type(dry.streams, tuple[vidsr.StreamFate, ...])

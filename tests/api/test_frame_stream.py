@@ -102,6 +102,8 @@ def test_no_frames_give_no_frames(tiny_model: Path) -> None:
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
+        ({"model": "auto"}, "needs a file to look at"),
+        ({"finish_within": "1h"}, "needs a file to look at"),
         ({"restore": "auto"}, "needs a file to analyse"),
         ({"restore": "ivtc=tff"}, "changes the number of frames"),
         ({"restore": "dedupe"}, "changes the number of frames"),

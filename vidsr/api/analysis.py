@@ -13,6 +13,7 @@ from vidsr.options import EnhanceOptions
 
 if TYPE_CHECKING:
     from vidsr.filters.detect.inspection import Inspection
+    from vidsr.jobs.choosing.model_table import ModelEstimate
     from vidsr.jobs.compare.compare import CompareResult, CompareSettings
     from vidsr.jobs.preview.dry_run import DryRun
     from vidsr.jobs.preview.estimate import Estimate
@@ -94,6 +95,32 @@ def plan(
 
     target = None if output is None else Path(output)
     return estimate(Path(source), chosen_options(options, keywords), sampling, progress=progress, output=target)
+
+
+def plan_models(
+    source: Path | str,
+    output: Path | str | None = None,
+    *,
+    options: EnhanceOptions | None = None,
+    sampling: SamplingOptions | None = None,
+    progress: Progress = silent,
+    **keywords: Unpack[EnhanceKeywords],
+) -> tuple[ModelEstimate, ...]:
+    """What a whole job would take with each of the shipped models, each tried on a few frames.
+
+    Args:
+        source, output, options, progress, keywords: as for :func:`plan`; the model that they name comes first.
+        sampling: how the job with that model is sampled; its budget is shared out among the others.
+
+    Raises:
+        VidsrError: whatever would stop the job itself before its first frame, see :func:`vidsr.enhance`.
+    """
+    from vidsr.jobs.choosing.model_table import plan_models as tried
+    from vidsr.jobs.preview.estimate import estimate
+
+    chosen, path, target = chosen_options(options, keywords), Path(source), None if output is None else Path(output)
+    found = estimate(path, chosen, sampling, progress=progress, output=target)
+    return tried(path, target, chosen, found, sampling, progress=progress)
 
 
 def dry_run(

@@ -17,7 +17,7 @@ from vidsr.frames import Array, Frame, PixelFormat
 from vidsr.jobs.filter_chain import Chain, compose
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, interleaved
 from vidsr.option_keywords import FrameKeywords, chosen_options
-from vidsr.options import EnhanceOptions
+from vidsr.options import AUTO_MODEL, EnhanceOptions
 
 _FORMATS = {"u1": "gbrp", "u2": "gbrp16le"}
 
@@ -81,6 +81,9 @@ def _for_frames(options: EnhanceOptions) -> EnhanceOptions:
             'restore="auto" needs a file to analyse: pass the filters, for example those in '
             "vidsr.inspect(path).recommended"
         )
+    if options.model.model == AUTO_MODEL or options.model.finish_within is not None:
+        given = 'model="auto"' if options.model.finish_within is None else "finish_within"
+        raise OptionsError(f"{given} needs a file to look at: name the model")
     if not options.span.is_whole:
         raise OptionsError(f"{options.span}: give enhance_frames only the frames that you want")
     if wanted.multiframe != 0:

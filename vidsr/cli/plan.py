@@ -14,9 +14,11 @@ from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
 from vidsr.cli.progress import reporter
 from vidsr.command_options import PlanOptions
+from vidsr.option_layers import Layered
 from vidsr.storage import readable
 
 if TYPE_CHECKING:
+    from vidsr.jobs.choosing.model_table import ModelEstimate
     from vidsr.jobs.preview.estimate import Estimate
     from vidsr.jobs.queue.queue_estimate import QueueEstimate
 
@@ -25,6 +27,7 @@ Examples:
 
   vidsr plan film.mkv --scale 4
   vidsr plan film.mkv --codec hevc --samples 8 --json
+  vidsr plan film.mkv --scale 2 --within 8h
   vidsr plan tapes/ --scale 2
   vidsr plan film.mkv --from 12:00 --to 14:30
   vidsr plan film.mkv -o frames/%06d.png --scale 2
@@ -57,9 +60,13 @@ def plan(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     *,
     options: PlanOptions,
+    layers: Layered,
 ) -> None:
-    """Estimate time, size and memory of a whole job by running samples of it with the same options."""
+    """Estimate time, size and memory of a whole job by running samples of it with the same options.
+
+    Where no model is named, a table shows time and size with each of the shipped models."""
     from vidsr.errors import InputError, OptionsError
+    from vidsr.jobs.choosing.model_table import plan_models, table_lines
     from vidsr.jobs.enhance import kind_of
     from vidsr.jobs.preview.estimate import estimate
 
@@ -77,7 +84,13 @@ def plan(
         found = estimate(
             source, options, options.sampling, progress=progress, start_seconds=start_seconds, output=output
         )
-    typer.echo(json.dumps(found.to_json()) if as_json else described(found))
+        models: tuple[ModelEstimate, ...] = ()
+        if not {"model", "finish_within"} & layers.origins.keys():
+            models = plan_models(source, output, options, found, options.sampling, progress=progress)
+    if as_json:
+        typer.echo(json.dumps({**found.to_json(), "models": [one.to_json() for one in models]}))
+    else:
+        typer.echo("\n".join([described(found), *(["", *table_lines(models)] if models else [])]))
 
 
 def _plan_queue(sources: Sequence[Path], options: PlanOptions, *, as_json: bool, quiet: bool) -> None:

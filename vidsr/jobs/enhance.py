@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import threading
 import time
@@ -80,7 +81,15 @@ def enhance_source(
     Raises:
         VidsrError: as for :func:`enhance`.
     """
+    from vidsr.jobs.choosing.settle import settle
+
+    target = None if output is None else Path(output)
+    settled = settle(Path(source), target, chosen, kind_of(Path(source), target), progress=progress)
+    chosen = settled.options
+    for note in settled.notes:
+        progress(Event(kind="note", text=note))
     result = _enhance(source, output, chosen, progress, stop or Stop(), upscaler)
+    result = dataclasses.replace(result, notes=(*settled.notes, *result.notes))
     if chosen.output.provenance:
         from vidsr.jobs import provenance
 

@@ -42,7 +42,7 @@ from vidsr.version import __version__
 #: The model is bound by the digest of its weights, wherever the file lies.
 FREE_OPTIONS = frozenset(
     {
-        *("model.model", "model.device", "model.batch"),
+        *("model.model", "model.finish_within", "model.device", "model.batch"),
         *("output.overwrite", "output.provenance", "output.verify"),
         "source.join",  # the identity of the source covers all its parts
     }

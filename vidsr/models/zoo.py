@@ -369,9 +369,15 @@ def load_chosen(options: ModelOptions) -> LoadedModel:
     Raises:
         ModelError, CheckpointError: as :func:`load_model`, for either of the two.
         ModelError: the network does not go from RGB to RGB.
-        OptionsError: a denoise strength is given for a model that has no such twin.
+        OptionsError: a denoise strength is given for a model that has no such twin, or no model is named.
     """
     from vidsr.models.checkpoint import require_rgb
+    from vidsr.options import AUTO_MODEL, DEFAULT_MODEL
+
+    if options.model == AUTO_MODEL:
+        raise OptionsError(
+            f"--model {AUTO_MODEL} has to look at a file: name a model here, for example {DEFAULT_MODEL}"
+        )
 
     strength = options.denoise_strength
     if strength is None:

@@ -16,7 +16,7 @@ from vidsr.command_options import SamplingOptions
 from vidsr.errors import InputError, Interrupted, VidsrError
 from vidsr.jobs.state.events import Event
 from vidsr.jobs.state.lock import JobLock
-from vidsr.options import EnhanceOptions
+from vidsr.options import DEFAULT_MODEL, EnhanceOptions
 from vidsr.storage import write_atomically
 
 _FRAME_EVENT_SECONDS = 0.5
@@ -84,6 +84,7 @@ def _preview(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[s
 
 def _estimate(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[str, Any]:
     """What the job will do, and its cost from a few samples; short, because a user is waiting."""
+    from vidsr.jobs.choosing.model_table import plan_models
     from vidsr.jobs.preview.dry_run import dry_run, outline
 
     options = EnhanceOptions.from_json(order["options"])
@@ -109,7 +110,12 @@ def _estimate(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[
     found = dry_run(order["source"], order["output"], options, sampling=sampling, progress=report)
     if found.estimate is None:
         raise InputError("only videos are estimated; try pictures with a preview")
-    return {**found.estimate.to_json(), "lines": [*outline(found), *(f"note     {note}" for note in found.losses)]}
+    lines = [*outline(found), *(f"note     {note}" for note in found.losses)]
+    if options.model.model == DEFAULT_MODEL and options.model.finish_within is None:
+        source, target = Path(order["source"]), None if order["output"] is None else Path(order["output"])
+        others = plan_models(source, target, options, found.estimate, sampling, progress=report)
+        lines += [f"with     {one.line}" for one in others]
+    return {**found.estimate.to_json(), "lines": lines}
 
 
 def _comparison(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vidsr.command_options import SamplingOptions
 from vidsr.errors import JobError
+from vidsr.jobs.choosing.settle import settle
 from vidsr.jobs.disk_space import CERTAINTY, check_output
 from vidsr.jobs.engines.engine import check_devices
 from vidsr.jobs.job import PreparedJob, prepare
@@ -106,10 +107,13 @@ def dry_run(
 
     path, target = Path(source), None if output is None else Path(output)
     kind = kind_of(path, target)
+    settled = settle(path, target, options, kind, progress=progress, new_folder=new_folder)
     if kind in ("video", "numbered"):
-        return _of_video(path, target, options, sampling, progress, new_folder=new_folder)
-    refuse_span(path, options)
-    return _of_pictures(path, target, options, folder=kind == "folder", new_folder=new_folder)
+        run = _of_video(path, target, settled.options, sampling, progress, new_folder=new_folder)
+    else:
+        refuse_span(path, options)
+        run = _of_pictures(path, target, settled.options, folder=kind == "folder", new_folder=new_folder)
+    return replace(run, losses=(*settled.notes, *run.losses), command=command_line(source, output, options))
 
 
 def _of_video(

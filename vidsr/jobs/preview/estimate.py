@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vidsr.command_options import SamplingOptions
-from vidsr.jobs.engines.engine import choose_slots
+from vidsr.jobs.choosing.settle import Settled, settle
 from vidsr.jobs.neighbour_runs import joined_runs, neighbour_notes
 from vidsr.jobs.preview.sample import Sample, Sampler
+from vidsr.jobs.preview.timing import Timing, job_recipe
 from vidsr.jobs.recipe import Recipe
-from vidsr.jobs.restoration_plan import expected_frames, expected_made, reshaping_notes
+from vidsr.jobs.restoration_plan import reshaping_notes
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.segments import Segment, plan_segments
-from vidsr.media import image_sequence
 from vidsr.media.samples import other_bytes
 from vidsr.options import EnhanceOptions
 
@@ -84,7 +84,9 @@ def estimate(
         VidsrError: whatever would stop the job itself.
     """
     sampling = sampling or SamplingOptions()
-    sampler = Sampler(source, options, recipe or _recipe(source, output, options))
+    settled = settle(source, output, options, "video", progress=progress) if recipe is None else Settled(options)
+    options = settled.options
+    sampler = Sampler(source, options, recipe or job_recipe(source, output, options))
     begin = time.perf_counter()
     job, decoded = sampler.job, sampler.recipe.decoded
     advice = job.advice()
@@ -98,30 +100,22 @@ def estimate(
     done = _sampled(sampler, sampling, progress)
     neighbours = neighbour_notes(job.options, joined_runs(sampler.upscaler.stats.neighbours.runs), "sampled frames")
     progress(Event(kind="stage", text="size"))
-    rates = _Rates.of(done, sampler, options)
-    fixed += max(0.0, warm.stats.wall_seconds - warm.computed * rates.compute_seconds)
-    frames = expected_frames(job.decoded, index, job.options, part)
-    made = expected_made(job.decoded, index, job.options, sampler.span, frames)
+    timing = Timing.of(sampler, warm, done, fixed_seconds=fixed)
+    frames, made = timing.frames, timing.made
     changes = reshaping_notes(job.stored, (len(part), frames), job.options, made)
     if sampler.span is not None:
         changes = (f"{options.span}: {sampler.span}", *changes)
-    # Filters that change the number of frames move their numbers; what lies before the part is warm-up anyway.
-    segments = plan_segments(frames, options.jobs.segment_frames, first=part[0])
-    computed = sum(map(sampler.computed, segments))
     memory_bytes = _peak_bytes()
     video = round(frames * bytes_per_frame(sampler, done, options.jobs.segment_frames))
     others = options.streams.audio and job.picture is None
     result = video + (other_bytes(decoded, sampler.span) if others else 0)
-    seconds = fixed + computed * rates.compute_seconds + frames * rates.check_seconds
-    if made:
-        seconds += made * sampler.between_seconds()
     return Estimate(
         source_size=(decoded.video.width, decoded.video.height),
         size=sampler.recipe.size,
         frames=frames,
         sampled_frames=sum(s.stats.frames for s in done),
-        frames_per_second=1 / rates.compute_seconds,
-        seconds=seconds,
+        frames_per_second=1 / timing.compute_seconds,
+        seconds=timing.seconds,
         result_bytes=result,
         disk_bytes=video + result,
         memory_bytes=memory_bytes,
@@ -130,15 +124,10 @@ def estimate(
         precision=sampler.upscaler.precision,
         codec=job.settings.codec if job.picture is None else job.picture.suffix.lstrip("."),
         made_frames=made,
-        notes=tuple(dict.fromkeys((*changes, *advice, *neighbours, *sampler.recipe.notes, *index.notes))),
+        notes=tuple(
+            dict.fromkeys((*settled.notes, *changes, *advice, *neighbours, *sampler.recipe.notes, *index.notes))
+        ),
     )
-
-
-def _recipe(source: Path, output: Path | None, options: EnhanceOptions) -> Recipe:
-    """The recipe of the job with this result."""
-    if image_sequence.is_pattern(output or source):
-        return Recipe.of(source, options, pictures=(output or source).suffix.lower())
-    return Recipe.of(source, options, container="" if output is None else output.suffix.lower())
 
 
 def _sampled(sampler: Sampler, sampling: SamplingOptions, progress: Progress) -> list[Sample]:
@@ -154,44 +143,6 @@ def _sampled(sampler: Sampler, sampling: SamplingOptions, progress: Progress) ->
         if time.perf_counter() - began > sampling.budget_seconds:
             break
     return done
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rates:
-    """Seconds for each frame that goes through the network, and for each frame of the result that is checked."""
-
-    compute_seconds: float
-    check_seconds: float
-
-    @staticmethod
-    def of(done: list[Sample], sampler: Sampler, options: EnhanceOptions) -> _Rates:
-        """On a CPU the stages share its cores, so that their sum counts, as the clock showed it; with a GPU the
-        slowest stage decides once the pipeline is full, and several GPUs share the frames out."""
-        computed = sum(s.computed for s in done)
-        check = sum(s.decode_back_seconds for s in done) / sum(s.stats.frames for s in done)
-        if sampler.upscaler.device.type == "cpu":
-            return _Rates(
-                compute_seconds=sum(s.stats.wall_seconds - s.seek_seconds for s in done) / computed,
-                check_seconds=check if options.output.verify else 0.0,
-            )
-        stages: tuple[Callable[[Sample], float], ...] = (
-            lambda s: s.stats.decode_seconds - s.seek_seconds,
-            lambda s: s.stats.infer_seconds,
-            lambda s: s.stats.encode_seconds,
-        )
-        slowest = max(sum(map(stage, done)) for stage in stages) / computed
-        return _Rates(
-            compute_seconds=slowest / _devices(sampler, options), check_seconds=check if options.output.verify else 0.0
-        )
-
-
-def _devices(sampler: Sampler, options: EnhanceOptions) -> int:
-    """How many GPUs will share the frames out."""
-    if sampler.upscaler.device.type != "cuda":
-        return 1
-    import torch
-
-    return len({slot.device for slot in choose_slots(options, torch.cuda.device_count())})
 
 
 def sample_ranges(total: int, samples: int, frames: int) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vidsr.errors import InputError
 from vidsr.frames import Array, PixelFormat
+from vidsr.jobs.choosing.settle import settle
 from vidsr.jobs.enhance import refuse_span
 from vidsr.jobs.preview.sample import Sampler
 from vidsr.jobs.stills.picture import PictureUpscaler, enhanced_window
@@ -53,6 +54,8 @@ class Previewer:
     def __init__(self, source: Path, options: EnhanceOptions) -> None:
         if is_picture(source):
             refuse_span(source, options)
+        settled = settle(source, None, options, "picture" if is_picture(source) else "video")
+        options, self._choices = settled.options, settled.notes
         self._source = source
         self._options = options
         self._sampler = None if is_picture(source) else Sampler(source, options)
@@ -60,7 +63,7 @@ class Previewer:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the result of the job cannot keep, and which options single moments cannot show."""
-        return () if self._sampler is None else self._sampler.recipe.notes
+        return self._choices if self._sampler is None else (*self._choices, *self._sampler.recipe.notes)
 
     def at(self, seconds: float) -> Moment:
         """One moment; a picture has only one."""

@@ -52,17 +52,20 @@ class Sample:
 class Sampler:
     """Enhances single moments and short stretches of a source.
 
-    ``job`` is the recipe of the job itself, ``recipe`` that of the samples: see :meth:`Recipe.for_moments`.
+    ``job`` is the recipe of the job itself, ``recipe`` that of the samples: see :meth:`Recipe.for_moments`. ``index``
+    is the source's, where it is known from another sampler.
 
     Raises:
         VidsrError: whatever would stop the job before its first frame.
     """
 
-    def __init__(self, source: Path, options: EnhanceOptions, recipe: Recipe | None = None) -> None:
+    def __init__(
+        self, source: Path, options: EnhanceOptions, recipe: Recipe | None = None, index: VideoIndex | None = None
+    ) -> None:
         begin = time.perf_counter()
         self.job = recipe or Recipe.of(source, options)
         self.recipe = self.job.for_moments()
-        self._run = RecipeRun(self.recipe)
+        self._run = RecipeRun(self.recipe, index=index)
         self.setup_seconds = time.perf_counter() - begin
         self._first_seconds: list[float] = []
         network = self.recipe.model.network
@@ -87,6 +90,16 @@ class Sampler:
     def upscaler(self) -> Upscaler:
         """The network."""
         return self._run.upscaler
+
+    @property
+    def window(self) -> int:
+        """How many frames are seen at once; 0 where each is enlarged alone."""
+        return self._run.chain.lookaround.window
+
+    def close(self) -> None:
+        """Free the networks and their memory."""
+        self.upscaler.close()
+        self._interpolation.close()
 
     def computed(self, segment: Segment) -> int:
         """How many frames go through the network for a segment."""

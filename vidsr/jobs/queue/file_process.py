@@ -27,7 +27,7 @@ from vidsr.errors import InputError, Interrupted
 from vidsr.jobs.messages import Failed
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event
-from vidsr.options import EnhanceOptions
+from vidsr.options import AUTO_MODEL, EnhanceOptions
 
 if TYPE_CHECKING:
     from vidsr.inference.upscaler import Upscaler
@@ -69,14 +69,14 @@ def _prepare(options: EnhanceOptions, stack: contextlib.ExitStack) -> dict[str, 
     """Load the model and look at the machine or the cluster."""
     import torch
 
+    from vidsr.jobs.choosing.settle import weights_of
     from vidsr.jobs.engines.engine import check_devices
-    from vidsr.models.zoo import load_chosen
 
     check_devices(options)
-    model = load_chosen(options.model)
+    weights = weights_of(options)
     facts = {
-        "model_sha256": model.sha256,
-        "scale": model.scale,
+        "model_sha256": weights.sha256,
+        "scale": weights.scale,
         "gpus": torch.cuda.device_count() if torch.cuda.is_available() else 0,
         "capacity": 1,
     }
@@ -126,7 +126,9 @@ class _Desk:
 
         output = Path(order["output"])
         output.parent.mkdir(parents=True, exist_ok=True)
-        upscaler = self._upscaler(options) if order["kind"] == "picture" else None
+        # What "auto" takes depends on the picture.
+        named = options.model.model != AUTO_MODEL
+        upscaler = self._upscaler(options) if order["kind"] == "picture" and named else None
         send_event = _EventSender(self._say, order["id"])
         result = enhance_source(
             Path(order["source"]), output, options, progress=send_event, stop=self._stop, upscaler=upscaler

@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vidsr.errors import DiskFullError, InputError, Interrupted, JobError, OptionsError, OutputError, VidsrError
+from vidsr.jobs.choosing.settle import refuse_within, settle
 from vidsr.jobs.enhance import enhance_source, kind_of
 from vidsr.jobs.open_source import open_source
 from vidsr.jobs.queue import planning
@@ -65,6 +66,7 @@ def enhance_parts(
         VidsrError: as :func:`vidsr.enhance_many`; what is wrong with the table is found before any work.
     """
     source = _only_source(sources, output, options)
+    options = settle(source, None, options, "video").options
     rows = read_parts(table, exact_sound=options.span.exact_sound)
     folder = _state_folder(source, output)
     info = open_source(source, options)
@@ -87,6 +89,7 @@ def foreseen_parts(
         VidsrError: as :func:`enhance_parts`, before any work.
     """
     source = _only_source(sources, output, options)
+    options = settle(source, None, options, "video").options
     rows = read_parts(table, exact_sound=options.span.exact_sound)
     ledger = Ledger(_state_folder(source, output), writable=False)
     info = open_source(source, options)
@@ -113,6 +116,7 @@ def _only_source(sources: Sequence[Path], output: Path | None, options: EnhanceO
         raise OptionsError(f"--spans and {options.span} contradict each other: the table names the parts")
     if options.jobs.watch:
         raise OptionsError("--spans and --watch contradict each other: a single source is not watched")
+    refuse_within(options)
     source = sources[0].absolute()
     if kind_of(source, None) != "video":
         raise OptionsError(f"--spans: {source} is not a video file, only videos have parts")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.errors import InputError, JobError, OptionsError, OutputError
+from vidsr.jobs.choosing.settle import refuse_within
 from vidsr.jobs.job import bound_options, is_published
 from vidsr.jobs.option_command import changes
 from vidsr.jobs.queue.records import REFUSALS, Ended, FileState, Ledger, QueuedFile
@@ -34,11 +35,12 @@ def check_sources(sources: Sequence[Path], output: Path | None, options: Enhance
 
     Raises:
         InputError: no source is given.
-        OptionsError: ``--watch`` without a folder to watch.
+        OptionsError: ``--watch`` without a folder to watch, or ``--within``.
         OutputError: the results would lie among the sources of a folder, or have no place.
     """
     if not sources:
         raise InputError("no source is given")
+    refuse_within(options)
     folders = [source for source in sources if source.is_dir()]
     if options.jobs.watch and not folders:
         raise OptionsError("--watch: give a folder into which files arrive")

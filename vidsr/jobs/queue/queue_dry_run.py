@@ -11,6 +11,7 @@ from typing import Any, Unpack
 
 from vidsr.command_options import SamplingOptions
 from vidsr.errors import Interrupted, VidsrError
+from vidsr.jobs.choosing.settle import weights_of
 from vidsr.jobs.disk_space import CERTAINTY
 from vidsr.jobs.engines.engine import check_devices
 from vidsr.jobs.option_command import command_line
@@ -24,7 +25,6 @@ from vidsr.jobs.queue.records import LEFT_OUT, Ended, FileState, Ledger, QueuedF
 from vidsr.jobs.queue.report import FileOutcome
 from vidsr.jobs.queue.sources import below
 from vidsr.jobs.state.events import Event, Progress, silent
-from vidsr.models.zoo import load_chosen
 from vidsr.option_keywords import EnhanceKeywords, chosen_options
 from vidsr.options import EnhanceOptions
 
@@ -164,7 +164,7 @@ def dry_run_many(
     else:
         planning.check_sources(paths, target, chosen)
         if target is None and len(paths) == 1 and paths[0].is_dir():
-            target = planning.default_folder(paths[0], chosen, load_chosen(chosen.model).scale)
+            target = planning.default_folder(paths[0], chosen, weights_of(chosen).scale)
         outlook = _QueueOutlook(paths, target, chosen, within)
         notes = outlook.look(progress)
         files = outlook.forecasts(sampling, progress)
@@ -239,9 +239,9 @@ class _QueueOutlook:
         self, sources: list[Path], output: Path | None, options: EnhanceOptions, within: Sequence[Path]
     ) -> None:
         folder = queues_folder() / queue_id(sources, output)
-        self._model = load_chosen(options.model)
+        self._weights = weights_of(options)
         self._options, self._output = options, output
-        self._key, bound = planning.result_key(options, self._model.sha256)
+        self._key, bound = planning.result_key(options, self._weights.sha256)
         self._ledger = Ledger(folder, writable=False)
         self._ledger.name(self._key, bound)
         self._files = _UnsavedList(folder, sources, output, options, self._ledger, within)
@@ -267,7 +267,7 @@ class _QueueOutlook:
             else:
                 self._files.looked(file, seen["frames"], tuple(seen["size"]), seen["suffix"])
             progress(Event(kind="stage", text=f"looking at files, {number} of {len(unseen)}"))
-        place = planning.beside(self._options, self._model.scale) if self._output is None else below(self._output)
+        place = planning.beside(self._options, self._weights.scale) if self._output is None else below(self._output)
         for file in self._files.name_new(place, self._key):
             if file.state == "refused":
                 self._end(Ended(source=file.source, state="refused", reason=file.trouble, stamp=file.stamp), file)

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 
 from vidsr.command_options import SamplingOptions
 from vidsr.errors import InputError, Interrupted, VidsrError
+from vidsr.jobs.choosing.settle import refuse_within
 from vidsr.jobs.preview.estimate import Estimate, estimate
 from vidsr.jobs.queue.planning import discover
 from vidsr.jobs.state.events import Event, Progress, silent
@@ -87,6 +88,7 @@ def plan_many(
         OptionsError, ModelError: nothing can be done at all.
     """
     chosen, how = chosen_options(options, keywords), sampling or SamplingOptions()
+    refuse_within(chosen)
     found = discover([Path(source) for source in sources], None, join=chosen.source.join).found
     videos = [entry for entry in found if not entry.trouble and not entry.is_picture]
     pictures = sum(not entry.trouble and entry.is_picture for entry in found)

@@ -104,10 +104,11 @@ def enhance_many(
 
 def _scale(options: EnhanceOptions) -> int:
     """The model's scale, without loading it where it is known by its name."""
-    from vidsr.models.zoo import find, load_chosen
+    from vidsr.jobs.choosing.settle import weights_of
+    from vidsr.models.zoo import find
 
     entry = find(options.model.model)
-    return entry.scale if entry is not None and entry.scale else load_chosen(options.model).scale
+    return entry.scale if entry is not None and entry.scale else weights_of(options).scale
 
 
 class _Run:
