@@ -14,7 +14,7 @@ def drawn(seed: int = 0) -> Array:
     picture = Image.new("RGB", (480, 360), (150, 190, 220))
     pen = ImageDraw.Draw(picture)
     for _ in range(40):
-        x, y = chance.integers(0, 400), chance.integers(0, 300)
+        x, y = int(chance.integers(0, 400)), int(chance.integers(0, 300))
         fill = tuple(int(c) for c in chance.integers(90, 255, 3))
         pen.ellipse((x, y, x + 90, y + 70), fill=fill, outline=(20, 20, 25), width=3)
     return np.asarray(picture)
