@@ -82,14 +82,14 @@ def settle(
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class ModelWeights:
     """Digest and scale of the model that options name, or of all that ``--model auto`` may take."""
 
     sha256: str
     scale: int
 
 
-def weights_of(options: EnhanceOptions) -> Weights:
+def weights_of(options: EnhanceOptions) -> ModelWeights:
     """What results depend on and how large they are, before a source is looked at.
 
     Raises:
@@ -99,9 +99,9 @@ def weights_of(options: EnhanceOptions) -> Weights:
 
     if options.model.model != AUTO_MODEL:
         model = load_chosen(options.model)
-        return Weights(model.sha256, model.scale)
+        return ModelWeights(model.sha256, model.scale)
     models = [load_chosen(with_model(options, name).model) for name in sorted(BY_KIND.values())]
-    return Weights(hashlib.sha256("".join(m.sha256 for m in models).encode()).hexdigest(), models[0].scale)
+    return ModelWeights(hashlib.sha256("".join(m.sha256 for m in models).encode()).hexdigest(), models[0].scale)
 
 
 def refuse_within(options: EnhanceOptions) -> None:
