@@ -146,6 +146,26 @@ def test_a_plane_to_numbers_and_back(both: Any, depth: int) -> None:
         assert np.array_equal(both(lambda values=values: plane_of(values, frame))[0], wide[:, :33])
 
 
+@pytest.mark.parametrize("depth", [8, 10, 16])
+def test_sum_and_table_of_a_plane(depth: int) -> None:
+    """Rows of decoded frames are further apart than they are long."""
+    if pictures.library() is None:
+        pytest.skip("no C compiler")
+    most, random = (1 << depth) - 1, np.random.default_rng(1)
+    dtype = np.uint8 if depth == 8 else np.uint16
+    plane = random.integers(0, most + 1, (9, 70)).astype(dtype)[:, :33]
+    table = random.permutation(most + 1).astype(dtype)
+    assert pictures.total(plane) == int(plane.astype(np.int64).sum())
+    looked_up = pictures.looked_up(plane, table)
+    assert looked_up is not None and looked_up.dtype == dtype and np.array_equal(looked_up, table[plane])
+    short = pictures.looked_up(plane, table[:100])
+    assert short is not None and np.array_equal(short, table[np.minimum(plane, 99)])
+    assert pictures.looked_up(plane, table.astype(np.int64)) is None
+    assert pictures.total(plane.T) is None
+    wide = np.full((2, 70_000), most, dtype)
+    assert pictures.total(wide) == 140_000 * most
+
+
 def test_codes_are_those_of_exact_arithmetic(both: Any) -> None:
     """Colours that are whole code values stay them: no dither or rounding moves them."""
     ramp = torch.arange(256.0).expand(4, 256) / 255

@@ -4,6 +4,11 @@
  */
 #include "planes.h"
 
+#include <math.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 /* The missing lines of a field; see vidsr/filters/before/field_interpolation.py. */
 typedef struct {
     /* The frame, the other field before and after, the frames before and after: uint8_t, or uint16_t where `deep`. */
@@ -92,11 +97,130 @@ static void missing_line(const Missing *m, int y, float *room) {
     }
 }
 
+#if defined(__AVX2__)
+/* Vectors of whole numbers of 16 bits. */
+#if defined(__AVX512BW__)
+typedef __m512i shorts;
+#define SHORTS 32
+#define OP(name) _mm512_##name
+#define AND _mm512_and_si512
+INLINE shorts bytes(const uint8_t *row, int x) { return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const void *)(row + x))); }
+INLINE shorts greater(shorts a, shorts b) { return _mm512_movm_epi16(_mm512_cmpgt_epi16_mask(a, b)); }
+INLINE shorts chosen(shorts mask, shorts a, shorts b) { return _mm512_ternarylogic_epi32(mask, a, b, 0xca); }
+INLINE void store_bytes(uint8_t *out, shorts a) {
+    _mm256_storeu_si256((void *)out, _mm512_cvtusepi16_epi8(_mm512_max_epi16(a, _mm512_setzero_si512())));
+}
+#else
+typedef __m256i shorts;
+#define SHORTS 16
+#define OP(name) _mm256_##name
+#define AND _mm256_and_si256
+INLINE shorts bytes(const uint8_t *row, int x) { return _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)(row + x))); }
+INLINE shorts greater(shorts a, shorts b) { return _mm256_cmpgt_epi16(a, b); }
+INLINE shorts chosen(shorts mask, shorts a, shorts b) { return _mm256_blendv_epi8(b, a, mask); }
+INLINE void store_bytes(uint8_t *out, shorts a) {
+    __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi16(a, a), 0x08);
+    _mm_storeu_si128((void *)out, _mm256_castsi256_si128(packed));
+}
+#endif
+
+/* The same as `missing_line` in whole numbers, for bytes: everything is exact there, too, and comes out alike. What is
+ * compared is counted in halves of a code value, what is weighed in 1 / 32768. */
+typedef struct {
+    shorts middle, far, own_far, alone; /* pairs of weights */
+    shorts rounding;
+} Weights;
+
+static shorts pair(float first, float second, float unit) {
+    return OP(set1_epi32)((int)((lrintf(first * unit) & 0xffff) | (lrintf(second * unit) * 65536)));
+}
+
+/* Whether all weights are whole numbers, and bytes are asked for. */
+static int weigh(const Missing *m, Weights *w) {
+    const float *t = m->other, *s = m->same, *u = m->spatial, all[7] = {s[0], s[1], t[0], t[1], t[2], u[0], u[1]};
+    for (int i = 0; i < 7; i++)
+        if (all[i] * 8192 != rintf(all[i] * 8192) || all[i] < 0 || all[i] >= 1) return 0;
+    if (m->deep || m->most != 255 || m->width < SHORTS || 2 * m->rounding != rintf(2 * m->rounding)) return 0;
+    w->middle = pair(t[0], -t[1], 8192);
+    w->far = pair(t[2], 4 * s[0], 8192);
+    w->own_far = pair(-4 * s[1], 16383 / 8192.0f, 8192);
+    w->alone = pair(4 * u[0], -4 * u[1], 8192);
+    w->rounding = OP(set1_epi16)((short)(2 * m->rounding));
+    return 1;
+}
+
+INLINE shorts apart(shorts a, shorts b) { return OP(abs_epi16)(OP(sub_epi16)(a, b)); }
+INLINE shorts plus(shorts a, shorts b) { return OP(add_epi16)(a, b); }
+INLINE shorts minus(shorts a, shorts b) { return OP(sub_epi16)(a, b); }
+INLINE shorts most_of(shorts a, shorts b) { return OP(max_epi16)(a, b); }
+INLINE shorts least_of(shorts a, shorts b) { return OP(min_epi16)(a, b); }
+
+/* Halves to the nearest whole number, or to the even one of two. */
+INLINE shorts from_halves(shorts a) {
+    return OP(srai_epi16)(plus(a, AND(OP(srai_epi16)(a, 1), OP(set1_epi16)(1))), 1);
+}
+
+/* The same for 1 / 32768, which hold 16383 more. */
+INLINE shorts from_parts(shorts a) {
+    shorts odd = AND(OP(srli_epi32)(OP(sub_epi32)(a, OP(set1_epi32)(16383)), 15), OP(set1_epi32)(1));
+    return OP(srai_epi32)(OP(add_epi32)(a, odd), 15);
+}
+
+static void missing_bytes(const Missing *m, const Weights *w, int y, uint8_t *out) {
+    const void *frames[5] = {m->own, m->past, m->future, m->before, m->after};
+#define LINE(f, d) ((const uint8_t *)frames[f] + inside(y + d, m->height - 1) * m->strides[f])
+    const uint8_t *own0 = LINE(0, -3), *own1 = LINE(0, -1), *own2 = LINE(0, 1), *own3 = LINE(0, 3);
+    const uint8_t *past0 = LINE(1, -4), *past1 = LINE(1, -2), *past2 = LINE(1, 0), *past3 = LINE(1, 2), *past4 = LINE(1, 4);
+    const uint8_t *next0 = LINE(2, -4), *next1 = LINE(2, -2), *next2 = LINE(2, 0), *next3 = LINE(2, 2), *next4 = LINE(2, 4);
+    const uint8_t *before1 = LINE(3, -1), *before2 = LINE(3, 1), *after1 = LINE(4, -1), *after2 = LINE(4, 1);
+#undef LINE
+    shorts zero = OP(set1_epi16)(0), one = OP(set1_epi16)(1);
+    shorts allowed = y >= 2 && y + 2 < m->height ? OP(set1_epi16)(32767) : zero;
+    for (int x = 0; x < m->width; x += SHORTS) {
+        if (x + SHORTS > m->width) x = m->width - SHORTS; /* the last ones once more */
+        shorts o1 = bytes(own1, x), o2 = bytes(own2, x), p = bytes(past2, x), f = bytes(next2, x);
+        shorts over = plus(bytes(past1, x), bytes(next1, x)), under = plus(bytes(past3, x), bytes(next3, x));
+        shorts middle = plus(p, f), change = apart(p, f), near = plus(o1, o2);
+        shorts before = plus(apart(bytes(before1, x), o1), apart(bytes(before2, x), o2));
+        shorts after = plus(apart(bytes(after1, x), o1), apart(bytes(after2, x), o2));
+        shorts reach = most_of(minus(most_of(change, most_of(before, after)), w->rounding), zero);
+        shorts twice1 = plus(o1, o1), twice2 = plus(o2, o2), up = minus(over, twice1), down = minus(under, twice2);
+        shorts to_above = minus(middle, twice1), to_below = minus(middle, twice2);
+        shorts highest = most_of(most_of(to_below, to_above), least_of(up, down));
+        shorts lowest = least_of(least_of(to_below, to_above), most_of(up, down));
+        shorts wide = most_of(reach, least_of(most_of(lowest, minus(zero, highest)), allowed));
+
+        shorts both = plus(over, under), own_far = plus(bytes(own0, x), bytes(own3, x));
+        shorts far = plus(plus(bytes(past0, x), bytes(next0, x)), plus(bytes(past4, x), bytes(next4, x)));
+        shorts in_time = greater(apart(o1, o2), change), halves[2];
+#define HALF(n, unpack)                                                                                                \
+    {                                                                                                                  \
+        shorts alone = OP(madd_epi16)(unpack(near, own_far), w->alone), total = OP(madd_epi16)(unpack(far, near), w->far); \
+        total = OP(add_epi32)(total, OP(madd_epi16)(unpack(middle, both), w->middle));                                 \
+        total = OP(add_epi32)(total, OP(madd_epi16)(unpack(own_far, one), w->own_far));                                \
+        alone = OP(add_epi32)(alone, OP(set1_epi32)(16383));                                                           \
+        halves[n] = from_parts(chosen(unpack(in_time, in_time), total, alone));                                        \
+    }
+        HALF(0, OP(unpacklo_epi16))
+        HALF(1, OP(unpackhi_epi16))
+#undef HALF
+        shorts guess = OP(packs_epi32)(halves[0], halves[1]);
+        guess = least_of(most_of(guess, from_halves(minus(middle, wide))), from_halves(plus(middle, wide)));
+        guess = chosen(greater(reach, zero), guess, from_halves(middle));
+        store_bytes(out + x, guess);
+    }
+}
+#endif
+
 /* `own` with the lines of `parity` made anew; at least two lines. 1 without memory. */
 int fields_missing(const Missing *m) {
     long width = m->width, row = width * (m->deep ? 2 : 1);
     float *room = malloc(sizeof(float) * (ROWS + 1) * width), *restrict made = room + ROWS * width;
     if (!room) return 1;
+#if defined(__AVX2__)
+    Weights weights;
+    int whole = weigh(m, &weights);
+#endif
     for (int y = 0; y < m->height; y++) {
         char *out = (char *)m->out + y * row;
         uint16_t *restrict wide = (uint16_t *)out;
@@ -105,6 +229,12 @@ int fields_missing(const Missing *m) {
             memcpy(out, (const char *)m->own + y * m->strides[0], row);
             continue;
         }
+#if defined(__AVX2__)
+        if (whole) {
+            missing_bytes(m, &weights, y, narrow);
+            continue;
+        }
+#endif
         missing_line(m, y, room);
         if (m->deep)
             for (int x = 0; x < width; x++) wide[x] = (uint16_t)(int)made[x];

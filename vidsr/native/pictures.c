@@ -302,6 +302,39 @@ void pictures_codes(const float *restrict units, void *codes, long count, int de
         for (long i = 0; i < count; i++) narrow[i] = (uint8_t)(int)code(units[i], factor, 0, 0, most);
 }
 
+/* The sum of a plane of code values, whose rows are `stride` bytes apart. */
+long pictures_sum(const void *codes, long stride, int deep, int height, int width) {
+    long sum = 0;
+    for (int y = 0; y < height; y++) {
+        const uint8_t *row = (const uint8_t *)codes + y * stride;
+        const uint16_t *wide = (const uint16_t *)row;
+        unsigned line = 0; /* holds 65536 of the largest codes */
+        for (int first = 0; first < width; first += 65536, sum += line, line = 0) {
+            int stop = width - first < 65536 ? width : first + 65536;
+            if (deep)
+                for (int x = first; x < stop; x++) line += wide[x];
+            else
+                for (int x = first; x < stop; x++) line += row[x];
+        }
+    }
+    return sum;
+}
+
+/* Each code value replaced by what `table` holds for it; one beyond `last`, which damaged frames may have, as `last`. */
+void pictures_look_up(const void *codes, long stride, int deep, const void *restrict table, int last, void *restrict out,
+                      int height, int width) {
+    const uint8_t *restrict narrow = table;
+    const uint16_t *restrict wide = table;
+    for (int y = 0; y < height; y++) {
+        const uint8_t *row = (const uint8_t *)codes + y * stride;
+        if (deep)
+            for (int x = 0; x < width; x++)
+                ((uint16_t *)out)[(long)y * width + x] = wide[clamp(((const uint16_t *)row)[x], last)];
+        else
+            for (int x = 0; x < width; x++) ((uint8_t *)out)[(long)y * width + x] = narrow[clamp(row[x], last)];
+    }
+}
+
 typedef struct {
     const void *planes[3]; /* Y, Cb, Cr: uint8_t, or uint16_t where `deep` */
     float *rgb;            /* [3][height][width] */

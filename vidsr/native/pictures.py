@@ -77,6 +77,7 @@ def library() -> ctypes.CDLL | None:
 
 def _fits(made: ctypes.CDLL) -> bool:
     made.pictures_units.restype = made.pictures_codes.restype = made.pictures_mix.restype = None
+    made.pictures_look_up.restype, made.pictures_sum.restype = None, ctypes.c_long
     sizes = (made.pictures_conversion_bytes(), made.pictures_reading_bytes())
     return sizes == (ctypes.sizeof(Conversion), ctypes.sizeof(Reading))
 
@@ -267,15 +268,31 @@ def read(
 
 def units(plane: npt.NDArray[Any], most: int) -> Tensor | None:
     """A frame's plane ``[h, w]`` of code values as ``[1, 1, h, w]`` float32, ``most`` being 1."""
-    kernels = library() if plane.size and plane.strides[1] == plane.itemsize <= 2 else None
+    kernels = _for_plane(plane)
     if kernels is None:
         return None
     import torch
 
     out = torch.empty((1, 1, *plane.shape))
-    source = (ctypes.c_void_p(plane.ctypes.data), ctypes.c_long(plane.strides[0]), int(plane.itemsize > 1))
-    kernels.pictures_units(*source, address(out), *plane.shape, ctypes.c_float(most), ctypes.c_float(0))
+    kernels.pictures_units(*_codes_of(plane), address(out), *plane.shape, ctypes.c_float(most), ctypes.c_float(0))
     return out
+
+
+def total(plane: npt.NDArray[Any]) -> int | None:
+    """The sum of a frame's plane ``[h, w]`` of code values."""
+    kernels = _for_plane(plane)
+    return None if kernels is None else int(kernels.pictures_sum(*_codes_of(plane), *plane.shape))
+
+
+def looked_up(plane: npt.NDArray[Any], table: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    """``table[min(plane, its last place)]`` for a frame's plane ``[h, w]`` and a table of its type."""
+    kernels = _for_plane(plane)
+    if kernels is None or table.dtype != plane.dtype or not table.flags.c_contiguous:
+        return None
+    made: npt.NDArray[Any] = np.empty(plane.shape, plane.dtype)
+    values, target = ctypes.c_void_p(table.ctypes.data), ctypes.c_void_p(made.ctypes.data)
+    kernels.pictures_look_up(*_codes_of(plane), values, len(table) - 1, target, *plane.shape)
+    return made
 
 
 def codes(values: Tensor, most: int, like: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
@@ -288,6 +305,16 @@ def codes(values: Tensor, most: int, like: npt.NDArray[Any]) -> npt.NDArray[Any]
     target = (ctypes.c_void_p(made.ctypes.data), ctypes.c_long(made.size), int(made.itemsize > 1))
     kernels.pictures_codes(address(values), *target, ctypes.c_float(most), ctypes.c_float(most))
     return made
+
+
+def _for_plane(plane: npt.NDArray[Any]) -> ctypes.CDLL | None:
+    """The kernels, if they can take this plane of code values."""
+    return library() if plane.size and plane.strides[1] == plane.itemsize <= 2 else None
+
+
+def _codes_of(plane: npt.NDArray[Any]) -> tuple[ctypes.c_void_p, ctypes.c_long, int]:
+    """Where they lie, bytes from row to row, and whether they have two bytes each."""
+    return ctypes.c_void_p(plane.ctypes.data), ctypes.c_long(plane.strides[0]), int(plane.itemsize > 1)
 
 
 def _for(*tensors: Tensor) -> ctypes.CDLL | None:

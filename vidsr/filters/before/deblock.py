@@ -11,7 +11,8 @@ import numpy.typing as npt
 from vidsr.filters.before.descriptor import FilterDescriptor, StillForm, StillPart, parse_share, write_number
 from vidsr.filters.before.filter import quantised, scale8, with_planes
 from vidsr.filters.detect.inspection import BLOCKY
-from vidsr.frames import Frame
+from vidsr.frames import Frame, Plane
+from vidsr.native import block_kernels
 
 DEFAULT_STRENGTH = 0.5
 #: The largest step taken for a block edge at strength 1, in 8-bit code values.
@@ -41,9 +42,15 @@ class Deblock:
                 if frame.format.alpha and number == frame.format.plane_count - 1:
                     planes.append(plane)
                     continue
-                values = smooth_edges(plane.astype(np.float32), limit)
-                planes.append(quantised(smooth_edges(values.T, limit).T, frame))
+                made = block_kernels.smoothed(plane, limit, frame.format.max_code)
+                planes.append(_smoothed(plane, limit, frame) if made is None else made)
             yield with_planes(frame, planes)
+
+
+def _smoothed(plane: Plane, limit: float, frame: Frame) -> Plane:
+    """A plane of ``frame`` with its steps smoothed across and down."""
+    values = smooth_edges(plane.astype(np.float32), limit)
+    return quantised(smooth_edges(values.T, limit).T, frame)
 
 
 def smooth_edges(values: npt.NDArray[np.float32], limit: float, first: int = 0) -> npt.NDArray[np.float32]:

@@ -12,7 +12,8 @@ from vidsr.filters.before.descriptor import FilterDescriptor
 from vidsr.filters.before.filter import quantised, scale8, windowed, with_planes
 from vidsr.filters.detect.inspection import FLICKERING
 from vidsr.filters.detect.statistics import thumbnail
-from vidsr.frames import Frame
+from vidsr.frames import Frame, Plane
+from vidsr.native import pictures
 
 #: Bounds of the gain, and of the change of brightness from frame to frame within a scene.
 _LEAST_GAIN, _MOST_GAIN = 0.7, 1.4
@@ -52,9 +53,9 @@ class Deflicker:
         codes = np.arange(frame.format.max_code + 1, dtype=np.float32)
         planes = list(frame.planes)
         if frame.format.family == "rgb":
-            planes[:3] = [quantised(codes * gain, frame)[p] for p in planes[:3]]
+            planes[:3] = [_through(quantised(codes * gain, frame), plane) for plane in planes[:3]]
         else:
-            planes[0] = quantised((codes - black) * gain + black, frame)[planes[0]]
+            planes[0] = _through(quantised((codes - black) * gain + black, frame), planes[0])
         return with_planes(frame, planes)
 
     @staticmethod
@@ -87,7 +88,15 @@ class _Exposure:
 def _look(frame: Frame) -> _Exposure:
     small = thumbnail(frame.planes[0][::2, ::2].astype(np.float32), 12)
     level = float(small.mean())
-    return _Exposure(frame, float(frame.planes[0].mean()), level, np.asarray(small - level, np.float32))
+    total = pictures.total(frame.planes[0])
+    mean = float(frame.planes[0].mean()) if total is None else total / frame.planes[0].size
+    return _Exposure(frame, mean, level, np.asarray(small - level, np.float32))
+
+
+def _through(table: Plane, plane: Plane) -> Plane:
+    """The code values that the table holds for those of the plane; damaged frames may have larger ones than it has."""
+    made = pictures.looked_up(plane, table)
+    return table[np.minimum(plane, len(table) - 1)] if made is None else made
 
 
 FILTER: FilterDescriptor[None] = FilterDescriptor(
