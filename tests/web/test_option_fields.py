@@ -27,3 +27,12 @@ def test_presets_are_listed_and_taken_by_name_only(tmp_path: Path, monkeypatch: 
     for name in ("../mine", "/etc/x.toml", "mine.toml", "..", ".hidden"):
         with pytest.raises(OptionsError, match="name a preset here, not a file"):
             checked_options({"preset": name}, [tmp_path])
+
+
+def test_a_model_is_named_left_to_vidsr_or_a_file_in_the_folders(tmp_path: Path) -> None:
+    assert checked_options({"model": "auto"}, [tmp_path]).model.model == "auto"
+    assert checked_options({"finish_within": "8h"}, [tmp_path]).model.finish_within == 8 * 3600
+    with pytest.raises(OptionsError, match="neither a known model nor a file"):
+        checked_options({"model": "/etc/passwd"}, [tmp_path])
+    with pytest.raises(OptionsError, match=r"--within soon: not a duration"):
+        checked_options({"finish_within": "soon"}, [tmp_path])

@@ -84,7 +84,7 @@ def enhance_source(
     from vidsr.jobs.choosing.settle import settle
 
     target = None if output is None else Path(output)
-    settled = settle(Path(source), target, chosen, kind_of(Path(source), target), progress=progress)
+    settled = settle(Path(source), target, chosen, kind_of(Path(source), target), progress=progress, stop=stop)
     chosen = settled.options
     for note in settled.notes:
         progress(Event(kind="note", text=note))

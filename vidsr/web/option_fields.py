@@ -12,7 +12,7 @@ from typing import Any
 
 from vidsr.errors import OptionsError, VidsrError
 from vidsr.option_schema import describe, groups_of
-from vidsr.options import EnhanceOptions
+from vidsr.options import AUTO_MODEL, EnhanceOptions
 from vidsr.presets import saved_presets
 from vidsr.restore_options import MATERIALS
 from vidsr.web.allowed_paths import inside
@@ -98,7 +98,7 @@ def _model(name: str, roots: Sequence[Path]) -> str:
     """A model by name, or a weights file inside the roots."""
     from vidsr.models.zoo import ZOO
 
-    if name in ZOO:
+    if name in ZOO or name == AUTO_MODEL:
         return name
     try:
         return str(inside(name, roots))

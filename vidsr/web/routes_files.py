@@ -11,6 +11,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from vidsr.errors import InputError
 from vidsr.media.pictures.files import is_picture
 from vidsr.media.source import VIDEO_SUFFIXES
+from vidsr.options import AUTO_MODEL
 from vidsr.version import __version__
 from vidsr.web.allowed_paths import inside, safe_name, shown
 from vidsr.web.inspections import inspected
@@ -58,9 +59,10 @@ def _models() -> list[ModelInfo]:
             resolve(name)
         except ModelError:
             continue
-        if entry.scale:
+        if entry.scale and entry.use == "enlarge":
             found.append(ModelInfo(name=name, scale=entry.scale, advice=entry.advice))
-    return found
+    looking = "Drawings or not, by looking at the source; drawings get the faster model for them."
+    return [*found, ModelInfo(name=AUTO_MODEL, scale=found[0].scale, advice=looking)] if found else []
 
 
 @router.get("/files")

@@ -15,9 +15,10 @@ from tests.support import oracle
 from tests.support.drawings import drawn
 from tests.support.small_job import SmallJob
 from vidsr import enhance, enhance_many, plan_many
-from vidsr.errors import OptionsError
+from vidsr.errors import Interrupted, OptionsError
 from vidsr.jobs.choosing import candidates
 from vidsr.jobs.choosing.settle import settle, weights_of
+from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.manifest import Manifest
 from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, ModelOptions
@@ -67,6 +68,7 @@ def test_too_little_time_is_an_error_that_says_what_each_would_take(
     assert list(tmp_path.iterdir()) == [Path(two_models[1])]
 
 
+@pytest.mark.long
 def test_an_interrupted_job_goes_on_with_what_was_chosen_for_it(
     small_job: SmallJob, two_models: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +83,13 @@ def test_an_interrupted_job_goes_on_with_what_was_chosen_for_it(
     assert result.model == two_models[0] and result.resumed_frames == 12
     assert "chosen when the job was started" in result.notes[0]
     assert oracle.digest(small_job.output) == small_job.wanted
+
+
+def test_a_stop_ends_the_trials(clips: Any, two_models: tuple[str, str]) -> None:
+    stop = Stop()
+    stop.soft.set()
+    with pytest.raises(Interrupted):
+        settle(clips("basic"), None, options(finish_within="2h"), "video", stop=stop)
 
 
 def test_pictures_and_queues_have_no_time_to_keep(clips: Any, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from vidsr.errors import JobError, OptionsError
 from vidsr.jobs.choosing.candidates import BY_KIND, SourceKind, described, is_open, ladder, with_model
+from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.media.pictures.files import is_picture
 from vidsr.options import AUTO_MODEL, EnhanceOptions
@@ -18,6 +19,7 @@ from vidsr.span_options import exact, write_time
 from vidsr.storage import human_seconds
 
 if TYPE_CHECKING:
+    from vidsr.jobs.choosing.trials import Trials
     from vidsr.jobs.job import PreparedJob
 
 #: A choice must fit into this share of the time that is left: trials are short, and machines do other work.
@@ -45,6 +47,7 @@ def settle(
     what: str,
     *,
     progress: Progress = silent,
+    stop: Stop | None = None,
     new_folder: bool = False,
 ) -> Settled:
     """Name the model and the steps that ``options`` leave to vidsr.
@@ -57,15 +60,20 @@ def settle(
         options: of the job.
         what: the kind of job, as :func:`vidsr.jobs.enhance.kind_of` says.
         progress: receives a stage event for trials.
+        stop: ends the trials, between two of them.
         new_folder: the result's folder will be made by the work of which this job is a part.
 
     Raises:
         OptionsError: ``--within`` for something other than one video, or nothing is fast enough.
+        Interrupted: ``stop`` was set.
         VidsrError: whatever would stop the job before its first frame.
     """
     begun = time.perf_counter()
     if options.model.model != AUTO_MODEL and options.model.finish_within is None:
         return Settled(options)
+    from vidsr.jobs.choosing.trials import Trials
+    from vidsr.jobs.job import prepare
+
     if options.model.finish_within is not None and what not in _VIDEOS:
         raise OptionsError(f"--within: {source} is not a video; name a model for pictures")
     kind = None
@@ -76,7 +84,12 @@ def settle(
             notes = (f"--model auto: {kind}, {BY_KIND[kind]}",)
             options = with_model(options, BY_KIND[kind])
     if options.model.finish_within is not None:
-        options, note = _within(source, output, options, begun, progress, kind, new_folder=new_folder)
+        # Whatever stops the job is found before any trial; all models that may be chosen have the same scale.
+        first = next(ladder(options, kind or "camera footage"))
+        draft = prepare(source, output, first, dry=True, new_folder=new_folder)
+        options, note = _earlier(draft, options) or _fitting(
+            Trials(source, output, draft.recipe), options, kind, begun, stop or Stop(), progress
+        )
         notes = (note,)
     return Settled(options, notes)
 
@@ -127,35 +140,20 @@ def _kind(source: Path, output: Path | None, options: EnhanceOptions, what: str)
     return kind_of_pictures([source])
 
 
-def _within(
-    source: Path,
-    output: Path | None,
-    options: EnhanceOptions,
-    begun: float,
-    progress: Progress,
-    kind: SourceKind | None,
-    *,
-    new_folder: bool,
+def _fitting(
+    trials: Trials, options: EnhanceOptions, kind: SourceKind | None, begun: float, stop: Stop, progress: Progress
 ) -> tuple[EnhanceOptions, str]:
-    """The best of the ladder that ends in time."""
-    from vidsr.jobs.choosing.look import kind_of_video
-    from vidsr.jobs.choosing.trials import Trials
-    from vidsr.jobs.job import prepare
-
+    """The best of the ladder that ends in time, which counts from ``begun``, and a line on it."""
     assert options.model.finish_within is not None
     allowed = exact(options.model.finish_within)
-    flag = f"--within {write_time(allowed)}"
-    # Whatever stops the job is found before any trial; of the models on the ladder all have the same scale.
-    draft = prepare(source, output, next(ladder(options, kind or "camera footage")), dry=True, new_folder=new_folder)
-    earlier = _earlier(draft, options)
-    if earlier is not None:
-        return earlier, f"{flag}: {described(earlier, options)}, chosen when the job was started"
     if kind is None and is_open(options):
-        kind = kind_of_video(draft.recipe.stored)
+        from vidsr.jobs.choosing.look import kind_of_video
+
+        kind = kind_of_video(trials.recipe.stored)
     progress(Event(kind="stage", text="trials"))
-    trials = Trials(source, output, draft.recipe)
     slower: list[str] = []
     for candidate in ladder(options, kind or "camera footage"):
+        stop.check()
         left = float(allowed) - (time.perf_counter() - begun)
         name = described(candidate, options)
         least = trials.least_seconds(candidate)
@@ -165,12 +163,18 @@ def _within(
         found = trials.time(candidate, min(_TRIAL_SECONDS, _TRIAL_SHARE * max(0.0, left)))
         left = float(allowed) - (time.perf_counter() - begun)
         if found.seconds <= _SAFE * left:
-            return candidate, "; ".join((f"{flag}: {name}, about {human_seconds(found.seconds)}", *_last(slower)))
+            line = f"{_flag(options)}: {name}, about {human_seconds(found.seconds)}"
+            return candidate, "; ".join((line, *_last(slower)))
         slower.append(f"{name} about {human_seconds(found.seconds)}")
     raise OptionsError(
-        f"{flag}: too short for {source.name} on this machine ({', '.join(slower)}); allow more time, or choose a "
-        "part with --from and --to"
+        f"{_flag(options)}: too short for {Path(trials.recipe.stored.path).name} on this machine "
+        f"({', '.join(slower)}); allow more time, or choose a part with --from and --to"
     )
+
+
+def _flag(options: EnhanceOptions) -> str:
+    """``--within`` as it was given."""
+    return f"--within {write_time(options.model.finish_within)}"
 
 
 def _last(slower: Sequence[str]) -> Iterator[str]:
@@ -178,8 +182,9 @@ def _last(slower: Sequence[str]) -> Iterator[str]:
     yield from (f"{slower[-1]} would be too long",) if slower else ()
 
 
-def _earlier(draft: PreparedJob, options: EnhanceOptions) -> EnhanceOptions | None:
-    """The choice that an interrupted job of the same source and time was started with; None if there is none."""
+def _earlier(draft: PreparedJob, options: EnhanceOptions) -> tuple[EnhanceOptions, str] | None:
+    """The choice that an interrupted job of the same source and time was started with, and a line on it; None if there
+    is none."""
     from vidsr.jobs.state.manifest import MANIFEST_NAME, Manifest
 
     if options.jobs.restart or not (draft.folder / MANIFEST_NAME).is_file():
@@ -195,4 +200,5 @@ def _earlier(draft: PreparedJob, options: EnhanceOptions) -> EnhanceOptions | No
     own, was = options.restore, begun.restore
     multiframe = 0.0 if was.multiframe == 0 else own.multiframe
     restore = replace(own, multiframe=multiframe, fidelity=was.fidelity, colour_lock=was.colour_lock)
-    return with_model(replace(options, restore=restore), begun.model.model)
+    chosen = with_model(replace(options, restore=restore), begun.model.model)
+    return chosen, f"{_flag(options)}: {described(chosen, options)}, chosen when the job was started"

@@ -47,7 +47,7 @@ class Trials:
     """
 
     def __init__(self, source: Path, output: Path | None, recipe: Recipe) -> None:
-        self._source, self._output, self._first = source, output, recipe
+        self._source, self._output, self.recipe = source, output, recipe
         self._indexing = 0.0
         self._index: VideoIndex | None = None
 
@@ -56,7 +56,7 @@ class Trials:
         """The frames of the source as decoded."""
         if self._index is None:
             begin = time.perf_counter()
-            self._index = self._first.index()
+            self._index = self.recipe.index()
             self._indexing = time.perf_counter() - begin
         return self._index
 
@@ -65,7 +65,7 @@ class Trials:
         nothing."""
         import torch
 
-        video, span = self._first.decoded.video, self._first.span(self.index)
+        video, span = self.recipe.decoded.video, self.recipe.span(self.index)
         frames = len(self.index) if span is None else len(range(span.first, span.stop))
         height, width = min(_PATCH_PX, video.height), min(_PATCH_PX, video.width)
         with closing(Upscaler(options.model)) as upscaler:
@@ -85,7 +85,7 @@ class Trials:
 
         With neighbouring frames it is one whole window, whose cost is that of all others.
         """
-        own, first = options.restore, self._first
+        own, first = options.restore, self.recipe
         multiframe = 0.0 if left_out_neighbours(options, first.stored) else own.multiframe
         restore = replace(
             first.options.restore, multiframe=multiframe, fidelity=own.fidelity, colour_lock=own.colour_lock
