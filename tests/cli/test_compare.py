@@ -58,3 +58,21 @@ def test_help_is_quick_to_load() -> None:
     )
     done = processes.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "vidsr compare original.mkv enhanced.mkv" in done.stdout
+
+
+def test_without_a_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "r.html"
+    command = ["compare", "--no-reference", str(SAMPLE), str(SAMPLE), "--limit", "2", "--device", "cpu", "-q"]
+    measures = ["--measures", "blockiness,sharpness,consistency"]
+    assert main.run([*command, "--source", str(SAMPLE), *measures, "--report", str(page)]) == 0
+    out = capsys.readouterr().out
+    assert "consistency" in out and "100.00" in out and "2 frames measured" in out and "as source" in out
+    assert "Moments" in page.read_text() and SAMPLE.name in page.read_text()
+    assert main.run([*command, "--measures", "blockiness", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["results"]) == 2
+    assert main.run([*command, "--measures", "consistency"]) == 2
+    assert "give --source" in capsys.readouterr().err
+    assert main.run(["compare", str(SAMPLE), str(SAMPLE), "--source", str(SAMPLE)]) == 2
+    assert "only with --no-reference" in capsys.readouterr().err
+    assert main.run(["compare", str(SAMPLE)]) == 2
+    assert "name at least one other video" in capsys.readouterr().err

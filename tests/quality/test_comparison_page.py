@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from vidsr.quality.comparison import WorstFrame
 from vidsr.quality.comparison_page import page
+from vidsr.quality.no_reference.assessment import ASSESSED
 
 HOSTILE = "<img src=x onerror=alert(1)>.mkv"
 
@@ -84,4 +86,35 @@ def test_the_page(chromium: Any, screenshots: Path, report: Path, width: int) ->
     assert np.abs(shown.astype(int) - 215).max() <= 3, "at 0 all of the compared video is seen (255 - 40)"
     view.screenshot(path=screenshots / f"report-{width}.png", full_page=True)
     context.close()
+    assert trouble == []
+
+
+@pytest.mark.parametrize("with_source", [True, False])
+def test_the_page_without_a_reference(chromium: Any, screenshots: Path, tmp_path: Path, with_source: bool) -> None:
+    ranks = {"rank_look": 1.5, "rank_faithful": None}
+    videos = [result("a.mkv", 30) | {"niqe": 4.0} | ranks, result("b.mkv", 35) | {"niqe": 5.0} | ranks]
+    for video in videos:
+        for number, frame in enumerate(video["per_frame"]):
+            frame["niqe"] = video["niqe"] + number % 3
+    comparison = {
+        "vidsr": "0.1.0",
+        "source": party("film.mov") if with_source else None,
+        "results": videos,
+        "settings": {"ranked_by": {"rank_look": ["niqe", "sharpness"]}, "limit": None},
+    }
+    kept = replace(sample(40), measure="niqe")
+    path = tmp_path / "report.html"
+    path.write_text(page(comparison, [[kept], [kept]] if with_source else [[], []], ASSESSED), encoding="utf-8")
+    view = chromium.new_page(viewport={"width": 1280, "height": 900})
+    trouble: list[str] = []
+    view.on("console", lambda m: trouble.append(m.text) if m.type in ("error", "warning") else None)
+    view.on("pageerror", lambda e: trouble.append(str(e)))
+    view.goto(path.as_uri())
+    assert view.locator("#charts svg").count() == 1
+    assert "place, look" in view.locator("#means").inner_text()
+    assert view.get_by_role("heading", name="Moments").count() == int(with_source)
+    assert view.locator(".slider .l").all_inner_texts() == ["source"] * (2 * with_source)
+    assert view.locator("#files tr").count() == 3 + with_source
+    view.screenshot(path=screenshots / f"report-no-reference-{with_source}.png", full_page=True)
+    view.close()
     assert trouble == []

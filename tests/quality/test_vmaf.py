@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import processes
 from vidsr.errors import VidsrError
-from vidsr.quality.vmaf import Vmaf
+from vidsr.quality.vmaf import Libvmaf
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 
@@ -39,7 +39,7 @@ def test_equals_ffmpeg_on_files(tmp_path: Path, width: int, height: int, depth: 
     graph = "[0:v][1:v]libvmaf=log_fmt=json:log_path=direct.json"
     processes.run([FFMPEG, "-v", "error", *inputs, "-lavfi", graph, "-f", "null", "-"], check=True, cwd=tmp_path)
     direct = [f["metrics"]["vmaf"] for f in json.loads((tmp_path / "direct.json").read_text())["frames"]]
-    with Vmaf(width, height, depth) as vmaf:
+    with Libvmaf(width, height, depth) as vmaf:
         for pair in zip(lumas(clean, width, height, dtype), lumas(worse, width, height, dtype), strict=True):
             vmaf.add(*pair)
         ours = vmaf.scores()
@@ -49,14 +49,14 @@ def test_equals_ffmpeg_on_files(tmp_path: Path, width: int, height: int, depth: 
 
 
 def test_a_reason_is_given() -> None:
-    with Vmaf(4, 4) as vmaf, pytest.raises(VidsrError, match="could not compute VMAF"):
+    with Libvmaf(4, 4) as vmaf, pytest.raises(VidsrError, match="could not compute VMAF or CAMBI"):
         for _ in range(3):
             vmaf.add(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8))
         vmaf.scores()
 
 
 def test_nothing_is_left_when_it_is_broken_off() -> None:
-    with Vmaf(64, 64) as vmaf:
+    with Libvmaf(64, 64) as vmaf:
         vmaf.add(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8))
         folder = Path(vmaf._folder.name)
     assert not folder.exists()

@@ -1,10 +1,12 @@
-"""``vidsr compare``: measure videos against a reference."""
+"""``vidsr compare``: measure videos against a reference, or without one."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +16,9 @@ from vidsr.errors import OptionsError, OutputError
 from vidsr.options import EnhanceOptions
 
 if TYPE_CHECKING:
-    from vidsr.jobs.compare.compare import CompareResult
+    from vidsr.jobs.compare.assess import AssessResult
+    from vidsr.jobs.compare.compare import CompareResult, CompareSettings
+    from vidsr.jobs.state.events import Progress
 
 EXAMPLES = """
 Examples:
@@ -24,9 +28,12 @@ Examples:
   vidsr compare master.mov a.mkv --measures psnr_y,ssim,vmaf --json
   vidsr compare small.mp4 small.x4.mkv --fit other
   vidsr compare film.mkv part.x4.mkv --fit reference --from 1:02:03.5 --to 1:05:00
+  vidsr compare --no-reference a.x4.mkv b.x4.mkv --source film.mkv --report ranking.html
 
 Measures: psnr and ssim of RGB, psnr_y of luma, ms_ssim, lpips (lower is better), vmaf, and for temporal
 stability tof and warping_error (lower is better). Frames are paired by their timestamps.
+Without a reference: niqe, cambi, blockiness, flicker (lower is better) and sharpness; with --source also
+consistency, vmaf_neg, sharpness_gained and flicker_gained.
 """
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -35,8 +42,17 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command(cls=Command, epilog=EXAMPLES)
 @with_options(only=("span.start", "span.end", "span.duration", "span.frames"))
 def compare(
-    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="The video to measure the others against.")],
-    others: Annotated[list[Path], typer.Argument(metavar="OTHER...", help="One or more videos.")],
+    videos: Annotated[
+        list[Path],
+        typer.Argument(metavar="REFERENCE OTHER...", help="The video to measure the others against, then the others."),
+    ],
+    no_reference: Annotated[
+        bool, typer.Option("--no-reference", help="Measure all videos without an original, and rank them.")
+    ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --no-reference: what the videos were made from.", show_default=False),
+    ] = None,
     measures: Annotated[
         str | None, typer.Option(metavar="NAME,NAME", help="Measures to compute. Default: all that are available.")
     ] = None,
@@ -56,7 +72,7 @@ def compare(
     *,
     options: EnhanceOptions,
 ) -> None:
-    """Measure how close videos are to a reference, and how stable they are over time.
+    """Measure how close videos are to a reference, and how stable they are over time; or rank them without one.
 
     With --from, --to or --frames, a part of the reference is compared with the same part of the others. Videos that are
     no longer than the part, such as results made from it, are compared whole.
@@ -65,11 +81,14 @@ def compare(
         raise OptionsError(f"--fit {fit}: must be none, reference or other")
     if align not in ("pts", "index"):
         raise OptionsError(f"--align {align}: must be pts or index")
+    if source is not None and not no_reference:
+        raise OptionsError(f"--source {source}: only with --no-reference; the first video is the reference otherwise")
+    if len(videos) < 2 and not no_reference:
+        raise OptionsError("nothing to compare the reference with: name at least one other video, or --no-reference")
     for path in (report, csv):
-        _check_target(path, [reference, *others], overwrite)
+        _check_target(path, [*videos, *([] if source is None else [source])], overwrite)
     from vidsr.cli.progress import Bar
     from vidsr.jobs.compare.compare import CompareSettings
-    from vidsr.jobs.compare.compare import compare as run
     from vidsr.storage import write_atomically
 
     settings = CompareSettings(
@@ -81,32 +100,89 @@ def compare(
         span=options.span,
     )
     with Bar(quiet=quiet) as bar:
-        result = run(reference, others, settings, bar)
+        found = _assessed(videos, source, settings, bar) if no_reference else _compared(videos, settings, bar)
     if csv is not None:
-        write_atomically(csv, result.to_csv().encode())
+        write_atomically(csv, found.csv.encode())
     if report is not None:
-        from vidsr.quality.comparison_page import page
+        write_atomically(report, found.page().encode())
+    typer.echo(json.dumps(found.figures) if as_json else found.table)
 
-        write_atomically(report, page(result.to_json(), [o.measured.worst for o in result.others]).encode())
-    typer.echo(json.dumps(result.to_json()) if as_json else table(result))
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What is printed and written of a comparison of either kind."""
+
+    figures: dict[str, Any]
+    csv: str
+    table: str
+    page: Callable[[], str]
+
+
+def _compared(videos: list[Path], settings: CompareSettings, progress: Progress) -> _Shown:
+    from vidsr.jobs.compare.compare import compare as run
+    from vidsr.quality.comparison_page import page
+
+    result = run(videos[0], videos[1:], settings, progress)
+    figures = result.to_json()
+    return _Shown(
+        figures, result.to_csv(), table(result), lambda: page(figures, [o.measured.worst for o in result.others])
+    )
+
+
+def _assessed(videos: list[Path], source: Path | None, settings: CompareSettings, progress: Progress) -> _Shown:
+    from vidsr.jobs.compare.assess import assess
+    from vidsr.quality.comparison_page import page
+    from vidsr.quality.no_reference.assessment import ASSESSED
+
+    result = assess(videos, source, settings, progress)
+    figures = result.to_json()
+    return _Shown(
+        figures,
+        result.to_csv(),
+        assessment_table(result),
+        lambda: page(figures, [v.measured.worst for v in result.videos], ASSESSED),
+    )
 
 
 def table(result: CompareResult) -> str:
     """The means as a table for the terminal."""
     from vidsr.quality.comparison import MEASURES
 
-    means = [other.measured.means() for other in result.others]
-    names = [name for name in MEASURES if any(name in m for m in means)]
-    width = max([len("(higher is better)"), *(len(str(o.party.path)) for o in result.others)])
-    lines = [" " * width + "".join(f"{name:>14}" for name in names)]
-    lines.append(" " * width + "".join(f"{'higher' if MEASURES[n][1] else 'lower':>14}" for n in names))
-    for other, mean in zip(result.others, means, strict=True):
-        cells = [f"{mean[n]:>14.{MEASURES[n][2]}f}" if n in mean else f"{'-':>14}" for n in names]
-        lines.append(f"{other.party.path!s:<{width}}" + "".join(cells))
+    rows = [(str(other.party.path), other.measured.means()) for other in result.others]
+    lines = _table(rows, MEASURES)
     for other in result.others:
         lines.append(f"{other.party.path}: {len(other.measured.seconds)} frames compared with {result.reference.path}")
         lines += [f"  {note}" for note in other.notes]
     return "\n".join(lines)
+
+
+def assessment_table(result: AssessResult) -> str:
+    """The means of videos without a reference as a table for the terminal; the best looking first, where ranked."""
+    from vidsr.quality.no_reference.assessment import ASSESSED
+
+    rankings = result.ranked_by()
+    columns = ASSESSED | {name: (name, False, 2) for name in rankings}
+    videos = sorted(result.videos, key=lambda video: next((video.ranks[name] for name in rankings), 0.0))
+    lines = _table([(str(video.party.path), video.measured.means() | video.ranks) for video in videos], columns)
+    lines += [f"{name}: the mean of the places by {', '.join(used)}" for name, used in rankings.items()]
+    for video in videos:
+        against = "" if result.source is None else f" with {result.source.path} as source"
+        lines.append(f"{video.party.path}: {len(video.measured.seconds)} frames measured{against}")
+        lines += [f"  {note}" for note in video.measured.notes]
+    return "\n".join(lines)
+
+
+def _table(rows: list[tuple[str, dict[str, float]]], measures: dict[str, tuple[str, bool, int]]) -> list[str]:
+    """Lines with one column for each measure that any row has."""
+    names = [name for name in measures if any(name in mean for _, mean in rows)]
+    width = max([len("(higher is better)"), *(len(name) for name, _ in rows)])
+    wide = max(14, *(len(name) + 2 for name in names)) if names else 14
+    lines = [" " * width + "".join(f"{name:>{wide}}" for name in names)]
+    lines.append(" " * width + "".join(f"{'higher' if measures[n][1] else 'lower':>{wide}}" for n in names))
+    for title, mean in rows:
+        cells = [f"{mean[n]:>{wide}.{measures[n][2]}f}" if n in mean else f"{'-':>{wide}}" for n in names]
+        lines.append(f"{title:<{width}}" + "".join(cells))
+    return lines
 
 
 def _check_target(path: Path | None, sources: list[Path], overwrite: bool) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from vidsr.errors import ModelError, OptionsError, VidsrError
 from vidsr.quality import full_reference, temporal
 from vidsr.quality.lpips import Lpips
-from vidsr.quality.vmaf import Vmaf
+from vidsr.quality.vmaf import Libvmaf
 
 #: name → (what it is, whether more is better, decimals that mean something)
 MEASURES: dict[str, tuple[str, bool, int]] = {
@@ -93,7 +93,7 @@ class Meter:
         self.found = Measured()
         self._names = self._choose(asked)
         self._lpips = self._load_lpips(asked is not None).to(device) if "lpips" in self._names else None
-        self._vmaf = Vmaf(*size, depth) if "vmaf" in self._names else None
+        self._vmaf = Libvmaf(*size, depth) if "vmaf" in self._names else None
         self._moving = [n for n in ("tof", "warping_error") if n in self._names]
         self._before: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None = None
         self._heap: list[tuple[float, int, WorstFrame]] = []
@@ -115,7 +115,7 @@ class Meter:
                 found.values[name].append(self._still(name, reference, other))
         if self._vmaf is not None:
             self._vmaf.add(reference.codes, other.codes)
-        pictures = (_bytes(reference.rgb), _bytes(other.rgb))
+        pictures = (rgb8(reference.rgb), rgb8(other.rgb))
         if self._moving:
             self._follow(pictures, consecutive)
         self._keep(seconds, pictures)
@@ -132,7 +132,7 @@ class Meter:
         self.found.worst = [sample for _, _, sample in sorted(self._heap, key=lambda item: -item[0])]
         return self.found
 
-    def _read_vmaf(self, vmaf: Vmaf) -> None:
+    def _read_vmaf(self, vmaf: Libvmaf) -> None:
         try:
             scores = vmaf.scores()
         except VidsrError as error:
@@ -221,7 +221,8 @@ class Meter:
             heapq.heappushpop(self._heap, entry)
 
 
-def _bytes(rgb: Tensor) -> npt.NDArray[np.uint8]:
+def rgb8(rgb: Tensor) -> npt.NDArray[np.uint8]:
+    """``[1, 3, H, W]``, 0 to 1, as ``[H, W, 3]`` code values."""
     picture: npt.NDArray[np.uint8] = (
         (rgb[0] * 255).round_().clamp_(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()
     )

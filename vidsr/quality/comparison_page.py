@@ -23,13 +23,21 @@ from vidsr.quality.comparison import MEASURES, WorstFrame
 _JPEG_QUALITY = 93
 
 
-def page(comparison: dict[str, Any], worst: Sequence[Sequence[WorstFrame]]) -> str:
-    """The page for a comparison (``CompareResult.to_json()``) and the frames kept of each video."""
+def page(
+    comparison: dict[str, Any],
+    worst: Sequence[Sequence[WorstFrame]],
+    measures: dict[str, tuple[str, bool, int]] = MEASURES,
+) -> str:
+    """The page for a comparison and the frames kept of each video.
+
+    ``comparison`` is ``CompareResult.to_json()`` or ``AssessResult.to_json()``, which has a source or nothing in place
+    of the reference; ``measures`` are those of its kind.
+    """
     data = {
         "comparison": comparison,
         "measures": [
             {"name": name, "title": title, "higher": higher, "digits": digits}
-            for name, (title, higher, digits) in MEASURES.items()
+            for name, (title, higher, digits) in measures.items()
         ],
         "worst": [
             [
@@ -45,7 +53,8 @@ def page(comparison: dict[str, Any], worst: Sequence[Sequence[WorstFrame]]) -> s
             for samples in worst
         ],
     }
-    title = f"Comparison with {PurePath(comparison['reference']['path']).name}"
+    first = comparison.get("reference") or comparison.get("source")
+    title = f"Comparison with {PurePath(first['path']).name}" if first else "Comparison without an original"
     # A file may be called anything: "<" must not end the script element, and the title is escaped.
     text = json.dumps(data).replace("<", "\\u003c")
     template = files("vidsr.quality").joinpath("report.html").read_text(encoding="utf-8")

@@ -33,20 +33,29 @@ def available() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Motion:
-    """Motion of the reference between two frames: what both measures start from.
+class BackMotion:
+    """Where each pixel was one frame earlier: what the warping error starts from.
 
     ``back`` is the flow ``[H, W, 2]`` in pixels from the later frame to the earlier; ``seen`` is false where a
-    pixel was hidden before; ``forth`` is the Farnebäck flow from the earlier to the later.
+    pixel was hidden before.
     """
 
     back: Floats
     seen: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Motion(BackMotion):
+    """Motion of the reference between two frames: what both measures start from.
+
+    ``forth`` is the Farnebäck flow from the earlier frame to the later.
+    """
+
     forth: Floats
 
 
-def motion(before: Rgb8, now: Rgb8) -> Motion:
-    """Motion between two consecutive frames of the reference, RGB uint8 ``[H, W, 3]``.
+def back_motion(before: Rgb8, now: Rgb8) -> BackMotion:
+    """Where each pixel of a frame was in the one before, RGB uint8 ``[H, W, 3]``.
 
     A pixel counts as seen where |forth + back|² < 0.01 (|forth|² + |back|²) + 0.5 (Sundaram et al. 2010).
 
@@ -59,8 +68,17 @@ def motion(before: Rgb8, now: Rgb8) -> Motion:
     back: Floats = dis.calc(later, earlier, None)
     forth: Floats = dis.calc(earlier, later, None)
     there = _carry(cv2, forth, back, cv2.INTER_LINEAR)
-    seen = _squared(back + there) < 0.01 * (_squared(back) + _squared(there)) + 0.5
-    return Motion(back, seen, _farneback(cv2, before, now))
+    return BackMotion(back, _squared(back + there) < 0.01 * (_squared(back) + _squared(there)) + 0.5)
+
+
+def motion(before: Rgb8, now: Rgb8) -> Motion:
+    """Motion between two consecutive frames of the reference, RGB uint8 ``[H, W, 3]``; see :func:`back_motion`.
+
+    Raises:
+        MissingExtraError: OpenCV is not installed.
+    """
+    found = back_motion(before, now)
+    return Motion(found.back, found.seen, _farneback(_cv2(), before, now))
 
 
 def tof(of_reference: Motion, before: Rgb8, now: Rgb8) -> float:
@@ -69,7 +87,7 @@ def tof(of_reference: Motion, before: Rgb8, now: Rgb8) -> float:
     return float(np.sqrt(_squared(difference)).mean())
 
 
-def warping_error(of_reference: Motion, before: Rgb8, now: Rgb8) -> float:
+def warping_error(of_reference: BackMotion, before: Rgb8, now: Rgb8) -> float:
     """Mean squared difference, RGB in 0..1, of a frame and its predecessor carried along, where it is seen.
 
     A blurred video does better than its reference here: read it next to LPIPS.

@@ -1,4 +1,4 @@
-"""VMAF, by the libvmaf inside the ffmpeg that imageio-ffmpeg carries (model vmaf_v0.6.1, which sees luma only).
+"""VMAF and CAMBI, by the libvmaf inside the ffmpeg that imageio-ffmpeg carries. Its models see luma only.
 
 Frames go through a pipe in pairs, one above the other in one picture, so that the caller decides the pairs and nothing
 depends on how ffmpeg would match timestamps.
@@ -22,13 +22,16 @@ from vidsr.errors import VidsrError
 LumaPlane = npt.NDArray[Any]
 
 
-class Vmaf:
-    """``with Vmaf(width, height, depth) as vmaf:`` then :meth:`add` each pair, then :meth:`scores`.
+class Libvmaf:
+    """``with Libvmaf(width, height, depth) as vmaf:`` then :meth:`add` each pair, then :meth:`scores`.
 
-    ``depth`` is 8 or 10 bits. The two lumas of a pair are limited-range code values of the same depth.
+    ``depth`` is 8 or 10 bits. The two lumas of a pair are limited-range code values of the same depth. ``model`` and
+    ``feature`` are the options of ffmpeg's filter: "" computes no model, "name=cambi" CAMBI of the other video.
     """
 
-    def __init__(self, width: int, height: int, depth: int = 8, threads: int = 0) -> None:
+    def __init__(
+        self, width: int, height: int, depth: int = 8, *, model: str = "version=vmaf_v0.6.1", feature: str | None = None
+    ) -> None:
         import ffmpeg
         import imageio_ffmpeg
 
@@ -43,7 +46,8 @@ class Vmaf:
         pixels = "yuv422p" if depth == 8 else "yuv422p10le"
         stacked = ffmpeg.input("pipe:", format="rawvideo", pix_fmt=pixels, s=size, r=25).filter_multi_output("split")
         parts = [stacked[i].filter("crop", "iw", "ih/2", 0, "0" if i else "ih/2", exact=1) for i in (0, 1)]
-        graph = ffmpeg.filter(parts, "libvmaf", log_fmt="json", log_path="vmaf.json", n_threads=threads)
+        more = {} if feature is None else {"feature": feature}
+        graph = ffmpeg.filter(parts, "libvmaf", log_fmt="json", log_path="vmaf.json", model=model, **more)
         command = graph.output("-", format="null").global_args("-nostdin", "-hide_banner", "-loglevel", "error")
         self._errors = (Path(self._folder.name) / "errors.txt").open("wb")
         self._process = subprocess.Popen(
@@ -54,7 +58,7 @@ class Vmaf:
             stderr=self._errors,
         )
 
-    def __enter__(self) -> Vmaf:
+    def __enter__(self) -> Libvmaf:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
@@ -83,8 +87,8 @@ class Vmaf:
         except OSError as error:
             raise VidsrError(self._reason()) from error
 
-    def scores(self) -> list[float]:
-        """End the input and return VMAF, 0 to 100, of every pair.
+    def scores(self, metric: str = "vmaf") -> list[float]:
+        """End the input and return ``metric`` of every pair: "vmaf", 0 to 100, or "cambi", 0 to 24 (0: no bands).
 
         Raises:
             VidsrError: ffmpeg failed; the message holds its reason.
@@ -97,9 +101,9 @@ class Vmaf:
         log = Path(self._folder.name) / "vmaf.json"
         if self._process.wait() != 0 or not log.is_file():
             raise VidsrError(self._reason())
-        return [float(frame["metrics"]["vmaf"]) for frame in json.loads(log.read_text(encoding="utf-8"))["frames"]]
+        return [float(frame["metrics"][metric]) for frame in json.loads(log.read_text(encoding="utf-8"))["frames"]]
 
     def _reason(self) -> str:
         self._process.wait()
         text = (Path(self._folder.name) / "errors.txt").read_text(encoding="utf-8", errors="replace").strip()
-        return f"ffmpeg could not compute VMAF: {text.splitlines()[0] if text else 'it said nothing'}"
+        return f"ffmpeg could not compute VMAF or CAMBI: {text.splitlines()[0] if text else 'it said nothing'}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 
 from vidsr.errors import InputError, OptionsError
 from vidsr.inference.device import choose_device
+from vidsr.jobs.compare.parties import Party, job_of, open_part, party_of
 from vidsr.jobs.compare.views import (
     Align,
     Fit,
@@ -26,14 +26,9 @@ from vidsr.jobs.compare.views import (
     paired_frames,
     vmaf_depth,
 )
-from vidsr.jobs.provenance import SCHEMA, sidecar_of
 from vidsr.jobs.state.events import Event, Progress, silent
-from vidsr.media.index import index_video
-from vidsr.media.probe import probe
-from vidsr.media.span import find_span
 from vidsr.quality.comparison import MEASURES, Measured, Meter
 from vidsr.span_options import SpanOptions
-from vidsr.storage import sha256_of
 from vidsr.version import __version__
 
 
@@ -52,31 +47,6 @@ class CompareSettings:
     limit: int | None = None
     device: str = "auto"
     span: SpanOptions = field(default_factory=SpanOptions)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Party:
-    """A video that takes part: where it is, what it is, and its digest."""
-
-    path: Path
-    sha256: str
-    width: int
-    height: int
-    frames: int
-    format: str
-    codec: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "path": str(self.path),
-            "sha256": self.sha256,
-            "width": self.width,
-            "height": self.height,
-            "frames": self.frames,
-            "format": self.format,
-            "codec": self.codec,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +139,8 @@ def compare(
     if not others:
         raise OptionsError("nothing to compare the reference with: name at least one other video")
     settings.span.check()
-    mine = _open(Path(reference), progress, settings.span)
-    yours = [_open(Path(path), progress, settings.span, within=mine) for path in others]
+    mine = open_part(Path(reference), progress, settings.span)
+    yours = [open_part(Path(path), progress, settings.span, within=mine) for path in others]
     pairings = [_pairs(mine, other, settings) for other in yours]
     total, counter = sum(len(p.pairs) for p in pairings), itertools.count(1)
 
@@ -178,24 +148,12 @@ def compare(
         progress(Event(kind="frame", frames=next(counter), total_frames=total))
 
     found = [_one(mine, other, pairs, settings, on_pair) for other, pairs in zip(yours, pairings, strict=True)]
-    return CompareResult(reference=_party(mine), others=tuple(found), settings=settings)
+    return CompareResult(reference=party_of(mine), others=tuple(found), settings=settings)
 
 
 def _row(columns: dict[str, list[float | None]], number: int) -> Iterator[tuple[str, float | None]]:
     for name, values in columns.items():
         yield name, values[number]
-
-
-def _open(path: Path, progress: Progress, span: SpanOptions, within: Opened | None = None) -> Opened:
-    """A video and the part of it that ``span`` names; all of one that is no longer than the part of ``within``."""
-    info = probe(path)
-    progress(Event(kind="stage", text=f"reading {path.name}"))
-    index = index_video(info)
-    whole = Opened(info, index, range(len(index)))
-    if span.is_whole or (within is not None and whole.length() <= within.length() + whole.step()):
-        return whole
-    found = find_span(span, index, path.name)
-    return whole if found is None else Opened(info, index, range(found.first, found.stop))
 
 
 def _pairs(reference: Opened, other: Opened, settings: CompareSettings) -> FramePairs:
@@ -226,31 +184,20 @@ def _one(
     viewer = Viewer(size=size, colour=reference.info.video.colour, depth=depth, device=device)
     times = reference.seconds()
     with torch.inference_mode(), Meter(size, depth, settings.measures, device) as meter:
-        for frame, partner, follows in paired_frames(reference, other, pairs):
+        for frame, partner, follows in paired_frames(reference, other, pairs.pairs):
             meter.add(float(times[frame.index]), viewer(frame), viewer(partner), consecutive=follows)
             on_pair()
         measured = meter.finish()
     counts = (len(reference.part), len(other.part))
     lonely = (0, 0) if settings.limit else (counts[0] - len(pairs.pairs), counts[1] - len(pairs.pairs))
-    party = _party(other)
+    party = party_of(other)
     return Comparison(
         party=party,
         measured=measured,
         unpaired=lonely,
         notes=_notes(reference, other, pairs, measured, lonely),
-        job=_job(party),
+        job=job_of(party),
     )
-
-
-def _job(party: Party) -> dict[str, Any] | None:
-    """Model, options and software that made a video, if the record next to it describes exactly this file."""
-    try:
-        record = json.loads(sidecar_of(party.path).read_text(encoding="utf-8"))
-        if record["schema"] != SCHEMA or record["result"]["sha256"] != party.sha256:
-            return None
-        return {key: record[key] for key in ("model", "options", "source", "software", "not_kept")}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # no record, or none that says anything of this file
 
 
 def _notes(
@@ -264,16 +211,3 @@ def _notes(
     if reference.size != other.size:
         notes.append("sizes differ: one side was resized (bicubic, antialiased) before comparing")
     return tuple(notes)
-
-
-def _party(opened: Opened) -> Party:
-    video, path = opened.info.video, Path(opened.info.path)
-    return Party(
-        path=path,
-        sha256=sha256_of(path),
-        width=video.width,
-        height=video.height,
-        frames=len(opened.index),
-        format=video.native_format,
-        codec=video.codec,
-    )

@@ -84,11 +84,25 @@ class Viewer:
         rgb = resize(rgb, height_width).clamp(0, 1)
         return View(rgb=rgb, luma=resize(luma, height_width), codes=self._codes(frame, resize(limited, height_width)))
 
+    def codes(self, frame: Frame, size: tuple[int, int]) -> npt.NDArray[Any]:
+        """The frame's luma for VMAF at another ``size`` (width, height)."""
+        planes = [
+            stack_planes([plane]).to(self.device) for plane in frame.planes[: 3 if frame.format.family == "rgb" else 1]
+        ]
+        if frame.format.family == "rgb":
+            limited = luma601(rgb_from_planes(planes, frame.format, frame.colour))
+        else:
+            limited = (unit_from_codes(planes[0], frame.format, frame.colour).unsqueeze(1) * 219 + 16) / 255
+        return self._rounded(resize(limited, (size[1], size[0])))
+
     def _codes(self, frame: Frame, limited: Tensor) -> npt.NDArray[Any]:
         """The luma for VMAF; the frame's own plane where that is what it wants already."""
         same = (frame.width, frame.height) == self.size and frame.format.depth == self.depth
         if same and frame.format.family != "rgb" and frame.colour.range == "limited":
             return frame.planes[0]
+        return self._rounded(limited)
+
+    def _rounded(self, limited: Tensor) -> npt.NDArray[Any]:
         largest = 255 * (1 << (self.depth - 8))
         codes = (limited[0, 0] * largest).round().clamp(0, (1 << self.depth) - 1)
         return codes.cpu().numpy().astype(np.uint8 if self.depth == 8 else np.uint16)
@@ -104,13 +118,15 @@ def joint_size(reference: Opened, other: Opened, fit: Fit) -> tuple[int, int]:
     return other.size if fit == "other" else reference.size
 
 
-def paired_frames(reference: Opened, other: Opened, pairs: FramePairs) -> Iterator[tuple[Frame, Frame, bool]]:
+def paired_frames(
+    reference: Opened, other: Opened, pairs: Sequence[tuple[int, int]]
+) -> Iterator[tuple[Frame, Frame, bool]]:
     """(reference frame, its partner, whether both directly follow the pair before), decoding each video once."""
-    last_i, last_j = pairs.pairs[-1]
-    left = read_frames(reference.info, pairs.pairs[0][0], last_i + 1, reference.index)
-    right = read_frames(other.info, pairs.pairs[0][1], last_j + 1, other.index)
+    last_i, last_j = pairs[-1]
+    left = read_frames(reference.info, pairs[0][0], last_i + 1, reference.index)
+    right = read_frames(other.info, pairs[0][1], last_j + 1, other.index)
     before: tuple[int, int] | None = None
-    for i, j in pairs.pairs:
+    for i, j in pairs:
         mine = next(frame for frame in left if frame.index == i)
         yours = next(frame for frame in right if frame.index == j)
         yield mine, yours, before == (i - 1, j - 1)
