@@ -46,6 +46,7 @@ def preview(
 ) -> None:
     """Show a few moments enhanced with these options, and estimate the whole job."""
     from vidsr.jobs.preview.estimate import estimate
+    from vidsr.jobs.preview.figures import figures_line, moment_figures
     from vidsr.jobs.preview.preview import sheet
     from vidsr.media.pictures.files import is_picture
 
@@ -57,10 +58,13 @@ def preview(
     times = [float(parse_time(text, "--at")) for text in shown.at]
     sets = [(text, tried(options, text)) for text in shown.tries] or [(options.model.model, options)]
     columns = [_moments(source, chosen, times, shown.count) for _, chosen in sets]
-    sheet(list(zip(*columns, strict=True)), [text for text, _ in sets]).save(target)
+    figures = [[moment_figures(moment) for moment in moments] for moments in columns]
+    under = [[figures_line(one) for one in row] for row in zip(*figures, strict=True)]
+    sheet(list(zip(*columns, strict=True)), [text for text, _ in sets], under).save(target)
     report: dict[str, Any] = {
         "sheet": str(target),
         "moments": [m.seconds for m in columns[0]],
+        "figures": [{"options": text, "moments": found} for (text, _), found in zip(sets, figures, strict=True)],
         "pictures": _save_pictures(columns, Path(shown.single)) if shown.single is not None else [],
     }
     lines = [str(target)]

@@ -13,12 +13,14 @@ import pytest
 from PIL import Image
 
 from tests.support.command_line import vidsr
+from tests.support.places import STILL
 from vidsr.cli.preview import tried
 from vidsr.command_options import SamplingOptions
 from vidsr.errors import InputError, OptionsError
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate, sample_ranges
-from vidsr.jobs.preview.preview import Previewer, detail_box, sheet
+from vidsr.jobs.preview.figures import figures_line, moment_figures
+from vidsr.jobs.preview.preview import Moment, Previewer, detail_box, sheet
 from vidsr.options import EnhanceOptions
 
 SMALL = {"model": "realesr-animevideov3", "device": "cpu", "scale": 2}
@@ -67,6 +69,22 @@ def test_sheet_has_a_column_for_every_set_of_options(clips: Any) -> None:
     pixels = np.asarray(paper).reshape(-1, 3)
     assert len(np.unique(pixels, axis=0)) > 100
     assert (pixels == (255, 80, 60)).all(axis=1).sum() > 100  # the frame around the detail
+
+
+def test_figures_of_a_moment_stand_under_its_picture() -> None:
+    with Image.open(STILL) as picture:
+        after = np.asarray(picture.convert("RGB"))
+    before = np.asarray(Image.fromarray(after).resize((80, 45), Image.Resampling.BOX))
+    moment = Moment(seconds=0.0, before=before, after=after, place="at 0.00 s")
+    figures = moment_figures(moment)
+    assert figures["niqe"] == pytest.approx(4.417, abs=1e-2)
+    assert figures["sharpness_gained"] > 1.3 and 25 < figures["consistency"] < 60
+    line = figures_line(figures)
+    assert line.startswith("NIQE 4.42 · sharpness ×") and line.endswith(" dB")
+    assert figures_line({"sharpness_gained": 1.5}) == "sharpness ×1.50", "what is not known is left out"
+    plain, marked = (np.asarray(sheet([[moment, moment]], ["a", "b"], lines)) for lines in ((), [[line, line]]))
+    rows, columns = np.nonzero((plain != marked).any(-1))
+    assert columns.min() > 500 and rows.min() > plain.shape[0] - 45, "below the results, not below the source"
 
 
 def test_sample_ranges_are_spread_and_cover_short_videos() -> None:

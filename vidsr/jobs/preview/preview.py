@@ -147,8 +147,10 @@ def _enlarged(pixels: Array, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
 
 
-def sheet(rows: Sequence[Sequence[Moment]], labels: Sequence[str]) -> Image.Image:
+def sheet(rows: Sequence[Sequence[Moment]], labels: Sequence[str], lines: Sequence[Sequence[str]] = ()) -> Image.Image:
     """One picture of moments (rows) under several option sets (columns), the source first in each row.
+
+    ``lines`` are texts under the results, in rows like the moments; none where empty.
 
     Every cell shows the whole picture and, below it, the same detail at the result's own pixels or larger: the
     place of the source with the most contrast.
@@ -159,12 +161,15 @@ def sheet(rows: Sequence[Sequence[Moment]], labels: Sequence[str]) -> Image.Imag
         "RGB", (columns * (_CELL_PX + _GAP) + _GAP, sum(heights) + _GAP * (len(rows) + 1) + _LABEL), _PAPER
     )
     draw = ImageDraw.Draw(paper)
-    font = ImageFont.load_default(16)
+    font, small = ImageFont.load_default(16), ImageFont.load_default(14)
     for number, label in enumerate(["source (bicubic)", *labels]):
         draw.text((_GAP + number * (_CELL_PX + _GAP), 8), _fitted(label, draw, font), fill=_INK, font=font)
     top = _LABEL + _GAP
-    for row, height in zip(rows, heights, strict=True):
+    for row, height, under in zip(rows, heights, lines or [()] * len(rows), strict=True):
         _draw_row(paper, row, top)
+        for number, line in enumerate(under, 1):
+            place = (_GAP + number * (_CELL_PX + _GAP), top + height - _LABEL + 5)
+            draw.text(place, _fitted(line, draw, small), fill=_INK, font=small)
         top += height + _GAP
     return paper
 
