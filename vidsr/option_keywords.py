@@ -81,6 +81,7 @@ class EnhanceKeywords(SourceKeywords, FrameKeywords, total=False):
     overwrite: bool
     verify: bool
     provenance: bool
+    invention: str
     # PictureOptions
     tileable: bool
     normal_map: bool

@@ -245,6 +245,12 @@ class OutputOptions(Options):
         "Write a record next to the result: digests of source, result and weights, all options, versions.",
         "--provenance/--no-provenance",
     )
+    invention: str = opt(
+        "off",
+        "Measure how far the source supports a video's result, and write next to it figures (json), a picture of a few "
+        "moments (png) or a map of every frame (mkv).",
+        choices=("off", "json", "png", "mkv"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

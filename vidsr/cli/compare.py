@@ -17,6 +17,7 @@ from vidsr.options import EnhanceOptions
 
 if TYPE_CHECKING:
     from vidsr.jobs.compare.assess import AssessResult
+    from vidsr.jobs.compare.blind import BlindTest
     from vidsr.jobs.compare.compare import CompareResult, CompareSettings
     from vidsr.jobs.state.events import Progress
 
@@ -28,6 +29,8 @@ Examples:
   vidsr compare master.mov a.mkv --measures psnr_y,ssim,vmaf --json
   vidsr compare small.mp4 small.x4.mkv --fit other
   vidsr compare film.mkv part.x4.mkv --fit reference --from 1:02:03.5 --to 1:05:00
+  vidsr compare --blind a.x4.mkv b.x4.mkv --moments 12
+  vidsr compare film.mkv film.x4.mkv --invention map.png
   vidsr compare --no-reference a.x4.mkv b.x4.mkv --source film.mkv --report ranking.html
 
 Measures: psnr and ssim of RGB, psnr_y of luma, ms_ssim, lpips (lower is better), vmaf, and for temporal
@@ -52,6 +55,23 @@ def compare(
     source: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="With --no-reference: what the videos were made from.", show_default=False),
+    ] = None,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Show pairs of pictures in a browser without names, and count your votes.")
+    ] = False,
+    votes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="With --blind: where votes are kept. Default: by the first video."),
+    ] = None,
+    moments: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="With --blind: moments to show.")] = 8,
+    port: Annotated[int, typer.Option(metavar="N", min=1, max=65535, help="With --blind: port of the page.")] = 8766,
+    invention: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Measure how far one RESULT is supported by its SOURCE, given in place of the reference: figures "
+            "(.json), a few moments (.png) or a map of every frame (.mkv).",
+        ),
     ] = None,
     measures: Annotated[
         str | None, typer.Option(metavar="NAME,NAME", help="Measures to compute. Default: all that are available.")
@@ -85,6 +105,16 @@ def compare(
         raise OptionsError(f"--source {source}: only with --no-reference; the first video is the reference otherwise")
     if len(videos) < 2 and not no_reference:
         raise OptionsError("nothing to compare the reference with: name at least one other video, or --no-reference")
+    if blind and (no_reference or report is not None or csv is not None or measures is not None):
+        raise OptionsError("--blind asks a person: leave out --no-reference, --measures, --report and --csv")
+    if blind:
+        _blind(videos, votes, moments, port, options, as_json=as_json, quiet=quiet)
+        return
+    if invention is not None:
+        _invention(videos, invention, options, device, overwrite=overwrite, as_json=as_json, quiet=quiet)
+        return
+    if votes is not None:
+        raise OptionsError(f"--votes {votes}: only with --blind")
     for path in (report, csv):
         _check_target(path, [*videos, *([] if source is None else [source])], overwrite)
     from vidsr.cli.progress import Bar
@@ -116,6 +146,70 @@ class _Shown:
     csv: str
     table: str
     page: Callable[[], str]
+
+
+def _blind(
+    videos: list[Path],
+    votes: Path | None,
+    moments: int,
+    port: int,
+    options: EnhanceOptions,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Serve the page until the person has finished, unless all votes are there already; print what the votes say."""
+    from vidsr.cli.progress import Bar
+    from vidsr.jobs.compare.blind import BlindTest
+    from vidsr.web.blind.blind_server import serve_blind
+
+    file = votes or videos[0].with_name(f"{videos[0].stem}.votes.json")
+    if not file.parent.is_dir():
+        raise OutputError(f"{file}: the folder {file.parent} does not exist; create it or choose another path")
+    with Bar(quiet=quiet) as bar:
+        test = BlindTest(videos, file, moments=moments, span=options.span, progress=bar)
+    if test.waiting() is not None:
+        serve_blind(test, port, lambda address: typer.echo(f"vidsr: open {address} (Ctrl-C ends it)", err=True))
+    typer.echo(json.dumps(test.to_json()) if as_json else preference_table(test, file))
+
+
+def preference_table(test: BlindTest, votes: Path) -> str:
+    """What the votes say as a table for the terminal, the most preferred first."""
+    rows = sorted(zip(test.names, test.found(), strict=True), key=lambda row: -row[1].share)
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{'':<{width}}  preferred  95 % confidence  votes"]
+    for name, found in rows:
+        interval = f"{found.low:.0%} to {found.high:.0%}"
+        lines.append(f"{name:<{width}}  {found.share:>9.0%}  {interval:>15}  {found.votes:>5}")
+    return "\n".join([*lines, f"{test.voted} of {len(test.trials)} votes, kept in {votes}"])
+
+
+def _invention(
+    videos: list[Path],
+    target: Path,
+    options: EnhanceOptions,
+    device: str,
+    *,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    if len(videos) != 2:
+        raise OptionsError("--invention takes a source and one result made from it")
+    _check_target(target, videos, overwrite)
+    from vidsr.cli.progress import Bar
+    from vidsr.jobs.compare.invention import check_map, map_invention
+
+    check_map(target)
+    with Bar(quiet=quiet) as bar:
+        tally = map_invention(videos[0], videos[1], target, device=device, span=options.span, progress=bar)
+    film = tally.film()
+    text = (
+        f"{film['supported_percent']:.1f} % of the picture is supported by {videos[0]}, "
+        f"{film['invented_percent']:.1f} % is invented; {film['within_4_percent']:.1f} % is expected to lie within "
+        "4 code values of the original"
+    )
+    typer.echo(json.dumps(tally.to_json()) if as_json else f"{text}\n{target}")
 
 
 def _compared(videos: list[Path], settings: CompareSettings, progress: Progress) -> _Shown:

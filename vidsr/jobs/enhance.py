@@ -90,12 +90,40 @@ def enhance_source(
         progress(Event(kind="note", text=note))
     result = _enhance(source, output, chosen, progress, stop or Stop(), upscaler)
     result = dataclasses.replace(result, notes=(*settled.notes, *result.notes))
+    facts = result.to_json()
+    if chosen.output.invention != "off":
+        facts["invention"] = _invention(Path(source), result, chosen, progress)
     if chosen.output.provenance:
         from vidsr.jobs import provenance
 
-        record = provenance.write(source, result.output, chosen, result.to_json())
+        record = provenance.write(source, result.output, chosen, facts)
         progress(Event(kind="note", text=f"provenance: {record.name}"))
     return result
+
+
+def _invention(
+    source: Path, result: EnhanceResult, chosen: EnhanceOptions, progress: Progress
+) -> dict[str, float] | None:
+    """Write the map of invention; the film's figures, None where there is no map, with a note that says why."""
+    from vidsr.jobs.compare.invention import map_invention
+    from vidsr.jobs.compare.invention_file import invention_file
+
+    target = invention_file(result.output, chosen.output.invention)
+    progress(Event(kind="stage", text="invention"))
+    try:
+        if result.kind != "video":
+            raise OptionsError("only videos are measured")
+        tally = map_invention(
+            source, result.output, target, device=chosen.model.device, span=chosen.span, progress=silent
+        )
+    except (InputError, OptionsError) as error:
+        # The result is whole and named by now; it is not taken back because it cannot be judged.
+        progress(Event(kind="note", text=f"--invention: not measured: {error}"))
+        return None
+    film = tally.film()
+    shares = f"{film['supported_percent']:.0f} % supported by the source, {film['invented_percent']:.0f} % invented"
+    progress(Event(kind="note", text=f"{target.name}: {shares}"))
+    return film
 
 
 def _enhance(

@@ -43,7 +43,7 @@ from vidsr.version import __version__
 FREE_OPTIONS = frozenset(
     {
         *("model.model", "model.finish_within", "model.device", "model.batch"),
-        *("output.overwrite", "output.provenance", "output.verify"),
+        *("output.overwrite", "output.provenance", "output.invention", "output.verify"),
         "source.join",  # the identity of the source covers all its parts
     }
 )

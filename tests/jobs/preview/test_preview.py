@@ -80,8 +80,8 @@ def test_figures_of_a_moment_stand_under_its_picture() -> None:
     assert figures["niqe"] == pytest.approx(4.417, abs=1e-2)
     assert figures["sharpness_gained"] > 1.3 and 25 < figures["consistency"] < 60
     line = figures_line(figures)
-    assert line.startswith("NIQE 4.42 · sharpness ×") and line.endswith(" dB")
-    assert figures_line({"sharpness_gained": 1.5}) == "sharpness ×1.50", "what is not known is left out"
+    assert line.startswith("NIQE 4.42 · sharpness x") and line.endswith(" dB")
+    assert figures_line({"sharpness_gained": 1.5}) == "sharpness x1.50", "what is not known is left out"
     plain, marked = (np.asarray(sheet([[moment, moment]], ["a", "b"], lines)) for lines in ((), [[line, line]]))
     rows, columns = np.nonzero((plain != marked).any(-1))
     assert columns.min() > 500 and rows.min() > plain.shape[0] - 45, "below the results, not below the source"

@@ -10,6 +10,7 @@ from typing import Any
 from vidsr.command_options import SamplingOptions
 from vidsr.errors import JobError
 from vidsr.jobs.choosing.settle import settle
+from vidsr.jobs.compare.invention_file import invention_file
 from vidsr.jobs.disk_space import CERTAINTY, check_output
 from vidsr.jobs.engines.engine import check_devices
 from vidsr.jobs.job import PreparedJob, prepare
@@ -133,6 +134,8 @@ def _of_video(
     found = estimate(source, recipe.options, sampling, progress=progress, recipe=recipe)
     free = shutil.disk_usage(next(p for p in order.output.parents if p.is_dir())).free
     record = (str(order.output) + ".provenance.json",) if options.output.provenance else ()
+    if options.output.invention != "off" and picture is None:
+        record = (*record, str(invention_file(order.output, options.output.invention)))
     return DryRun(
         kind="video" if picture is None else "sequence",
         source=order.source,

@@ -22,7 +22,7 @@ def moment_figures(moment: Moment) -> dict[str, float]:
 
 def figures_line(figures: dict[str, float]) -> str:
     """The figures that a sheet has room for."""
-    shown = {"niqe": "NIQE {:.2f}", "sharpness_gained": "sharpness ×{:.2f}", "consistency": "source kept {:.1f} dB"}
+    shown = {"niqe": "NIQE {:.2f}", "sharpness_gained": "sharpness x{:.2f}", "consistency": "source kept {:.1f} dB"}
     return " · ".join(text.format(figures[name]) for name, text in shown.items() if name in figures)
 
 

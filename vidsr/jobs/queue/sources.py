@@ -17,7 +17,7 @@ from vidsr.media.source import VIDEO_SUFFIXES
 
 #: Files that vidsr itself leaves next to results.
 REPORT_STEM = "vidsr-report"
-_OUR_ENDINGS = (".part", ".provenance.json")
+_OUR_ENDINGS = (".part", ".provenance.json", ".invention.json", ".invention.png", ".invention.mkv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""The page of ``vidsr compare --blind``: two pictures, no names, one vote."""
