@@ -23,6 +23,8 @@ FILTERS: dict[str, str] = {
     "refill": "vidsr.filters.before.refill",
     "crop": "vidsr.filters.before.crop",
     "deblock": "vidsr.filters.before.deblock",
+    "weave": "vidsr.filters.film.weave",
+    "scratch": "vidsr.filters.film.scratch",
     "dust": "vidsr.filters.before.dust",
     "deflicker": "vidsr.filters.before.deflicker",
     "denoise": "vidsr.filters.before.denoise",

@@ -32,7 +32,17 @@ from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
 
 MakeClip = Callable[..., Path]
-ALL = ("deinterlace=tff", "crop=8:4:96:80", "deblock=0.5", "dust", "deflicker", "denoise=0.7", "grey")
+ALL = (
+    "deinterlace=tff",
+    "crop=8:4:96:80",
+    "deblock=0.5",
+    "weave",
+    "scratch",
+    "dust",
+    "deflicker",
+    "denoise=0.7",
+    "grey",
+)
 
 
 def made(text: str) -> Filter:

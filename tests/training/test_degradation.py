@@ -27,7 +27,7 @@ EVERYTHING = DegradationOptions(
     recipe="second_order",
     codec=CodecOptions(chance=1.0),
     tape=TapeOptions(interlace_chance=1, bleed_chance=1, noise_chance=1, jitter_chance=1),
-    film=FilmOptions(dust_chance=1, scratch_chance=1, grain_chance=1),
+    film=FilmOptions(dust_chance=1, scratch_chance=1, grain_chance=1, fade_chance=1, breathing_chance=1),
 )
 
 

@@ -13,7 +13,9 @@ import numpy as np
 from vidsr.filter_choices import FilterChoice, FilterSelection
 from vidsr.filters.before.descriptor import descriptors
 from vidsr.filters.detect import cadence, interlace, repeat_motion, statistics
-from vidsr.filters.detect.inspection import GREY, NOISY, Inspection
+from vidsr.filters.detect.film_scratches import ScratchLook, look_for_scratches
+from vidsr.filters.detect.gate_motion import GateMotion, Tremble
+from vidsr.filters.detect.inspection import GREY, NOISY, UNSTEADY, Inspection
 from vidsr.filters.detect.lost_frames import LostFrameFinder
 from vidsr.frames import Floats, Frame
 
@@ -33,6 +35,8 @@ _GREY_PERCENTILE = 90
 _BLOCKING_PERCENTILE = 80
 #: Scans in which film may be found. No interlaced recording repeats whole frames, so the rhythm speaks for itself.
 _WHOLE_PICTURES = ("progressive", "unclear")
+#: One stretch in so many is looked at for the motion of film in a gate, and for scratches, which takes longer.
+_GATE_EVERY, _SCRATCH_EVERY = 3, 6
 #: Frames are evenly apart if the distance of at most this share of them differs by more than this share.
 _FEW_UNEVEN, _UNEVEN = 0.05, 0.2
 
@@ -43,7 +47,8 @@ class Inspector:
     Args:
         flagged: the field order that the file claims: "tff", "bff" or None.
         sar: the shape of a pixel.
-        rate: frames a second; None leaves the rhythm of film and lost frames unsought.
+        rate: frames a second; None leaves the rhythm of film, its motion in the gate, its scratches and lost frames
+            unsought.
     """
 
     def __init__(
@@ -62,6 +67,9 @@ class Inspector:
         self._changes: list[list[float]] = []
         self._steps: list[list[repeat_motion.MotionStep]] = []
         self._lost: list[LostFrameFinder] = []
+        self._trembles: list[Tremble] = []
+        self._scratches: list[ScratchLook] = []
+        self._stretches = 0
         self._time_base = Fraction(1)
         self.sampled = 0
         self._last = -1
@@ -106,6 +114,11 @@ class Inspector:
         if self.rate is not None and is_even([f.pts for f in frames]):
             self._changes.append(changes)
             self._steps.append(steps)
+        if self.rate is not None and self._stretches % _GATE_EVERY == 0:
+            self._gate(frames)
+        if self.rate is not None and self._stretches % _SCRATCH_EVERY == 0:
+            self._scratches.append(look_for_scratches(frames))
+        self._stretches += 1
         for first, last in _between(cuts, len(frames)):
             self._flicker.append((last - first, statistics.flicker(means[first:last])))
         new = len(frames) - goes_on
@@ -118,6 +131,8 @@ class Inspector:
         width, height = self._size
         scan = interlace.summarise(self.windows)
         steady = [(n, f) for n, f in self._flicker if n >= _STEADY_FRAMES]
+        # Fields that lie between each other tremble by half a line.
+        trembles = self._trembles if scan.scan in _WHOLE_PICTURES else []
         found = Inspection(
             frames=total,
             sampled=self.sampled,
@@ -136,6 +151,10 @@ class Inspector:
                 for finder in self._lost
                 for place in finder.found(self._time_base, motion=scan.scan == "progressive")
             ),
+            scratched=sum(s.scratched for s in self._scratches) / max(1, sum(s.frames for s in self._scratches)),
+            scratches_at=tuple(span for s in self._scratches for span in s.spans),
+            weave=_median([t.jitter for t in trembles for _ in range(t.pictures)]),
+            weave_at=tuple(t for t in trembles if t.jitter > UNSTEADY),
             crop=statistics.settle_crop(self._bars, width, height),
             sar=self.sar,
             grey=bool(self._grey) and float(np.percentile(self._grey, _GREY_PERCENTILE)) <= GREY,
@@ -168,6 +187,13 @@ class Inspector:
                     self.windows.append(interlace.classify(inside[low:high]))
                     shown = frames[first + max(range(low, high), key=lambda n: inside[n].evidence.combed)]
                     self._window_times.append(shown.pts * shown.time_base)
+
+    def _gate(self, frames: Sequence[Frame]) -> None:
+        """Look for the motion of film in a gate."""
+        motion = GateMotion()
+        for frame in frames:
+            motion.add(frame.planes[0], frame.format.max_code, frame.pts * frame.time_base)
+        self._trembles += motion.found()
 
     def _look(self, frame: Frame) -> None:
         from vidsr.filters.detect.noise import noise_of

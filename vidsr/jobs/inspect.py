@@ -7,11 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from vidsr.errors import InputError
+from vidsr.filters.detect.film_scratches import ScratchedSpan
+from vidsr.filters.detect.gate_motion import Tremble
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.interlace import FieldOrder
 from vidsr.filters.inspector import SMALLEST_PX, Inspector
@@ -26,6 +29,9 @@ _FLAGGED: dict[int, FieldOrder] = {2: "tff", 3: "bff", 4: "bff", 5: "tff"}
 SHEET_PICTURES, SHEET_WIDTH = 24, 240
 #: One stretch in this many is judged for ``--multiframe auto``.
 _JUDGED_EVERY = 3
+
+#: Frames in which something was found.
+TimedFault = TypeVar("TimedFault", Tremble, ScratchedSpan)
 
 Thumbnail = npt.NDArray[np.uint8]
 
@@ -74,8 +80,18 @@ def inspect_file(
     start = (info.video.start or 0) * info.video.time_base
     at = None if found.unclear_at is None else max(Fraction(0), found.unclear_at - start)
     lost = tuple(dataclasses.replace(place, at=max(Fraction(0), place.at - start)) for place in found.lost)
+    weave_at = tuple(_from_start(scene, start) for scene in found.weave_at)
+    scratches_at = tuple(_from_start(span, start) for span in found.scratches_at)
     neighbours = _neighbours(info.video, against)
-    return dataclasses.replace(found, unclear_at=at, lost=lost, neighbours=neighbours), pictures
+    found = dataclasses.replace(found, unclear_at=at, lost=lost, weave_at=weave_at, scratches_at=scratches_at)
+    return dataclasses.replace(found, neighbours=neighbours), pictures
+
+
+def _from_start(place: TimedFault, start: Fraction) -> TimedFault:
+    """``place`` with its times counted from the start of the video."""
+    return dataclasses.replace(
+        place, start=max(Fraction(0), place.start - start), end=max(Fraction(0), place.end - start)
+    )
 
 
 def _against_neighbours(frames: Sequence[Frame]) -> str:

@@ -8,6 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from vidsr.filters.detect.cadence import Cadence
+from vidsr.filters.detect.film_scratches import ScratchedSpan
+from vidsr.filters.detect.gate_motion import Tremble
 from vidsr.filters.detect.lost_frames import LostFrames
 
 #: Thresholds, in 8-bit code values or ratios, from which a fault is worth a filter.
@@ -16,6 +18,8 @@ FLICKERING = 0.7
 BLOCKY = 0.6
 GREY = 2.0
 REPEATING = 0.08
+SCRATCHED = 0.25  # share of the frames looked at that have a scratch
+UNSTEADY = 0.15  # px, by which film in a gate moves from frame to frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,8 @@ class Inspection:
     ``crop`` is (left, top, width, height). ``cuts`` are frame numbers; they are all of the clip's if ``complete``.
     ``cadence`` is the rhythm of film in a transfer of another rate, if there is one.
     ``lost`` are the places at which a capture lost frames, in the stretches looked at.
+    ``scratched`` is the share of the frames looked at that have scratches along the film, and ``scratches_at`` where.
+    ``weave`` is by how much the picture trembles as film in a gate does, px, and ``weave_at`` the scenes that do.
     ``neighbours`` says in words what ``--multiframe auto`` would do.
     ``recommended`` maps option names to values as on the command line.
     """
@@ -54,6 +60,10 @@ class Inspection:
     cadence: Cadence | None = None
     unclear_at: Fraction | None = None
     lost: tuple[LostFrames, ...] = ()
+    scratched: float = 0.0
+    scratches_at: tuple[ScratchedSpan, ...] = ()
+    weave: float = 0.0
+    weave_at: tuple[Tremble, ...] = ()
     neighbours: str = ""
     recommended: dict[str, Any] = field(default_factory=dict)
 
@@ -68,8 +78,10 @@ class Inspection:
             "frames": sum(place.count for place in self.lost),
             "places": [place.to_json() for place in self.lost],
         }
+        data["scratches_at"] = [span.to_json() for span in self.scratches_at]
+        data["weave_at"] = [scene.to_json() for scene in self.weave_at]
         data["unclear_at"] = None if self.unclear_at is None else round(float(self.unclear_at), 3)
-        for name in ("duplicate_ratio", "noise", "flicker", "blocking"):
+        for name in ("duplicate_ratio", "noise", "flicker", "blocking", "scratched", "weave"):
             data[name] = round(data[name], 3)
         return data
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from vidsr.filters.detect.cadence import Cadence
-from vidsr.filters.detect.inspection import BLOCKY, FLICKERING, NOISY, REPEATING, VERY_NOISY, Inspection
+from vidsr.filters.detect.inspection import BLOCKY, FLICKERING, NOISY, REPEATING, UNSTEADY, VERY_NOISY, Inspection
 from vidsr.filters.detect.lost_frames import LostFrames, timecode
 
 #: Below this share of real detail along a side a picture counts as enlarged before.
@@ -42,6 +42,10 @@ def sentences(found: Inspection) -> list[str]:
     lines.append(f"noise or grain: {strength} ({found.noise:.1f} of 255)")
     unsteady = "unsteady" if found.flicker > FLICKERING else "steady"
     lines.append(f"brightness: {unsteady} (departs by {found.flicker:.2f} of 255 from frame to frame)")
+    if found.weave_at:
+        lines.append(f"steadiness{where}: {_unsteady(found)}")
+    if found.scratches_at:
+        lines.append(f"scratches{where}: {_scratched(found)}")
     lines.append(f"compression blocks: {'visible' if found.blocking > BLOCKY else 'no'} ({found.blocking:.2f})")
     lines.append(_resolution(found))
     lines.append(f"scene cuts{where}: {len(found.cuts)}")
@@ -88,6 +92,22 @@ def _lost(places: Sequence[LostFrames]) -> str:
     kept = f"; too many in a row for that: at {long} of these places" if long else ""
     at = "1 place" if len(places) == 1 else f"{len(places)} places"
     return f"{frames} at {at} ({', '.join(counts)}): {', '.join(listed)}{more}{remedy}{kept}"
+
+
+def _unsteady(found: Inspection) -> str:
+    """By how much the picture trembles, where, and what can be done."""
+    strongest = max(scene.jitter for scene in found.weave_at)
+    spans = [f"{timecode(scene.start)} to {timecode(scene.end)}" for scene in found.weave_at]
+    listed = ", ".join(spans[:_LISTED]) + (", …" if len(spans) > _LISTED else "")
+    remedy = "--restore weave steadies it" if found.weave > UNSTEADY else "most of the clip is steady"
+    return f"trembles by up to {strongest:.1f} px from frame to frame, as film in a gate does: {listed}; {remedy}"
+
+
+def _scratched(found: Inspection) -> str:
+    """In how many frames there are scratches, where, and what can be done."""
+    spans = [f"{timecode(span.start)} to {timecode(span.end)} ({span.lines})" for span in found.scratches_at]
+    listed = ", ".join(spans[:_LISTED]) + (", …" if len(spans) > _LISTED else "")
+    return f"lines along the film in {found.scratched:.0%} of the frames: {listed}; --restore scratch fills them"
 
 
 def write_rate(rate: Fraction) -> str:

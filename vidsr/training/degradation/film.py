@@ -1,4 +1,7 @@
-"""Defects of aged film: grain, dust and scratches."""
+"""Defects of aged film on single pictures: grain, dust, scratches, faded dyes, uneven light.
+
+Whole clips, whose faults hang together in time, are aged by :mod:`vidsr.training.degradation.old_film.simulator`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidsr.frames import Floats
 from vidsr.training.degradation.kernels import KernelShape, blur, gaussian
+from vidsr.training.degradation.old_film import light
+from vidsr.training.degradation.old_film.options import OldFilmOptions
 from vidsr.training.degradation.options import FilmOptions
 
 
@@ -21,7 +27,23 @@ def age(x: Tensor, options: FilmOptions, rng: np.random.Generator) -> Tensor:
         x = dusty(x, int(specks), rng)
     if rng.random() < options.scratch_chance:
         x = scratched(x, int(rng.integers(options.scratches[0], options.scratches[1] + 1)), rng)
+    # Drawn only where it is asked for, so that runs of older options see the same pictures as before.
+    if options.fade_chance and rng.random() < options.fade_chance:
+        lost = rng.uniform(*options.fade, size=3)
+        x = _picture(light.faded(_array(x), (float(lost[0]), float(lost[1]), float(lost[2]))))
+    if options.breathing_chance and rng.random() < options.breathing_chance:
+        breathing = OldFilmOptions(breathing=float(rng.uniform(*options.breathing)))
+        gain = light.Breathing(1, breathing, rng).gain(0, (x.shape[1], x.shape[2]))
+        x = (x * _picture(gain)).clamp(0, 1)
     return x
+
+
+def _array(x: Tensor) -> Floats:
+    return np.asarray(x.permute(1, 2, 0).numpy(), np.float32)
+
+
+def _picture(values: Floats) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)
 
 
 def grainy(x: Tensor, sigma: float, rng: np.random.Generator) -> Tensor:

@@ -133,6 +133,14 @@ class FilmOptions(Options):
         0.0, "Chance of film grain: noise larger than a pixel, strongest in the mid-tones.", between=(0, 1)
     )
     grain: tuple[float, float] = opt((2.0, 14.0), "Strength of the grain, of 255.", between=(0, 128), metavar=_RANGE)
+    fade_chance: float = opt(0.0, "Chance of faded dyes: each colour loses density at its own rate.", between=(0, 1))
+    fade: tuple[float, float] = opt(
+        (0.05, 0.5), "Share of the density that a dye loses.", between=(0, 0.95), metavar=_RANGE
+    )
+    breathing_chance: float = opt(0.0, "Chance of brightness that varies slowly across the picture.", between=(0, 1))
+    breathing: tuple[float, float] = opt(
+        (0.02, 0.15), "Strength of that variation: RMS of the gain.", between=(0, 0.5), metavar=_RANGE
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

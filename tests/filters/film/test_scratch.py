@@ -1,0 +1,115 @@
+"""The filter scratch: lines that wander over a scene are filled, lines of the scene stay."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+from tests.support.field_clips import Clip, frames_of, moments
+from vidsr.filters.film.scratch import Scratch
+from vidsr.filters.film.scratch_lines import band_means, find_lines
+from vidsr.frames import Frame
+from vidsr.training.degradation.old_film.marks import ScratchLine
+
+COUNT, HEIGHT, WIDTH = 36, 96, 128
+LINE = ScratchLine(
+    first=-1,
+    last=COUNT + 1,
+    middle=64.0,
+    width=2.0,
+    tone=0.95,
+    drift=0.1,
+    waver=(0.8, 14, 1.0),
+    depth=(0.6, 0.8, 5, 0.0),
+)
+
+
+@lru_cache(maxsize=4)
+def scratched(pan: int) -> tuple[Clip, Clip, list[np.ndarray]]:
+    """True pictures, the same with a line, and where it covers them."""
+    truth = moments(COUNT, pan, seed=4)
+    covers = [LINE.cover(n, (HEIGHT, WIDTH), (0.0, 0.0)) for n in range(COUNT)]
+    return truth, [y + (LINE.tone * 255 - y) * c for y, c in zip(truth, covers, strict=True)], covers
+
+
+@lru_cache(maxsize=4)
+def filled(pan: int) -> list[Frame]:
+    return list(Scratch()(iter(frames_of(scratched(pan)[1]))))
+
+
+def same(one: Frame, other: Frame) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one.planes, other.planes, strict=True))
+
+
+@pytest.mark.parametrize("pan", [0, 2])
+def test_a_scratch_is_filled_and_nothing_else_changes(pan: int) -> None:
+    truth, clip, covers = scratched(pan)
+    before = after = 0.0
+    for frame, y, damaged, cover in zip(filled(pan), truth, clip, covers, strict=True):
+        harmed = cover > 0
+        before += float(((damaged - y)[harmed] ** 2).mean())
+        after += float(((frame.planes[0] - y)[harmed] ** 2).mean())
+        beside = np.abs(frame.planes[0] - np.rint(damaged))[~harmed] > 2
+        assert beside.mean() < 0.01
+    assert after < before / 10
+
+
+@pytest.mark.parametrize("pan", [0, 2])
+def test_a_pole_of_the_scene_stays(pan: int) -> None:
+    """A thin bright line that moves with the picture, from top to bottom."""
+    clip = [y.copy() for y in moments(COUNT, pan, seed=4)]
+    for number, picture in enumerate(clip):
+        column = 100 - pan * number
+        if column > 1:
+            picture[:, column : column + 2] = 235
+    source = frames_of(clip)
+    assert all(same(a, b) for a, b in zip(Scratch()(iter(source)), source, strict=True))
+
+
+def test_a_line_that_was_drawn_stays() -> None:
+    """It stands at exactly the same column, whatever moves behind it."""
+    clip = [y.copy() for y in moments(COUNT, 2, seed=4)]
+    for picture in clip:
+        picture[:, 63:65] = 235
+    source = frames_of(clip)
+    assert all(same(a, b) for a, b in zip(Scratch()(iter(source)), source, strict=True))
+
+
+def test_a_line_of_few_frames_stays() -> None:
+    truth, damaged, _ = scratched(2)
+    source = frames_of(truth[:15] + damaged[15:20] + truth[20:])
+    assert all(same(a, b) for a, b in zip(Scratch()(iter(source)), source, strict=True))
+
+
+def test_colour_under_a_scratch_comes_back() -> None:
+    _, clip, covers = scratched(2)
+    frames = frames_of(clip, 90)
+    for frame, cover in zip(frames, covers, strict=True):
+        small = cover.reshape(HEIGHT // 2, 2, WIDTH // 2, 2).mean((1, 3))
+        for plane in frame.planes[1:]:
+            plane_ = np.rint(90 + (128 - 90) * small).astype(np.uint8)
+            plane[:] = plane_
+    result = list(Scratch()(iter(frames)))
+    left = np.mean([np.abs(f.planes[1].astype(float) - 90).sum() for f in result[2:-2]])
+    there = np.mean([np.abs(f.planes[1].astype(float) - 90).sum() for f in frames[2:-2]])
+    assert left < 0.4 * there
+
+
+def test_segments_give_the_bytes_of_the_whole() -> None:
+    source, whole = frames_of(scratched(2)[1]), filled(2)
+    before, after = Scratch.lookaround
+    for start, stop in ((14, 15), (30, 36)):
+        low, high = max(0, start - before), min(COUNT, stop + after)
+        part = list(Scratch()(iter(source[low:high])))[start - low : stop - low]
+        assert all(same(a, b) for a, b in zip(part, whole[start:stop], strict=True))
+
+
+def test_a_line_is_found_to_a_fraction_of_a_pixel() -> None:
+    _, clip, covers = scratched(0)
+    for number in (3, 20):
+        (line, *_) = find_lines(band_means(clip[number].astype(np.float32)))
+        true = (covers[number] * np.arange(WIDTH)).sum(1) / covers[number].sum(1)
+        assert line.sign == 1 and line.share > 0.9
+        assert abs(line.middle - true.mean()) < 0.25

@@ -1,0 +1,1 @@
+"""Filters ahead of the network for faults of film: the gate's unsteadiness and scratches."""

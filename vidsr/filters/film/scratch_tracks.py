@@ -1,0 +1,201 @@
+"""Which lines of a frame are scratches: they last over many frames, and do not move with the scene.
+
+A pole, a window frame or a letter moves with what is next to it. A scratch wanders over it, slowly: the film ran past
+the same grain of dust. So a line is a scratch only where its place relative to the picture on both sides of it changes
+by more than measuring errs, and not in proportion to the picture's own motion, as a pole before a far background does.
+A line that stands still on a picture that stands still may be either; it is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vidsr.filters.film.registration import Registered, Shift, registered_shift
+from vidsr.filters.film.scratch_lines import FilmLine, band_means, find_lines
+from vidsr.frames import Floats
+
+#: Frames on either side that a line is followed over.
+REACH = 12
+#: Frames on either side that must agree.
+SETTLE = 2
+#: Farthest that a line moves in a frame, and in frames in which it was not seen; frames that it may be unseen in a row.
+_STEP_PX, _GAP = 1.8, 3
+#: Fewest frames that a line must be seen in, and least share of those from its first to its last.
+_FEWEST, _SEEN = 9, 0.6
+#: Least share of the bands that show a line, on average over its frames.
+_WHOLE = 0.75
+#: Width of the strips next to a line whose motion is measured, their distance from it, and the farthest shift, px.
+_STRIP, _AWAY, _FAR = 28, 5, 10
+#: A strip whose best shift leaves more than this share of the worst one's difference has no texture to measure by.
+_VAGUE = 0.5
+#: Pictures are halved until their shorter side is shorter than this before their whole motion is measured; the least
+#: trust in it.
+_FINEST_PX, _TRUSTED = 240, 0.4
+#: Mean difference of the bands of two scenes, in 8-bit code values.
+_NEW_SCENE = 18.0
+#: Frames that a place is averaged over; by how much it must wander over the picture, px; and how still it may stand.
+_SMOOTHED, _WANDER, _STILL = 5, 0.5, 0.12
+#: Motion of the picture, px, up to which it counts as standing still.
+_CALM = 0.8
+#: What moves in proportion to the picture is part of the scene, farther away or nearer: unless it moves less than this
+#: share, or against the picture by up to that.
+_OWN, _AGAINST = 0.3, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LinedFrame:
+    """What is kept of a frame.
+
+    ``bands`` are as :func:`vidsr.filters.film.scratch_lines.band_means` gives them, ``lines`` what is found in them,
+    and ``shift`` is how the picture moved from the frame before.
+    """
+
+    bands: Floats
+    lines: tuple[FilmLine, ...]
+    shift: Shift
+
+
+def lined_frames(lumas: Iterable[Floats]) -> Iterator[LinedFrame]:
+    """From consecutive lumas in 8-bit code values."""
+    before: Registered | None = None
+    for luma in lumas:
+        bands = band_means(luma)
+        now = Registered(luma, 255, _FINEST_PX)
+        shift = Shift(x=0.0, y=0.0, trust=0.0, repeat=False) if before is None else registered_shift(before, now)
+        before = now
+        yield LinedFrame(bands, tuple(find_lines(bands)), shift)
+
+
+def scene_around(window: Sequence[LinedFrame], at: int) -> tuple[int, int]:
+    """The frames within :data:`REACH` of ``at`` that belong to its scene, as a half-open range."""
+    first, stop = at, at + 1
+    while first > max(0, at - REACH) and not _cut(window[first - 1], window[first]):
+        first -= 1
+    while stop < min(len(window), at + REACH + 1) and not _cut(window[stop - 1], window[stop]):
+        stop += 1
+    return first, stop
+
+
+def _cut(one: LinedFrame, other: LinedFrame) -> bool:
+    """Whether another scene begins: profiles without their mean differ more than ``_NEW_SCENE``."""
+    apart = [lined.bands - lined.bands.mean() for lined in (one, other)]
+    return float(np.abs(apart[0] - apart[1]).mean()) > _NEW_SCENE
+
+
+def scratches(window: Sequence[LinedFrame], at: int) -> list[FilmLine]:
+    """The lines of frame ``at`` of a window of one scene that are scratches, by that window alone."""
+    return [line for line in window[at].lines if _is_scratch(window, at, line)]
+
+
+def settled(window: Sequence[LinedFrame], found: Mapping[int, Sequence[FilmLine]], at: int) -> list[FilmLine]:
+    """The lines of frame ``at`` that are scratches in most of the frames around it.
+
+    ``found`` holds for each of them what :func:`scratches` gave. A fill that comes and goes is worse than none.
+    """
+    kept = []
+    for line in window[at].lines:
+        votes = []
+        for lines in found.values():
+            near = _nearest(lines, line.sign, line.middle)
+            votes.append(near is not None and abs(near.middle - line.middle) <= SETTLE * _STEP_PX)
+        if 2 * sum(votes) > len(votes):
+            kept.append(line)
+    return kept
+
+
+def _is_scratch(window: Sequence[LinedFrame], at: int, line: FilmLine) -> bool:
+    track = _followed(window, at, line)
+    first, last = min(track), max(track)
+    if len(track) < _FEWEST or len(track) < _SEEN * (last - first + 1):
+        return False
+    numbers = sorted(track)
+    if float(np.mean([track[n].share for n in numbers])) < _WHOLE:
+        return False
+    places = np.array([track[n].middle for n in numbers])
+    if float(_smoothed(places).std()) < _STILL:
+        return False  # an analogue line never stands so still; this one was drawn
+    paths = [_strip_path(window, at, line.middle, side, numbers) for side in (-1, 1)]
+    paths.append(_whole_path(window, at, numbers))
+    known = [(path, ~np.isnan(path)) for path in paths]
+    known = [(path, seen) for path, seen in known if seen.sum() >= max(_FEWEST, _SEEN * len(numbers))]
+    return bool(known) and all(_wanders(places[seen], path[seen]) for path, seen in known)
+
+
+def _followed(window: Sequence[LinedFrame], at: int, line: FilmLine) -> dict[int, FilmLine]:
+    """Frame number → the line in it, for the frames in which it is seen."""
+    track = {at: line}
+    for numbers in (range(at - 1, -1, -1), range(at + 1, len(window))):
+        last, unseen = line, 0
+        for n in numbers:
+            near = _nearest(window[n].lines, line.sign, last.middle)
+            if near is not None and abs(near.middle - last.middle) <= _STEP_PX + 0.3 * unseen:
+                track[n], last, unseen = near, near, 0
+            else:
+                unseen += 1
+                if unseen > _GAP:
+                    break
+    return track
+
+
+def _nearest(lines: Sequence[FilmLine], sign: int, place: float) -> FilmLine | None:
+    """Of the lines of one sign the one next to a column."""
+    return min((o for o in lines if o.sign == sign), key=lambda o: abs(o.middle - place), default=None)
+
+
+def _strip_path(
+    window: Sequence[LinedFrame], at: int, middle: float, side: int, numbers: Sequence[int]
+) -> npt.NDArray[np.float64]:
+    """How far the picture on one side of a line has moved since frame ``at``, px; NaN where it has no texture."""
+    bands = window[at].bands
+    near, far = round(middle + side * _AWAY), round(middle + side * (_AWAY + _STRIP))
+    low, high = max(_FAR, min(near, far)), min(bands.shape[1] - _FAR, max(near, far))
+    if high - low < _STRIP // 2:
+        return np.full(len(numbers), np.nan)
+    return np.array([0.0 if n == at else _strip_shift(bands, window[n].bands, low, high) for n in numbers])
+
+
+def _whole_path(window: Sequence[LinedFrame], at: int, numbers: Sequence[int]) -> npt.NDArray[np.float64]:
+    """How far the whole picture has moved since frame ``at``, px; NaN beyond a displacement that is not trusted."""
+    steps = np.array([frame.shift.x if frame.shift.trust >= _TRUSTED else np.nan for frame in window])
+    after = np.cumsum(steps[at + 1 :])
+    before = -np.cumsum(steps[at:0:-1])[::-1]
+    return np.concatenate((before, [0.0], after))[list(numbers)]
+
+
+def _strip_shift(one: Floats, other: Floats, low: int, high: int) -> float:
+    """By how much columns ``low`` to ``high`` of ``one`` lie further right in ``other``; NaN if that is unclear."""
+    own = one[:, low:high] - one[:, low:high].mean(1, keepdims=True)
+    errors = np.empty(2 * _FAR + 1)
+    for number, shift in enumerate(range(-_FAR, _FAR + 1)):
+        there = other[:, low + shift : high + shift]
+        errors[number] = float(((there - there.mean(1, keepdims=True) - own) ** 2).mean())
+    best = int(np.argmin(errors))
+    if errors[best] > _VAGUE * float(np.median(errors)) or not 0 < best < 2 * _FAR:
+        return float("nan")
+    before, here, after = errors[best - 1 : best + 2]
+    bend = before - 2 * here + after
+    return best - _FAR + (0.5 * float(before - after) / float(bend) if bend > 0 else 0.0)
+
+
+def _wanders(places: npt.NDArray[np.float64], picture: npt.NDArray[np.float64]) -> bool:
+    """Whether a line moves on its own, and not with the ``picture`` next to it nor in proportion to it."""
+    relative, moved = _smoothed(places - picture), _smoothed(picture)
+    if float(np.ptp(relative)) < _WANDER:
+        return False
+    travel = float(np.ptp(moved))
+    if travel < _CALM:
+        return True
+    centred, own = moved - moved.mean(), _smoothed(places) - places.mean()
+    proportion = float(centred @ own) / float(centred @ centred)
+    if float(np.ptp(own - proportion * centred)) >= _WANDER:
+        return True
+    return -_AGAINST <= proportion <= _OWN
+
+
+def _smoothed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    padded = np.pad(values, _SMOOTHED // 2, mode="edge")
+    return np.convolve(padded, np.ones(_SMOOTHED) / _SMOOTHED, "valid")
