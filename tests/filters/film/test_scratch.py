@@ -68,6 +68,7 @@ def test_a_pole_of_the_scene_stays(pan: int) -> None:
     assert all(same(a, b) for a, b in zip(Scratch()(iter(source)), source, strict=True))
 
 
+@pytest.mark.long
 def test_a_line_that_was_drawn_stays() -> None:
     """It stands at exactly the same column, whatever moves behind it."""
     clip = [y.copy() for y in moments(COUNT, 2, seed=4)]
@@ -77,12 +78,14 @@ def test_a_line_that_was_drawn_stays() -> None:
     assert all(same(a, b) for a, b in zip(Scratch()(iter(source)), source, strict=True))
 
 
+@pytest.mark.long
 def test_a_line_of_few_frames_stays() -> None:
     truth, damaged, _ = scratched(2)
     source = frames_of(truth[:15] + damaged[15:20] + truth[20:])
     assert all(same(a, b) for a, b in zip(Scratch()(iter(source)), source, strict=True))
 
 
+@pytest.mark.long
 def test_colour_under_a_scratch_comes_back() -> None:
     _, clip, covers = scratched(2)
     frames = frames_of(clip, 90)

@@ -169,10 +169,8 @@ def _whole_path(window: Sequence[LinedFrame], at: int, numbers: Sequence[int]) -
 def _strip_shift(one: Floats, other: Floats, low: int, high: int) -> float:
     """By how much columns ``low`` to ``high`` of ``one`` lie further right in ``other``; NaN if that is unclear."""
     own = one[:, low:high] - one[:, low:high].mean(1, keepdims=True)
-    errors = np.empty(2 * _FAR + 1)
-    for number, shift in enumerate(range(-_FAR, _FAR + 1)):
-        there = other[:, low + shift : high + shift]
-        errors[number] = float(((there - there.mean(1, keepdims=True) - own) ** 2).mean())
+    there = np.lib.stride_tricks.sliding_window_view(other[:, low - _FAR : high + _FAR], high - low, 1)
+    errors = ((there - there.mean(2, keepdims=True) - own[:, None]) ** 2).mean((0, 2), dtype=np.float64)
     best = int(np.argmin(errors))
     if errors[best] > _VAGUE * float(np.median(errors)) or not 0 < best < 2 * _FAR:
         return float("nan")
