@@ -10,6 +10,7 @@ import pytest
 from tests.support.field_clips import Clip, frames_of, moments
 from vidsr.filters.film.scratch import Scratch
 from vidsr.filters.film.scratch_lines import band_means, find_lines
+from vidsr.filters.film.weave import Weave
 from vidsr.frames import Frame
 from vidsr.training.degradation.old_film.marks import ScratchLine
 
@@ -116,3 +117,11 @@ def test_a_line_is_found_to_a_fraction_of_a_pixel() -> None:
         true = (covers[number] * np.arange(WIDTH)).sum(1) / covers[number].sum(1)
         assert line.sign == 1 and line.share > 0.9
         assert abs(line.middle - true.mean()) < 0.25
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (2, 40), (16, 18), (200, 8)])
+@pytest.mark.parametrize("make", [Scratch, Weave])
+def test_pictures_too_small_to_tell_pass(shape: tuple[int, int], make: type[Scratch] | type[Weave]) -> None:
+    rng = np.random.default_rng(1)
+    source = frames_of([rng.uniform(0, 255, shape).astype(np.float32) for _ in range(11)])
+    assert all(same(a, b) for a, b in zip(make()(iter(source)), source, strict=True))

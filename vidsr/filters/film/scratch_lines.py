@@ -60,7 +60,7 @@ def band_means(luma: Floats) -> Floats:
     """``[BANDS, W]``: the mean of each band's rows."""
     edges = np.linspace(0, luma.shape[0], BANDS + 1).astype(int)
     sums = np.add.reduceat(luma, edges[:-1], axis=0)
-    return np.asarray(sums / np.diff(edges)[:, None], np.float32)
+    return np.asarray(sums / np.maximum(np.diff(edges), 1)[:, None], np.float32)
 
 
 def find_lines(bands: Floats) -> list[FilmLine]:
