@@ -1,8 +1,9 @@
-"""How much memory this process may still take, and how much it has taken at most."""
+"""How much memory this process may still take, how much it has taken at most, and giving back what it freed."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,19 @@ def peak_bytes() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     return int(found.group(1)) * 1024 if found else 0
+
+
+def give_back_free_memory() -> None:
+    """Return what was freed in this process to the system, where the C library has a call for it (glibc).
+
+    Each thread takes memory from an area of its own, so what one thread freed is of no use to the next.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
+        if trim is not None:
+            trim(0)
 
 
 def _meminfo(root: Path, name: str = "MemAvailable") -> int | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.errors import InputError, JobError, NoPlaceError, OutputError
+from vidsr.filters.before.timeline import Timeline
 from vidsr.filters.between.rate_table import RateTable
 from vidsr.jobs.disk_space import already_there, check_output, check_writable
 from vidsr.jobs.messages import Task
@@ -36,6 +37,7 @@ from vidsr.media.span import Span
 from vidsr.options import EnhanceOptions, default_output
 from vidsr.span_options import SpanOptions, earliest
 from vidsr.storage import WORK_PREFIX, os_errors, sampled_digest
+from vidsr.system_memory import give_back_free_memory
 from vidsr.version import __version__
 
 #: Options that say where and how the work is done, not what comes out; they may change between two runs of a job.
@@ -80,13 +82,16 @@ class PreparedJob:
 class Job:
     """A prepared order with its manifest; the folder's lock is held.
 
-    ``index`` lists the frames of the result; ``span`` is the part of the source that they are made of, None for all;
-    ``table`` says of each frame what it is made of, where frames are made in between.
+    ``index`` lists the frames of the result, ``source_index`` those of the source, ``timeline`` those of filters that
+    change them; ``span`` is the part of the source to work on, None for all; ``table`` says what each frame of the
+    result is made of, where some are made in between.
     """
 
     order: PreparedJob
     manifest: Manifest
     index: VideoIndex
+    source_index: VideoIndex
+    timeline: Timeline | None
     journal: Journal
     settings: EncoderSettings
     notes: tuple[str, ...]
@@ -160,8 +165,8 @@ def prepare(
     """
     if Path(options.model.model).is_file():
         # Workers, and a later resume, may run in another working directory.
-        named = dataclasses.replace(options.model, model=str(Path(options.model.model).absolute()))
-        options = dataclasses.replace(options, model=named)
+        path = str(Path(options.model.model).absolute())
+        options = dataclasses.replace(options, model=dataclasses.replace(options.model, model=path))
     numbered = image_sequence.is_pattern(output or source)
     asked, container = output, output.suffix.lower() if output is not None and not numbered else ""
     pictures = (output or source).suffix.lower() if numbered else ""
@@ -291,19 +296,20 @@ def open_job(order: PreparedJob, progress: Progress) -> Job:
     return job
 
 
-def _indexed(order: PreparedJob, progress: Progress) -> tuple[VideoIndex, Span | None, PlannedFrames]:
-    """Index the source, and keep the index in the job folder; the part to work on, and the frames of the result."""
+def _indexed(order: PreparedJob, progress: Progress) -> tuple[VideoIndex, Timeline | None, Span | None, PlannedFrames]:
+    """Index the source and keep that in the job folder; the index, timeline, part to work on and frames to make."""
     progress(Event(kind="stage", text="index"))
     index = order.recipe.index()
     span = order.recipe.span(index)
     timeline = order.recipe.timeline(index)
     planned = order.recipe.frames(index, timeline, span)
     save_index(index, order.folder, timeline, planned.table)
-    return index, span, planned
+    give_back_free_memory()  # what the demuxer of a long film held; the next one opens in another thread
+    return index, timeline, span, planned
 
 
 def _begin(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
-    index, span, planned = _indexed(order, progress)
+    index, timeline, span, planned = _indexed(order, progress)
     with os_errors("making a folder in", order.folder):
         (order.folder / SEGMENTS_NAME).mkdir(exist_ok=True)
     manifest = Manifest(
@@ -321,13 +327,14 @@ def _begin(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
     )
     manifest.save(order.folder)
     part = "" if span is None else f" ({span} of the source)"
-    journal.log(
-        f"begun: {order.source}{part} to {order.output}, {manifest.frames} frames, {len(manifest.segments())} segments"
-    )
+    count = f"{manifest.frames} frames, {len(manifest.segments())} segments"
+    journal.log(f"begun: {order.source}{part} to {order.output}, {count}")
     return Job(
         order=order,
         manifest=manifest,
         index=planned.index,
+        source_index=index,
+        timeline=timeline,
         span=span,
         table=planned.table,
         journal=journal,
@@ -355,7 +362,8 @@ def _resume(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
         _indexed(order, progress)  # an earlier run was ended while it deleted this folder
     index = load_index(folder)
     span = None if manifest.span is None else Span.from_json(manifest.span)
-    planned = order.recipe.frames(index, load_timeline(folder), span, load_rate_table(folder))
+    timeline = load_timeline(folder)
+    planned = order.recipe.frames(index, timeline, span, load_rate_table(folder))
     if (planned.first, len(planned.index)) != (manifest.first, manifest.frames):
         raise JobError(
             f"{folder}: its index has {len(planned.index)} frames from {planned.first} on, its manifest "
@@ -377,6 +385,8 @@ def _resume(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
         order=order,
         manifest=manifest,
         index=planned.index,
+        source_index=index,
+        timeline=timeline,
         span=span,
         table=planned.table,
         journal=journal,

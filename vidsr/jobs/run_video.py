@@ -167,10 +167,11 @@ def _engine(job: Job, slots: list[Slot]) -> Engine:
         from vidsr.jobs.engines.local_processes import LocalEngine
 
         return LocalEngine(task, slots)
-    from vidsr.jobs.segment_worker import SegmentWorker
+    from vidsr.jobs.segment_worker import KnownJob, SegmentWorker
 
     slot = slots[0]
-    return Inline(SegmentWorker(task, device=slot.device, threads=slot.threads, recipe=job.order.recipe))
+    known = KnownJob(recipe=job.order.recipe, index=job.source_index, timeline=job.timeline, table=job.table)
+    return Inline(SegmentWorker(task, device=slot.device, threads=slot.threads, known=known))
 
 
 def _failure(job: Job, tracker: Tracker) -> VidsrError:

@@ -20,6 +20,8 @@ from vidsr.errors import (
     OutputError,
     VidsrError,
 )
+from vidsr.filters.before.timeline import Timeline
+from vidsr.filters.between.rate_table import RateTable
 from vidsr.frames import Frame
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.messages import Order, Task
@@ -30,6 +32,7 @@ from vidsr.jobs.state.manifest import SEGMENTS_NAME, Finished
 from vidsr.jobs.state.segments import Segment
 from vidsr.jobs.thumbnails import LivePicture
 from vidsr.media.encode.encoder_plan import encoder_build
+from vidsr.media.index import VideoIndex
 from vidsr.media.pictures.frame_files import picture_build
 from vidsr.media.source_files import files_of
 from vidsr.models.zoo import load_chosen
@@ -81,10 +84,20 @@ def is_visible(task: Task) -> bool:
         return False
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class KnownJob:
+    """The recipe of a job, the frames of its source, and the tables of frames made from them."""
+
+    recipe: Recipe
+    index: VideoIndex
+    timeline: Timeline | None
+    table: RateTable | None
+
+
 class SegmentWorker:
     """Everything that the segments of a job share in one process: index, model, device.
 
-    ``recipe`` is the job's where it was made in this process; others make it again from the task.
+    ``known`` is what the process of the job has; others make it again from the task and read it from the job's folder.
 
     Raises:
         VidsrError: the source, the model or the device is not what the job began with.
@@ -97,7 +110,7 @@ class SegmentWorker:
         device: str = "auto",
         threads: int | None = None,
         name: str = "",
-        recipe: Recipe | None = None,
+        known: KnownJob | None = None,
     ) -> None:
         if threads is not None:
             import torch
@@ -109,18 +122,20 @@ class SegmentWorker:
         self._live = LivePicture(Path(task.folder))
         options = EnhanceOptions.from_json(task.options)
         folder = Path(task.folder)
-        model = load_chosen(options.model) if recipe is None else recipe.model
+        model = load_chosen(options.model) if known is None else known.recipe.model
         if model.sha256 != task.model_sha256:
             raise ModelError(
                 f"the weights {model.path} have the digest {model.sha256[:12]}…, "
                 f"the job began with {task.model_sha256[:12]}…"
             )
-        if recipe is None:
-            recipe = Recipe.of(task.source, options, model=model, pictures=task.pictures, resolved=True)
-        recipe = dataclasses.replace(recipe, options=options).with_threads(task.encoder_threads)
-        index, timeline = load_index(folder), load_timeline(folder)
-        table = load_rate_table(folder)
-        self._run = RecipeRun(recipe, index=index, timeline=timeline, table=table, device=device)
+        known = known or KnownJob(
+            recipe=Recipe.of(task.source, options, model=model, pictures=task.pictures, resolved=True),
+            index=load_index(folder),
+            timeline=load_timeline(folder),
+            table=load_rate_table(folder),
+        )
+        recipe = dataclasses.replace(known.recipe, options=options).with_threads(task.encoder_threads)
+        self._run = RecipeRun(recipe, index=known.index, timeline=known.timeline, table=known.table, device=device)
 
     @property
     def upscaler(self) -> Upscaler:
