@@ -1,7 +1,7 @@
 """The two resizings that back-projection needs: exact area averaging down, bicubic up; any ratio, any device.
 
 Both are linear and the same at every pixel, so that going up and down again, which each further round of
-back-projection does, is a blur of five taps at the small size (:func:`up_and_down`).
+back-projection does, is a blur of five taps at the small size (:func:`without`).
 """
 
 from __future__ import annotations
@@ -63,17 +63,19 @@ def cubic_up(picture: Tensor, size: tuple[int, int], base: Tensor | None = None)
     return large if base is None else base + large
 
 
-def up_and_down(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """``area_down(cubic_up(picture, size), its own size)``, without the large picture where the ratio is whole."""
+def without(base: Tensor, picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """``base`` minus ``area_down(cubic_up(picture, size), its own size)``, without the large picture where the ratio is
+    whole."""
     low = (picture.shape[-2], picture.shape[-1])
     ratios = _whole_ratios(low, size)
     if ratios is None:
-        return area_down(cubic_up(picture, size), low)
+        return base - area_down(cubic_up(picture, size), low)
     down, across = (
         [sum(same) / ratio for same in zip(*_cubic_taps(ratio), strict=True)] if ratio > 1 else [1.0]
         for ratio in ratios
     )
-    return separable(picture, down, across)
+    made = pictures.filtered(picture, down, across, base)
+    return base - separable(picture, down, across) if made is None else made
 
 
 def _whole_ratios(low: tuple[int, int], high: tuple[int, int]) -> tuple[int, int] | None:

@@ -9,9 +9,9 @@
 #define CUBIC 5 /* taps of a phase of bicubic enlargement */
 #define SIDE 8  /* pixels of a block whose spectrum is measured */
 
-/* Filtered by odd numbers of taps, at most MOST_TAPS, down and across. */
-int pictures_filter(const float *in, float *out, long planes, int height, int width, const float *down, int downs,
-                    const float *across, int acrosses) {
+/* Filtered by odd numbers of taps, at most MOST_TAPS, down and across; or, where `base` is not NULL, `base` minus that. */
+int pictures_filter(const float *in, const float *base, float *out, long planes, int height, int width, const float *down,
+                    int downs, const float *across, int acrosses) {
     int over = downs / 2, beside = acrosses / 2;
     float *room = malloc(sizeof(float) * (width + 2 * beside)), *row = room + beside;
     if (!room) return 1;
@@ -21,6 +21,8 @@ int pictures_filter(const float *in, float *out, long planes, int height, int wi
             for (int k = 0; k < downs; k++) rows[k] = in + (long)clamp(y + k - over, height - 1) * width;
             combine(row, rows, down, downs, width);
             combine_across(out, row, across, acrosses, width);
+            for (int x = 0; base && x < width; x++) out[x] = base[x] - out[x];
+            if (base) base += width;
         }
     free(room);
     return 0;
@@ -320,7 +322,8 @@ long pictures_sum(const void *codes, long stride, int deep, int height, int widt
     return sum;
 }
 
-/* Each code value replaced by what `table` holds for it; one beyond `last`, which damaged frames may have, as `last`. */
+/* Each code value replaced by what `table` holds for it; one of 16 bits beyond `last`, which damaged frames may have, as
+ * `last`. A table for bytes holds 256. */
 void pictures_look_up(const void *codes, long stride, int deep, const void *restrict table, int last, void *restrict out,
                       int height, int width) {
     const uint8_t *restrict narrow = table;
@@ -331,7 +334,7 @@ void pictures_look_up(const void *codes, long stride, int deep, const void *rest
             for (int x = 0; x < width; x++)
                 ((uint16_t *)out)[(long)y * width + x] = wide[clamp(((const uint16_t *)row)[x], last)];
         else
-            for (int x = 0; x < width; x++) ((uint8_t *)out)[(long)y * width + x] = narrow[clamp(row[x], last)];
+            for (int x = 0; x < width; x++) ((uint8_t *)out)[(long)y * width + x] = narrow[row[x]];
     }
 }
 

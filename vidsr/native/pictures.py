@@ -82,16 +82,21 @@ def _fits(made: ctypes.CDLL) -> bool:
     return sizes == (ctypes.sizeof(Conversion), ctypes.sizeof(Reading))
 
 
-def filtered(picture: Tensor, down: Sequence[float], across: Sequence[float]) -> Tensor | None:
-    """``picture`` ``[N, C, H, W]`` filtered by odd numbers of taps each way; borders repeat."""
-    kernels = _for(picture)
-    if kernels is None or max(len(down), len(across)) > MOST_TAPS:
+def filtered(
+    picture: Tensor, down: Sequence[float], across: Sequence[float], base: Tensor | None = None
+) -> Tensor | None:
+    """``picture`` ``[N, C, H, W]`` filtered by odd numbers of taps each way, borders repeated; or ``base``, of the same
+    shape, minus that."""
+    kernels = _for(picture) if base is None else _for(picture, base)
+    if kernels is None or max(len(down), len(across)) > MOST_TAPS or (base is not None and base.shape != picture.shape):
         return None
     picture = picture.contiguous()
+    base = None if base is None else base.contiguous()
+    under = None if base is None else address(base)
     out = picture.new_empty(picture.shape)
     planes, height, width = sides(picture)
     arguments = (planes, height, width, floats(down), len(down), floats(across), len(across))
-    check(kernels.pictures_filter(address(picture), address(out), *arguments))
+    check(kernels.pictures_filter(address(picture), under, address(out), *arguments))
     return out
 
 
@@ -289,6 +294,8 @@ def looked_up(plane: npt.NDArray[Any], table: npt.NDArray[Any]) -> npt.NDArray[A
     kernels = _for_plane(plane)
     if kernels is None or table.dtype != plane.dtype or not table.flags.c_contiguous:
         return None
+    if plane.itemsize == 1 and len(table) < 256:
+        table = np.concatenate((table, np.full(256 - len(table), table[-1], table.dtype)))
     made: npt.NDArray[Any] = np.empty(plane.shape, plane.dtype)
     values, target = ctypes.c_void_p(table.ctypes.data), ctypes.c_void_p(made.ctypes.data)
     kernels.pictures_look_up(*_codes_of(plane), values, len(table) - 1, target, *plane.shape)

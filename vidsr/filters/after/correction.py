@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from vidsr.filters.resample import area_down, cubic_up, up_and_down
+from vidsr.filters.resample import area_down, cubic_up, without
 from vidsr.frames import Frame
 
 #: Rounds of back-projection of each correction.
@@ -89,11 +89,11 @@ def _corrected(steps: Sequence[Correction], rgb: Tensor, out: Tensor) -> Tensor:
     neutral: list[Tensor] = []
     for step in steps:
         if change is not None:
-            missing, change = missing - up_and_down(change, size), None
+            missing, change = without(missing, change, size), None
         follow, grey = step.follow(source, missing, size), step.neutral(source)
         if follow is not None:
             for _ in range(ROUNDS):
-                missing = missing if change is None else missing - up_and_down(change, size)
+                missing = missing if change is None else without(missing, change, size)
                 change = follow(missing)
                 total = change if total is None else total + change
         neutral += [] if grey is None else [grey]

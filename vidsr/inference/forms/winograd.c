@@ -211,30 +211,31 @@ static void transform_output(const Layer *l, int tile, const float *m, long plan
     }
 }
 
-/* rows x 2 vectors of m (+)= v u: v is [groups of WIDE channels][rows][WIDE], u is [channels][WIDE]. */
-static inline __attribute__((always_inline)) void multiply(int rows, int more, const float *v, long group, int channels,
-                                                           const float *u, float *m, long cout) {
+/* rows x 2 vectors of m (+)= v u, or the first of the two: v is [groups of WIDE channels][rows][WIDE], u is
+ * [channels][WIDE]. */
+static inline __attribute__((always_inline)) void multiply(int rows, int both, int more, const float *v, long group,
+                                                           int channels, const float *u, float *m, long cout) {
     vec sum[ROWS][2];
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
         sum[r][0] = more ? load(m + r * cout) : (vec){0};
-        sum[r][1] = more ? load(m + r * cout + LANES) : (vec){0};
+        if (both) sum[r][1] = more ? load(m + r * cout + LANES) : (vec){0};
     }
     for (int left = channels; left > 0; left -= WIDE, v += group, u += WIDE * WIDE)
         for (int k = 0; k < WIDE && k < left; k++) {
             for (int i = 0; i < WIDE; i += LINE) __builtin_prefetch(u + WIDE * k + i + AHEAD, 0, 3);
-            vec u0 = load(u + WIDE * k), u1 = load(u + WIDE * k + LANES);
+            vec u0 = load(u + WIDE * k), u1 = both ? load(u + WIDE * k + LANES) : u0;
 #pragma GCC unroll 16
             for (int r = 0; r < rows; r++) {
                 float x = v[r * WIDE + k];
                 sum[r][0] += x * u0;
-                sum[r][1] += x * u1;
+                if (both) sum[r][1] += x * u1;
             }
         }
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
         store(m + r * cout, sum[r][0]);
-        store(m + r * cout + LANES, sum[r][1]);
+        if (both) store(m + r * cout + LANES, sum[r][1]);
     }
 }
 
@@ -249,12 +250,16 @@ static void multiply_all(const Layer *l, int more, int count, int channels, int 
             for (int t = 0; t < count; t += ROWS) {
                 const float *from = v + f * v_plane + (long)t * WIDE;
                 float *to = m + f * m_plane + (long)t * l->cout + c;
-                if (count - t <= STEP)
-                    multiply(STEP, more, from, group, used, u, to, l->cout);
-                else if (count - t <= 2 * STEP)
-                    multiply(2 * STEP, more, from, group, used, u, to, l->cout);
-                else
-                    multiply(ROWS, more, from, group, used, u, to, l->cout);
+                int rows = count - t <= STEP ? STEP : count - t <= 2 * STEP ? 2 * STEP : ROWS;
+                int both = l->stored - c > LANES; /* else the second vector is never read */
+#define WHERE(r, b) if (rows == (r) && both == (b)) multiply(r, b, more, from, group, used, u, to, l->cout)
+                WHERE(ROWS, 1);
+                else WHERE(2 * STEP, 1);
+                else WHERE(STEP, 1);
+                else WHERE(ROWS, 0);
+                else WHERE(2 * STEP, 0);
+                else WHERE(STEP, 0);
+#undef WHERE
             }
 }
 
