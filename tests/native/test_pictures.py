@@ -54,11 +54,11 @@ def test_any_filter_of_any_picture(height: int, width: int, down: int, across: i
     taps = [list(torch.rand(2 * n + 1, generator=torch.Generator().manual_seed(n))) for n in (down, across)]
     lists = [[float(t / (len(side) * 0.5)) for t in side] for side in taps]
     picture = noise(1, 2, height, width)
-    native = pictures.filtered(picture, *lists)
+    native = pictures.filtered(picture, lists[0], lists[1])
     assert native is not None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pictures, "library", lambda: None)
-        agree((native, separable(picture, *lists)))
+        agree((native, separable(picture, lists[0], lists[1])))
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 41), (40, 33), (90, 160)])
