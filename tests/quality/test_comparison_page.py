@@ -100,7 +100,12 @@ def test_the_page_without_a_reference(chromium: Any, screenshots: Path, tmp_path
         "vidsr": "0.1.0",
         "source": party("film.mov") if with_source else None,
         "results": videos,
-        "settings": {"ranked_by": {"rank_look": ["niqe", "sharpness"]}, "limit": None},
+        "settings": {
+            "ranked_by": {"rank_look": ["niqe", "sharpness"]},
+            "limit": None,
+            "align": "pts",
+            "span": {"start": None, "frames": "3-9" if with_source else None, "exact_sound": False},
+        },
     }
     kept = replace(sample(40), measure="niqe")
     path = tmp_path / "report.html"
@@ -111,6 +116,8 @@ def test_the_page_without_a_reference(chromium: Any, screenshots: Path, tmp_path
     view.on("pageerror", lambda e: trouble.append(str(e)))
     view.goto(path.as_uri())
     assert view.locator("#charts svg").count() == 1
+    settings = view.locator("#settings").inner_text()
+    assert settings == "Settings: align pts" + ("; span frames 3-9" if with_source else "")
     assert "place, look" in view.locator("#means").inner_text()
     assert view.get_by_role("heading", name="Moments").count() == int(with_source)
     assert view.locator(".slider .l").all_inner_texts() == ["source"] * (2 * with_source)

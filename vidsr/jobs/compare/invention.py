@@ -46,8 +46,8 @@ _ASPECT = 0.02
 STEPS = 8
 #: Moments of a film that a picture shows, and the width of one of its pictures in pixels at most.
 _MOMENTS, _WIDTH_PX = 4, 640
-#: Expected error (code values) at which the overlay is fully red.
-_RED_AT = 16.0
+#: Expected error (code values) from which the overlay is as red as it gets, and how much of the picture that hides.
+_RED_AT, _MOST_RED = 32.0, 0.85
 MAP_SUFFIXES = (".json", ".png", ".mkv")
 
 
@@ -129,25 +129,31 @@ class _Moments:
         self._wanted = {int((i + 0.5) * count / _MOMENTS) for i in range(_MOMENTS)}
         self._number = 0
         self._rows: list[Tensor] = []
+        self._first: Tensor | None = None
 
     def add(self, result: Tensor, expected: Tensor) -> None:
-        # The first is there even where fewer frames come than the result has.
-        if self._number == 0 or self._number in self._wanted:
+        wanted = self._number in self._wanted
+        # The first stands in for all where fewer frames come than the result has.
+        if wanted or self._number == 0:
             grey = (luma(result) * 0.8).expand(-1, 3, -1, -1)
             red = torch.tensor([0.95, 0.2, 0.1], device=grey.device).view(1, 3, 1, 1).expand_as(grey)
-            overlay = torch.lerp(grey, red, (expected / _RED_AT).clamp(0, 1))
+            overlay = torch.lerp(grey, red, (expected / _RED_AT).clamp(0, 1) * _MOST_RED)
             pair = torch.cat((result, overlay), 3)
             if pair.shape[-1] > 2 * _WIDTH_PX:
                 height = round(pair.shape[-2] * 2 * _WIDTH_PX / pair.shape[-1])
                 pair = resize(pair, (height, 2 * _WIDTH_PX)).clamp(0, 1)
-            self._rows.append(pair)
+            if wanted:
+                self._rows.append(pair)
+            else:
+                self._first = pair
         self._number += 1
 
     def png(self) -> bytes:
         from PIL import Image
 
+        rows = self._rows or [row for row in (self._first,) if row is not None]
         memory = io.BytesIO()
-        Image.fromarray(rgb8(torch.cat(self._rows, 2))).save(memory, "PNG")
+        Image.fromarray(rgb8(torch.cat(rows, 2))).save(memory, "PNG")
         return memory.getvalue()
 
 
