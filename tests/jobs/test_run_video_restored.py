@@ -206,6 +206,24 @@ def test_resuming_is_byte_identical(
     assert whole.read_bytes() == again.read_bytes()
 
 
+@pytest.mark.long
+def test_film_is_steadied_the_same_after_an_interruption(tiny_model: Path, tmp_path: Path) -> None:
+    """A picture that trembles, with a line that wanders over it."""
+    source = tmp_path / "film.mkv"
+    tremble = "scale=320:180,crop=128:96:x='40+mod(7*n,3)':y='30+mod(5*n,4)'"
+    line = "geq=lum='if(lt(abs(X-60-2*sin(N/4)),1.2),240,lum(X,Y))':cb='cb(X,Y)':cr='cr(X,Y)'"
+    run_ffmpeg(
+        *("-loop", "1", "-r", "24", "-t", "1.5", "-i", str(STILL), "-vf", f"{tremble},{line}"),
+        *("-c:v", "ffv1", "-pix_fmt", "yuv420p", str(source)),
+    )
+    options: dict[str, Any] = {"restore": "weave,scratch", "segment_frames": 12}
+    plain = run(source, tmp_path / "plain.mkv", tiny_model, segment_frames=12)
+    whole = run(source, tmp_path / "whole.mkv", tiny_model, **options)
+    again = stopped_and_resumed(source, tmp_path / "again.mkv", tiny_model, **options)
+    assert whole.read_bytes() == again.read_bytes()
+    assert whole.stat().st_size < plain.stat().st_size
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MATERIALS)
 def test_every_material_resumes(name: str, telecined: Path, tiny_model: Path, tmp_path: Path) -> None:

@@ -133,11 +133,13 @@ def _straight(bands: Floats, ridges: Floats, sign: int) -> list[tuple[float, Fil
     share = np.zeros_like(score)
     along = (np.arange(BANDS) - (BANDS - 1) / 2) / BANDS
     places = np.arange(width)
+    clear_wide, strong_wide = (
+        np.pad(values, ((0, 0), (_SLANT, _SLANT)), mode="edge") for values in (near_clear, near_strength * near_clear)
+    )
     for number, slant in enumerate(range(-_SLANT, _SLANT + 1)):
-        for band, offset in enumerate(np.rint(slant * along).astype(int)):
-            columns = np.clip(places + offset, 0, width - 1)
-            share[number] += near_clear[band, columns]
-            score[number] += near_strength[band, columns] * near_clear[band, columns]
+        for band, offset in enumerate(np.rint(slant * along).astype(int) + _SLANT):
+            share[number] += clear_wide[band, offset : offset + width]
+            score[number] += strong_wide[band, offset : offset + width]
     share, score = share / np.float32(BANDS), score / np.float32(BANDS)
     best = np.argmax(score - 0.01 * np.abs(np.arange(-_SLANT, _SLANT + 1))[:, None], 0)
     tops, shares = score[best, places], share[best, places]
