@@ -107,6 +107,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
 
 
+@pytest.fixture
+def one_segment_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No segment begins before the one before it is finished: how many are done when a job is stopped is then known."""
+    from vidsr.jobs.engines.overlap import Load
+
+    monkeypatch.setattr(Load, "has_room", lambda self: not self.busy())
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real RRDBNet file, ×4, with few channels and random weights: quick to run, and unlike any resampler."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vidsr.errors import (
         CheckpointError,
         DecodeError,
+        DeviceMemoryError,
         DiskFullError,
         DownloadError,
         EncodeError,
@@ -85,6 +86,7 @@ _EXPORTS = {
     "vidsr.errors": (
         "CheckpointError",
         "DecodeError",
+        "DeviceMemoryError",
         "DiskFullError",
         "DownloadError",
         "EncodeError",
@@ -143,6 +145,7 @@ __all__ = [
     "CompareResult",
     "CompareSettings",
     "DecodeError",
+    "DeviceMemoryError",
     "DiskFullError",
     "DownloadError",
     "DryRun",

@@ -14,6 +14,7 @@
     ├── DecodeError           the source could not be decoded; the message says where
     ├── EncodeError           an encoder is missing, rejected its options or failed on a frame
     ├── InferenceError        a frame could not be computed on the device
+    │   └── DeviceMemoryError a device has too little memory for the smallest step
     ├── JobError              a job cannot be started, resumed or finished
     ├── VerifyError           a result differs from its source in a way that was not announced
     ├── TrainingError         training cannot start or continue
@@ -77,6 +78,10 @@ class EncodeError(VidsrError):
 
 class InferenceError(VidsrError):
     """A frame could not be computed on the device, after every fallback."""
+
+
+class DeviceMemoryError(InferenceError):
+    """A device has too little free memory even for the smallest step."""
 
 
 class JobError(VidsrError):

@@ -45,7 +45,7 @@ def test_a_bare_machine_is_ready_and_hears_what_would_be_better(tmp_path: Path) 
     assert report["problems"] == report["unknown"] == []
     assert set(report["found"]) == {
         *("software", "cpu", "memory", "folders", "nvidia", "extras", "weights"),
-        *("torch", "triton", "gpus", "winograd", "programs", "libav"),
+        *("torch", "triton", "gpus", "calibrations", "winograd", "programs", "libav"),
     }
     assert set(report["used"]) == {"model", "device", "backend", "precision", "codec"}
     assert report["used"]["backend"]["value"] != "winograd"
@@ -73,3 +73,17 @@ def test_a_machine_without_a_working_torch_and_av_exits_with_1_and_no_traceback(
     assert "PyTorch cannot be used: ImportError: libtorch_cuda.so: undefined symbol" in done.stdout
     assert "PyAV cannot be used: ImportError: DLL load failed" in done.stdout
     assert done.stdout.count("next step") == 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mib", [300, 1200])
+def test_little_address_space_ends_in_a_page_with_next_steps(mib: int, tmp_path: Path) -> None:
+    """As in a container with a limit, or under ``ulimit -v``: libraries cannot be loaded, or fail while they work."""
+    limited = ["sh", "-c", f'ulimit -v {mib << 10}; exec "$0" "$@"', sys.executable, "-m", "vidsr", "doctor"]
+    done = processes.run(
+        limited, cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True, limit_seconds=280, check=False
+    )
+    assert done.returncode in (0, 1)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stdout.startswith("vidsr doctor: ")
+    assert ("next step" in done.stdout) == (done.returncode == 1)

@@ -22,6 +22,8 @@ from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event
 
+pytestmark = pytest.mark.usefixtures("one_segment_at_a_time")
+
 
 @pytest.fixture
 def stopped(clips: ClipFactory, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from tests.support.cuda_simulation import CudaSimulation
 from vidsr.doctor import computing
 from vidsr.doctor.doctor_report import report_of
 from vidsr.doctor.examination import Examination
+from vidsr.doctor.page import page_of
+from vidsr.inference import calibration
 from vidsr.inference.backend import TorchBackend
 from vidsr.inference.forms import winograd_library
 from vidsr.options import ModelOptions
@@ -109,3 +112,29 @@ def test_the_frames_have_texture_and_stay_in_range() -> None:
     frames = computing._pictures()
     assert frames.dtype == np.float32
     assert 0 <= frames.min() < frames.max() <= 1
+
+
+def test_calibrations_say_what_was_tried_chosen_and_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDSR_CACHE", str(tmp_path))
+    assert computing.calibrations() == []
+    trials = (
+        calibration.Trial(name="eager", decibels=float("inf"), seconds=0.25),
+        calibration.Trial(name="graph", decibels=70.25, seconds=0.125),
+        calibration.Trial(name="kernels", problem="FormTrialError: its process was killed by SIGSEGV"),
+    )
+    for size in range(6):
+        calibration.remember(f"Some GPU | sm_90 | 1x{size}x16", trials)
+    exam = Examination()
+    exam.look("torch", computing.torch_build, "")
+    found = exam.look("calibrations", computing.calibrations, "")
+    assert len(found) == 6
+    assert found[0]["chosen"] == "graph" and found[0]["when"].startswith("20")
+    json.dumps(found, allow_nan=False)
+    page = " ".join(page_of(report_of(exam)).split())
+    assert page.count("calibrated Some GPU | sm_90") == 4
+    assert (
+        "graph chosen (eager 250.0 ms, 99 dB; graph 125.0 ms, 70 dB; kernels: FormTrialError: its process was" in page
+    )
+    assert "and 2 older calibrations: see --json" in page
+    (tmp_path / "calibration.json").write_text('{"schema": 1, "trials": {"a": 5, "b": [{"x": 1}]}}')
+    assert computing.calibrations() == []

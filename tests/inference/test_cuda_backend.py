@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,9 +24,12 @@ from vidsr.errors import OptionsError
 from vidsr.filters.after.post import post_steps
 from vidsr.frames import Frame
 from vidsr.inference import calibration, cuda_backend, device_copy
+from vidsr.inference.backend import as_folded
 from vidsr.inference.cuda_backend import CudaBackend
 from vidsr.inference.device import choose_device, free_bytes, is_out_of_memory
 from vidsr.inference.forms import cuda_graphs, folded_torch
+from vidsr.inference.forms.compiled_forms import compiled_forms
+from vidsr.inference.forms.trial_process import FormTrialError
 from vidsr.inference.upscaler import Upscaler
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
@@ -461,6 +465,77 @@ def test_a_form_that_misbehaves_is_not_used(monkeypatch: pytest.MonkeyPatch, ext
     assert isinstance(made.fitted.backend, CudaBackend) and made.fitted.backend.form != "extra"
     notes = [note for note in made.stats.notes if "extra" in note]
     assert len(notes) == 1 and said in notes[0]
+
+
+def _killed(*_: Any) -> Tensor:
+    raise FormTrialError("its process was killed by SIGSEGV")
+
+
+@pytest.mark.parametrize(
+    ("apart", "said"),
+    [
+        (_killed, "FormTrialError: its process was killed by SIGSEGV"),
+        (lambda maker, network, device, dtype, rgb, limit: torch.zeros(1, 3, 64, 96), "a different picture ("),
+    ],
+    ids=["killed", "wrong"],
+)
+def test_a_compiled_form_that_fails_in_its_own_process_never_runs_in_this_one(
+    monkeypatch: pytest.MonkeyPatch, apart: Any, said: str
+) -> None:
+    made_here: list[str] = []
+    monkeypatch.setattr(cuda_backend, "compiled_forms", lambda *a: {"compiled": lambda *b: made_here.append("made")})
+    monkeypatch.setattr(cuda_backend, "run_apart", apart)
+    frames = noise(4)
+    want = enlarged(frames, "cpu", "fp32")
+    with CudaSimulation():
+        made = upscaler("cuda", compile=True)
+        got = through(made, frames)
+    assert gap(want, got) <= 1
+    assert not made_here
+    notes = [note for note in made.stats.notes if "compiled" in note]
+    assert len(notes) == 1 and notes[0].startswith("the compiled form is not used here: ") and said in notes[0]
+
+
+def test_a_compiled_form_that_is_right_in_its_own_process_may_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def maker(network: Any, device: Any, dtype: Any) -> Any:
+        return as_folded(network, torch.device("cpu"), torch.float32).to(device)
+
+    order: list[str] = []
+
+    def apart(maker: Any, network: Any, device: Any, dtype: Any, rgb: Tensor, limit: float) -> Tensor:
+        order.append("apart")
+        out: Tensor = maker(network, device, dtype)(rgb)
+        return out
+
+    def seconds(candidate: Any, *rest: Any) -> calibration.Trial:
+        order.append(candidate.name)
+        taken = {"eager": 3.0, "graph": 2.0, "compiled": 1.0}[candidate.name]
+        return calibration.Trial(name=candidate.name, decibels=70.0, seconds=taken)
+
+    monkeypatch.setattr(cuda_backend, "compiled_forms", lambda *a: {"compiled": maker})
+    monkeypatch.setattr(cuda_backend, "run_apart", apart)
+    monkeypatch.setattr(calibration, "_tried", seconds)
+    frames = noise(4)
+    want = enlarged(frames, "cpu", "fp32")
+    with CudaSimulation():
+        made = upscaler("cuda", compile=True)
+        got = through(made, frames)
+        backend = made.fitted.backend
+        assert isinstance(backend, CudaBackend) and backend.form == "compiled"
+    assert order == ["eager", "graph", "apart", "compiled"]
+    assert gap(want, got) <= 1
+
+
+def test_own_kernels_are_for_half_precision_on_sm_80_and_newer() -> None:
+    network = tiny_rrdbnet().network
+    for capability, dtype, fits in (
+        ((8, 0), torch.float16, True),
+        ((12, 0), torch.bfloat16, True),
+        ((7, 5), torch.float16, False),
+        ((9, 0), torch.float32, False),
+    ):
+        found = list(compiled_forms(network, capability, dtype))
+        assert found == (["compiled", "kernels"] if fits and find_spec("triton") else ["compiled"])
 
 
 def test_the_fastest_right_form_is_chosen_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,19 @@ from vidsr import Event, enhance
 from vidsr.errors import JobError, ModelError, OptionsError, VidsrError
 from vidsr.jobs.engines.engine import Slot, choose_slots
 from vidsr.jobs.engines.local_processes import LocalEngine
-from vidsr.jobs.messages import Failed, Made, News, Order, Progressed, Remark, Task, news_from_json, news_to_json
+from vidsr.jobs.messages import (
+    Dropped,
+    Failed,
+    Made,
+    News,
+    Order,
+    Progressed,
+    Read,
+    Remark,
+    Task,
+    news_from_json,
+    news_to_json,
+)
 from vidsr.jobs.segment_worker import RUNGS, is_visible, on_rung
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.lock import JobLock, lock_mark
@@ -142,6 +154,48 @@ def test_a_segment_that_always_crashes_its_worker_fails_and_the_others_do_not(tm
     assert all("segment 1 goes to another" in text for text in warnings)
 
 
+# Segment 1 takes its worker with it, and segment 0 that is in progress there as well, until it is made alone.
+TWO_AT_ONCE = """
+import json, sys
+sys.stdin.readline()
+say = lambda **news: print(json.dumps(news), flush=True)
+say(news="Ready", encoder="e")
+order = json.loads(sys.stdin.readline())
+number = order["segment"]["number"]
+say(news="Read", number=number)
+if number == 0 and order["rung"] == 0 and "again" not in sys.argv:
+    following = json.loads(sys.stdin.readline())
+    assert following["segment"]["number"] == 1
+    sys.exit(3)
+if number == 1:
+    sys.exit(3)
+"""
+
+
+def test_a_crash_with_two_in_progress_blames_the_one_that_crashes_alone(tmp_path: Path) -> None:
+    marker = tmp_path / "crashed"
+    code = TWO_AT_ONCE.replace('"again" not in sys.argv', f"not __import__('os').path.exists({str(marker)!r})")
+    code = code.replace("    sys.exit(3)\nif", f"    open({str(marker)!r}, 'w').close()\n    sys.exit(3)\nif")
+    code += """
+while True:
+    finished = {"frames": 1, "size": 1, "blake2": "", "seconds": 1.0}
+    say(news="Made", number=number, finished=finished)
+    number = json.loads(sys.stdin.readline())["segment"]["number"]
+    if number == 1:
+        sys.exit(3)
+"""
+    heard: list[News] = []
+    engine = LocalEngine(task(tmp_path), [Slot(device="cpu")], command=(sys.executable, "-c", code))
+    engine.run([Order(segment=Segment(number=n, start=n, stop=n + 1)) for n in range(3)], Stop(), heard.append)
+    assert {n.number for n in heard if isinstance(n, Made)} == {0, 2}
+    assert [n.number for n in heard if isinstance(n, Failed)] == [1]
+    warnings = [n.text for n in heard if isinstance(n, Remark) and n.warning]
+    assert [text.partition("; ")[2] for text in warnings] == [
+        "segments 0 and 1 go to another",
+        "segment 1 goes to another",
+    ]
+
+
 def test_workers_that_cannot_start_end_the_run(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="ended with exit code 5 before it took any work"):
         run_local("import sys; sys.exit(5)", tmp_path)
@@ -239,6 +293,8 @@ def test_news_survive_the_wire() -> None:
     finished = Finished(frames=3, size=9, blake2="ab", seconds=1.5, timing={"frames": 3})
     for news in (
         Progressed(number=1, frames=2),
+        Read(number=1),
+        Dropped(number=1),
         Made(number=1, finished=finished),
         Failed(number=1, kind="DecodeError", message="m"),
         Remark(text="t", warning=True),

@@ -19,7 +19,7 @@ from tests.support.small_job import SmallJob
 from vidsr import enhance
 from vidsr.errors import DiskFullError, InferenceError
 from vidsr.inference.backend import TorchBackend
-from vidsr.jobs import recipe
+from vidsr.jobs import segment_worker
 from vidsr.jobs.segment_worker import RUNGS
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.events import Event
@@ -136,10 +136,10 @@ def test_two_processes_started_at_once(small_job: SmallJob) -> None:
 COUNT = """
 import os, signal, sys
 from vidsr import enhance
-import vidsr.jobs.run_video, vidsr.jobs.finish, vidsr.jobs.recipe as recipe
+import vidsr.jobs.run_video, vidsr.jobs.finish, vidsr.jobs.segment_worker as segment_worker
 
 source, output, model, *kills = sys.argv[1:]
-real, seen = recipe.run_segment, os.open(output + ".seen", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+real, seen = segment_worker.run_segment, os.open(output + ".seen", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 
 def job(kill_at):
     # One byte in a file for each frame that goes into the network.
@@ -153,7 +153,7 @@ def job(kill_at):
 
         return real(watched(), *args, **kwargs)
 
-    recipe.run_segment = run
+    segment_worker.run_segment = run
     enhance(source, output, model=model, scale=2, segment_frames=6, overwrite=True)
     os._exit(0)
 
@@ -168,7 +168,7 @@ for kill_at in map(int, kills):
 """
 
 
-def test_sigkill_costs_at_most_the_segment_in_work(small_job: SmallJob) -> None:
+def test_sigkill_costs_at_most_the_segments_in_work(small_job: SmallJob) -> None:
     moments = [6, 17]
     done = processes.run(
         [
@@ -185,9 +185,9 @@ def test_sigkill_costs_at_most_the_segment_in_work(small_job: SmallJob) -> None:
         env=child_environment(),
         check=True,
     )
-    # What is lost is what was computed of the segment in progress; a segment has 6 of the 24 frames.
+    # What is lost is the segment in progress and what was begun of the next one; a segment has 6 of the 24 frames.
     lost = [int(line) - 24 for line in done.stdout.split()]
-    assert all(1 <= frames <= 6 for frames in lost), (moments, lost, done.stderr)
+    assert all(1 <= frames <= 12 for frames in lost), (moments, lost, done.stderr)
     small_job.output.with_name("out.mkv.seen").unlink()
     small_job.check()
 
@@ -240,7 +240,7 @@ def test_a_disk_that_is_too_small_is_refused_before_the_work(
 
 def failing(number: int, times: int, error: Exception) -> Callable[..., Any]:
     """``run_segment`` that fails on the segment that begins with frame ``number * 6``, so many times."""
-    real: Callable[..., Any] = getattr(recipe, "run_segment")  # noqa: B009 - imported there, not exported
+    real: Callable[..., Any] = getattr(segment_worker, "run_segment")  # noqa: B009 - imported there, not exported
     left = times
 
     def run(frames: Any, *args: Any, **kwargs: Any) -> Any:
@@ -258,7 +258,7 @@ def failing(number: int, times: int, error: Exception) -> Callable[..., Any]:
 
 
 def test_a_failing_segment_is_tried_again_in_other_ways(small_job: SmallJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe, "run_segment", failing(1, 2, InferenceError("frame 6: out of memory")))
+    monkeypatch.setattr(segment_worker, "run_segment", failing(1, 2, InferenceError("frame 6: out of memory")))
     result = small_job.run()
     assert "segment 1: frame 6: out of memory; trying again one frame at a time" in small_job.texts("note")
     assert f"segment 1 was made {RUNGS[2]}" in result.notes
@@ -280,12 +280,13 @@ def test_a_lack_of_memory_that_ends_in_tiles_is_told_once(small_job: SmallJob, m
     assert len(oracle.frame_pts(small_job.output)) == 24
 
 
+@pytest.mark.usefixtures("one_segment_at_a_time")
 @pytest.mark.parametrize("keep_going", [False, True])
 def test_a_hopeless_segment_stops_the_job_resumably(
     keep_going: bool, small_job: SmallJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(recipe, "run_segment", failing(1, 99, InferenceError("frame 6: out of memory")))
+        patch.setattr(segment_worker, "run_segment", failing(1, 99, InferenceError("frame 6: out of memory")))
         with pytest.raises(InferenceError) as caught:
             small_job.run(keep_going=keep_going)
     done = 3 if keep_going else 1
@@ -300,6 +301,6 @@ def test_a_hopeless_segment_stops_the_job_resumably(
 def test_a_broken_encoder_gets_one_more_try(small_job: SmallJob, monkeypatch: pytest.MonkeyPatch) -> None:
     from vidsr.errors import EncodeError
 
-    monkeypatch.setattr(recipe, "run_segment", failing(2, 1, EncodeError("the encoder fell over")))
+    monkeypatch.setattr(segment_worker, "run_segment", failing(2, 1, EncodeError("the encoder fell over")))
     assert small_job.run().notes == small_job.run(overwrite=True).notes
     small_job.check()

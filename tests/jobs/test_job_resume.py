@@ -22,6 +22,8 @@ from vidsr.jobs.state.events import Event
 from vidsr.jobs.state.lock import JobLock
 from vidsr.jobs.state.manifest import Manifest
 
+pytestmark = pytest.mark.usefixtures("one_segment_at_a_time")
+
 
 def test_a_stopped_job_goes_on_by_itself_and_does_nothing_twice(small_job: SmallJob) -> None:
     small_job.stop_after(2)

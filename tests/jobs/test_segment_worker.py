@@ -1,13 +1,38 @@
-"""The ladder of fallbacks of a segment that fails."""
+"""The ladder of fallbacks of a segment that fails; and where two segments meet: order of events, memory, leftovers."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
+from tests.support.clips import ClipFactory, picture
+from tests.support.cuda_simulation import CudaSimulation
+from tests.support.small_job import SmallJob
+from vidsr import enhance
+from vidsr.errors import DeviceMemoryError, EncodeError, InferenceError, Interrupted
+from vidsr.frames import Frame
+from vidsr.inference import cuda_backend
+from vidsr.inference.cuda_backend import CudaBackend
+from vidsr.jobs.engines.overlap import Load
+from vidsr.jobs.messages import Read
+from vidsr.jobs.recipe import RecipeRun
 from vidsr.jobs.segment_worker import FALLBACK_TILE_PX, RUNGS, next_rung, on_rung
+from vidsr.jobs.state import job_folders
+from vidsr.jobs.state.cancel import Stop
+from vidsr.jobs.state.manifest import Manifest
+from vidsr.jobs.state.segments import Segment
+from vidsr.media.encode.encoder import SegmentEncoder
+from vidsr.models.zoo import load_model
 from vidsr.options import ModelOptions
+
+#: Far longer than any of these jobs takes.
+LONG_SECONDS = 120.0
 
 
 @pytest.mark.parametrize(
@@ -32,3 +57,179 @@ def test_what_each_rung_computes_with() -> None:
     options = ModelOptions(batch=4, tile=512, precision="fp16", compile=True)
     found = [(o.batch, o.tile, o.precision, o.compile) for o in (on_rung(options, rung) for rung in range(len(RUNGS)))]
     assert found == [(4, 512, "fp16", True), (1, 512, "fp16", True), (1, 128, "fp16", True), (1, 128, "fp32", False)]
+
+
+class Journal:
+    """What the stages of a job did, in order: ("read", 0, "begin")…"""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.events: list[tuple[str, int, str]] = []
+        self.first_read = {number: threading.Event() for number in range(4)}
+        journal, frames, upscale = self, RecipeRun.frames, RecipeRun.upscale
+
+        def reading(run: RecipeRun, segment: Segment, watch: Any = None) -> Iterator[Frame]:
+            journal.events.append(("read", segment.number, "begin"))
+            for frame in frames(run, segment, watch):
+                journal.first_read[segment.number].set()
+                yield frame
+            journal.events.append(("read", segment.number, "end"))
+
+        def enlarging(run: RecipeRun, segment: Segment, upscaler: Any = None, format: Any = None) -> Any:
+            def results(given: Iterator[Frame]) -> Iterator[Frame]:
+                journal.events.append(("network", segment.number, "begin"))
+                yield from upscale(run, segment, upscaler, format)(given)
+                journal.events.append(("network", segment.number, "end"))
+
+            return results
+
+        monkeypatch.setattr(RecipeRun, "frames", reading)
+        monkeypatch.setattr(RecipeRun, "upscale", enlarging)
+
+    def of(self, stage: str) -> list[tuple[int, str]]:
+        return [(number, moment) for what, number, moment in list(self.events) if what == stage]
+
+
+def test_the_next_segment_is_read_while_the_last_frame_is_encoded(
+    small_job: SmallJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, write, seen = Journal(monkeypatch), SegmentEncoder.write, []
+
+    def waiting(encoder: SegmentEncoder, frame: Frame) -> None:
+        if frame.index % 6 == 5 and frame.index < 18:  # the last of a segment
+            seen.append(journal.first_read[frame.index // 6 + 1].wait(LONG_SECONDS))
+        write(encoder, frame)
+
+    monkeypatch.setattr(SegmentEncoder, "write", waiting)
+    small_job.run()
+    assert seen == [True] * 3, "no frame of the next segment was read before the last one was encoded"
+    one_after_the_other = [(number, moment) for number in range(4) for moment in ("begin", "end")]
+    assert journal.of("read") == journal.of("network") == one_after_the_other, "a stage never works on two"
+    small_job.check()
+
+
+def test_a_stop_drops_what_is_only_read_ahead(small_job: SmallJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network still works on the first segment when the second is read; then the user stops."""
+    stop, real = Stop(), Load.follow
+
+    def follow(load: Load, news: Any) -> None:
+        real(load, news)
+        if isinstance(news, Read) and news.number == 1:
+            stop.soft.set()
+
+    monkeypatch.setattr(Load, "follow", follow)
+    journal, held = Journal(monkeypatch), SegmentEncoder.write
+
+    def slow(encoder: SegmentEncoder, frame: Frame) -> None:
+        if frame.index == 0 and threading.current_thread() is not threading.main_thread():  # where the preflight runs
+            stop.soft.wait(LONG_SECONDS)
+        held(encoder, frame)
+
+    monkeypatch.setattr(SegmentEncoder, "write", slow)
+    with pytest.raises(Interrupted):
+        small_job.run(stop=stop)
+    begun = [number for number, moment in journal.of("network") if moment == "begin"]
+    done = sorted(Manifest.load(small_job.job).finished)
+    assert done == begun, "what was begun was finished, and nothing else"
+    assert 3 not in done
+    assert not [p for p in (small_job.job / "segments").iterdir() if p.suffix != ".nut"], "half a segment was left"
+    small_job.run()
+    small_job.check()
+
+
+def test_a_hard_stop_with_two_in_work_leaves_nothing_half_done(
+    small_job: SmallJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, journal, write = Stop(), Journal(monkeypatch), SegmentEncoder.write
+
+    def stopping(encoder: SegmentEncoder, frame: Frame) -> None:
+        if frame.index == 5:
+            assert journal.first_read[1].wait(LONG_SECONDS)
+            stop.now()
+        write(encoder, frame)
+
+    before = set(threading.enumerate())
+    with monkeypatch.context() as patch, pytest.raises(Interrupted, match=r"[01] of 4 segments are done"):
+        patch.setattr(SegmentEncoder, "write", stopping)
+        small_job.run(stop=stop)
+    assert set(threading.enumerate()) == before, "a thread was left behind"
+    assert not [p for p in (small_job.job / "segments").iterdir() if p.suffix != ".nut"]
+    small_job.run()
+    small_job.check()
+
+
+def test_an_error_while_the_next_segment_is_in_progress_loses_nothing_else(
+    small_job: SmallJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, write = Journal(monkeypatch), SegmentEncoder.write
+
+    def failing(encoder: SegmentEncoder, frame: Frame) -> None:
+        if frame.index == 5:
+            assert journal.first_read[1].wait(LONG_SECONDS)
+            raise EncodeError("the encoder fell over")
+        write(encoder, frame)
+
+    with monkeypatch.context() as patch, pytest.raises(EncodeError, match="segment 0, frames 0 to 5"):
+        patch.setattr(SegmentEncoder, "write", failing)
+        small_job.run()
+    assert 0 not in Manifest.load(small_job.job).finished
+    small_job.run()
+    small_job.check()
+
+
+def test_a_lack_of_memory_is_remembered_and_the_failed_network_is_freed(
+    clips: ClipFactory, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = clips.make(
+        "six.mkv", *picture("32x24", seconds=0.25, extra=",noise=alls=40:allf=t"), "-c:v", "ffv1", "-pix_fmt", "yuv420p"
+    )
+    out = tmp_path / "out.mkv"
+    flat: dict[str, Any] = {"scale": 4, "segment_frames": 3, "fidelity": 0, "batch": 3, "keep_segments": True}
+    monkeypatch.setenv("VIDSR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cuda_backend, "_graphs_failed", False)
+    attempts: list[int] = []
+    left: list[int] = []
+    run, init = CudaBackend.__call__, CudaBackend.__init__
+
+    def failing(backend: CudaBackend, rgb: Tensor) -> Tensor:
+        kept = rgb * 2  # noqa: F841 - held by the traceback of the error
+        attempts.append(len(rgb))
+        if len(rgb) > 1:
+            raise DeviceMemoryError("out of memory on cuda:0")
+        return run(backend, rgb)
+
+    with CudaSimulation() as cuda:
+
+        def counted(backend: CudaBackend, *args: Any, **kwargs: Any) -> None:
+            cuda._sweep()
+            left.append(cuda.live_bytes[torch.device("cuda:0")])
+            init(backend, *args, **kwargs)
+
+        monkeypatch.setattr(CudaBackend, "__call__", failing)
+        monkeypatch.setattr(CudaBackend, "__init__", counted)
+        enhance(source, out, model=str(tiny_model), device="cuda", **flat)
+    assert [count for count in attempts if count > 1] == [3], "rung 0 was tried in one segment only"
+    fallbacks = {n: f.fallback for n, f in Manifest.load(job_folders.job_folder(out)).finished.items()}
+    assert set(fallbacks.values()) == {RUNGS[1]}
+    assert left[0] == 0 and len(left) == 2
+    # No picture of the failed attempt is left when the next network is loaded.
+    weights = 2 * sum(p.numel() for p in load_model(str(tiny_model)).network.parameters())
+    batch = 3 * 3 * 24 * 32 * 4
+    assert left[1] < weights + batch, f"{left[1]} bytes of the failed attempt are left, its weights take {weights}"
+
+
+def test_after_a_network_failure_the_next_segment_begins_as_asked_for(
+    small_job: SmallJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a lack of memory concerns the segments that follow: others would be computed in tiles for one bad frame."""
+    upscale, failed = RecipeRun.upscale, []
+
+    def failing(run: RecipeRun, segment: Segment, upscaler: Any = None, format: Any = None) -> Any:
+        if segment.number == 1 and not failed:
+            failed.append(segment.number)
+            raise InferenceError("frame 6: the network fell over")
+        return upscale(run, segment, upscaler, format)
+
+    monkeypatch.setattr(RecipeRun, "upscale", failing)
+    result = small_job.run()
+    assert failed == [1]
+    assert [note for note in result.notes if "segment" in note] == [f"segment 1 was made {RUNGS[1]}"]

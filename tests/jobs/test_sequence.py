@@ -185,6 +185,7 @@ def test_exr_is_read_as_linear_light(tmp_path: Path) -> None:
     assert np.abs(results[0] - results[1]).max() < 4e-3, "the network sees the codes it was trained on"
 
 
+@pytest.mark.usefixtures("one_segment_at_a_time")
 def test_pictures_to_pictures_go_on_after_a_stop(tmp_path: Path) -> None:
     pattern = frames(tmp_path / "in", 8)
     out = tmp_path / "out" / "%06d.png"

@@ -34,6 +34,7 @@ def examine(exam: Examination, default: ModelOptions | None = None) -> None:
         return
     gpus = exam.look("gpus", torch_gpus, "update the GPU's driver; CUDA_VISIBLE_DEVICES= (empty) hides the GPU") or []
     exam.look("winograd", winograd_kernels, "set VIDSR_NATIVE=0 to do without the C kernels")
+    exam.look("calibrations", calibrations, "remove calibration.json from vidsr's cache (VIDSR_CACHE)")
     default = default or ModelOptions()
     loaded: list[LoadedModel] = []
     trial = exam.attempt(
@@ -120,6 +121,34 @@ def winograd_kernels() -> dict[str, Any]:
         switched_off = os.environ.get("VIDSR_NATIVE") == "0"
         reason = "VIDSR_NATIVE=0 switches them off" if switched_off else "; ".join(remarks.said) or "not on Windows"
     return {"compiler": compiler, "works": library is not None, "reason": reason}
+
+
+def calibrations() -> list[dict[str, Any]]:
+    """What earlier runs found out about the forms of a network: for which device and size, when, each form tried, and
+    the one chosen (empty if none was right)."""
+    from vidsr.inference.calibration import all_remembered, best
+
+    found = []
+    for one in all_remembered():
+        chosen = best(one.trials)
+        tried = [
+            {
+                "form": trial.name,
+                "milliseconds": None if trial.seconds is None else round(trial.seconds * 1e3, 3),
+                "decibels": _finite(trial.decibels),
+                "problem": trial.problem,
+            }
+            for trial in one.trials
+        ]
+        found.append(
+            {"for": one.key, "when": one.when, "chosen": "" if chosen is None else chosen.name, "tried": tried}
+        )
+    return found
+
+
+def _finite(decibels: float | None) -> float | None:
+    """JSON has no infinity: equal pictures count as 99 dB, unusable ones as 0."""
+    return None if decibels is None else round(min(99.0, max(0.0, decibels)), 1)
 
 
 class _Remarks(logging.Handler):

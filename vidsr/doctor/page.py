@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from vidsr.doctor.doctor_report import DoctorReport
 from vidsr.storage import human_bytes
 
 _COLUMNS, _LABEL = 110, 15
+#: Calibrations that the page shows; there is one for each size of frame.
+_CALIBRATIONS = 4
 
 
 def page_of(report: DoctorReport) -> str:
@@ -75,6 +77,7 @@ def _found(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if name == "torch":
             yield "triton", found.get("triton") or "not installed"
             yield from _gpus(found)
+            yield from _calibrations(found.get("calibrations") or ())
     yield "extras", ", ".join(n for n, there in (found.get("extras") or {}).items() if there) or "none"
     for folder in found.get("folders") or ():
         state = "writable" if folder["writable"] else f"NOT writable: {folder['error']}"
@@ -124,6 +127,21 @@ def _gpus(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "gpu", "not known: see below"
     elif not found.get("nvidia") and not found.get("gpus"):
         yield "gpu", "none"
+
+
+def _calibrations(fact: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """The newest ones: each form with its time and its distance to fp32, or why it is not used."""
+    for one in fact[-_CALIBRATIONS:]:
+        forms = [
+            f"{form['form']}: {form['problem']}"
+            if form["problem"] or form["milliseconds"] is None
+            else f"{form['form']} {form['milliseconds']:.1f} ms, {form['decibels']:.0f} dB"
+            for form in one["tried"]
+        ]
+        when = f", {one['when']}" if one["when"] else ""
+        yield "calibrated", f"{one['for']}: {one['chosen'] or 'nothing'} chosen ({'; '.join(forms)}){when}"
+    if len(fact) > _CALIBRATIONS:
+        yield "", f"and {len(fact) - _CALIBRATIONS} older calibrations: see --json"
 
 
 def _winograd(fact: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,11 +11,15 @@ from torch import Tensor
 
 from vidsr.errors import OptionsError
 from vidsr.inference.backend import Backend, Model, TorchBackend
+from vidsr.inference.calibration import compared, recalled, remember, sentences
 from vidsr.inference.cuda_backend import CudaBackend
 from vidsr.inference.device import Precision
 from vidsr.inference.forms import winograd_library
 from vidsr.inference.forms.form_table import FORMS, CpuForm, winograd_form
 from vidsr.models.openvino import load_openvino
+
+#: Side of the crop on which the C kernels are compared with the plain network, in source pixels.
+_CROP_PX = 48
 
 
 def choose_backend(
@@ -48,22 +53,59 @@ def choose_backend(
 def _winograd(model: Model) -> Backend | None:
     library = winograd_library.library()
     form = None if library is None else winograd_form(model.network, library)
-    return None if form is None else WinogradBackend(model, form)
+    # The file's name has a digest of the source, the compiler and the processor.
+    return None if form is None or library is None else WinogradBackend(model, form, kernels=Path(library._name).stem)
 
 
 class WinogradBackend:
-    """The network in fp32 on the CPU, run by the kernels of winograd.c."""
+    """The network in fp32 on the CPU, run by the kernels of winograd.c.
 
-    name = "winograd"
+    Before the first result, the kernels' picture of a crop is compared with the plain network's. Where it is another,
+    the network runs by PyTorch, and ``notes`` say so. What was found is remembered for these ``kernels`` (empty: it is
+    not) and this model, see :mod:`vidsr.inference.calibration`. Speed does not decide: two processes that measure could
+    choose differently, and a job's bytes depend on the choice.
+    """
 
-    def __init__(self, model: Model, form: CpuForm) -> None:
+    def __init__(self, model: Model, form: CpuForm, *, kernels: str = "") -> None:
+        self._model = model
         self._plain = model.network
         self._form = form
+        self._kernels = kernels
+        self._checked = False
+        self._instead: TorchBackend | None = None
         self.notes: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """What computes: "winograd", or "torch" where the kernels gave another picture."""
+        return "winograd" if self._instead is None else "torch"
 
     def __call__(self, rgb: Tensor) -> Tensor:
         """See :class:`~vidsr.inference.backend.Backend`."""
-        return self._form(rgb)
+        if not self._checked:
+            self._check(rgb)
+        return self._form(rgb) if self._instead is None else self._instead(rgb)
+
+    def _check(self, rgb: Tensor) -> None:
+        sha256 = getattr(self._model, "sha256", "")
+        key = f"CPU | {self._kernels} | torch {torch.__version__} | {self._model.architecture} {sha256} | fp32"
+        kept = bool(self._kernels and sha256)
+        trials = recalled(key) if kept else ()
+        if not trials:
+            height, width = rgb.shape[-2:]
+            top, left = max(0, height - _CROP_PX) // 2, max(0, width - _CROP_PX) // 2
+            crop = rgb[:1, :, top : top + _CROP_PX, left : left + _CROP_PX].contiguous()
+            with torch.inference_mode():
+                expected = self._plain(crop)
+            if not bool(torch.isfinite(expected).all()):
+                return  # nothing to compare with: the next picture decides
+            trials = (compared("winograd", self._form, crop, expected),)
+            if kept:
+                remember(key, trials)
+        self._checked = True
+        if any(trial.problem for trial in trials):
+            self.notes.extend(sentences(trials))
+            self._instead = TorchBackend(self._model, torch.device("cpu"), "fp32")
 
     def exact(self, rgb: Tensor) -> Tensor:
         """See :class:`~vidsr.inference.backend.Backend`."""
@@ -75,6 +117,8 @@ class WinogradBackend:
 
     def bytes_per_pixel(self, height: int, width: int) -> float:
         """See :class:`~vidsr.inference.backend.Backend`. The same for every size."""
+        if self._instead is not None:
+            return self._instead.bytes_per_pixel(height, width)
         return self._form.bytes_per_pixel()
 
 

@@ -15,7 +15,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import torch
@@ -38,10 +40,15 @@ _SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One way to run a network. ``make`` builds it, which may take long, raise or hang."""
+    """One way to run a network. ``make`` builds it, which may take long, raise or hang.
+
+    ``apart`` runs it in a process of its own, on a picture and within seconds, and raises if that fails. Where it is
+    given, it must give the right picture before the form runs in this process.
+    """
 
     name: str
     make: Callable[[], Runner]
+    apart: Callable[[Tensor, float], Tensor] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +70,35 @@ def calibrate(
     reference: Runner,
     wait: Callable[[], None],
     limit_seconds: float = 120.0,
+    apart_seconds: float = 300.0,
 ) -> tuple[Trial, ...]:
     """Try ``candidates``, simplest first, on ``crop`` ``[1, 3, h, w]`` and ``whole`` ``[N, 3, H, W]``, RGB in 0..1.
 
     ``reference`` is the network in fp32; ``wait`` returns when the device has done what was queued. A candidate that
-    does not end within ``limit_seconds`` is abandoned; its thread cannot be ended and is left behind.
+    does not end within ``limit_seconds`` is abandoned; its thread cannot be ended and is left behind. One that is tried
+    apart has ``apart_seconds`` for that, which include the start of a process and compilation.
     """
     expected = reference(crop)
     trials: list[Trial] = []
     for candidate in candidates:
         floor = min([RIGHT_FROM_DB, *(t.decibels - _TOLERANCE_DB for t in trials[:1] if t.decibels is not None)])
+        problem = _problem_apart(candidate, crop, expected, floor, apart_seconds)
+        if problem:
+            trials.append(Trial(name=candidate.name, problem=problem))
+            continue
         trials.append(_tried(candidate, crop, whole, expected, floor if trials else 0.0, wait, limit_seconds))
     return tuple(trials)
+
+
+def _problem_apart(candidate: Candidate, crop: Tensor, expected: Tensor, floor_db: float, seconds: float) -> str:
+    """Why a candidate that is tried in a process of its own cannot be used; empty if it can, or needs no such trial."""
+    if candidate.apart is None:
+        return ""
+    try:
+        decibels = _psnr(candidate.apart(crop, seconds), expected)
+    except Exception as error:
+        return f"{type(error).__name__}: {first_line(error)}"
+    return "" if decibels >= floor_db else f"a different picture ({decibels:.1f} dB)"
 
 
 def _tried(
@@ -101,6 +125,18 @@ def _tried(
         return Trial(name=candidate.name, decibels=decibels, seconds=statistics.median(times[1:]))
 
     return _within(limit_seconds, candidate.name, work)
+
+
+def compared(name: str, run: Runner, crop: Tensor, expected: Tensor) -> Trial:
+    """One run of a form on a CPU, on ``crop``: right from :data:`RIGHT_FROM_DB` of PSNR against ``expected`` on."""
+    begin = time.perf_counter()
+    try:
+        out = run(crop)
+    except Exception as error:
+        return Trial(name=name, problem=f"{type(error).__name__}: {first_line(error)}")
+    seconds, decibels = time.perf_counter() - begin, _psnr(out, expected)
+    problem = "" if decibels >= RIGHT_FROM_DB else f"a different picture ({decibels:.1f} dB)"
+    return Trial(name=name, decibels=decibels, seconds=seconds, problem=problem)
 
 
 def _within(limit_seconds: float, name: str, work: Callable[[], Trial]) -> Trial:
@@ -154,26 +190,54 @@ def cache_file() -> Path:
     return Path(os.environ.get("VIDSR_CACHE") or platformdirs.user_cache_dir("vidsr")) / "calibration.json"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """One calibration: ``key`` names the device, libraries, model and size; ``when`` is UTC in ISO 8601, empty if that
+    was not written down."""
+
+    key: str
+    when: str
+    trials: tuple[Trial, ...]
+
+
 def recalled(key: str) -> tuple[Trial, ...]:
     """The trials remembered under ``key``; empty if there are none or the file is not readable."""
+    return next((one.trials for one in all_remembered() if one.key == key), ())
+
+
+def all_remembered() -> tuple[Remembered, ...]:
+    """Every calibration that is kept here, the newest last; what cannot be read is left out."""
+    trials, when = _stored(cache_file())
+    found = []
+    for key, values in trials.items():
+        try:
+            made = tuple(Trial(**value) for value in values)
+        except TypeError:
+            continue
+        found.append(Remembered(key=str(key), when=str(when.get(key, "")), trials=made))
+    return tuple(sorted(found, key=lambda one: one.when))
+
+
+def _stored(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The trials and the times in a cache file, by key; empty where it cannot be read."""
     try:
-        stored = json.loads(cache_file().read_text(encoding="utf-8"))
-        return tuple(Trial(**trial) for trial in stored["trials"][key]) if stored.get("schema") == _SCHEMA else ()
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        if stored.get("schema") != _SCHEMA:
+            return {}, {}
+        return dict(stored["trials"]), dict(stored.get("when", {}))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return ()
+        return {}, {}
 
 
 def remember(key: str, trials: Sequence[Trial]) -> None:
     """Keep ``trials`` under ``key``. If the cache cannot be written, the next start takes some seconds longer."""
     file = cache_file()
-    try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        known = stored["trials"] if stored.get("schema") == _SCHEMA else {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        known = {}
+    known, when = _stored(file)
     known[key] = [asdict(trial) for trial in trials]
+    when[key] = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, json.dumps({"schema": _SCHEMA, "trials": known}, indent=1).encode())
+        text = json.dumps({"schema": _SCHEMA, "trials": known, "when": when}, indent=1)
+        write_atomically(file, text.encode())
     except (OSError, VidsrError) as error:
         logging.getLogger(__name__).info("the calibration was not kept: %s", error)

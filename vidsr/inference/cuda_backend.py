@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from copy import deepcopy
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from vidsr.inference.backend import Model, as_folded, placed
+from vidsr.inference.backend import Model, as_folded
 from vidsr.inference.calibration import Candidate, Runner, best, calibrate, first_line, recalled, remember, sentences
 from vidsr.inference.device import DTYPES, Precision, is_out_of_memory, is_rocm
+from vidsr.inference.forms.compiled_forms import Maker, compiled_forms
 from vidsr.inference.forms.cuda_graphs import Graphed
 from vidsr.inference.forms.form_table import folded_bytes_per_pixel
+from vidsr.inference.forms.trial_process import run_apart
 
 #: Sides of the crop on which candidates are compared with fp32.
 _CROP_PX = 256
@@ -31,7 +33,7 @@ class CudaBackend:
     """The network in half or full precision on one GPU.
 
     The forms, simplest first: ``eager`` (folded, channels last, cuDNN), ``graph`` (the same as a CUDA graph), and, if
-    ``compiled``, ``compiled`` (``torch.compile`` of the plain network for fixed shapes). The first input decides; see
+    ``compiled``, those of :mod:`vidsr.inference.forms.compiled_forms`. The first input decides; see
     :mod:`vidsr.inference.calibration`. A graph that fails later is dropped for this process, and the eager form takes
     over.
 
@@ -117,16 +119,19 @@ class CudaBackend:
 
             return run
 
-        def compiled() -> Runner:
-            network = torch.compile(placed(deepcopy(self._model.network), self._device, dtype), dynamic=False)
-            return lambda rgb: network(given(rgb)).float()
-
         forms: dict[str, Callable[[], Runner]] = {"eager": eager}
         if not (_graphs_failed or is_rocm()):
             forms["graph"] = graph
-        if self._compiled:
-            forms["compiled"] = compiled
+        for name, maker in self._makers().items():
+            forms[name] = partial(maker, self._model.network, self._device, dtype)
         return forms
+
+    def _makers(self) -> dict[str, Maker]:
+        """The forms to compile, if they were asked for; they are tried in a process of their own first."""
+        if not self._compiled:
+            return {}
+        capability = torch.cuda.get_device_capability(self._device)
+        return compiled_forms(self._model.network, capability, self._dtype)
 
     def _choose(self, rgb: Tensor) -> None:
         """Calibrate on the first input, or recall what was chosen before for this model and size."""
@@ -138,7 +143,10 @@ class CudaBackend:
         trials = recalled(key)
         chosen = best([trial for trial in trials if trial.name in forms])
         if chosen is None:
-            candidates = [Candidate(name=name, make=self._on_device(make)) for name, make in forms.items()]
+            candidates = [
+                Candidate(name=name, make=self._on_device(make), apart=self._apart(name))
+                for name, make in forms.items()
+            ]
             height, width = rgb.shape[-2:]
             top, left = max(0, height - _CROP_PX) // 2, max(0, width - _CROP_PX) // 2
             crop = rgb[:1, :, top : top + _CROP_PX, left : left + _CROP_PX].contiguous()
@@ -151,6 +159,10 @@ class CudaBackend:
         if any(trial.name == "graph" and trial.problem and "memory" not in trial.problem for trial in trials):
             _give_graphs_up()
         self._use("eager" if chosen is None else chosen.name)
+
+    def _apart(self, name: str) -> Callable[[Tensor, float], Tensor] | None:
+        maker = self._makers().get(name)
+        return None if maker is None else partial(run_apart, maker, self._model.network, self._device, self._dtype)
 
     def _on_device(self, make: Callable[[], Runner]) -> Callable[[], Runner]:
         """``make`` on this backend's device, whatever the calling thread's current one is."""

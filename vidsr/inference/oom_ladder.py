@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from vidsr.errors import InferenceError
+from vidsr.errors import DeviceMemoryError
 from vidsr.inference.backend import Backend, Model
 from vidsr.inference.device import free_bytes, is_out_of_memory, release_cache
 from vidsr.inference.tiles import MIN_TILE_PX, run_tiled
@@ -98,7 +98,7 @@ class Fitted:
         """The backend over ``[N, 3, h, w]`` float32, in as many steps as memory asks for.
 
         Raises:
-            InferenceError: not even the smallest tile of one frame fits.
+            DeviceMemoryError: not even the smallest tile of one frame fits.
         """
         return self._fit(self.backend, rgb, self._room, self.batch_for(*rgb.shape[-2:]))
 
@@ -148,7 +148,7 @@ class Fitted:
             return
         smaller = _next_tile(size, room)
         if smaller < MIN_TILE_PX:
-            raise InferenceError(
+            raise DeviceMemoryError(
                 f"out of memory on {self._device}: not even a tile of {room.tile or max(height, width)} px of a "
                 f"{width}x{height} frame fits; close other programs, or use a smaller model or --device cpu"
             )

@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from vidsr.errors import InferenceError
+from vidsr.errors import DeviceMemoryError, InferenceError
 from vidsr.frames import Colour, Frame, PixelFormat, Plane
 from vidsr.inference import colour as colours
 from vidsr.inference.alongside import Alongside
@@ -225,7 +225,7 @@ class Stream:
             if made is not None:
                 return made
             self._fitted.relieve(1)
-        raise InferenceError(
+        raise DeviceMemoryError(
             f"{_name(frame)}: out of memory outside the network, for a single frame of {frame.width}x{frame.height}; "
             "close other programs, or use a smaller --scale or --device cpu"
         )

@@ -65,6 +65,20 @@ class Progressed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """The last frame of the segment is decoded: its worker has room for the next order."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """The segment was given up before its network began, because a stop was requested."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
     """A segment is finished: its file is whole and under its final name."""
 
@@ -103,7 +117,10 @@ class Remark:
     warning: bool = False
 
 
-News = Progressed | Made | Failed | Remark
+#: To a worker process, in place of an order: drop what the network has not begun.
+STOP_SOON = {"stop": "soon"}
+
+News = Progressed | Read | Dropped | Made | Failed | Remark
 SendNews = Callable[[News], None]
 
 
@@ -123,8 +140,8 @@ def news_from_json(data: dict[str, Any]) -> News:
     try:
         if kind == "Made":
             return Made(number=values["number"], finished=Finished(**values["finished"]))
-        kinds: dict[Any, type[Progressed | Failed | Remark]]
-        kinds = {"Progressed": Progressed, "Failed": Failed, "Remark": Remark}
+        kinds: dict[Any, type[Progressed | Read | Dropped | Failed | Remark]]
+        kinds = {"Progressed": Progressed, "Read": Read, "Dropped": Dropped, "Failed": Failed, "Remark": Remark}
         return kinds[kind](**values)
     except (KeyError, TypeError) as error:
         raise JobError(f"a worker sent an unknown message: {data!r}") from error

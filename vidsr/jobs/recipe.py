@@ -323,7 +323,8 @@ class RecipeRun:
     """A recipe at work in one process: its filters, its network, and how it reads the source.
 
     ``index`` is made on first use where it is not given. Segments count the frames of ``table``, else those of
-    ``timeline``, else those of the index.
+    ``timeline``, else those of the index. With ``in_order`` no two segments are read at once, and the decoder continues
+    where one follows the other.
     """
 
     def __init__(
@@ -334,6 +335,7 @@ class RecipeRun:
         timeline: Timeline | None = None,
         table: RateTable | None = None,
         device: str | None = None,
+        in_order: bool = False,
     ) -> None:
         model = recipe.options.model
         self.recipe = recipe
@@ -341,6 +343,7 @@ class RecipeRun:
         self.chain = recipe.chain()
         self.upscaler = self.upscaler_with(self.model_options)
         self._timeline = timeline
+        self._in_order = in_order
         self.between = None if table is None else self.between_of(table)
         if index is not None:
             self.index = index
@@ -423,7 +426,8 @@ class RecipeRun:
 
     @cached_property
     def _sequential(self) -> SequentialReader | None:
-        """Where seeking is impossible, the reader that goes on from segment to segment."""
+        """The reader that continues from segment to segment: where they are read in order, or seeking is impossible."""
         stride = 1 if self.between is None else self.between.table.stride
         keep = (self.chain.lookaround.frames * 2 + 4) * stride  # a table may reach a little further
-        return SequentialReader(self.recipe.decoded, self.index, keep) if self.index.linear else None
+        sequential = self._in_order or self.index.linear
+        return SequentialReader(self.recipe.decoded, self.index, keep) if sequential else None

@@ -108,9 +108,11 @@ def _make_segments(job: Job, progress: Progress, stop: Stop) -> None:
     missing = job.manifest.missing()
     (job.folder / SEGMENTS_NAME).mkdir(exist_ok=True)
     _check_disk(job, progress)
-    # Where every read starts at the beginning, order saves more than balance does.
-    orders = [Order(segment=s) for s in (missing if job.index.linear else longest_first(missing))]
-    slots = _slots(job)[: len(orders)]
+    slots = _slots(job)[: len(missing)]
+    # A worker's decoder continues from one segment to the next, so that order saves more than balance does, except with
+    # several workers on a source that can be sought in.
+    in_order = job.index.linear or (len(slots) == 1 and job.order.options.jobs.engine != "ray")
+    orders = [Order(segment=s) for s in (missing if in_order else longest_first(missing))]
     tracker = Tracker(job, progress, stop, len(slots))
     try:
         engine = _engine(job, slots)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vidsr.errors import (
     DecodeError,
+    DeviceMemoryError,
     EncodeError,
     InputError,
     Interrupted,
@@ -23,6 +27,7 @@ from vidsr.errors import (
 from vidsr.filters.before.timeline import Timeline
 from vidsr.filters.between.rate_table import RateTable
 from vidsr.frames import Frame
+from vidsr.inference.device import is_out_of_memory
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.messages import Order, Task
 from vidsr.jobs.recipe import Recipe, RecipeRun
@@ -37,6 +42,9 @@ from vidsr.media.pictures.frame_files import picture_build
 from vidsr.media.source_files import files_of
 from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, ModelOptions
+from vidsr.pipeline.channel import ChannelAborted
+from vidsr.pipeline.segment import SegmentStats, run_segment
+from vidsr.pipeline.turn import Turn
 from vidsr.storage import digest, os_errors, sync_folder, working_folder
 
 #: Errors that another try cannot mend.
@@ -84,7 +92,7 @@ def is_visible(task: Task) -> bool:
         return False
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownJob:
     """The recipe of a job, the frames of its source, and the tables of frames made from them."""
 
@@ -94,10 +102,56 @@ class KnownJob:
     table: RateTable | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Who follows a segment while it is made. The calls come from the threads of the segment.
+
+    ``on_frames`` gets the number of frames encoded so far, ``remark`` the reason of each retry, and ``on_read`` is
+    called when the last frame is decoded, which is when the next segment may begin. ``may_begin`` is asked once, before
+    the network takes the first frame.
+    """
+
+    on_frames: Callable[[int], None]
+    remark: Callable[[str], None]
+    on_read: Callable[[], None] = lambda: None
+    may_begin: Callable[[], bool] = lambda: True
+
+
+@dataclass(slots=True, eq=False)
+class _Attempt:
+    """One try at one segment: on which rung, how long it waited for its turns, and what its network did."""
+
+    segment: Segment
+    rung: int
+    listener: Listener
+    stop: threading.Event
+    read_wait_seconds: float = 0.0
+    network_wait_seconds: float = 0.0
+    begun: bool = False
+    notes: Sequence[str] = ()
+    held: Sequence[int] = ()
+    outcome: dict[str, Any] = field(default_factory=dict)
+
+    def own_time(self, stats: SegmentStats) -> SegmentStats:
+        """Without the time in which this segment, read ahead, waited for the one before it."""
+        waited = self.network_wait_seconds
+        return dataclasses.replace(
+            stats,
+            wall_seconds=stats.wall_seconds - waited,
+            decode_seconds=stats.decode_seconds - self.read_wait_seconds,
+            decode_wait_seconds=max(0.0, stats.decode_wait_seconds - waited),
+            infer_seconds=stats.infer_seconds - waited,
+            encode_wait_seconds=max(0.0, stats.encode_wait_seconds - waited),
+        )
+
+
 class SegmentWorker:
     """Everything that the segments of a job share in one process: index, model, device.
 
     ``known`` is what the process of the job has; others make it again from the task and read it from the job's folder.
+
+    Two segments may be in progress at once: decoding (with the filters) and the network each work on one at a time, so
+    that the second is decoded, and then enlarged, while the last frames of the first are encoded.
 
     Raises:
         VidsrError: the source, the model or the device is not what the job began with.
@@ -120,6 +174,10 @@ class SegmentWorker:
         self._task = task
         self._folder = Path(task.folder) / SEGMENTS_NAME
         self._live = LivePicture(Path(task.folder))
+        self._reading, self._network = Turn(), Turn()
+        # The lowest rung on which a segment begins, and the rung of the network that is loaded.
+        self._rung = 0
+        self._loaded_rung: int | None = 0
         options = EnhanceOptions.from_json(task.options)
         folder = Path(task.folder)
         model = load_chosen(options.model) if known is None else known.recipe.model
@@ -135,11 +193,13 @@ class SegmentWorker:
             table=load_rate_table(folder),
         )
         recipe = dataclasses.replace(known.recipe, options=options).with_threads(task.encoder_threads)
-        self._run = RecipeRun(recipe, index=known.index, timeline=known.timeline, table=known.table, device=device)
+        self._run = RecipeRun(
+            recipe, index=known.index, timeline=known.timeline, table=known.table, device=device, in_order=True
+        )
 
     @property
     def upscaler(self) -> Upscaler:
-        """The network as asked for, before any fallback."""
+        """The network of the rung that is loaded; before any fallback, the one asked for."""
         return self._run.upscaler
 
     def describe(self) -> dict[str, Any]:
@@ -150,93 +210,161 @@ class SegmentWorker:
             "precision": self.upscaler.precision,
         }
 
-    def make(
-        self, order: Order, on_frames: Callable[[int], None], stop: threading.Event, remark: Callable[[str], None]
-    ) -> Finished:
-        """Make one segment; its file is whole, synced and under its name when this returns.
-
-        ``on_frames`` is called with the number of frames encoded, ``remark`` with the reason for each retry.
+    def make(self, order: Order, listener: Listener, stop: threading.Event) -> Finished:
+        """Make one segment; its file is whole, synced and under its name when this returns. Thread-safe.
 
         Raises:
-            Interrupted: ``stop`` was set.
+            Interrupted: ``stop`` was set, or the network had not begun and ``listener.may_begin`` said no.
             VidsrError: the segment could not be made, after every retry.
         """
-        rung, plain_retry = order.rung, True
+        number = order.segment.number
+        rung, plain_retry, begun = order.rung, True, False
         while True:
-            failure: Exception
+            attempt = _Attempt(order.segment, rung, listener, stop, begun=begun)
             try:
-                known = len(self.upscaler.stats.notes)
-                finished = self._once(order.segment, rung, on_frames, stop)
-                for note in self.upscaler.stats.notes[known:]:
-                    remark(f"segment {order.segment.number}: {note}")
+                finished = self._once(attempt)
+                for note in attempt.notes:
+                    listener.remark(f"segment {number}: {note}")
                 return finished
             except (Interrupted, *HOPELESS):
                 raise
             except (DecodeError, EncodeError) as error:
                 if not plain_retry:
                     raise
-                plain_retry, failure = False, error
+                plain_retry, failure = False, _text(error)
             except Exception as error:
-                rung = next_rung(self._run.model_options, rung)
+                rung = next_rung(self._run.model_options, attempt.rung)
                 if rung >= len(RUNGS):
                     raise
-                failure = error
+                failure = _text(error)
             # Here, outside the except blocks, the memory of the failed attempt is free again.
+            begun = attempt.begun
             how = f" {RUNGS[rung]}" if rung else ""
-            remark(f"segment {order.segment.number}: {_text(failure)}; trying again{how}")
+            listener.remark(f"segment {number}: {failure}; trying again{how}")
 
-    def _once(self, segment: Segment, rung: int, on_frames: Callable[[int], None], stop: threading.Event) -> Finished:
+    def _once(self, attempt: _Attempt) -> Finished:
         begin = time.perf_counter()
-        upscaler = self._run.upscaler if rung == 0 else self._upscaler(rung)
-        reused, unchanged = upscaler.stats.reused, upscaler.stats.unchanged_frames
-        upscaler.stats.neighbours.runs.clear()
-        between = self._run.between
-        if between is not None:
-            between.held.clear()
+        segment = attempt.segment
         with working_folder(self._folder) as place:
             part = place / segment.file_name
             with self._run.recipe.sink(part) as sink:
-                stats = self._run.run(
-                    segment,
-                    sink,
-                    upscaler=upscaler,
-                    on_frame=lambda frame: self._written(frame, sink.frames, on_frames),
-                    stop=stop,
-                )
+                try:
+                    stats = run_segment(
+                        self._read(attempt),
+                        lambda frames: self._enlarge(attempt, frames),
+                        sink,
+                        on_frame=lambda frame: self._written(frame, sink.frames, attempt.listener),
+                        stop=attempt.stop,
+                    )
+                finally:
+                    self._reading.leave(attempt)
+                    self._network.leave(attempt)
             if stats.frames != segment.frames:
                 raise EncodeError(f"segment {segment.number} has {stats.frames} frames, planned {segment.frames}")
             finished = Finished(
                 frames=stats.frames,
                 size=part.stat().st_size,
                 blake2=digest(part),
-                seconds=time.perf_counter() - begin,
+                seconds=time.perf_counter() - begin - attempt.network_wait_seconds,
                 worker=self.name,
-                device=str(upscaler.device),
-                precision=upscaler.precision,
-                fallback=RUNGS[rung] or self._shrunk(upscaler),
-                batch=upscaler.fitted.smallest_batch,
-                reused=upscaler.stats.reused - reused,
-                unchanged=upscaler.stats.unchanged_frames - unchanged,
-                timing=dataclasses.asdict(stats),
-                neighbours=[[*run] for run in upscaler.stats.neighbours.runs],
-                held=[] if between is None else [n for n in between.held if segment.start <= n < segment.stop],
+                timing=dataclasses.asdict(attempt.own_time(stats)),
+                held=[n for n in attempt.held if segment.start <= n < segment.stop],
+                **attempt.outcome,
             )
             with os_errors("renaming", part):
                 part.replace(self._folder / segment.file_name)
         sync_folder(self._folder)
         return finished
 
+    def _read(self, attempt: _Attempt) -> Iterator[Frame]:
+        """The frames of a segment, once those of the segment before are read; in the decode thread."""
+        between = self._run.between
+        with self._reading.taken(attempt, attempt.stop) as waited:
+            attempt.read_wait_seconds = waited
+            if between is not None:
+                between.held.clear()
+            try:
+                yield from self._run.frames(attempt.segment)
+            finally:
+                if between is not None:
+                    attempt.held = tuple(between.held)
+        attempt.listener.on_read()
+
+    def _enlarge(self, attempt: _Attempt, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """The results, once the network is done with the segment before; in the inference thread.
+
+        Where memory ran out, this and all further segments begin on the next rung.
+        """
+        with self._network.taken(attempt, attempt.stop) as waited:
+            if not attempt.begun and not attempt.listener.may_begin():
+                raise Interrupted("stopped on request")
+            attempt.begun = True
+            attempt.network_wait_seconds = waited
+            attempt.rung = max(attempt.rung, self._rung)
+            try:
+                yield from self._results(attempt, frames)
+            except (ChannelAborted, Interrupted, *HOPELESS):
+                raise
+            except Exception as error:
+                _free_frames(error)
+                rung = next_rung(self._run.model_options, attempt.rung)
+                if _memory_ran_out(error) and rung < len(RUNGS):
+                    self._rung = rung
+                raise
+
+    def _results(self, attempt: _Attempt, frames: Iterator[Frame]) -> Iterator[Frame]:
+        upscaler = self._upscaler_at(attempt.rung)
+        stats = upscaler.stats
+        known, reused, unchanged = len(stats.notes), stats.reused, stats.unchanged_frames
+        stats.neighbours.runs.clear()
+        yield from self._run.upscale(attempt.segment, upscaler)(frames)
+        attempt.notes = stats.notes[known:]
+        attempt.outcome = {
+            "device": str(upscaler.device),
+            "precision": upscaler.precision,
+            "fallback": RUNGS[attempt.rung] or self._shrunk(upscaler),
+            "batch": upscaler.fitted.smallest_batch,
+            "reused": stats.reused - reused,
+            "unchanged": stats.unchanged_frames - unchanged,
+            "neighbours": [[*run] for run in stats.neighbours.runs],
+        }
+
+    def _upscaler_at(self, rung: int) -> Upscaler:
+        """The network of a rung; that of another rung gives back its memory first."""
+        if self._loaded_rung != rung:
+            self._loaded_rung = None
+            self._run.upscaler.close()
+            gc.collect()  # a backend's functions refer to the backend: its memory waits for the collector
+            self._run.upscaler = self._run.upscaler_with(on_rung(self._run.model_options, rung))
+            self._loaded_rung = rung
+        return self._run.upscaler
+
     def _shrunk(self, upscaler: Upscaler) -> str:
         """How the upscaler worked around a lack of memory, if that can change the picture."""
         tile = upscaler.fitted.tile
         return "" if tile == self._run.model_options.tile else f"in tiles of {tile} px"
 
-    def _written(self, frame: Frame, count: int, on_frames: Callable[[int], None]) -> None:
-        on_frames(count)
+    def _written(self, frame: Frame, count: int, listener: Listener) -> None:
+        listener.on_frames(count)
         self._live(frame)
 
-    def _upscaler(self, rung: int) -> Upscaler:
-        return self._run.upscaler_with(on_rung(self._run.model_options, rung))
+
+def _memory_ran_out(error: BaseException) -> bool:
+    """Whether an error, or one that it was raised from, means that the device has too little memory."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, DeviceMemoryError):
+            return True
+        link = link.__cause__
+    return is_out_of_memory(error)
+
+
+def _free_frames(error: BaseException) -> None:
+    """Free the local variables that the traceback of an error keeps alive: the failed network's tensors."""
+    link: BaseException | None = error
+    while link is not None:
+        traceback.clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__
 
 
 def _text(error: Exception) -> str:

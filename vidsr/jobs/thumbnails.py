@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -114,16 +115,23 @@ def _mean(plane: Plane, rows: Array, columns: Array, span: int) -> Plane:
 
 
 class LivePicture:
-    """Keeps the newest frame of a job as ``live.jpg`` in its folder. Failures are ignored."""
+    """Keeps the newest frame of a job as ``live.jpg`` in its folder. Failures are ignored. Thread-safe."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / LIVE_NAME
         self._next = 0.0
+        self._busy = threading.Lock()
 
     def __call__(self, frame: Frame) -> None:
         """Show a finished frame, if the last one was shown long enough ago."""
-        if time.monotonic() < self._next:
+        if time.monotonic() < self._next or not self._busy.acquire(blocking=False):
             return
+        try:
+            self._write(frame)
+        finally:
+            self._busy.release()
+
+    def _write(self, frame: Frame) -> None:
         from PIL import Image
 
         memory = io.BytesIO()

@@ -139,8 +139,9 @@ def _same(frame: Any, digests: Sequence[int], number: int) -> bool:
 
 
 class SequentialReader:
-    """Keeps one decoder open between reads. A read that begins where the last one ended, or later, continues from
-    there; ``keep`` frames before that are remembered; anything earlier starts a new decoder."""
+    """Keeps one decoder open between reads. A read that begins where the last one ended continues from there; ``keep``
+    frames before that are remembered. Where seeking is impossible, a later read continues, too; any other read starts a
+    new decoder."""
 
     def __init__(self, info: ReadableInfo, index: VideoIndex, keep: int = 0) -> None:
         self._info = info
@@ -151,15 +152,30 @@ class SequentialReader:
 
     def read(self, first: int, stop: int) -> Iterator[Frame]:
         """Frames ``first`` to ``stop`` (not included), as :func:`vidsr.media.decode.read_frames` gives them."""
-        if self._frames is None or first < self._position - len(self._recent):
-            self._frames, self._position = read_frames(self._info, 0, None, self._index), 0
-            self._recent.clear()
+        late = first > self._position and not self._index.linear
+        if self._frames is None or late or first < self._position - len(self._recent):
+            self._start(0 if self._index.linear else first)
         for frame in list(self._recent):
             if first <= frame.index < stop:
                 yield frame
         while self._position < stop:
-            frame = next(self._frames)
+            frame = self._next()
             self._position += 1
             self._recent.append(frame)
             if frame.index >= first:
                 yield frame
+
+    def _start(self, first: int) -> None:
+        close = getattr(self._frames, "close", None)
+        if close is not None:
+            close()
+        self._frames, self._position = read_frames(self._info, first, None, self._index), first
+        self._recent.clear()
+
+    def _next(self) -> Frame:
+        assert self._frames is not None
+        try:
+            return next(self._frames)
+        except BaseException:
+            self._frames = None  # a generator that raised has ended: the next read starts anew
+            raise

@@ -1,6 +1,6 @@
 """Workers: who makes the segments. Each engine takes orders and reports back; none of them knows the manifest.
 
-- :class:`Inline`: this process, one segment after the other; what one device needs.
+- :class:`Inline`: this process, the segments in order; what one device needs.
 - :class:`vidsr.jobs.engines.local_processes.LocalEngine`: one process for each device or share of the CPU.
 - :class:`vidsr.jobs.engines.ray_cluster.RayEngine`: actors of a Ray cluster.
 """
@@ -8,16 +8,17 @@
 from __future__ import annotations
 
 import os
-import time
+import queue
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from vidsr.errors import Interrupted, OptionsError
-from vidsr.jobs.messages import Failed, Made, Order, Progressed, Remark, SendNews
+from vidsr.jobs.engines.overlap import Load, Overlapped
+from vidsr.jobs.messages import Dropped, News, Order, Read, SendNews
 from vidsr.jobs.segment_worker import HOPELESS, SegmentWorker
 from vidsr.jobs.state.cancel import Stop
-from vidsr.jobs.state.manifest import Finished
 from vidsr.options import EnhanceOptions
 
 #: Names of errors that every other segment would meet too.
@@ -38,7 +39,7 @@ class Engine(Protocol):
     def run(self, orders: Sequence[Order], stop: Stop, report: SendNews) -> None:
         """Settle each order with one :class:`Made` or :class:`Failed`, sent to ``report`` in the caller's thread.
 
-        After ``stop.soft`` no further order is begun; what is in progress is finished.
+        After ``stop.soft`` no further order is begun; what the network has begun is finished.
 
         Raises:
             Interrupted: ``stop.hard`` was set; what was in progress is dropped.
@@ -47,42 +48,31 @@ class Engine(Protocol):
 
 
 class Inline:
-    """The engine without processes. The worker is made on first use and kept."""
+    """The engine without processes."""
 
     def __init__(self, worker: SegmentWorker) -> None:
         self._worker = worker
 
     def run(self, orders: Sequence[Order], stop: Stop, report: SendNews) -> None:
         """See :meth:`Engine.run`."""
-        for order in orders:
-            if stop.soft.is_set():
-                return
-            report(make(self._worker, order, stop, report))
-
-
-def make(worker: SegmentWorker, order: Order, stop: Stop, report: SendNews) -> Made | Failed:
-    """Let a worker make one segment; its progress and remarks go to ``report``.
-
-    Raises:
-        Interrupted: ``stop.hard`` was set.
-    """
-    number = order.segment.number
-    last = 0.0
-
-    def on_frames(frames: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= 0.1 or frames == order.segment.frames:
-            last = now
-            report(Progressed(number=number, frames=frames))
-
-    try:
-        finished: Finished = worker.make(order, on_frames, stop.hard, lambda text: report(Remark(text=text)))
-    except Interrupted:
-        raise
-    except Exception as error:
-        return Failed.of(number, error)
-    return Made(number=number, finished=finished)
+        waiting, heard = deque(orders), queue.SimpleQueue[News]()
+        crew, load = Overlapped(self._worker, heard.put, stop.soft.is_set), Load()
+        try:
+            while load.busy() or (waiting and not stop.soft.is_set()):
+                if waiting and load.has_room() and not stop.soft.is_set():
+                    load.take(waiting[0])
+                    crew.begin(waiting.popleft())
+                if stop.hard.is_set():
+                    raise Interrupted("stopped on request")
+                try:
+                    news = heard.get(timeout=0.1)
+                except queue.Empty:
+                    continue
+                load.follow(news)
+                if not isinstance(news, Read | Dropped):
+                    report(news)
+        finally:
+            crew.end()
 
 
 def check_devices(options: EnhanceOptions) -> None:

@@ -11,9 +11,21 @@ from typing import Any
 from vidsr.errors import Interrupted, JobError, VidsrError
 from vidsr.jobs.engines.engine import HOPELESS_KINDS, Slot
 from vidsr.jobs.engines.json_process import JsonProcess, describe_exit
+from vidsr.jobs.engines.overlap import Load
 from vidsr.jobs.engines.own_gpu import ONLY_GPU, gpu_alone, in_users_names
 from vidsr.jobs.engines.subprocess_env import child_environment, python_module
-from vidsr.jobs.messages import Failed, Made, Order, Remark, SendNews, Task, news_from_json
+from vidsr.jobs.messages import (
+    STOP_SOON,
+    Dropped,
+    Failed,
+    Order,
+    Progressed,
+    Read,
+    Remark,
+    SendNews,
+    Task,
+    news_from_json,
+)
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.job_folders import WORKERS_LOG_NAME
 
@@ -43,6 +55,8 @@ class LocalEngine:
             while crew.busy() or (crew.waiting and not stop.soft.is_set()):
                 if stop.hard.is_set():
                     raise Interrupted("stopped on request; the segments in progress were dropped")
+                if stop.soft.is_set():
+                    crew.stop_soon()
                 crew.handle(stop)
         finally:
             crew.dismiss()
@@ -60,6 +74,7 @@ class _Crew:
         self._workers: dict[int, _Worker] = {}
         self._crashes: Counter[int] = Counter()
         self._start_crashes: Counter[int] = Counter()
+        self._stopping = False
 
     def hire(self, number: int, slot: Slot) -> None:
         """Start one worker process."""
@@ -67,7 +82,14 @@ class _Crew:
 
     def busy(self) -> bool:
         """Whether any worker has an order in progress."""
-        return any(worker.order is not None for worker in self._workers.values())
+        return any(worker.load.busy() for worker in self._workers.values())
+
+    def stop_soon(self) -> None:
+        """Have the workers drop what they have only read ahead; once."""
+        if not self._stopping:
+            self._stopping = True
+            for worker in self._workers.values():
+                worker.stop_soon()
 
     def handle(self, stop: Stop) -> None:
         """Wait a moment for one message and act on it.
@@ -94,29 +116,45 @@ class _Crew:
                 raise JobError(f"worker {worker.name} has {message['encoder']}, the job needs {self._task.encoder}")
         else:
             news = news_from_json(message)
-            settled = isinstance(news, Made | Failed)
-            if settled:
-                worker.order = None
-            self._report(news)
-            if not settled:
+            worker.load.follow(news)
+            if not isinstance(news, Read | Dropped):
+                self._report(news)
+            if isinstance(news, Progressed | Remark):
                 return
         self._feed(worker, stop)
 
     def _feed(self, worker: _Worker, stop: Stop) -> None:
-        if self.waiting and not stop.soft.is_set():
-            worker.take(self.waiting.popleft())
+        """Hand the next order to a worker that has room. A segment that was in progress at a crash is made alone: if
+        that crashes again, it is to blame."""
+        if not self.waiting or stop.soft.is_set() or not worker.load.has_room():
+            return
+        suspect = self._crashes[self.waiting[0].segment.number] > 0
+        if not (suspect and worker.load.busy()):
+            worker.take(self.waiting.popleft(), alone=suspect)
 
     def _ended(self, worker: _Worker, stop: Stop) -> None:
-        """A worker process is gone: hand its order on, and replace it."""
+        """A worker process is gone: hand its orders on, and replace it."""
         how = describe_exit(worker.end(kill=False))
-        order, worker.order, worker.ready = worker.order, None, False
-        if order is None:
+        worker.ready = False
+        orders = worker.load.clear()
+        if orders:
+            self._hand_on(orders, worker, how)
+        else:
             self._start_crashes[worker.number] += 1
             if self._start_crashes[worker.number] >= CRASHES_AT_START:
                 message = f"worker {worker.name} {how} before it took any work; see {worker.log}"
                 self._go_on_without(worker, JobError(message))
                 return
-        else:
+        for idle in self._workers.values():
+            if idle.ready and not idle.load.busy() and idle is not worker:
+                self._feed(idle, stop)
+        if self.waiting and not stop.soft.is_set():
+            self.hire(worker.number, worker.slot)
+
+    def _hand_on(self, orders: Sequence[Order], worker: _Worker, how: str) -> None:
+        """Queue the orders of a worker that crashed again, unless they have crashed too often."""
+        again: list[Order] = []
+        for order in orders:
             number = order.segment.number
             self._crashes[number] += 1
             if self._crashes[number] >= CRASHES_PER_SEGMENT:
@@ -125,14 +163,12 @@ class _Crew:
             else:
                 # The first crash may be chance, and repeating it gives the same bytes; after that, use less memory.
                 rung = order.rung + (self._crashes[number] > 1)
-                self.waiting.appendleft(Order(segment=order.segment, rung=rung))
-                text = f"worker {worker.name} {how}; segment {number} goes to another"
-                self._report(Remark(text=text, warning=True))
-        for idle in self._workers.values():
-            if idle.ready and idle.order is None and idle is not worker:
-                self._feed(idle, stop)
-        if self.waiting and not stop.soft.is_set():
-            self.hire(worker.number, worker.slot)
+                again.append(Order(segment=order.segment, rung=rung))
+        self.waiting.extendleft(reversed(again))
+        if again:
+            which = " and ".join(str(order.segment.number) for order in again)
+            goes = f"segment {which} goes" if len(again) == 1 else f"segments {which} go"
+            self._report(Remark(text=f"worker {worker.name} {how}; {goes} to another", warning=True))
 
     def _go_on_without(self, worker: _Worker, error: VidsrError) -> None:
         """Leave out a worker that cannot start: its device is broken, or in use by someone else.
@@ -159,7 +195,7 @@ class _Worker:
         self.number = number
         self.slot = slot
         self.name = f"{number} ({slot.device})"
-        self.order: Order | None = None
+        self.load = Load()
         self.ready = False
         self.log = Path(task.folder) / WORKERS_LOG_NAME
         environment, device = _environment(slot), slot.device
@@ -175,10 +211,14 @@ class _Worker:
         )
         self._process.send({"task": task.to_json(), "device": device, "threads": slot.threads, "name": str(number)})
 
-    def take(self, order: Order) -> None:
+    def take(self, order: Order, *, alone: bool = False) -> None:
         """Hand an order to the process; if it is gone, its listener notices."""
-        self.order = order
+        self.load.take(order, alone=alone)
         self._process.send(order.to_json())
+
+    def stop_soon(self) -> None:
+        """Have the process drop what its network has not begun."""
+        self._process.send(STOP_SOON)
 
     def end(self, *, kill: bool = True) -> int:
         """Kill the process unless it ends by itself, and wait for it; its exit code.

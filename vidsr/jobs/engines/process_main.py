@@ -15,8 +15,7 @@ import traceback
 from typing import IO, Any
 
 from vidsr.errors import VidsrError
-from vidsr.jobs.messages import Failed, News, Order, Task, news_to_json
-from vidsr.jobs.state.cancel import Stop
+from vidsr.jobs.messages import STOP_SOON, Failed, Order, Task, news_to_json
 
 
 def main() -> None:
@@ -29,9 +28,12 @@ def main() -> None:
     inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin, inbox), daemon=True, name="vidsr-orders").start()
 
+    speaking = threading.Lock()
+
     def say(message: dict[str, Any]) -> None:
         try:
-            out.write(json.dumps(message) + "\n")
+            with speaking:
+                out.write(json.dumps(message) + "\n")
         except OSError:
             os._exit(1)  # the runner is gone
 
@@ -43,13 +45,16 @@ def main() -> None:
         return
     say({"news": "Ready", **worker.describe()})
 
-    from vidsr.jobs.engines.engine import make
+    from vidsr.jobs.engines.overlap import Overlapped
 
-    def report(news: News) -> None:
-        say(news_to_json(news))
-
+    stopping = threading.Event()
+    crew = Overlapped(worker, lambda news: say(news_to_json(news)), stopping.is_set)
     while True:
-        report(make(worker, Order.from_json(inbox.get()), Stop(), report))
+        message = inbox.get()
+        if message == STOP_SOON:
+            stopping.set()
+        else:
+            crew.begin(Order.from_json(message))
 
 
 def _worker(start: dict[str, Any]) -> Any:

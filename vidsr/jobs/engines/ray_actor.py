@@ -11,17 +11,20 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vidsr.errors import VidsrError
-from vidsr.jobs.engines.engine import make
+from vidsr.jobs.engines.overlap import make
 from vidsr.jobs.messages import Failed, News, Order, Task, news_to_json
 from vidsr.jobs.segment_worker import SegmentWorker, is_visible
-from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.manifest import INDEX_NAME, SEGMENTS_NAME
+
+#: Methods of an actor that Ray may run at the same time.
+CALLS_AT_ONCE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,8 @@ class Shipment:
 class SegmentActor:
     """Makes segments on one node.
 
-    It may be restarted anywhere at any time by Ray, so that :meth:`make` prepares whatever it finds missing.
+    It may be restarted anywhere at any time by Ray, so that :meth:`make` prepares whatever it finds missing. Ray calls
+    it in up to :data:`CALLS_AT_ONCE` threads: two segments in progress, and the request to stop.
     """
 
     def __init__(self, task: dict[str, Any], device: str, threads: int, always_ship: bool) -> None:
@@ -47,6 +51,8 @@ class SegmentActor:
         self._always_ship = always_ship
         self._worker: SegmentWorker | None = None
         self._shipped: Path | None = None
+        self._preparing = threading.Lock()
+        self._stopping = threading.Event()
 
     def arrive(self) -> dict[str, Any]:
         """Load what takes long to load, and report the encoder build."""
@@ -65,10 +71,11 @@ class SegmentActor:
 
         wanted = Order.from_json(order)
         try:
-            if self._worker is None:
-                if shipment is None and (self._always_ship or not is_visible(self._task)):
-                    return {"unseen": True, "order": order}
-                self._worker = self._prepare(shipment)
+            with self._preparing:
+                if self._worker is None:
+                    if shipment is None and (self._always_ship or not is_visible(self._task)):
+                        return {"unseen": True, "order": order}
+                    self._worker = self._prepare(shipment)
         except VidsrError as error:
             return news_to_json(Failed.of(wanted.segment.number, error))
 
@@ -76,12 +83,19 @@ class SegmentActor:
             with contextlib.suppress(ray.exceptions.RayError):  # the segment is fine even if nobody receives this
                 news.put(news_to_json(what))
 
-        answer = news_to_json(make(self._worker, wanted, Stop(), report))
+        def may_begin() -> bool:
+            return not self._stopping.is_set()
+
+        answer = news_to_json(make(self._worker, wanted, threading.Event(), report, may_begin=may_begin))
         if self._shipped is not None and answer["news"] == "Made":
             path = self._shipped / SEGMENTS_NAME / wanted.segment.file_name
             answer["data"] = path.read_bytes()
             path.unlink()
         return answer
+
+    def stop_soon(self) -> None:
+        """Drop what the network has not begun."""
+        self._stopping.set()
 
     def leave(self) -> None:
         """Remove the files that were sent here."""

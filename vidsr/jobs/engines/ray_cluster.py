@@ -10,12 +10,14 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vidsr.errors import Interrupted, JobError, MissingExtraError
-from vidsr.jobs.engines.ray_actor import SegmentActor, Shipment
-from vidsr.jobs.messages import Failed, Made, Order, Remark, SendNews, Task, news_from_json
+from vidsr.jobs.engines.overlap import Load
+from vidsr.jobs.engines.ray_actor import CALLS_AT_ONCE, SegmentActor, Shipment
+from vidsr.jobs.messages import Dropped, Failed, Made, Order, Read, Remark, SendNews, Task, news_from_json
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.manifest import INDEX_NAME, SEGMENTS_NAME
 from vidsr.media.source_files import files_of
@@ -122,6 +124,14 @@ def _knock(address: str) -> None:
         ) from error
 
 
+@dataclass(slots=True, eq=False)
+class _Hired:
+    """An actor and what it has in progress."""
+
+    actor: Any
+    load: Load = field(default_factory=Load)
+
+
 class _Farm:
     """The actors of one run and the orders that they have in progress.
 
@@ -142,9 +152,10 @@ class _Farm:
         # On this process's node: the loss of any other node must not end it.
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         self._news: Any = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
-        self._arriving: dict[Any, Any] = {}  # reference of arrive() → actor
-        self._in_work: dict[Any, tuple[Any, Order]] = {}  # reference of make() → actor and its order
-        self._idle: list[Any] = []
+        self._arriving: dict[Any, _Hired] = {}  # reference of arrive() → actor
+        self._in_work: dict[Any, tuple[_Hired, Order]] = {}  # reference of make() → actor and its order
+        self._arrived: list[_Hired] = []
+        self._stopping = False
         self._waiting: deque[Order] = deque()
         self._crashes: Counter[int] = Counter()
         self._outages: Counter[int] = Counter()
@@ -173,10 +184,12 @@ class _Farm:
         kind = self._ray.remote(SegmentActor).options(
             **self._asked_for,
             max_restarts=-1,
+            max_concurrency=CALLS_AT_ONCE,
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads)}},
         )
         for _ in range(min(wanted, shared_by)):
-            self._welcome(kind.remote(self._task.to_json(), "cuda" if gpus else "cpu", threads, bool(jobs.ship)))
+            actor = kind.remote(self._task.to_json(), "cuda" if gpus else "cpu", threads, bool(jobs.ship))
+            self._welcome(_Hired(actor))
 
     def run(self, orders: Sequence[Order], stop: Stop) -> None:
         """Hand out orders until all are settled; actors join as Ray finds room for them.
@@ -189,29 +202,43 @@ class _Farm:
         while self._in_work or (self._waiting and not stop.soft.is_set()):
             if stop.hard.is_set():
                 raise Interrupted("stopped on request; the segments in progress were dropped")
-            while self._idle and self._waiting and not stop.soft.is_set():
-                actor, order = self._idle.pop(), self._waiting.popleft()
-                self._in_work[actor.make.remote(order.to_json(), self._shipment, self._news)] = actor, order
+            if not stop.soft.is_set():
+                self._feed()
+            elif not self._stopping:
+                self._stopping = True
+                for hired in self._arrived:
+                    hired.actor.stop_soon.remote()
             self._wait()
             self._say_waiting()
             self._hear()
             if not self._waiting:
                 self._release_idle()
 
-    def _welcome(self, actor: Any) -> None:
-        self._arriving[actor.arrive.remote()] = actor
+    def _feed(self) -> None:
+        """Hand out orders, to idle actors first. A segment that was in progress at a crash is made alone."""
+        for hired in sorted(self._arrived, key=lambda hired: hired.load.busy()):
+            if not self._waiting:
+                return
+            suspect = self._crashes[self._waiting[0].segment.number] > 0
+            if hired.load.has_room() and not (suspect and hired.load.busy()):
+                order = self._waiting.popleft()
+                hired.load.take(order, alone=suspect)
+                self._in_work[hired.actor.make.remote(order.to_json(), self._shipment, self._news)] = hired, order
+
+    def _welcome(self, hired: _Hired) -> None:
+        self._arriving[hired.actor.arrive.remote()] = hired
 
     def _wait(self) -> None:
         """Wait a moment for an actor to arrive or to settle its order."""
         ready, _ = self._ray.wait([*self._arriving, *self._in_work], num_returns=1, timeout=0.1)
         for reference in ready:
             if reference in self._arriving:
-                self._arrived(reference)
-            else:
+                self._has_arrived(reference)
+            elif reference in self._in_work:
                 self._answered(reference)
 
     def _say_waiting(self) -> None:
-        if self._in_work or self._idle:
+        if self._in_work or self._arrived:
             self._hopeful_until = time.monotonic() + PATIENCE_SECONDS
         elif time.monotonic() > self._hopeful_until:
             self._hopeful_until = float("inf")
@@ -219,13 +246,13 @@ class _Farm:
             text = f"waiting for Ray to find room for a worker ({wish}); what the cluster has free: ray status"
             self._report(Remark(text=text, warning=True))
 
-    def _arrived(self, reference: Any) -> None:
-        actor = self._arriving.pop(reference)
+    def _has_arrived(self, reference: Any) -> None:
+        hired = self._arriving.pop(reference)
         try:
             said = self._ray.get(reference)
         except self._ray.exceptions.ActorUnavailableError:
             time.sleep(1.0)  # its node is gone, and Ray does not know it yet
-            self._welcome(actor)
+            self._welcome(hired)
             return
         except self._ray.exceptions.RayError as error:
             raise JobError(f"a Ray worker cannot start: {_first_line(error)}") from error
@@ -234,27 +261,29 @@ class _Farm:
                 f"the Ray worker on {said['node']} has {said['encoder']}, the job needs {self._task.encoder}: "
                 "install the same vidsr and PyAV on every node"
             )
-        self._idle.append(actor)
+        self._arrived.append(hired)
 
     def _answered(self, reference: Any) -> None:
-        actor, order = self._in_work.pop(reference)
+        hired, order = self._in_work.pop(reference)
         number = order.segment.number
         try:
             answer = self._ray.get(reference)
         except self._ray.exceptions.RayActorError as error:
-            self._lost(actor, order, error)
+            self._lost(hired, error)
             return
         except self._ray.exceptions.RayError as error:
-            self._idle.append(actor)
+            hired.load.remove(number)
             self._settle(Failed(number=number, kind="JobError", message=_first_line(error)))
             return
-        self._idle.append(actor)
+        hired.load.remove(number)
         if "unseen" in answer:
             self._ship()
             self._waiting.appendleft(order)
             return
         data = answer.pop("data", None)
         news = news_from_json(answer)
+        if isinstance(news, Dropped):
+            return
         assert isinstance(news, Made | Failed)
         if isinstance(news, Made) and data is not None:
             path = Path(self._task.folder) / SEGMENTS_NAME / order.segment.file_name
@@ -264,12 +293,19 @@ class _Farm:
                 news = Failed(number=number, kind="JobError", message="it was damaged on its way through Ray")
         self._settle(news)
 
-    def _lost(self, actor: Any, order: Order, error: Exception) -> None:
-        """An actor is gone with its order: the order goes to another, the actor is awaited again."""
-        number = order.segment.number
+    def _lost(self, hired: _Hired, error: Exception) -> None:
+        """An actor is gone with its orders: they go to another, the actor is awaited again."""
         away = isinstance(error, self._ray.exceptions.ActorUnavailableError)  # its node, not the segment's fault
+        self._in_work = {key: value for key, value in self._in_work.items() if value[0] is not hired}
+        self._arrived.remove(hired)
+        orders = hired.load.clear()
+        self._welcome(hired)
+        for order in reversed(orders):
+            self._hand_on(order, away, error)
+
+    def _hand_on(self, order: Order, away: bool, error: Exception) -> None:
+        number = order.segment.number
         (self._outages if away else self._crashes)[number] += 1
-        self._welcome(actor)
         if self._crashes[number] >= CRASHES_PER_SEGMENT or self._outages[number] >= OUTAGES_PER_SEGMENT:
             times = self._crashes[number] + self._outages[number]
             message = f"its Ray worker was lost {times} times: {_first_line(error)}"
@@ -289,8 +325,15 @@ class _Farm:
         with contextlib.suppress(queue.Empty, self._ray.exceptions.RayError):
             while True:
                 news = news_from_json(self._news.get_nowait())
-                if getattr(news, "number", -1) not in self._settled:
+                if isinstance(news, Read):
+                    self._has_read(news)
+                elif getattr(news, "number", -1) not in self._settled:
                     self._report(news)
+
+    def _has_read(self, news: Read) -> None:
+        for hired in self._arrived:
+            if news.number in hired.load.orders:
+                hired.load.follow(news)
 
     def _ship(self) -> None:
         """Put the source, the index and the model into Ray's object store, once.
@@ -325,17 +368,17 @@ class _Farm:
 
     def _release_idle(self) -> None:
         """Release the resources of idle actors, so that one whose node died can start elsewhere."""
-        while self._idle:
-            actor = self._idle.pop()
+        for hired in [hired for hired in self._arrived if not hired.load.busy()]:
+            self._arrived.remove(hired)
             with contextlib.suppress(self._ray.exceptions.RayError):
-                self._ray.get(actor.leave.remote(), timeout=10)
-            self._ray.kill(actor)
+                self._ray.get(hired.actor.leave.remote(), timeout=10)
+            self._ray.kill(hired.actor)
 
     def dismiss(self) -> None:
         """End all actors."""
         self._release_idle()
-        for actor in (*self._arriving.values(), *(actor for actor, _ in self._in_work.values())):
-            self._ray.kill(actor)
+        for hired in (*self._arriving.values(), *self._arrived):
+            self._ray.kill(hired.actor)
         self._news.shutdown(force=True)
 
 
