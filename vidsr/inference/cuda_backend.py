@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from vidsr.inference.backend import Model, as_folded
 from vidsr.inference.calibration import Candidate, Runner, best, calibrate, first_line, recalled, remember, sentences
 from vidsr.inference.device import DTYPES, Precision, is_out_of_memory, is_rocm
-from vidsr.inference.forms.compiled_forms import Maker, compiled_forms
+from vidsr.inference.forms.compiled_forms import compiled_forms
 from vidsr.inference.forms.cuda_graphs import Graphed
 from vidsr.inference.forms.form_table import folded_bytes_per_pixel
-from vidsr.inference.forms.trial_process import run_apart
+from vidsr.inference.forms.trial_process import Maker, run_apart
 
 #: Sides of the crop on which candidates are compared with fp32.
 _CROP_PX = 256
