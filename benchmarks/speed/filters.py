@@ -1,12 +1,13 @@
 """What each filter ahead of the network costs on standard definition, against ffmpeg's filter of that kind.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.speed.filters [--frames 24]
+    OMP_NUM_THREADS=1 python -m benchmarks.speed.filters [--frames 24] [--only deinterlace=tff deflicker …]
 
 CPU milliseconds a frame on one thread; each of ours is followed at once by ffmpeg's, so that other programs on the
 machine slow both alike. Of ffmpeg the time of the same command without a filter is taken off. The clip is 720x576 with
 noise, interlaced, made of the repository's sample. `ivtc` and `dedupe` are measured for their pass over the whole
 source, which comes before the job; making the frames from its table costs almost nothing. ffmpeg's filters differ in
-what they do: `hqdn3d` and `tmedian` compare places that do not move, `denoise` and `dust` follow the motion.
+what they do: `hqdn3d` and `tmedian` compare places that do not move, `denoise` and `dust` follow the motion. Frames are
+freed as they are made, as in a job.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import resource
 import subprocess
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import islice
@@ -67,7 +69,7 @@ def work_of(name: str) -> Callable[[list[Frame]], object]:
     retiming = descriptor(choice.name).retiming
     if retiming is not None:
         return timeline
-    return lambda frames: list(make_filter(choice)(iter(frames)))
+    return lambda frames: deque(make_filter(choice)(iter(frames)), maxlen=0)
 
 
 def own_ms(name: str, frames: list[Frame]) -> float:
@@ -98,12 +100,14 @@ def main() -> None:
     """Print a line for each pair."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=24)
-    count = parser.parse_args().frames
+    parser.add_argument("--only", nargs="+", help="of our filters, as in the table")
+    asked = parser.parse_args()
+    count = asked.frames
     with tempfile.TemporaryDirectory() as folder:
         clip = clip_in(Path(folder))
         frames = list(islice(read_frames(probe(clip)), count))
         print(f"{len(frames)} frames of {frames[0].width}x{frames[0].height}, 4:2:0, 8 bits; CPU ms a frame")
-        for name, chain, most in PAIRS:
+        for name, chain, most in (pair for pair in PAIRS if asked.only is None or pair[0] in asked.only):
             own, theirs = own_ms(name, frames), ffmpeg_ms(clip, chain, most)
             ratio = f"{own / theirs:7.2f}" if theirs > 0.05 else "      –"
             print(f"{name:<18} {own:8.2f}   {chain:<34} {theirs:8.2f} {ratio}", flush=True)
