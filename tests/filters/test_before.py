@@ -33,15 +33,8 @@ from vidsr.media.probe import probe
 
 MakeClip = Callable[..., Path]
 ALL = (
-    "deinterlace=tff",
-    "crop=8:4:96:80",
-    "deblock=0.5",
-    "weave",
-    "scratch",
-    "dust",
-    "deflicker",
-    "denoise=0.7",
-    "grey",
+    *("deinterlace=tff", "headswitch=8", "crop=8:4:96:80", "chroma=2.5", "dropout", "deblock=0.5", "weave", "scratch"),
+    *("dust", "deflicker", "denoise=0.7", "grey"),
 )
 
 
@@ -261,7 +254,9 @@ def test_crop_and_grey() -> None:
     assert grey.format == YUV
 
 
-@pytest.mark.parametrize("text", ["crop=1", "crop=a:b:c:d", "denoise=2", "grey=1", "dust=x", "dust=0", "ivtc=up"])
+@pytest.mark.parametrize(
+    "text", ["crop=1", "crop=a:b:c:d", "denoise=2", "grey=1", "dust=x", "dust=0", "ivtc=up", "chroma=0", "headswitch=0"]
+)
 def test_parameters_that_mean_nothing(text: str) -> None:
     with pytest.raises(OptionsError, match="--restore"):
         made(text)

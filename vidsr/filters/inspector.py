@@ -17,6 +17,7 @@ from vidsr.filters.detect.film_scratches import ScratchLook, look_for_scratches
 from vidsr.filters.detect.gate_motion import GateMotion, Tremble
 from vidsr.filters.detect.inspection import GREY, NOISY, UNSTEADY, Inspection
 from vidsr.filters.detect.lost_frames import LostFrameFinder
+from vidsr.filters.tape.search import TapeSearch
 from vidsr.frames import Floats, Frame
 
 #: Frames that are classified together, as progressive, interlaced or telecined.
@@ -47,8 +48,8 @@ class Inspector:
     Args:
         flagged: the field order that the file claims: "tff", "bff" or None.
         sar: the shape of a pixel.
-        rate: frames a second; None leaves the rhythm of film, its motion in the gate, its scratches and lost frames
-            unsought.
+        rate: frames a second; None leaves the rhythm of film, its motion in the gate, its scratches, faults of tape and
+            lost frames unsought.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Inspector:
         self._trembles: list[Tremble] = []
         self._scratches: list[ScratchLook] = []
         self._stretches = 0
+        self._tape = TapeSearch()
         self._time_base = Fraction(1)
         self.sampled = 0
         self._last = -1
@@ -119,6 +121,8 @@ class Inspector:
         if self.rate is not None and self._stretches % _SCRATCH_EVERY == 0:
             self._scratches.append(look_for_scratches(frames))
         self._stretches += 1
+        if self.rate is not None:
+            self._tape.add(frames)
         for first, last in _between(cuts, len(frames)):
             self._flicker.append((last - first, statistics.flicker(means[first:last])))
         new = len(frames) - goes_on
@@ -164,6 +168,7 @@ class Inspector:
             true_width=round(width * _median([a for a, _ in self._shares])),
             true_height=round(height * _median([b for _, b in self._shares])),
             cuts=tuple(self._cuts),
+            tape=self._tape.result(),
         )
         return dataclasses.replace(found, recommended=recommend(found))
 

@@ -80,11 +80,12 @@ def inspect_file(
     start = (info.video.start or 0) * info.video.time_base
     at = None if found.unclear_at is None else max(Fraction(0), found.unclear_at - start)
     lost = tuple(dataclasses.replace(place, at=max(Fraction(0), place.at - start)) for place in found.lost)
+    tape = dataclasses.replace(found.tape, dropouts=tuple(max(Fraction(0), t - start) for t in found.tape.dropouts))
     weave_at = tuple(_from_start(scene, start) for scene in found.weave_at)
     scratches_at = tuple(_from_start(span, start) for span in found.scratches_at)
     neighbours = _neighbours(info.video, against)
     found = dataclasses.replace(found, unclear_at=at, lost=lost, weave_at=weave_at, scratches_at=scratches_at)
-    return dataclasses.replace(found, neighbours=neighbours), pictures
+    return dataclasses.replace(found, tape=tape, neighbours=neighbours), pictures
 
 
 def _from_start(place: TimedFault, start: Fraction) -> TimedFault:

@@ -11,6 +11,7 @@ from vidsr.filters.detect.cadence import Cadence
 from vidsr.filters.detect.film_scratches import ScratchedSpan
 from vidsr.filters.detect.gate_motion import Tremble
 from vidsr.filters.detect.lost_frames import LostFrames
+from vidsr.filters.detect.tape_findings import TapeFindings
 
 #: Thresholds, in 8-bit code values or ratios, from which a fault is worth a filter.
 NOISY, VERY_NOISY = 4.0, 8.0
@@ -34,6 +35,7 @@ class Inspection:
     ``lost`` are the places at which a capture lost frames, in the stretches looked at.
     ``scratched`` is the share of the frames looked at that have scratches along the film, and ``scratches_at`` where.
     ``weave`` is by how much the picture trembles as film in a gate does, px, and ``weave_at`` the scenes that do.
+    ``tape`` are the faults of video tape, in the stretches looked at.
     ``neighbours`` says in words what ``--multiframe auto`` would do.
     ``recommended`` maps option names to values as on the command line.
     """
@@ -64,6 +66,7 @@ class Inspection:
     scratches_at: tuple[ScratchedSpan, ...] = ()
     weave: float = 0.0
     weave_at: tuple[Tremble, ...] = ()
+    tape: TapeFindings = field(default_factory=TapeFindings)
     neighbours: str = ""
     recommended: dict[str, Any] = field(default_factory=dict)
 
@@ -80,6 +83,7 @@ class Inspection:
         }
         data["scratches_at"] = [span.to_json() for span in self.scratches_at]
         data["weave_at"] = [scene.to_json() for scene in self.weave_at]
+        data["tape"] = self.tape.to_json()
         data["unclear_at"] = None if self.unclear_at is None else round(float(self.unclear_at), 3)
         for name in ("duplicate_ratio", "noise", "flicker", "blocking", "scratched", "weave"):
             data[name] = round(data[name], 3)

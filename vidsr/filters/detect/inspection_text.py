@@ -10,6 +10,7 @@ from typing import Any
 from vidsr.filters.detect.cadence import Cadence
 from vidsr.filters.detect.inspection import BLOCKY, FLICKERING, NOISY, REPEATING, UNSTEADY, VERY_NOISY, Inspection
 from vidsr.filters.detect.lost_frames import LostFrames, timecode
+from vidsr.filters.detect.tape_findings import TapeFindings
 
 #: Below this share of real detail along a side a picture counts as enlarged before.
 SOFT = 0.7
@@ -30,6 +31,7 @@ def sentences(found: Inspection) -> list[str]:
     where = "" if found.complete else " in the stretches looked at"
     if found.lost:
         lines.append(f"lost frames{where}: {_lost(found.lost)}")
+    lines += _tape(found.tape)
     if found.has_bars:
         left, top, width, height = found.crop
         lines.append(f"bars: the picture is {width}x{height}, {left} pixels from the left and {top} from the top")
@@ -108,6 +110,26 @@ def _scratched(found: Inspection) -> str:
     spans = [f"{timecode(span.start)} to {timecode(span.end)} ({span.lines})" for span in found.scratches_at]
     listed = ", ".join(spans[:_LISTED]) + (", …" if len(spans) > _LISTED else "")
     return f"lines along the film in {found.scratched:.0%} of the frames: {listed}; --restore scratch fills them"
+
+
+def _tape(found: TapeFindings) -> list[str]:
+    """A line for each fault of tape that was found."""
+    lines = []
+    if found.dropouts:
+        places = found.dropouts
+        listed = ", ".join(timecode(at) for at in places[:_LISTED]) + (", …" if len(places) > _LISTED else "")
+        remedy = "--restore dropout fills them" if found.many_dropouts else "too few to search the whole source"
+        frames = f"{len(places)} of {found.searched} frames looked at" if len(places) > 1 else "one frame"
+        lines.append(f"dropouts: in {frames}: {listed}; {remedy}")
+    if found.head_switching:
+        rows = found.head_switching
+        lines.append(f"head switching: the last {rows} rows are displaced; --restore headswitch moves them back")
+    if found.chroma_delay:
+        side = "right" if found.chroma_delay > 0 else "left"
+        lines.append(
+            f"colour: {abs(found.chroma_delay):.1f} pixels to the {side} of luma; --restore chroma moves it back"
+        )
+    return lines
 
 
 def write_rate(rate: Fraction) -> str:

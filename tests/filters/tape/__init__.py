@@ -1,0 +1,1 @@
+"""Tests of the filters for video tape."""

@@ -1,0 +1,63 @@
+"""What inspection finds of tape, says and recommends; and where it does not look."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+
+from tests.support.field_clips import Clip, frames_of, moments
+from vidsr.filters.detect.inspection import Inspection
+from vidsr.filters.detect.inspection_text import sentences
+from vidsr.filters.inspector import Inspector
+from vidsr.frames import Frame
+
+
+def inspected(frames: list[Frame], rate: Fraction | None = Fraction(25)) -> Inspection:
+    inspector = Inspector(rate=rate)
+    inspector.add(frames)
+    return inspector.result(len(frames))
+
+
+def worn() -> Clip:
+    clip = moments(24, 2)
+    for n in (3, 9, 10, 15):
+        clip[n][10 + 37 * n % 70, 20:100] = 250
+    for y in clip:
+        for n, shift in enumerate((1, 3, 5, 8, 11, 14)):
+            y[90 + n] = np.roll(y[90 + n], shift)
+    return clip
+
+
+def test_dropouts_and_the_band_are_found_with_their_times() -> None:
+    found = inspected(frames_of(worn()))
+    assert found.tape.dropouts == tuple(Fraction(n, 25) for n in (3, 9, 10, 15))
+    assert found.tape.head_switching in (6, 7)
+    assert {"dropout", "headswitch"} <= set(found.recommended["restore"].split(","))
+    text = "\n".join(sentences(found))
+    assert "dropouts: in 4 of 22 frames looked at: 0:00:00.120, 0:00:00.360" in text
+    assert "rows are displaced; --restore headswitch" in text
+    assert json.loads(json.dumps(found.to_json()))["tape"]["dropouts"] == [0.12, 0.36, 0.4, 0.6]
+
+
+def test_a_single_dropout_is_reported_but_recommends_nothing() -> None:
+    clip = moments(24, 2)
+    clip[7][30, 20:90] = 250
+    found = inspected(frames_of(clip))
+    assert found.tape.dropouts == (Fraction(7, 25),)
+    assert "dropout" not in found.recommended.get("restore", "")
+    assert any("in one frame: 0:00:00.280; too few" in line for line in sentences(found))
+
+
+def test_a_sound_clip_has_no_faults_of_tape() -> None:
+    found = inspected(frames_of(moments(24, 2, 1)))
+    assert (found.tape.dropouts, found.tape.head_switching, found.tape.chroma_delay) == ((), 0, 0.0)
+    assert found.tape.searched == 22
+
+
+def test_quick_looks_and_large_pictures_are_not_searched() -> None:
+    assert inspected(frames_of(worn()), rate=None).tape.searched == 0
+    large = [replace(f, planes=tuple(np.tile(p, (7, 7)) for p in f.planes)) for f in frames_of(worn()[:6])]
+    assert inspected(large).tape.searched == 0

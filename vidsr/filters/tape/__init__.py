@@ -1,0 +1,1 @@
+"""Restoration of video tape, ahead of the network."""

@@ -1,0 +1,116 @@
+"""Dropouts: parts of lines that were lost on the tape, filled from the neighbouring frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vidsr.filters.before.descriptor import FilterDescriptor
+from vidsr.filters.before.filter import windowed, with_planes
+from vidsr.frames import Floats, Frame
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vidsr.filters.before.motion import Planes
+    from vidsr.filters.detect.dropouts import LostMask
+
+#: Fewest pixels of luma that lost colour makes a run of.
+_COLOUR_RUN_PX = 16
+
+
+class Dropout:
+    """Fills parts of lines that only one frame shows otherwise with the mean of the neighbours, along the motion.
+
+    What is not found by :mod:`vidsr.filters.detect.dropouts` stays bit for bit, and so do the first and the last frame.
+    """
+
+    name = "dropout"
+    lookaround = (1, 1)
+
+    def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        from vidsr.filters.before.motion import Planes
+
+        return windowed(map(Planes, frames), 1, 1, self._fill)
+
+    def _fill(self, window: Sequence[Planes], at: int) -> Frame:
+        import torch
+
+        if at == 0 or at + 1 == len(window):
+            return window[at].frame
+        now = window[at]
+        with torch.inference_mode():
+            return self._filled(window[at - 1], now, window[at + 1])
+
+    @staticmethod
+    def _filled(past: Planes, now: Planes, future: Planes) -> Frame:
+        from vidsr.filters.before.motion import carried, plane_of
+
+        before, after = carried(now, past), carried(now, future)
+        masks = lost(now, (past, future), (before, after))
+        if not any(mask.any() for mask in masks):
+            return now.frame
+        planes = []
+        for number, plane in enumerate(now.frame.planes):
+            if number >= len(masks) or not masks[number].any():
+                planes.append(plane)
+                continue
+            mean = plane_of((before[number] + after[number]) / 2, now.frame)
+            planes.append(np.where(masks[number], mean, plane))
+        return with_planes(now.frame, planes)
+
+
+def lost(
+    now: Planes, plain: tuple[Planes, Planes], carried: tuple[Sequence[Tensor], Sequence[Tensor]]
+) -> list[LostMask]:
+    """Where each plane of a frame is lost, from its neighbours as they are and carried onto it.
+
+    The planes of RGB are lost together. Alpha is left out.
+    """
+    from vidsr.filters.detect.dropouts import SideFrames, lost_colour, lost_luma
+
+    frame = now.frame
+
+    def neighbours(*numbers: int) -> SideFrames:
+        return SideFrames(
+            carried=(_layers(carried[0], numbers), _layers(carried[1], numbers)),
+            plain=(_layers(plain[0], numbers), _layers(plain[1], numbers)),
+        )
+
+    luma = lost_luma(_layers(now, (0,)), neighbours(0))
+    if frame.format.family == "gray":
+        return [luma]
+    if frame.format.family == "rgb":
+        return [luma] * 3
+    fewest = max(4, _COLOUR_RUN_PX >> frame.format.log2_chroma_w)
+    colour = lost_colour(_layers(now, (1, 2)), neighbours(1, 2), fewest)
+    colour |= _covered(luma, colour.shape, frame)
+    return [luma, colour, colour]
+
+
+def _layers(planes: Planes | Sequence[Tensor], numbers: Sequence[int]) -> list[Floats]:
+    return [_codes8(planes[n]) for n in numbers]
+
+
+def _covered(luma: LostMask, shape: tuple[int, ...], frame: Frame) -> LostMask:
+    """Which chroma samples lie on lost luma."""
+    across, down = 1 << frame.format.log2_chroma_w, 1 << frame.format.log2_chroma_h
+    height, width = shape[0] * down, shape[1] * across
+    padded = np.pad(luma, ((0, height - luma.shape[0]), (0, width - luma.shape[1])))
+    return np.asarray(padded.reshape(shape[0], down, shape[1], across).any(axis=(1, 3)))
+
+
+def _codes8(plane: Tensor) -> Floats:
+    """A plane ``[1, 1, h, w]`` in 0..1 as ``[h, w]`` in 8-bit code values."""
+    values: Floats = plane[0, 0].numpy() * np.float32(255)
+    return values
+
+
+FILTER: FilterDescriptor[None] = FilterDescriptor(
+    name="dropout",
+    help="fills parts of lines that the tape lost from the neighbouring frames, along the motion",
+    make=lambda _: Dropout(),
+    recommended=lambda found: found.tape.many_dropouts,
+)

@@ -1,0 +1,76 @@
+"""The search for faults of video tape in stretches of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from vidsr.filters.detect import chroma_delay, head_switching
+from vidsr.filters.detect.dropouts import may_be_lost
+from vidsr.filters.detect.statistics import codes8
+from vidsr.filters.detect.tape_findings import TapeFindings
+from vidsr.frames import Floats, Frame
+
+#: Analogue video has 576 lines at most, DV and discs have up to 720 columns; some room for what captures add.
+_MOST_LINES, _MOST_COLUMNS = 608, 800
+#: A frame with this many pixels of runs that differ is looked at along the motion; of a stretch the most such frames.
+_SUSPECT_PX, _MOST_CHECKED = 12, 4
+#: Every so many frames of a stretch, beginning with this one, are measured for the band and the delay; of stretches
+#: shorter than this every second one.
+_EVERY, _FIRST, _SHORT = 4, 1, 24
+
+
+class TapeSearch:
+    """Takes stretches of consecutive frames. Frames larger than analogue video's are not searched."""
+
+    def __init__(self) -> None:
+        self._dropouts: list[Fraction] = []
+        self._searched = 0
+        self._steps: list[npt.NDArray[np.float64]] = []
+        self._scores: list[Floats] = []
+        self._log2_chroma_w = 0
+
+    def add(self, frames: Sequence[Frame]) -> None:
+        """Look at one stretch."""
+        if frames[0].height > _MOST_LINES or frames[0].width > _MOST_COLUMNS:
+            return
+        self._log2_chroma_w = frames[0].format.log2_chroma_w
+        luma = [codes8(frame.planes[0], frame.format.max_code) for frame in frames]
+        for n in range(_FIRST, len(frames), _EVERY if len(frames) >= _SHORT else 2):
+            self._steps.append(head_switching.steps(luma[n]))
+            measured = chroma_delay.scores(frames[n])
+            if measured is not None:
+                self._scores.append(measured)
+        suspects = []
+        for n in range(1, len(frames) - 1):
+            count = may_be_lost(luma[n], luma[n - 1], luma[n + 1])
+            if count >= _SUSPECT_PX:
+                suspects.append((-count, n))
+        self._searched += max(0, len(frames) - 2)
+        for _, n in sorted(sorted(suspects)[:_MOST_CHECKED], key=lambda pair: pair[1]):
+            if _holds_dropouts(frames[n - 1 : n + 2]):
+                self._dropouts.append(frames[n].pts * frames[n].time_base)
+
+    def result(self) -> TapeFindings:
+        """What was found in all stretches."""
+        return TapeFindings(
+            dropouts=tuple(self._dropouts),
+            searched=self._searched,
+            head_switching=head_switching.band(self._steps),
+            chroma_delay=chroma_delay.delay(self._scores, self._log2_chroma_w),
+        )
+
+
+def _holds_dropouts(frames: Sequence[Frame]) -> bool:
+    import torch
+
+    from vidsr.filters.before.motion import Planes, carried
+    from vidsr.filters.tape.dropout import lost
+
+    before, now, after = map(Planes, frames)
+    with torch.inference_mode():
+        found = lost(now, (before, after), (carried(now, before), carried(now, after)))
+        return any(mask.any() for mask in found)
