@@ -53,6 +53,26 @@ def test_noise_in_one_half_is_found_there(source: Path, noisy: Path, tmp_path: P
         assert expected[:, 110:].mean() > 1.5 * expected[:, :80].mean()
 
 
+def test_frames_left_out_change_nothing_of_the_others(source: Path, noisy: Path) -> None:
+    whole = list(frame_evidence(source, noisy, device="cpu"))
+    some = list(frame_evidence(source, noisy, device="cpu", every=2))
+    assert [frame.seconds for frame in some] == [whole[0].seconds, whole[2].seconds]
+    assert all((a.evidence == b.evidence).all() for a, b in zip(some, (whole[0], whole[2]), strict=True))
+    assert whole[2].evidence[0, -1].max() > 0 and not any(frame.cut for frame in whole)
+
+
+def test_a_cut_begins_a_shot_even_between_two_measured_frames(make_clip: MakeClip) -> None:
+    cut = make_clip(
+        "invention-cut.mkv",
+        *("-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=0.2", "-f", "lavfi", "-i", "mandelbrot=s=64x48:r=25"),
+        *("-filter_complex", "[1]trim=end_frame=5[b];[0][b]concat=n=2"),
+        *("-c:v", "ffv1", "-pix_fmt", "yuv420p"),
+    )
+    for every in (1, 4):
+        shots = map_invention(cut, cut, device="cpu", every=every).to_json()["shots"]
+        assert [shot["frames"] for shot in shots] == ([5, 5] if every == 1 else [2, 1])
+
+
 def test_the_three_kinds_of_files(source: Path, plain: Path, noisy: Path, tmp_path: Path) -> None:
     better = map_invention(source, plain, device="cpu").film()
     worse = map_invention(source, noisy, tmp_path / "map.json", device="cpu")

@@ -54,12 +54,13 @@ MAP_SUFFIXES = (".json", ".png", ".mkv")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceFrame:
     """One frame shown at a time: ``source`` ``[1, 3, h, w]`` and ``result`` ``[1, 3, H, W]``, RGB in 0..1, and the
-    ``evidence`` against the result, ``[1, 6, H, W]``."""
+    ``evidence`` against the result, ``[1, 6, H, W]``. ``cut``: the source has a cut since the frame measured before."""
 
     seconds: float
     source: Tensor
     result: Tensor
     evidence: Tensor
+    cut: bool
 
     def expected(self) -> Tensor:
         """Expected error of every pixel in code values, ``[1, 1, H, W]``."""
@@ -87,6 +88,7 @@ def map_invention(
     target: Path | None = None,
     *,
     device: str = "auto",
+    every: int = 1,
     span: SpanOptions | None = None,
     progress: Progress = silent,
 ) -> InventionTally:
@@ -94,6 +96,7 @@ def map_invention(
 
     A ``.json`` holds the figures of film, shots and frames; a ``.png`` a few moments with the expected error laid over
     them in red; a ``.mkv`` the expected error of every pixel of every frame, ``STEPS`` luma steps a code value (FFV1).
+    ``every`` is that of :func:`frame_evidence`; the last two kinds take 1.
 
     Raises:
         InputError, OptionsError: as for :func:`frame_evidence` and :func:`check_map`.
@@ -105,16 +108,13 @@ def map_invention(
     kind = "" if target is None else target.suffix.lower()
     moments = _Moments(_frame_count(result)) if kind == ".png" else None
     with _MapVideo(target, result) if target is not None and kind == ".mkv" else nullcontext() as video:
-        last: Tensor | None = None
-        for frame in frame_evidence(source, result, device=device, span=span, progress=progress):
+        for frame in frame_evidence(source, result, device=device, every=every, span=span, progress=progress):
             expected = frame.expected()
-            cut = last is not None and is_cut(last, frame.source)
-            tally.frames.append(FrameInvention.of(frame.seconds, expected, MODEL.within(expected), cut=cut))
+            tally.frames.append(FrameInvention.of(frame.seconds, expected, MODEL.within(expected), cut=frame.cut))
             if moments is not None:
                 moments.add(frame.result, expected)
             if video is not None:
                 video.add(expected)
-            last = frame.source
     if target is not None and kind == ".json":
         write_atomically(target, (json.dumps(tally.to_json(), indent=1) + "\n").encode())
     if target is not None and moments is not None:
@@ -208,10 +208,14 @@ def frame_evidence(
     result: Path,
     *,
     device: str = "auto",
+    every: int = 1,
     span: SpanOptions | None = None,
     progress: Progress = silent,
 ) -> Iterator[EvidenceFrame]:
     """Every pair of frames of source and result that are shown at one time, with the evidence against the result.
+
+    With ``every`` above 1 only the first and every so many-th after it are measured, each with the frame before it for
+    the motion; the others are decoded and looked at for cuts.
 
     Raises:
         InputError: a file is not a video, or no frame of one is shown at the time of one of the other.
@@ -232,16 +236,26 @@ def frame_evidence(
             for one in (mine, yours)
         ]
         before: _FramePair | None = None
-        for count, (low, high, follows) in enumerate(paired_frames(mine, yours, numbers), 1):
+        last: Tensor | None = None
+        cut = False
+        for count, (low, high, follows) in enumerate(paired_frames(mine, yours, numbers)):
+            wanted, next_wanted = count % every == 0, (count + 1) % every == 0
+            now = found = None
             # Not around the loop: between two frames the caller's own code runs.
             with torch.inference_mode():
-                now = _FramePair.of(viewers[0](low).rgb, viewers[1](high).rgb)
-                carried = now.carried(before) if before is not None and follows else None
-                found = evidence(now.result, now.source, faithful(now.source, yours.size), carried)
-            number = numbers[count - 1][1]
-            yield EvidenceFrame(seconds=seconds[number], source=now.source, result=now.result, evidence=found)
-            progress(Event(kind="frame", frames=count, total_frames=len(numbers)))
-            before = now
+                rgb = viewers[0](low).rgb
+                cut = cut or (last is not None and is_cut(last, rgb))
+                if wanted or next_wanted:
+                    now = _FramePair.of(rgb, viewers[1](high).rgb)
+                if wanted and now is not None:
+                    carried = now.carried(before) if before is not None and follows else None
+                    found = evidence(now.result, now.source, faithful(now.source, yours.size), carried)
+            if now is not None and found is not None:
+                shown = seconds[numbers[count][1]]
+                yield EvidenceFrame(seconds=shown, source=now.source, result=now.result, evidence=found, cut=cut)
+                cut = False
+            progress(Event(kind="frame", frames=count + 1, total_frames=len(numbers)))
+            before, last = now, rgb
 
 
 @dataclass(frozen=True, slots=True)
