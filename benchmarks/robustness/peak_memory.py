@@ -58,8 +58,10 @@ def main() -> None:
             job = ["enhance", str(clip), "-o", str(result), "--model", str(folder / "tiny.safetensors"), "--quiet"]
             begin = time.perf_counter()
             done = subprocess.run(
-                [sys.executable, "-c", JOB, *job, *arguments[split + 1 :]], check=True, capture_output=True, text=True
+                [sys.executable, "-c", JOB, *job, *arguments[split + 1 :]], check=False, capture_output=True, text=True
             )
+            if done.returncode:
+                sys.exit(done.stderr)
             peak = int(done.stderr.split()[-1]) / 1024
             first = first or peak
             print(
