@@ -118,9 +118,8 @@ def _tape(found: TapeFindings) -> list[str]:
     if found.dropouts:
         places = found.dropouts
         listed = ", ".join(timecode(at) for at in places[:_LISTED]) + (", …" if len(places) > _LISTED else "")
-        remedy = "--restore dropout fills them" if found.many_dropouts else "too few to search the whole source"
-        frames = f"{len(places)} of {found.searched} frames looked at" if len(places) > 1 else "one frame"
-        lines.append(f"dropouts: in {frames}: {listed}; {remedy}")
+        frames = f"{len(places)} of {found.searched} frames looked at"
+        lines.append(f"dropouts: in {frames}: {listed}; --restore dropout fills them")
     if found.head_switching:
         rows = found.head_switching
         lines.append(f"head switching: the last {rows} rows are displaced; --restore headswitch moves them back")

@@ -12,7 +12,7 @@ class TapeFindings:
     """Faults of video tape in the frames looked at.
 
     Attributes:
-        dropouts: times, in seconds, of the frames that hold dropouts.
+        dropouts: times, in seconds, of the frames that hold dropouts; empty if there are only a few.
         searched: how many frames were searched for them.
         head_switching: rows of the displaced band at the bottom; 0 if there is none.
         chroma_delay: how far colour lies to the right of luma, in luma pixels; 0 if that is not clear.
@@ -23,11 +23,6 @@ class TapeFindings:
     head_switching: int = 0
     chroma_delay: float = 0.0
 
-    @property
-    def many_dropouts(self) -> bool:
-        """Whether there are enough of them that the whole tape should be searched."""
-        return len(self.dropouts) >= max(_FEWEST, _SHARE * self.searched)
-
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
@@ -36,7 +31,3 @@ class TapeFindings:
             "head_switching": self.head_switching,
             "chroma_delay": round(self.chroma_delay, 2),
         }
-
-
-#: Fewest frames with dropouts, and their share of those searched, that make a tape worth searching.
-_FEWEST, _SHARE = 2, 0.01

@@ -112,5 +112,5 @@ FILTER: FilterDescriptor[None] = FilterDescriptor(
     name="dropout",
     help="fills parts of lines that the tape lost from the neighbouring frames, along the motion",
     make=lambda _: Dropout(),
-    recommended=lambda found: found.tape.many_dropouts,
+    recommended=lambda found: bool(found.tape.dropouts),
 )

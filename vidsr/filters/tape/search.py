@@ -22,6 +22,9 @@ _SUSPECT_PX, _MOST_CHECKED = 12, 4
 #: shorter than this every second one.
 _EVERY, _FIRST, _SHORT = 4, 1, 24
 
+#: Fewest frames with dropouts, and their least share of those searched, that are reported.
+_FEWEST, _SHARE = 2, 0.01
+
 
 class TapeSearch:
     """Takes stretches of consecutive frames. Frames larger than analogue video's are not searched."""
@@ -56,8 +59,10 @@ class TapeSearch:
 
     def result(self) -> TapeFindings:
         """What was found in all stretches."""
+        # A few in many frames may be things that only one frame shows, and are not reported.
+        enough = len(self._dropouts) >= max(_FEWEST, _SHARE * self._searched)
         return TapeFindings(
-            dropouts=tuple(self._dropouts),
+            dropouts=tuple(self._dropouts) if enough else (),
             searched=self._searched,
             head_switching=head_switching.band(self._steps),
             chroma_delay=chroma_delay.delay(self._scores, self._log2_chroma_w),
