@@ -19,6 +19,7 @@ FILTERS: dict[str, str] = {
     "film": "vidsr.filters.before.film_times",
     "ivtc": "vidsr.filters.before.ivtc",
     "deinterlace": "vidsr.filters.before.deinterlace",
+    "deinterlace-quick": "vidsr.filters.before.quick_deinterlace",
     "dedupe": "vidsr.filters.before.dedupe",
     "refill": "vidsr.filters.before.refill",
     "headswitch": "vidsr.filters.tape.headswitch",

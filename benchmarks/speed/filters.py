@@ -36,6 +36,7 @@ SAMPLE = Path(__file__).parents[2] / "samples" / "bigbuckbunny-160x90.mp4"
 #: Ours, ffmpeg's, and how many frames ffmpeg's slow ones are measured with.
 PAIRS: tuple[tuple[str, str, int], ...] = (
     ("deinterlace=tff", "bwdif=mode=send_frame:parity=tff", 240),
+    ("deinterlace-quick=tff", "bwdif=mode=send_frame:parity=tff", 240),
     ("denoise", "nlmeans", 6),
     ("denoise", "hqdn3d", 240),
     ("dust", "tmedian=radius=1", 240),

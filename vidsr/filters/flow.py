@@ -154,10 +154,19 @@ def flow_between(before: Tensor, after: Tensor, share: float, *, sigma: float = 
 
 
 def pyramid_flow(
-    first: Sequence[Tensor], second: Sequence[Tensor], *, share: float = 0.0, sigma: float = 2.5, steps: int = 4
+    first: Sequence[Tensor],
+    second: Sequence[Tensor],
+    *,
+    share: float = 0.0,
+    sigma: float = 2.5,
+    steps: int = 4,
+    begin: Tensor | None = None,
 ) -> Tensor:
-    """The flow from the first picture to the second, both as :func:`pyramid` makes them; see :func:`flow_between`."""
-    flow = first[-1].new_zeros(first[-1].shape[0], 2, *first[-1].shape[-2:])
+    """The flow from the first picture to the second, both as :func:`pyramid` makes them; see :func:`flow_between`.
+
+    ``begin`` is a flow ``[N, 2, h, w]`` to begin with, of any size; none is no motion.
+    """
+    flow = first[-1].new_zeros(first[-1].shape[0], 2, *first[-1].shape[-2:]) if begin is None else begin
     for a, b in zip(reversed(first), reversed(second), strict=True):
         if flow.shape[-2:] != a.shape[-2:]:
             flow = resize_flow(flow, (a.shape[-2], a.shape[-1]))

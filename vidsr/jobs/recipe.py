@@ -428,6 +428,6 @@ class RecipeRun:
     def _sequential(self) -> SequentialReader | None:
         """The reader that continues from segment to segment: where they are read in order, or seeking is impossible."""
         stride = 1 if self.between is None else self.between.table.stride
-        keep = (self.chain.lookaround.frames * 2 + 4) * stride  # a table may reach a little further
+        keep = (self.chain.lookaround.frames * 2 + 6) * stride  # a table may reach a little further
         sequential = self._in_order or self.index.linear
         return SequentialReader(self.recipe.decoded, self.index, keep) if sequential else None

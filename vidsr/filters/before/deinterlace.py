@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import count
 
 from vidsr.filters.before.descriptor import FilterDescriptor, Retiming, find_field_order, parse_field_order
-from vidsr.filters.before.field_interpolation import bob
+from vidsr.filters.before.field_interpolation import REACH
 from vidsr.filters.before.filter import windowed
 from vidsr.filters.before.timeline import FIRST, SECOND, Timeline, TimelineEntry, Times
 from vidsr.filters.detect.inspection import Inspection
@@ -22,27 +23,36 @@ class Deinterlace:
     """
 
     name = "deinterlace"
-    lookaround = (1, 1)
+    lookaround = (REACH, REACH)
 
     def __init__(self, order: str) -> None:
         self.order = order
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        from vidsr.filters.before.carried_fields import Moments
+
+        moments = Moments(self.order)
+        made = count()
+
         def make(window: Sequence[Frame], at: int) -> Frame:
-            before = window[max(0, at - 1)]
-            after = window[min(len(window) - 1, at + 1)]
-            return bob(before, window[at], after, first=True, order=self.order)
+            number = next(made)
+
+            def frame_at(wanted: int) -> Frame | None:
+                place = at + wanted - number
+                return window[place] if 0 <= place < len(window) else None
+
+            return moments.whole(number, frame_at, first=True)
 
         return windowed(frames, *self.lookaround, make)
 
 
-def doubled(times: Times, order: str) -> Timeline:
-    """One new frame for each field, the second half-way to the next frame."""
+def doubled(times: Times, order: str, kinds: tuple[int, int] = (FIRST, SECOND)) -> Timeline:
+    """One new frame for each field, the second half-way to the next frame; ``kinds`` are those of the entries."""
     entries = []
     for n, (pts, duration) in enumerate(zip(times.pts, times.durations, strict=True)):
         half = duration // 2
-        entries.append(TimelineEntry(n, n, FIRST, pts, half))
-        entries.append(TimelineEntry(n, n, SECOND, pts + half, duration - half))
+        entries.append(TimelineEntry(n, n, kinds[0], pts, half))
+        entries.append(TimelineEntry(n, n, kinds[1], pts + half, duration - half))
     return Timeline(tuple(entries), order, times.time_base, len(times.pts))
 
 
@@ -57,7 +67,7 @@ def _recommended(found: Inspection) -> bool:
 
 FILTER: FilterDescriptor[FieldOrder] = FilterDescriptor(
     name="deinterlace",
-    help="one frame for each frame; with `--fields double` one for each field",
+    help="one frame for each frame, along the motion; with `--fields double` one for each field",
     syntax="tff|bff",
     parse=parse_field_order,
     make=_make,

@@ -19,6 +19,10 @@ from vidsr.native import field_kernels
 
 Lines = npt.NDArray[np.float32]
 
+#: Frames before and after a frame that its moments depend on once the fields around are carried along the motion
+#: (:mod:`vidsr.filters.before.carried_fields`).
+REACH = 2
+
 #: Three-field filter: lines of the own field (near, far), lines of the neighbours in time (same, ±2, ±4 lines).
 _OWN = (4309 / 8192, 213 / 8192)
 _OTHER = (5570 / 8192, 3801 / 8192, 1016 / 8192)

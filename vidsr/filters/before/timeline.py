@@ -10,17 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vidsr.filters.before.field_interpolation import bob
+from vidsr.filters.before.field_interpolation import REACH, bob
 from vidsr.filters.before.filter import with_planes
 from vidsr.filters.packed_rows import PackedRows
 from vidsr.frames import Frame, ReadFrames
 
-#: Kinds of table entries: two fields woven, or the first or second field of a frame with the lines between made.
-WEAVE, FIRST, SECOND = 0, 1, 2
+if TYPE_CHECKING:
+    from vidsr.filters.before.carried_fields import Moments
+
+#: Kinds of table entries: two fields woven, or the first or second field of a frame with the lines between made, along
+#: the motion or, quicker, from the neighbours in place.
+WEAVE, FIRST, SECOND, QUICK_FIRST, QUICK_SECOND = 0, 1, 2, 3, 4
 #: How many numbers an entry has, and the places of two of them.
 _WIDTH, _PTS, _DURATION = 5, 3, 4
 
@@ -62,33 +66,38 @@ class Timeline:
 
     def read(self, source: ReadFrames, first: int, stop: int) -> Iterator[Frame]:
         """New frames ``first`` to ``stop`` (not included). ``source(a, b)`` reads a range of source frames."""
+        from vidsr.filters.before.carried_fields import Moments
+
         wanted = self.entries[first:stop]
         if not wanted:
             return
-        low = max(0, min(min(e.top, e.bottom) for e in wanted) - 1)
-        high = min(self.sources, max(max(e.top, e.bottom) for e in wanted) + 2)
+        low = max(0, min(min(e.top, e.bottom) for e in wanted) - REACH)
+        high = min(self.sources, max(max(e.top, e.bottom) for e in wanted) + REACH + 1)
         held: dict[int, Frame] = {}
+        moments = Moments(self.order)
         stream = source(low, high)
         try:
             for number, entry in enumerate(wanted, first):
-                last = min(high - 1, max(entry.top, entry.bottom) + 1)
+                last = min(high - 1, max(entry.top, entry.bottom) + REACH)
                 while last not in held:
                     frame = next(stream)
                     held[frame.index] = frame
-                yield self._place(self._make(entry, held), entry, number)
-                for old in [n for n in held if n < min(entry.top, entry.bottom) - 2]:
+                yield self._place(self._make(entry, held, moments), entry, number)
+                for old in [n for n in held if n < min(entry.top, entry.bottom) - REACH - 1]:
                     del held[old]
         finally:
             close = getattr(stream, "close", None)
             if close is not None:
                 close()
 
-    def _make(self, entry: TimelineEntry, held: dict[int, Frame]) -> Frame:
+    def _make(self, entry: TimelineEntry, held: dict[int, Frame], moments: Moments) -> Frame:
         top = held[entry.top]
         if entry.kind == WEAVE:
             return top if entry.top == entry.bottom else woven(top, held[entry.bottom])
-        before, after = held.get(entry.top - 1, top), held.get(entry.top + 1, top)
-        return bob(before, top, after, first=entry.kind == FIRST, order=self.order)
+        if entry.kind in (QUICK_FIRST, QUICK_SECOND):
+            before, after = held.get(entry.top - 1, top), held.get(entry.top + 1, top)
+            return bob(before, top, after, first=entry.kind == QUICK_FIRST, order=self.order)
+        return moments.whole(entry.top, held.get, first=entry.kind == FIRST)
 
     def _place(self, frame: Frame, entry: TimelineEntry, number: int) -> Frame:
         return replace(frame, index=number, pts=entry.pts, duration=entry.duration, time_base=self.time_base)
