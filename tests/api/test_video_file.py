@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,8 @@ import pytest
 
 from tests.support import processes
 from tests.support.clips import ClipFactory
+from tests.support.processes import open_files
 from vidsr import InputError, OptionsError, open_video
-
-
-def open_files(path: Path) -> int:
-    """How many descriptors of this process lead to ``path``."""
-    folder = Path("/proc/self/fd")
-    return sum(os.path.realpath(link) == str(path.resolve()) for link in folder.iterdir())
 
 
 def test_times_are_those_of_ffprobe(clips: ClipFactory, ffprobe: Callable[..., dict[str, Any]]) -> None:

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from tests.support.clips import ClipFactory, picture
 from tests.support.cuda_simulation import CudaSimulation
+from tests.support.processes import open_files
 from tests.support.small_job import SmallJob
-from vidsr import enhance
+from vidsr import Event, enhance
 from vidsr.errors import DeviceMemoryError, EncodeError, InferenceError, Interrupted
 from vidsr.frames import Frame
 from vidsr.inference import cuda_backend
@@ -233,3 +234,26 @@ def test_after_a_network_failure_the_next_segment_begins_as_asked_for(
     result = small_job.run()
     assert failed == [1]
     assert [note for note in result.notes if "segment" in note] == [f"segment 1 was made {RUNGS[1]}"]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_the_source_is_closed_when_a_job_ends(
+    stopped: bool, clips: ClipFactory, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Also while the error of a job that was stopped is still held."""
+    source = tmp_path / "basic.mp4"
+    source.write_bytes(clips("basic").read_bytes())
+    stop = Stop()
+
+    def at(event: Event) -> None:
+        assert open_files(source) <= 2, "no more decoders than the job's own and the one of its segments"
+        if stopped and event.kind == "segment":
+            stop.hard.set()
+
+    held = None
+    try:
+        enhance(source, tmp_path / "out.mkv", model=str(tiny_model), scale=2, segment_frames=4, progress=at, stop=stop)
+    except Interrupted as error:
+        held = error
+    assert (held is not None) == stopped
+    assert open_files(source) == 0

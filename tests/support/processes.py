@@ -110,6 +110,12 @@ def those_with(**environment: str) -> dict[int, str]:
     return found
 
 
+def open_files(path: Path) -> int:
+    """How many descriptors of this process lead to ``path``."""
+    folder = Path("/proc/self/fd")
+    return sum(os.path.realpath(link) == str(path.resolve()) for link in folder.iterdir())
+
+
 def below(parent: int) -> Iterator[tuple[int, str]]:
     """(process id, command line) of all descendants of a process, from /proc: ``ps`` cuts lines at ``COLUMNS``."""
     for folder in Path("/proc").glob("[0-9]*"):

@@ -419,6 +419,11 @@ class RecipeRun:
         frames, upscale = self.frames(segment, watch), self.upscale(segment, upscaler)
         return run_segment(frames, upscale, sink, on_frame=on_frame, stop=stop)
 
+    def close(self) -> None:
+        """Close the source, where it was kept open between segments."""
+        if self._sequential is not None:
+            self._sequential.close()
+
     def _read(self, first: int, stop: int) -> Iterator[Frame]:
         if self._sequential is not None:
             return self._sequential.read(first, stop)

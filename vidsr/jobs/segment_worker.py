@@ -210,6 +210,10 @@ class SegmentWorker:
             "precision": self.upscaler.precision,
         }
 
+    def close(self) -> None:
+        """Close the source; only while no segment is in progress."""
+        self._run.close()
+
     def make(self, order: Order, listener: Listener, stop: threading.Event) -> Finished:
         """Make one segment; its file is whole, synced and under its name when this returns. Thread-safe.
 

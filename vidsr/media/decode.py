@@ -165,10 +165,15 @@ class SequentialReader:
             if frame.index >= first:
                 yield frame
 
-    def _start(self, first: int) -> None:
+    def close(self) -> None:
+        """Close the source; the next read opens it again."""
         close = getattr(self._frames, "close", None)
         if close is not None:
             close()
+        self._frames = None
+
+    def _start(self, first: int) -> None:
+        self.close()
         self._frames, self._position = read_frames(self._info, first, None, self._index), first
         self._recent.clear()
 

@@ -73,6 +73,7 @@ class Inline:
                     report(news)
         finally:
             crew.end()
+            self._worker.close()
 
 
 def check_devices(options: EnhanceOptions) -> None:

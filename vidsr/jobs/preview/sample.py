@@ -98,6 +98,7 @@ class Sampler:
 
     def close(self) -> None:
         """Free the networks and their memory."""
+        self._run.close()
         self.upscaler.close()
         self._interpolation.close()
 
