@@ -116,7 +116,7 @@ def _invention(
     try:
         if result.kind != "video":
             raise OptionsError("only videos are measured")
-        # Figures alone need no more; a quarter of the frames costs less than a tenth of the usual job.
+        # Figures alone need no more than a part of the frames.
         every = _INVENTION_EVERY if chosen.output.invention == "json" else 1
         tally = map_invention(source, result.output, target, device=chosen.model.device, every=every, span=chosen.span)
     except (InputError, OptionsError) as error:
