@@ -69,6 +69,7 @@ def test_too_little_time_is_an_error_that_says_what_each_would_take(
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("one_segment_at_a_time")
 def test_an_interrupted_job_goes_on_with_what_was_chosen_for_it(
     small_job: SmallJob, two_models: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
