@@ -30,6 +30,7 @@ def test_events_then_the_result(clips: ClipFactory, tiny_model: Path, tmp_path: 
     assert job.done and list(job) == [] and threads() == []
 
 
+@pytest.mark.usefixtures("one_segment_at_a_time")
 def test_cancel_and_resume(clips: ClipFactory, tiny_model: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mkv"
     with start_job(clips("basic"), output, **options(tiny_model)) as job:

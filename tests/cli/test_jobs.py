@@ -119,7 +119,8 @@ def test_failures_are_told_in_the_list_and_as_json(stopped: Path, capsys: pytest
     made = [e for e in events if e["event"] == "segment"]
     assert [e["segment"] for e in made] == [0, 1, 2, 3]
     assert all({"job", "frames", "total_frames", "fps", "seconds_left"} <= e.keys() for e in made)
-    assert {e.get("segment") for e in events if e["event"] == "frame"} == {None, 0, 1, 2, 3}
+    # Frames are reported ten times a second at most, so that a quick segment may have none.
+    assert {0} < {e.get("segment") for e in events if e["event"] == "frame"} <= {None, 0, 1, 2, 3}
 
 
 def test_remove(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:

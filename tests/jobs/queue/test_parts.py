@@ -52,6 +52,7 @@ def stamps(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.mkv")}
 
 
+@pytest.mark.usefixtures("one_segment_at_a_time")
 def test_stopped_and_resumed_every_part_is_that_of_its_own_run(
     film: Path, table: Path, options: dict[str, Any], tmp_path: Path
 ) -> None:

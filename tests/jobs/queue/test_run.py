@@ -31,7 +31,7 @@ from vidsr.jobs.queue import records
 from vidsr.jobs.queue.crew import Crew
 from vidsr.jobs.queue.records import QueuedFile, Wishes, queues_folder
 from vidsr.jobs.state.cancel import Stop
-from vidsr.jobs.state.manifest import MANIFEST_NAME
+from vidsr.jobs.state.manifest import MANIFEST_NAME, Manifest
 from vidsr.options import EnhanceOptions
 
 
@@ -295,6 +295,8 @@ def test_stopped_in_the_middle_of_a_file_it_goes_on_there(options: dict[str, Any
     with pytest.raises(Interrupted, match="3 of 4 files are done"):
         enhance_many([tapes], out, progress=hear, stop=stop, **options)
     made = part.stat().st_mtime_ns
+    # The stop reaches the file's process a moment later: all of its segments may be made by then.
+    left = Manifest.load(manifest.parent).missing()
     frames: list[Event] = []
     stop = Stop()
 
@@ -305,7 +307,7 @@ def test_stopped_in_the_middle_of_a_file_it_goes_on_there(options: dict[str, Any
                 assert part.stat().st_mtime_ns == made
 
     assert enhance_many([tapes], out, progress=look, stop=stop, **options).counts == {"done": 4}
-    assert frames[-1].resumed_frames >= 16
+    assert frames[-1].resumed_frames >= 16 or not left
 
 
 @pytest.mark.long
