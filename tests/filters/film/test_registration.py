@@ -21,7 +21,7 @@ def noisy(picture: Floats, seed: int) -> Registered:
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
-@given(x=st.floats(-3, 3), y=st.floats(-3, 3))
+@given(x=st.floats(-6, 6), y=st.floats(-6, 6))
 def test_any_displacement_is_measured(x: float, y: float) -> None:
     found = registered_shift(noisy(PICTURE, 1), noisy(moved_area(PICTURE, x, y, WHOLE), 2))
     assert abs(found.x - x) < 0.06 and abs(found.y - y) < 0.06
