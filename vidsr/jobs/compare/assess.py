@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +15,7 @@ from vidsr.frames import Frame
 from vidsr.inference.device import choose_device
 from vidsr.inference.resize import resize
 from vidsr.jobs.compare.compare import CompareSettings
-from vidsr.jobs.compare.parties import Party, job_of, open_part, party_of
+from vidsr.jobs.compare.parties import Party, frames_csv, job_of, open_part, party_of
 from vidsr.jobs.compare.views import Opened, Viewer, pair_up, paired_frames, vmaf_depth
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.media.decode import read_frames
@@ -88,15 +86,7 @@ class AssessResult:
     def to_csv(self) -> str:
         """One line per frame of each video."""
         names = [name for name in ASSESSED if any(name in v.measured.values for v in self.videos)]
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["path", "seconds", *names])
-        for video in self.videos:
-            columns = [video.measured.values.get(name) for name in names]
-            for i, seconds in enumerate(video.measured.seconds):
-                values = ["" if c is None or c[i] is None else f"{c[i]:.6f}" for c in columns]
-                writer.writerow([str(video.party.path), f"{seconds:.6f}", *values])
-        return text.getvalue()
+        return frames_csv(names, [(video.party, video.measured) for video in self.videos])
 
 
 def assess(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +12,7 @@ import torch
 
 from vidsr.errors import InputError, OptionsError
 from vidsr.inference.device import choose_device
-from vidsr.jobs.compare.parties import Party, job_of, open_part, party_of
+from vidsr.jobs.compare.parties import Party, frames_csv, job_of, open_part, party_of
 from vidsr.jobs.compare.views import (
     Align,
     Fit,
@@ -112,15 +110,7 @@ class CompareResult:
     def to_csv(self) -> str:
         """One line per compared frame of each video."""
         names = [name for name in MEASURES if any(name in o.measured.values for o in self.others)]
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["path", "seconds", *names])
-        for other in self.others:
-            columns = [other.measured.values.get(name) for name in names]
-            for i, seconds in enumerate(other.measured.seconds):
-                values = ["" if c is None or c[i] is None else f"{c[i]:.6f}" for c in columns]
-                writer.writerow([str(other.party.path), f"{seconds:.6f}", *values])
-        return text.getvalue()
+        return frames_csv(names, [(other.party, other.measured) for other in self.others])
 
 
 def compare(

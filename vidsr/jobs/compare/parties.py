@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vidsr.jobs.compare.views import Opened
 from vidsr.jobs.provenance import SCHEMA, sidecar_of
@@ -15,6 +18,9 @@ from vidsr.media.probe import probe
 from vidsr.media.span import find_span
 from vidsr.span_options import SpanOptions
 from vidsr.storage import sha256_of
+
+if TYPE_CHECKING:
+    from vidsr.quality.comparison import Measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,3 +83,16 @@ def party_of(opened: Opened) -> Party:
         format=video.native_format,
         codec=video.codec,
     )
+
+
+def frames_csv(names: Sequence[str], videos: Sequence[tuple[Party, Measured]]) -> str:
+    """One line per measured frame of each video: its path, its time, and the measures of these names."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "seconds", *names])
+    for party, measured in videos:
+        columns = [measured.values.get(name) for name in names]
+        for i, seconds in enumerate(measured.seconds):
+            values = ["" if c is None or c[i] is None else f"{c[i]:.6f}" for c in columns]
+            writer.writerow([str(party.path), f"{seconds:.6f}", *values])
+    return text.getvalue()
