@@ -11,6 +11,7 @@ from tests.support import processes
 from tests.support.places import child_environment
 from tests.support.web import free_port
 from vidsr.option_toml import to_toml
+from vidsr.training.dataset.clips.clip_store import ClipWriter
 from vidsr.training.options import TrainOptions
 
 #: A launcher for two processes on this machine.
@@ -25,6 +26,22 @@ def textured(seed: int, height: int = 48, width: int = 48) -> np.ndarray:
     base = 0.5 + 0.25 * np.sin(a * x + b * y) + 0.15 * np.sign(np.sin(c * y - a * x))
     colours = np.stack([base, np.roll(base, 3, 0), np.roll(base, 5, 1)], -1) + rng.normal(0, 0.03, (height, width, 3))
     return (colours.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def moving(seed: int, frames: int, side: int, step: tuple[int, int] = (1, 2)) -> np.ndarray:
+    """A clip [T, side, side, 3] uint8 of a textured picture that moves up and left by ``step`` px a frame."""
+    down, across = step
+    wide = textured(seed, side + abs(down) * frames, side + abs(across) * frames)
+    return np.stack([wide[t * down : t * down + side, t * across : t * across + side] for t in range(frames)])
+
+
+def write_clips(folder: Path, count: int, frames: int, side: int) -> Path:
+    """A dataset of ``count`` clips of ``frames`` frames of ``side`` px; returns its folder."""
+    with ClipWriter(folder, frames, side) as writer:
+        for seed in range(count):
+            writer.write(f"clip-{seed}", moving(seed, frames, side))
+            writer.add(f"clip-{seed}")
+    return folder
 
 
 def train_arguments(options: TrainOptions, folder: Path, word: str) -> list[str]:

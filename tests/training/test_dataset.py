@@ -13,14 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.support.training import textured
+from tests.support.training import textured, write_clips
 from vidsr.errors import InputError, TrainingError
 from vidsr.frames import Colour, Frame, PixelFormat
 from vidsr.media.source import VIDEO_SUFFIXES
 from vidsr.quality.bicubic import resize_bicubic_uint8
 from vidsr.training.dataset import selection
 from vidsr.training.dataset.loader import Draw, Patches, StepShare, batches
-from vidsr.training.dataset.make import _files, make_dataset
+from vidsr.training.dataset.make import make_dataset, source_files
 from vidsr.training.dataset.patch_store import PatchStore
 from vidsr.training.dataset.selection import Seen, choose, sharpness_of
 from vidsr.training.options import MakeOptions, TrainOptions
@@ -75,7 +75,7 @@ def test_a_folder_is_searched_for_every_kind_of_video(tmp_path: Path) -> None:
     for suffix in VIDEO_SUFFIXES:
         (tmp_path / f"a{suffix.upper()}").write_bytes(b"x")
         assert _entry(tmp_path / f"a{suffix.upper()}", (tmp_path,)) is not None
-    assert {p.suffix.lower() for p in _files([tmp_path])} == VIDEO_SUFFIXES
+    assert {p.suffix.lower() for p in source_files([tmp_path])} == VIDEO_SUFFIXES
 
 
 def test_strict_stops_and_leaves_no_dataset(tmp_path: Path) -> None:
@@ -239,6 +239,26 @@ def test_sheet_shows_pairs(small_dataset: Path, small_options: Options, tmp_path
         assert sheet.size == (4 * (32 + GAP), 3 * (32 + GAP))
         pixels = np.asarray(sheet)
     assert np.abs(pixels[:32, :32].astype(int) - pixels[:32, 36:68]).mean() > 3
+
+
+def test_sheet_of_clips_shows_frames_above_degraded_ones(
+    small_dataset: Path, small_options: Options, tmp_path: Path
+) -> None:
+    from vidsr.training.dataset.example_sheet import GAP, fitted, write_sheet
+
+    folder = write_clips(tmp_path / "clips", 3, 7, 40)
+    options = fitted(small_options(data={"patch": 64, "margin": 0}), folder)
+    assert options.data.frames == 7 and options.data.patch == 32
+    assert fitted(options, small_dataset).data.frames == 1
+    write_sheet(folder, tmp_path / "sheet.png", options, 2)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (4 * (32 + GAP), 4 * (32 + GAP))
+        pixels = np.asarray(sheet).astype(int)
+    for column in range(4):
+        left = column * (32 + GAP)
+        above, below = pixels[:32, left : left + 32], pixels[36:68, left : left + 32]
+        assert 0 < np.abs(above - below).mean() < 40 and np.array_equal(below[0::4], below[1::4])
+    assert not np.array_equal(pixels[:32, :32], pixels[:32, 36:68]), "frames differ"
 
 
 def test_combed_frames_and_bars_are_left_out(make_clip: Callable[..., Path], tmp_path: Path) -> None:

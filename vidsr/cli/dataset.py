@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +13,10 @@ from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command, Group
 from vidsr.errors import OutputError
 from vidsr.training.options import MakeOptions, SheetOptions
+
+if TYPE_CHECKING:
+    from vidsr.training.dataset.clips.clip_page import ClipTally
+    from vidsr.training.dataset.dataset_page import Tally
 
 _EXAMPLES = """
 Examples:
@@ -36,6 +39,7 @@ Examples:
 
   vidsr dataset make photos/ holiday.mkv my-data
   vidsr dataset make film.mp4 my-data --frames 200 --patch 320
+  vidsr dataset make evening.mkv my-clips --clips 200 --length 15
   vidsr dataset make high/ my-pairs --low low/ --scale 4
 """
 
@@ -63,10 +67,12 @@ def make(
 ) -> None:
     """Cut pictures and videos into patches, and write a report of what was used to OUT/report.html.
 
-    From each video, takes the sharpest frames that differ from each other, equally from all scenes.
+    From each video, takes the sharpest frames that differ from each other, equally from all scenes. With --clips, takes
+    short clips instead, of all speeds of motion alike; the same command continues a stopped run.
     """
     from tqdm import tqdm
 
+    from vidsr.training.dataset.clips.clip_making import make_clips
     from vidsr.training.dataset.make import make_dataset
 
     if len(paths) < 2:
@@ -78,25 +84,46 @@ def make(
             bar.set_postfix_str(path.name)
             bar.update()
 
-        tally = make_dataset(sources, out, options, on_source=on_source)
-    for _, reason in tally.refused:
+        if options.clips:
+            facts, refused = _of_clips(make_clips(sources, out, options, on_source=on_source))
+        else:
+            facts, refused = _of_patches(make_dataset(sources, out, options, on_source=on_source))
+    for _, reason in refused:
         print(f"vidsr: skipped: {reason}", file=sys.stderr)
-    facts = {
-        "dataset": str(out),
+    facts = {"dataset": str(out), **facts, "refused": len(refused), "report": str(out / "report.html")}
+    print(json.dumps(facts, indent=2) if as_json else _text(facts))
+
+
+def _of_patches(tally: Tally) -> tuple[dict[str, object], list[tuple[str, str]]]:
+    facts: dict[str, object] = {
         "patches": tally.patches,
         "pictures": len(tally.taken),
         "videos": len(tally.videos),
         "flat": tally.flat,
-        "refused": len(tally.refused),
-        "report": str(out / "report.html"),
     }
-    print(json.dumps(facts, indent=2) if as_json else _text(facts))
+    return facts, tally.refused
+
+
+def _of_clips(tally: ClipTally) -> tuple[dict[str, object], list[tuple[str, str]]]:
+    facts: dict[str, object] = {
+        "clips": tally.clips,
+        "frames": tally.length,
+        "videos": len(tally.videos),
+        "motion": tally.bins(),
+    }
+    return facts, tally.refused
 
 
 def _text(facts: dict[str, object]) -> str:
+    end = f"{facts['refused']} sources; see {facts['report']}"
+    if "clips" in facts:
+        return (
+            f"{facts['dataset']}: {facts['clips']} clips of {facts['frames']} frames from {facts['videos']} videos; "
+            f"skipped {end}"
+        )
     return (
         f"{facts['dataset']}: {facts['patches']} patches from {facts['pictures']} pictures and frames; "
-        f"skipped {facts['flat']} flat patches and {facts['refused']} sources; see {facts['report']}"
+        f"skipped {facts['flat']} flat patches and {end}"
     )
 
 
@@ -108,9 +135,9 @@ def preview(
     *,
     options: SheetOptions,
 ) -> None:
-    """Write a picture of patches before and after the degradations, as training will see them."""
+    """Write a picture of patches or clips before and after the degradations, as training will see them."""
     from vidsr.option_toml import read_toml
-    from vidsr.training.dataset.example_sheet import write_sheet
+    from vidsr.training.dataset.example_sheet import fitted, write_sheet
     from vidsr.training.options import TrainOptions
     from vidsr.training.run_presets import preset_options
 
@@ -119,10 +146,6 @@ def preview(
     file = options.options_file
     chosen: TrainOptions = read_toml(Path(file), TrainOptions) if file else preset_options(options.preset)
     if file is None:
-        from vidsr.training.dataset.patch_store import PatchStore
-
-        side = PatchStore(dataset).index.patch
-        if side < chosen.data.patch:
-            chosen = replace(chosen, data=replace(chosen.data, patch=side // 16 * 16))
+        chosen = fitted(chosen, dataset)
     write_sheet(dataset, out, chosen, options.rows)
     print(out)

@@ -49,6 +49,11 @@ class DataOptions(Options):
     """The training data."""
 
     dataset: str = opt("", "Folder made by `vidsr dataset make`.")
+    frames: int = opt(
+        1,
+        "Consecutive frames of an example; more than 1 needs clips, made by `vidsr dataset make --clips`.",
+        between=(1, 120),
+    )
     patch: int = opt(128, "Side of a high-resolution patch.", between=(16, 1024))
     margin: int = opt(
         16,
@@ -145,6 +150,9 @@ class ValidationOptions(Options):
     )
     tile: int = opt(192, "Side of the low-resolution tiles used in validation.", between=(32, 4096))
     limit: int = opt(20, "Maximum number of pictures.", between=(1, None))
+    clips: str = opt("", "Folder of a dataset of clips to measure on in time; empty disables it.")
+    clip_limit: int = opt(8, "Maximum number of clips.", between=(1, None))
+    vmaf: bool = opt(False, "Also measure VMAF of the clips.")
     lpips: str = opt("", "Also measure LPIPS with this network; empty disables it.", choices=("", "alex", "vgg16"))
     pictures: int = opt(4, "Number of pictures to show in TensorBoard.", between=(0, 64))
 
@@ -188,9 +196,22 @@ class MakeOptions(Options):
     detail: float = opt(
         2.0, "Leave out patches with less detail (mean difference to the next pixel, 0 to 255).", between=(0, 255)
     )
+    clips: int = opt(
+        0,
+        "Cut at most this many short clips from each video, to train on motion; 0 cuts patches.",
+        between=(0, 100_000),
+    )
+    length: int = opt(15, "Frames of a clip.", between=(7, 30), metavar="FRAMES")
     low: str | None = opt(None, "Folder of low-resolution twins: makes a paired dataset.", metavar="FOLDER")
     scale: int = opt(4, "Scale of the pairs.", between=(1, 8))
     strict: bool = opt(False, "Stop at the first source that cannot be used.", "--strict")
+
+    def cross_faults(self) -> Iterator[str]:
+        """Clips have no twins, and lie on a grid."""
+        if self.clips and self.low:
+            yield "--clips and --low: pairs are made of pictures, clips of videos"
+        if self.clips and self.patch % 16:
+            yield f"--patch {self.patch}: clips need a multiple of 16"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

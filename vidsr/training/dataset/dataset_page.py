@@ -70,7 +70,7 @@ td,th{text-align:left;padding:.2em 1em .2em 0;border-bottom:1px solid #ddd;overf
 def write_report(folder: Path, tally: Tally, patch: int) -> None:
     """Write ``folder/report.html``, which needs no other file."""
     figures = "".join(
-        f'<figure><img alt="" width=96 height=96 src="data:image/jpeg;base64,{_jpeg(pixels)}">'
+        f'<figure><img alt="" width=96 height=96 src="data:image/jpeg;base64,{jpeg_text(pixels)}">'
         f"<figcaption>{html.escape(Path(name).name)}</figcaption></figure>"
         for name, pixels in tally.thumbnails
     )
@@ -78,22 +78,28 @@ def write_report(folder: Path, tally: Tally, patch: int) -> None:
         f"<h1>Dataset: {tally.patches} patches of {patch}×{patch} px</h1>",
         f"<p>From {len(tally.taken)} pictures and frames. {tally.flat} patches without detail were left out; "
         f"{len(tally.refused)} sources could not be used.</p>",
-        _table(
+        html_table(
             "Videos",
             ["path", "frames", "scenes", "combed", "picture", "chosen"],
             [list(v.values()) for v in tally.videos],
         ),
-        _table("Left out", ["source", "reason"], [list(r) for r in tally.refused]),
+        html_table("Left out", ["source", "reason"], [list(r) for r in tally.refused]),
         f"<h2>One patch of each picture{' (the first ones)' if len(tally.taken) > MOST_THUMBNAILS else ''}</h2>",
         figures,
-        _table("Patches", ["picture", "patches"], [list(t) for t in tally.taken.items()]),
+        html_table("Patches", ["picture", "patches"], [list(t) for t in tally.taken.items()]),
     ]
-    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Dataset</title><style>{_STYLE}</style>'
     with AtomicFile(folder / "report.html") as file:
-        file.write((page + "".join(parts) + "</html>").encode())
+        file.write(html_page("".join(parts)).encode())
 
 
-def _table(title: str, heads: list[str], rows: list[list[Any]]) -> str:
+def html_page(body: str) -> str:
+    """A whole page, with the style of a dataset's report."""
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Dataset</title><style>{_STYLE}</style>'
+    return f"{head}{body}</html>"
+
+
+def html_table(title: str, heads: list[str], rows: list[list[Any]]) -> str:
+    """A table with a heading; nothing without rows. Cells are escaped."""
     if not rows:
         return ""
     head = "".join(f"<th>{h}</th>" for h in heads)
@@ -101,7 +107,8 @@ def _table(title: str, heads: list[str], rows: list[list[Any]]) -> str:
     return f"<h2>{title}</h2><table><tr>{head}</tr>{body}</table>"
 
 
-def _jpeg(pixels: Rgb8) -> str:
+def jpeg_text(pixels: Rgb8) -> str:
+    """A JPEG of ``[H, W, 3]`` in base64."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, format="JPEG", quality=80)
     return base64.b64encode(file.getvalue()).decode()

@@ -127,10 +127,19 @@ class StepShare:
     ranks: int = 1
 
 
-def batches(patches: Patches, data: DataOptions, part: StepShare) -> Iterator[tuple[Tensor, Tensor]]:
-    """Micro-batches (low ``[B, 3, p/s, p/s]``, high ``[B, 3, p, p]``) uint8, in the order of the steps."""
+def batches(
+    examples: Dataset[tuple[Tensor, Tensor]], data: DataOptions, part: StepShare
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Micro-batches (low, high) uint8, in the order of the steps.
+
+    Args:
+        examples: :class:`Patches` (batches ``[B, 3, p/s, p/s]`` and ``[B, 3, p, p]``) or
+            :class:`vidsr.training.dataset.clips.clip_loader.Clips` (``[B, T, 3, …]``).
+        data: sizes of batches, and how many processes load them.
+        part: which steps, and whose part of them.
+    """
     loader = DataLoader(
-        patches,
+        examples,
         batch_sampler=_Steps(part.start, part.stop, data, part.rank, part.ranks),
         num_workers=data.workers,
         prefetch_factor=4 if data.workers else None,

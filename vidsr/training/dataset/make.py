@@ -49,7 +49,7 @@ def make_dataset(
     if faults:
         raise TrainingError("; ".join(faults))
     twins = Twins(Path(options.low), options.scale) if options.low else None
-    files = [path for path in _files(sources) if not (twins and twins.has(path))]
+    files = [path for path in source_files(sources) if not (twins and twins.has(path))]
     if not files:
         raise TrainingError(f"{', '.join(map(str, sources))}: contains neither pictures nor videos")
     tally = Tally()
@@ -71,7 +71,12 @@ def make_dataset(
     return tally
 
 
-def _files(sources: list[Path]) -> Iterator[Path]:
+def source_files(sources: list[Path]) -> Iterator[Path]:
+    """All pictures and videos in files and folders, in the order of their names.
+
+    Raises:
+        InputError: one does not exist.
+    """
     for source in sources:
         if source.is_dir():
             yield from (

@@ -134,6 +134,8 @@ def _read_index(folder: Path) -> Index:
     path = folder / INDEX
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+        if "clips" in data:
+            raise InputError(f"{folder}: holds clips, not patches; set [data] frames to how many frames to train on")
         index = Index(**data)
         if index.version != VERSION or not all(isinstance(n, int) for n in (index.patch, index.scale, *index.shards)):
             raise ValueError(f"version {index.version}")

@@ -61,9 +61,9 @@ class OrderOptions(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodecOptions(Options):
-    """Video compression of single patches, as a short clip with slight motion."""
+    """Video compression: of single patches as a short clip with slight motion, of clips as they are."""
 
-    chance: float = opt(0.0, "Chance that a patch is compressed.", between=(0, 1))
+    chance: float = opt(0.0, "Chance that a patch or clip is compressed.", between=(0, 1))
     codecs: dict[str, float] = weights(  # noqa: RUF009
         {"mpeg2": 0.2, "mpeg4": 0.2, "h264": 0.4, "h265": 0.2}, "Relative weights of the codecs."
     )
@@ -83,7 +83,7 @@ class CodecOptions(Options):
         "Speed presets of H.264 and H.265.",
         choices=("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"),
     )
-    frames: int = opt(3, "Frames of the clip; the middle one is used.", between=(1, 16))
+    frames: int = opt(3, "Frames of the clip made of a patch; the middle one is used.", between=(1, 16))
 
     def cross_faults(self) -> Iterator[str]:
         """Codec names are known."""
@@ -144,6 +144,27 @@ class FilmOptions(Options):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OverTimeOptions(Options):
+    """What clips suffer over time, in addition to the tables above. Stills have none of it."""
+
+    shake_chance: float = opt(
+        0.0, "Chance of camera shake, the same in the original and its low-resolution clip.", between=(0, 1)
+    )
+    shake: tuple[float, float] = opt(
+        (0.5, 6.0), "Shake: RMS, px of the original; whole pixels of it.", between=(0, 64), metavar=_RANGE
+    )
+    flicker_chance: float = opt(0.0, "Chance of film whose exposure is unsteady.", between=(0, 1))
+    flicker: tuple[float, float] = opt((0.02, 0.12), "Flicker: RMS of the gain.", between=(0, 0.5), metavar=_RANGE)
+    tracking_chance: float = opt(
+        0.0, "Chance of tracking noise: a band of waves and snow that climbs through the picture.", between=(0, 1)
+    )
+    tracking_rows: tuple[int, int] = opt((4, 24), "Rows of that band.", between=(1, 200), metavar=_RANGE)
+    gop: tuple[int, int] = opt(
+        (6, 60), "Frames from one keyframe of the codec to the next.", between=(1, 600), metavar=_RANGE
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DegradationOptions(Options):
     """How low-resolution pictures are made from the dataset."""
 
@@ -168,3 +189,4 @@ class DegradationOptions(Options):
     codec: CodecOptions = field(default_factory=CodecOptions)
     tape: TapeOptions = field(default_factory=TapeOptions)
     film: FilmOptions = field(default_factory=FilmOptions)
+    over_time: OverTimeOptions = field(default_factory=OverTimeOptions)

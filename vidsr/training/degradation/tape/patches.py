@@ -20,7 +20,7 @@ _TO_RGB = rgb_matrix("smpte170m")
 _TO_YUV = torch.linalg.inv(_TO_RGB.double()).float()
 
 #: Width of the whole line that a patch is taken for a part of.
-_LINE_PX = 720
+LINE_PX = 720
 
 
 def play(x: Tensor, options: TapeOptions, rng: np.random.Generator) -> Tensor:
@@ -35,11 +35,11 @@ def play(x: Tensor, options: TapeOptions, rng: np.random.Generator) -> Tensor:
         x = shaken(x, float(rng.uniform(*options.jitter)), rng)
     # Nothing is drawn for faults that are off, so that other defects stay the same for a seed.
     if options.composite_chance and rng.random() < options.composite_chance:
-        x = worn(x, TapeFaults(composite=str(rng.choice(["ntsc", "pal"])), line_width=_LINE_PX), rng)
+        x = worn(x, TapeFaults(composite=str(rng.choice(["ntsc", "pal"])), line_width=LINE_PX), rng)
     if options.ringing_chance and rng.random() < options.ringing_chance:
-        x = worn(x, TapeFaults(ringing=float(rng.uniform(*options.ringing)), line_width=_LINE_PX), rng)
+        x = worn(x, TapeFaults(ringing=float(rng.uniform(*options.ringing)), line_width=LINE_PX), rng)
     if options.dropout_chance and rng.random() < options.dropout_chance:
-        x = worn(x, TapeFaults(dropouts=float(rng.uniform(*options.dropouts)), line_width=_LINE_PX), rng)
+        x = worn(x, TapeFaults(dropouts=float(rng.uniform(*options.dropouts)), line_width=LINE_PX), rng)
     return x
 
 

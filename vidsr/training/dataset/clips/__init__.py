@@ -1,0 +1,1 @@
+"""Clips for training on video: chosen, cut, stored, loaded, reported."""
