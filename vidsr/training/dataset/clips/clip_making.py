@@ -221,6 +221,7 @@ def _read_plan(path: Path, digest: str) -> dict[str, Any] | None:
     plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if plan["digest"] != digest:
         raise TrainingError(
-            f"{plan['path']}: has changed since its clips were chosen; remove the folder {path.parent} and run the command again"
+            f"{plan['path']}: has changed since its clips were chosen; remove the folder {path.parent} "
+            "and run the command again"
         )
     return plan
