@@ -11,6 +11,7 @@ import torch
 
 from vidsr.cli.main import run
 from vidsr.inference.bench import operations_per_pixel
+from vidsr.models.architectures.recurrent_compact import RecurrentCompact
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact
 
@@ -20,6 +21,8 @@ def test_operations_are_those_counted_by_hand() -> None:
     assert operations_per_pixel(SRVGGNetCompact(), 4) == 2 * 619_200
     six = RRDBNet(RRDBNetConfig(num_block=6))
     assert operations_per_pixel(six, 4) == 2 * 5_706_432
+    # With the folded last result 48→64 in the first layer, and the gate 64→16.
+    assert operations_per_pixel(RecurrentCompact(), 4) == 2 * (619_200 + 9 * (48 * 64 + 64 * 16))
 
 
 def test_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from vidsr.inference.backend import TorchBackend
 from vidsr.inference.forms import winograd_cpu, winograd_library
 from vidsr.inference.forms.folded_torch import FoldedRRDBNet, PhaseUp
 from vidsr.inference.forms.form_table import folded_form, winograd_form
+from vidsr.models.architectures.recurrent_compact import RecurrentCompact
 from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.models.zoo import load_model
@@ -86,6 +87,20 @@ def test_winograd_compact(library: Any, scale: int, activation: Any) -> None:
         expected = network(x)
         peak = max(1.0, float(expected.abs().max()))
         assert decibels(winograd_cpu.WinogradSRVGGNetCompact(network, library)(x) / peak, expected / peak) > 110
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_winograd_recurrent_compact(library: Any, scale: int) -> None:
+    torch.manual_seed(scale)
+    network = RecurrentCompact(SRVGGNetCompactConfig(num_feat=12, num_conv=3, scale=scale)).eval().requires_grad_(False)
+    for weight in network.parameters():
+        weight.copy_(torch.randn_like(weight) * 0.2)
+    form = winograd_cpu.WinogradRecurrentCompact(network, library)
+    for channels in (3 + network.state_channels, 3):
+        x = torch.rand(2, channels, 21, 16)
+        expected = network(x)
+        peak = max(1.0, float(expected.abs().max()))
+        assert decibels(form(x) / peak, expected / peak) > 110
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="these are instruction sets of x86-64")

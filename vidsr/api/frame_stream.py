@@ -65,11 +65,12 @@ def enhance_frames(
         InputError: (from the generator) a frame is not of one of these kinds, or differs from the first one.
         InferenceError: (from the generator) a frame could not be computed after every fallback; the message names it.
     """
+    from vidsr.filters.after.last_result import LastResult
     from vidsr.inference.upscaler import Upscaler
 
     chosen = chosen_options(options, keywords)
     steps = compose(_for_frames(chosen))
-    upscaler = Upscaler(chosen.model, post=steps.after)
+    upscaler = Upscaler(chosen.model, post=steps.after, carrying=LastResult)
     return _enhanced(iter(frames), chosen, steps, upscaler)
 
 

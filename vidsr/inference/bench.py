@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.inference.upscaler import Upscaler
+from vidsr.models.known_architectures import architecture_of
 from vidsr.models.zoo import load_chosen
 from vidsr.options import ModelOptions
 from vidsr.system_memory import peak_bytes
@@ -89,6 +90,12 @@ def ceilings(device: torch.device, budget_seconds: float = 1.0) -> Ceilings:
     )
 
 
+def input_channels(network: nn.Module) -> int:
+    """Channels that a network takes for a frame of a video: RGB and, where it takes its last result, that."""
+    state = architecture_of(network).state_channels
+    return 3 if state is None else 3 + state(network)
+
+
 @torch.inference_mode()
 def operations_per_pixel(network: nn.Module, scale: int) -> float:
     """Multiplications and additions of a plain network's convolutions per source pixel, biases left out."""
@@ -101,7 +108,7 @@ def operations_per_pixel(network: nn.Module, scale: int) -> float:
 
     hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d)]
     weight = next(network.parameters())
-    network(torch.zeros(1, 3, side, side, device=weight.device, dtype=weight.dtype))
+    network(torch.zeros(1, input_channels(network), side, side, device=weight.device, dtype=weight.dtype))
     for hook in hooks:
         hook.remove()
     return total / side**2
@@ -109,7 +116,7 @@ def operations_per_pixel(network: nn.Module, scale: int) -> float:
 
 @torch.inference_mode()
 def measure(options: ModelOptions, size: tuple[int, int], limits: Ceilings, budget_seconds: float) -> Row:
-    """Time one network alone on frames of ``size`` = (width, height).
+    """Time one network alone on frames of ``size`` = (width, height); one that takes its last result, with it.
 
     Raises:
         VidsrError: the model, device, precision or backend is not available.
@@ -117,7 +124,7 @@ def measure(options: ModelOptions, size: tuple[int, int], limits: Ceilings, budg
     model = load_chosen(options)
     work = operations_per_pixel(model.network, model.scale) * size[0] * size[1]
     upscaler = Upscaler(options, model=model)
-    x = torch.rand(1, 3, size[1], size[0], device=upscaler.device)
+    x = torch.rand(1, input_channels(model.network), size[1], size[0], device=upscaler.device)
     if upscaler.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(upscaler.device)
     seconds = median_seconds(lambda: upscaler.fitted(x), upscaler.device, budget_seconds)

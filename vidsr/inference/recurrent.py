@@ -1,5 +1,5 @@
-"""The recurrent network of ``--multiframe`` on a device, and the protocols of the objects that step it through a
-stream."""
+"""The recurrent network of ``--multiframe`` on a device, and the protocols of the objects that step it, or a network
+that takes its own last result, through a stream."""
 
 from __future__ import annotations
 
@@ -23,6 +23,17 @@ def recurrent_form(network: BasicVSR, device: torch.device, dtype: torch.dtype) 
         return WinogradBasicVSR(network, library)
     placed: BasicVSR = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return placed
+
+
+class Carrying(Protocol):
+    """A network over frames in order, each with what is known from the one before;
+    ``vidsr.filters.after.last_result.LastResult`` is one."""
+
+    #: What it remembers; replaced, never written into, so that a failed step can be repeated.
+    state: Any
+
+    def __call__(self, rgb: Tensor) -> Tensor:
+        """``[N, 3, h, w]`` to ``[N, 3, h·scale, w·scale]``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from vidsr.inference.batches import CARRIED, Batch, InferenceStats, batches
 from vidsr.inference.device import is_out_of_memory
 from vidsr.inference.device_copy import Transfer, array_from_codes
 from vidsr.inference.oom_ladder import Fitted
-from vidsr.inference.recurrent import DrawnFrame, NeighbourMixer
+from vidsr.inference.recurrent import Carrying, DrawnFrame, NeighbourMixer
 from vidsr.inference.resize import resize
 
 _Given = TypeVar("_Given")
@@ -94,12 +94,14 @@ class _Pictures:
 
 @dataclass(slots=True)
 class _Computed:
-    """A batch whose network is queued; ``finite`` ``[N]`` on the host is valid after ``wait``."""
+    """A batch whose network is queued; ``finite`` ``[N]`` on the host is valid after ``wait``. ``before`` is what a
+    network that takes its last result remembered before it."""
 
     batch: Batch
     pictures: _Pictures | None = None
     finite: Tensor | None = None
     wait: Callable[[], Any] = lambda: None
+    before: Any = None
 
 
 @dataclass(slots=True)
@@ -133,8 +135,10 @@ class Stream:
         target: Target,
         transfer: Transfer,
         neighbours: Callable[[Stream], NeighbourMixer] | None = None,
+        carrying: Carrying | None = None,
     ) -> None:
-        self._network = network
+        self._network = network if carrying is None else carrying
+        self._carrying = carrying
         self._fitted = fitted
         self._post = list(post)
         self._stats = stats
@@ -212,6 +216,8 @@ class Stream:
         while work.finished:
             yield from self._hand_out(work.finished.popleft())
         again = [c.batch for c in work.computed] + ([] if batch is None else [batch])
+        if self._carrying is not None and work.computed:
+            self._carrying.state = work.computed[0].before
         work.computed.clear()
         self._fitted.relieve(max(len(b.distinct) for b in again))
         for single in (one for whole in again for one in whole.singles()):
@@ -234,8 +240,16 @@ class Stream:
         return self._fitted.batch_for(frame.height, frame.width)
 
     def _try_compute(self, batch: Batch) -> _Computed | None:
-        """The network over a batch; None if memory ran out."""
-        return self._attempt(self._compute, batch)
+        """The network over a batch; None if memory ran out, and then no state has changed."""
+        if self._carrying is None:
+            return self._attempt(self._compute, batch)
+        before = self._carrying.state
+        made = self._attempt(self._compute, batch)
+        if made is None:
+            self._carrying.state = before
+        else:
+            made.before = before
+        return made
 
     def _try_finish(self, computed: _Computed) -> _Finished | None:
         """The results of a batch; None if memory ran out, and then no state has changed."""

@@ -19,7 +19,7 @@ from vidsr.inference.device import DTYPES, choose_device, choose_precision, comp
 from vidsr.inference.device_copy import Transfer
 from vidsr.inference.forms.winograd_basicvsr import WinogradBasicVSR
 from vidsr.inference.oom_ladder import Around, Fitted
-from vidsr.inference.recurrent import NeighbourMixer, NeighbourMixing, recurrent_form
+from vidsr.inference.recurrent import Carrying, NeighbourMixer, NeighbourMixing, recurrent_form
 from vidsr.inference.regions import ChangedRegions
 from vidsr.inference.resize import resize
 from vidsr.inference.stream import PostStep, Stream, Target
@@ -61,10 +61,14 @@ class Upscaler:
         post: steps after the network that :meth:`stream` applies, in order.
         backend: an engine that already holds the network, instead of the one that ``options`` names.
         multiframe: how :meth:`stream` mixes in what neighbouring frames show; ``vidsr.filters.after.multiframe``.
+        carrying: makes of a network that takes its own last result one over the frames of a :meth:`stream`;
+            ``vidsr.filters.after.last_result.LastResult``. Without it, and for single pictures, such a network sees
+            each frame alone.
 
     Raises:
         ModelError: the model is unknown, or is not a network from RGB to RGB.
-        OptionsError: the device is not available here.
+        OptionsError: the device is not available here, or changed regions are asked of a network whose results depend
+            on earlier frames.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Upscaler:
         post: Sequence[PostStep] = (),
         backend: Backend | None = None,
         multiframe: NeighbourMixing | None = None,
+        carrying: Callable[[Callable[[Tensor], Tensor]], Carrying] | None = None,
     ) -> None:
         if options is None or isinstance(options, str):
             options = ModelOptions(model=options) if options else ModelOptions()
@@ -83,6 +88,13 @@ class Upscaler:
         self.model = model or _load(options)
         require_rgb(self.model.network, self.model.architecture)
         half = architecture_of(self.model.network).half
+        remembers = architecture_of(self.model.network).state_channels is not None
+        if remembers and options.reuse_regions:
+            raise OptionsError(
+                f"--reuse-regions: every frame of a {self.model.architecture} depends on the one before it, also where "
+                "nothing changed; leave the option out"
+            )
+        self._make_carrying = carrying if remembers else None
         self.precision = choose_precision(options.precision, self.device, half=half)
         self.scale = self.model.scale
         self.post = tuple(post)
@@ -187,7 +199,8 @@ class Upscaler:
             return self._multiframe.over(span, self._recurrent, dtype, stream.rgb, stream.sized, spent, chose)
 
         sees = neighbours if self._multiframe is not None and span is not None else None
-        return Stream(network, self.fitted, self.post, self.stats, target, transfer, sees)
+        carrying = None if self._make_carrying is None else self._make_carrying(network)
+        return Stream(network, self.fitted, self.post, self.stats, target, transfer, sees, carrying)
 
     @torch.inference_mode()
     def picture(self, picture: npt.NDArray[Any], size: tuple[int, int] | None = None) -> npt.NDArray[Any]:

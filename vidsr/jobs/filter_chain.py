@@ -17,6 +17,7 @@ from vidsr.options import EnhanceOptions
 from vidsr.pipeline.segment import Upscale
 
 if TYPE_CHECKING:
+    from vidsr.filters.after.last_result import LastResult
     from vidsr.filters.after.multiframe import Multiframe
     from vidsr.filters.between.made_frames import FramesBetween
     from vidsr.inference.stream import PostStep
@@ -29,7 +30,8 @@ class Chain:
     """Filters ahead of the network, in order, and steps after it; ``lookaround`` is what they need together.
 
     ``resizing`` are those of the filters that change the size of frames.
-    ``multiframe`` mixes in what neighbouring frames show, between the network and those steps.
+    ``multiframe`` mixes in what neighbouring frames show, between the network and those steps. ``carrying`` makes of a
+    network that takes its own last result one over a stream of frames.
     """
 
     before: Sequence[Upscale] = ()
@@ -37,6 +39,7 @@ class Chain:
     after: Sequence[PostStep] = ()
     lookaround: Lookaround = field(default_factory=Lookaround)
     multiframe: Multiframe | None = None
+    carrying: type[LastResult] | None = None
 
     def source(
         self, read: ReadFrames, segment: Segment, frames: int, between: FramesBetween | None = None
@@ -83,8 +86,12 @@ def _close(streams: Sequence[Iterator[Frame]]) -> None:
             close()
 
 
-def compose(options: EnhanceOptions) -> Chain:
-    """The chain that these options ask for; every filter is named and has its parameter."""
+def compose(options: EnhanceOptions, *, remembers: bool = False) -> Chain:
+    """The chain that these options ask for; every filter is named and has its parameter.
+
+    ``remembers``: the network takes its own last result.
+    """
+    from vidsr.filters.after.last_result import WARMUP, LastResult
     from vidsr.filters.after.multiframe import AROUND, REACH, WINDOW, Multiframe
     from vidsr.filters.after.post import post_steps, warmup
     from vidsr.filters.before.descriptor import descriptor, lookaround, make_filter
@@ -95,7 +102,8 @@ def compose(options: EnhanceOptions) -> Chain:
     filters = {choice.name: make_filter(choice) for choice in choices}
     before, after = lookaround(list(filters.values()))
     steps = post_steps(wanted)
-    around = Lookaround(before=before, after=after, settle=warmup(steps))
+    settle = max(warmup(steps), WARMUP if remembers else 0)
+    around = Lookaround(before=before, after=after, settle=settle)
     multiframe = None if wanted.multiframe == 0 else Multiframe(wanted.multiframe, wanted.fidelity)
     if multiframe is not None:
         around = replace(around, window=WINDOW, reach=REACH, around=AROUND)
@@ -105,4 +113,5 @@ def compose(options: EnhanceOptions) -> Chain:
         after=steps,
         lookaround=around,
         multiframe=multiframe,
+        carrying=LastResult if remembers else None,
     )

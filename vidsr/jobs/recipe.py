@@ -52,6 +52,7 @@ from vidsr.media.source import DecodedInfo, ShapedInfo, StoredInfo, VideoInfo
 from vidsr.media.span import Span, enough_for, find_span
 from vidsr.media.timecode import Timecode
 from vidsr.models.checkpoint import LoadedModel
+from vidsr.models.known_architectures import architecture_of
 from vidsr.models.zoo import load_chosen
 from vidsr.options import EnhanceOptions, ModelOptions
 from vidsr.pipeline.segment import SegmentStats, Sink, Upscale, run_segment
@@ -237,7 +238,7 @@ class Recipe(SourcePlan):
 
     def chain(self) -> Chain:
         """The filters ahead of the network and the steps after it."""
-        return compose(self.options)
+        return compose(self.options, remembers=architecture_of(self.model.network).state_channels is not None)
 
     def with_threads(self, threads: int) -> Recipe:
         """The same with this number of encoder threads, on which the bytes of a result depend."""
@@ -373,7 +374,10 @@ class RecipeRun:
         """The recipe's network under other options: smaller batches, tiles, another precision."""
         from vidsr.inference.upscaler import Upscaler
 
-        return Upscaler(options, model=self.recipe.model, post=self.chain.after, multiframe=self.chain.multiframe)
+        chain = self.chain
+        return Upscaler(
+            options, model=self.recipe.model, post=chain.after, multiframe=chain.multiframe, carrying=chain.carrying
+        )
 
     def frames(self, segment: Segment, watch: Watch | None = None) -> Generator[Frame]:
         """The frames of a segment as they enter the network: decoded with their look-around, filtered, cut."""

@@ -73,8 +73,10 @@ def bytes_by_widest_convolution(network: nn.Module, scale: int, itemsize: int) -
 class Architecture(Generic[NetworkT]):
     """One architecture: the code outside its file goes by these fields alone.
 
-    A network maps ``[N, in_channels, H, W]`` in 0..1 to ``[N, out_channels, H·scale, W·scale]``; a ``recurrent`` one
-    maps a sequence ``[N, T, in_channels, H, W]`` to ``[N, T, out_channels, H·scale, W·scale]``. ``network.config`` is
+    A network maps ``[N, in_channels, H, W]`` in 0..1 to ``[N, out_channels, H·scale, W·scale]``; one with
+    ``state_channels`` also takes a frame with what is known from the last result,
+    ``[N, in_channels + state_channels, H, W]``; a ``recurrent`` one maps a whole sequence
+    ``[N, T, in_channels, H, W]`` to ``[N, T, out_channels, H·scale, W·scale]``. ``network.config`` is
     what ``build`` takes, a frozen dataclass (see :class:`Config`).
     """
 
@@ -100,6 +102,8 @@ class Architecture(Generic[NetworkT]):
     #: Whether fp16 keeps all intermediate values of its usual models in range; else ``auto`` does not choose it.
     half: bool = True
     recurrent: bool = False
+    #: Channels of the input after the frame's own where the last result is known; None: it sees single frames only.
+    state_channels: Callable[[NetworkT], int] | None = None
     #: The network as operations, for the exporters; None if it cannot be exported.
     graph: Callable[[NetworkT], Graph] | None = None
     #: (layers of an ncnn file, number of those with weights) → prefixes of their tensors in order; None if the file

@@ -24,6 +24,15 @@ class Convolution:
 
 
 @dataclass(frozen=True, slots=True)
+class StateInput:
+    """What the network knows from before: another input, ``[N, channels, H·factor, W·factor]``."""
+
+    name: str
+    channels: int
+    factor: int
+
+
+@dataclass(frozen=True, slots=True)
 class LeakyReLU:
     """Negative values times ``slope``; 0 is a plain ReLU."""
 
@@ -49,6 +58,11 @@ class Sigmoid:
 
 
 @dataclass(frozen=True, slots=True)
+class Tanh:
+    """The hyperbolic tangent."""
+
+
+@dataclass(frozen=True, slots=True)
 class Concat:
     """All inputs, one after the other along the channels."""
 
@@ -70,7 +84,7 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Multiply:
-    """Two inputs, element by element."""
+    """Two inputs, element by element; the second may have one channel, which counts for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +123,12 @@ class ResizeLike:
 
 Operation = (
     Convolution
+    | StateInput
     | LeakyReLU
     | PReLU
     | GELU
     | Sigmoid
+    | Tanh
     | Concat
     | Channels
     | Sum

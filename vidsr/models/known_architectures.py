@@ -9,10 +9,11 @@ from torch import nn
 from vidsr.models.architecture import Architecture
 from vidsr.models.architectures.basicvsr import BASICVSR
 from vidsr.models.architectures.efdn import EFDN_ARCHITECTURE
+from vidsr.models.architectures.recurrent_compact import RECURRENT_COMPACT
 from vidsr.models.architectures.rrdbnet import RRDBNET
 from vidsr.models.architectures.srvgg import SRVGGNET_COMPACT
 
-_ALL: tuple[Architecture[Any], ...] = (RRDBNET, SRVGGNET_COMPACT, EFDN_ARCHITECTURE, BASICVSR)
+_ALL: tuple[Architecture[Any], ...] = (RRDBNET, SRVGGNET_COMPACT, RECURRENT_COMPACT, EFDN_ARCHITECTURE, BASICVSR)
 
 #: Name → descriptor; recognition tries them in this order.
 ARCHITECTURES: dict[str, Architecture[Any]] = {a.name: a for a in _ALL}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from vidsr.errors import ModelError
 from vidsr.models import graph
 from vidsr.models.ncnn_format import MAGIC
 
@@ -18,7 +19,12 @@ def to_ncnn(network: graph.Graph, half: bool) -> tuple[str, bytes]:
     """(text of the ``.param``, content of the ``.bin``); the input blob is "data", the output blob "output".
 
     ``half`` stores convolution weights in fp16; biases and slopes are always fp32.
+
+    Raises:
+        ModelError: the network has state.
     """
+    if any(isinstance(node.operation, graph.StateInput) for node in network.nodes):
+        raise ModelError("a network that takes its last result has no ncnn form: export it as onnx or openvino")
     out, blobs = _Layers(half), ["data"]
     for number, node in enumerate(network.nodes, 1):
         name = "output" if number == len(network.nodes) else None
@@ -94,6 +100,8 @@ def _add(out: _Layers, operation: graph.Operation, inputs: list[str], name: str 
     match operation:
         case graph.Convolution(layer=layer, slope=slope):
             return out.conv(layer, inputs[0], slope, name)
+        case graph.StateInput():
+            raise AssertionError("refused before")
         case graph.PReLU(layer=layer):
             return out.prelu(layer, inputs[0], name)
         case graph.LeakyReLU(slope=slope):
@@ -102,6 +110,8 @@ def _add(out: _Layers, operation: graph.Operation, inputs: list[str], name: str 
             return out.add("GELU", inputs, "0=0", name)
         case graph.Sigmoid():
             return out.add("Sigmoid", inputs, "", name)
+        case graph.Tanh():
+            return out.add("TanH", inputs, "", name)
         case graph.Concat():
             return out.add("Concat", inputs, "0=0", name)
         case graph.Channels(start=start, stop=stop):

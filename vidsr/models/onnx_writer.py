@@ -21,6 +21,8 @@ OPSET, IR_VERSION = 18, 9
 def to_onnx(network: graph.Graph, card: dict[str, str], half: bool) -> bytes:
     """The model's bytes: input "rgb", output "enlarged", both fp32 whatever the weights are; the card as metadata.
 
+    A network with state has it as further inputs, in fp32 too, by the names of :class:`~vidsr.models.graph.StateInput`.
+
     Raises:
         MissingExtraError: onnx is not installed.
     """
@@ -44,6 +46,7 @@ class _Nodes:
         self._onnx, self._half, self._channels = onnx, half, in_channels
         self._nodes: list[Any] = []
         self._weights: dict[str, Any] = {}
+        self._state: list[graph.StateInput] = []
         # Values whose channels are not in PyTorch's order → that order, for the weights of their readers.
         self._orders: dict[str, Tensor] = {}
 
@@ -51,6 +54,10 @@ class _Nodes:
         name = out or f"{kind.lower()}_{len(self._nodes)}"
         self._nodes.append(self._onnx.helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
+
+    def state(self, made: graph.StateInput) -> str:
+        self._state.append(made)
+        return self.add("Cast", [made.name], to=self._onnx.TensorProto.FLOAT16) if self._half else made.name
 
     def weight(self, name: str, tensor: Tensor, *, as_stored: bool = False) -> str:
         value = tensor.detach().cpu()
@@ -96,7 +103,10 @@ class _Nodes:
         made = helper.make_graph(
             self._nodes,
             "vidsr",
-            [value("rgb", float32, ["batch", network.in_channels, "height", "width"])],
+            [
+                value("rgb", float32, ["batch", network.in_channels, "height", "width"]),
+                *(value(one.name, float32, ["batch", one.channels, *_sides(one.factor)]) for one in self._state),
+            ],
             [value("enlarged", float32, ["batch", network.out_channels, "out_height", "out_width"])],
             list(self._weights.values()),
         )
@@ -108,12 +118,18 @@ class _Nodes:
         return data
 
 
+def _sides(factor: int) -> tuple[str, str]:
+    return ("height", "width") if factor == 1 else ("out_height", "out_width")
+
+
 def _add(out: _Nodes, operation: graph.Operation, inputs: list[str]) -> str:
     """Translate one operation; the name of its value."""
     match operation:
         case graph.Convolution(name=name, layer=layer, slope=slope):
             value = out.conv(name, layer, inputs[0])
             return value if slope is None else out.add("LeakyRelu", [value], alpha=slope)
+        case graph.StateInput():
+            return out.state(operation)
         case graph.PReLU(name=name, layer=layer):
             return out.add("PRelu", [*inputs, out.weight(f"{name}.weight", layer.weight.view(-1, 1, 1))])
         case graph.LeakyReLU(slope=0.0):
@@ -126,6 +142,8 @@ def _add(out: _Nodes, operation: graph.Operation, inputs: list[str]) -> str:
             return out.add("Mul", [halved, out.add("Add", [out.add("Erf", [scaled]), out.constant(1.0)])])
         case graph.Sigmoid():
             return out.add("Sigmoid", inputs)
+        case graph.Tanh():
+            return out.add("Tanh", inputs)
         case graph.Concat():
             return out.add("Concat", inputs, axis=1)
         case graph.Channels(start=start, stop=stop):

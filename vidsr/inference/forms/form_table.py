@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.inference.forms.folded_torch import FoldedRRDBNet, bytes_per_pixel
-from vidsr.inference.forms.winograd_cpu import WinogradRRDBNet, WinogradSRVGGNetCompact
+from vidsr.inference.forms.winograd_cpu import WinogradRecurrentCompact, WinogradRRDBNet, WinogradSRVGGNetCompact
 from vidsr.models.known_architectures import architecture_of
 
 
@@ -43,6 +43,7 @@ FORMS: dict[str, Forms] = {
     "RRDBNet": Forms(folded=FoldedRRDBNet, folded_bytes=bytes_per_pixel, winograd=WinogradRRDBNet),
     # Nothing to fold: its convolutions follow each other, each with its activation.
     "SRVGGNetCompact": Forms(winograd=WinogradSRVGGNetCompact),
+    "RecurrentCompact": Forms(winograd=WinogradRecurrentCompact),
 }
 
 

@@ -1,4 +1,4 @@
-"""RRDBNet and SRVGGNetCompact on a CPU in fp32 by Winograd convolutions: see winograd.c.
+"""RRDBNet, SRVGGNetCompact and RecurrentCompact on a CPU in fp32 by Winograd convolutions: see winograd.c.
 
 A network becomes a list of layers over a few NHWC buffers. Residual scales are folded into weights, a dense block's
 convolutions share their transformed input (nothing is concatenated), bias, activation and residuals are part of
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from vidsr.frames import Floats
 from vidsr.inference.forms.winograd_library import NativeLayer, NativePicture
+from vidsr.models.architectures.recurrent_compact import RecurrentCompact
 from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
 from vidsr.models.architectures.srvgg import SRVGGNetCompact
 
@@ -354,3 +355,44 @@ class WinogradSRVGGNetCompact:
         self._output = here
         self._program = Program(self._library, steps)
         self._shape = (height, width)
+
+
+class WinogradRecurrentCompact(WinogradSRVGGNetCompact):
+    """A RecurrentCompact in this form: ``[N, 3, h, w]`` or ``[N, 3 + state, h, w]`` float32 on the CPU.
+
+    Its two first layers are one over all channels of the input, its two last ones one with the channels of both.
+    """
+
+    def __init__(self, network: RecurrentCompact, library: ctypes.CDLL) -> None:
+        super().__init__(network, library)
+        pack, convs = Packer(library), list(network.convolutions())
+        (first, slope), (last, _) = convs[0], convs[-1]
+        trust = torch.zeros(len(first.weight), 1, 3, 3)  # the first layer does not read it
+        weight = torch.cat((first.weight.detach(), network.carry.weight.detach(), trust), 1)
+        self._convs[0] = pack(_convolution(weight, first.bias), [weight.shape[1]], slope)
+        weight = torch.cat((last.weight.detach(), network.gate.weight.detach()))
+        biases = [conv.bias for conv in (last, network.gate) if conv.bias is not None]
+        self._convs[-1] = pack(_convolution(weight, torch.cat(biases)), [weight.shape[1]])
+        self._network = network
+
+    def __call__(self, rgb: Tensor) -> Tensor:
+        """Run the network, picture by picture."""
+        self._prepare(rgb.shape[-2], rgb.shape[-1])
+        wanted = self._config.in_channels + self._network.state_channels
+        known = rgb.shape[1] == wanted
+        padded = F.pad(rgb.to(torch.float32), (0, 0, 0, 0, 0, wanted - rgb.shape[1])).contiguous()
+        results = []
+        for picture, given in zip(padded, rgb, strict=True):
+            self._input.put(picture)
+            self._program()
+            out = self._output.features(self._convs[-1].stored)[None]
+            details = out[:, : self._config.out_channels * self._config.scale**2]
+            gate = out[:, details.shape[1] : details.shape[1] + self._config.scale**2]
+            results.append(self._network.blended(given[None], details, gate if known else None))
+        return torch.cat(results)
+
+
+def _convolution(weight: Tensor, bias: Tensor | None) -> nn.Conv2d:
+    made = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1, bias=bias is not None)
+    made.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias.detach()}))
+    return made
