@@ -13,7 +13,9 @@ from typing import Any, Protocol, cast
 
 from vidsr.errors import OptionsError
 
-#: Filters ahead of the network, in the order in which they act. The module's ``FILTER`` is the filter's descriptor, a
+#: Filters ahead of the network, in the order in which they act, whatever the order on the command line: frames and
+#: fields; faults of tape, which lie along the lines that were recorded; steadying; brightness; scratches and dust,
+#: which are found by comparing frames; noise; colour. The module's ``FILTER`` is the filter's descriptor, a
 #: :class:`vidsr.filters.before.descriptor.FilterDescriptor`.
 FILTERS: dict[str, str] = {
     "film": "vidsr.filters.before.film_times",
@@ -28,9 +30,9 @@ FILTERS: dict[str, str] = {
     "dropout": "vidsr.filters.tape.dropout",
     "deblock": "vidsr.filters.before.deblock",
     "weave": "vidsr.filters.film.weave",
+    "deflicker": "vidsr.filters.before.deflicker",
     "scratch": "vidsr.filters.film.scratch",
     "dust": "vidsr.filters.before.dust",
-    "deflicker": "vidsr.filters.before.deflicker",
     "denoise": "vidsr.filters.before.denoise",
     "grey": "vidsr.filters.before.grey",
 }

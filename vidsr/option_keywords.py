@@ -61,6 +61,8 @@ class FrameKeywords(TypedDict, total=False):
     strength: float
     colour_lock: bool
     grain: float
+    keep_original_below: float
+    masks: str | None
 
 
 class EnhanceKeywords(SourceKeywords, FrameKeywords, total=False):

@@ -16,8 +16,8 @@ MATERIALS: dict[str, dict[str, Any]] = {
     "vhs": {"restore": "deinterlace,crop,denoise", "fidelity": "auto", "stabilize": 0.5, "strength": 0.85},
     "dv": {"restore": "deinterlace,crop", "fidelity": "auto", "stabilize": 0.3},
     "dvd": {"restore": "auto", "fidelity": "auto"},
-    "film-8mm": {"restore": "dust,deflicker", "fidelity": "auto", "stabilize": 0.5, "grain": 0.7},
-    "film-bw": {"restore": "dust,deflicker,grey", "fidelity": "auto", "stabilize": 0.5, "grain": 0.7},
+    "film-8mm": {"restore": "deflicker,dust", "fidelity": "auto", "stabilize": 0.5, "grain": 0.7},
+    "film-bw": {"restore": "deflicker,dust,grey", "fidelity": "auto", "stabilize": 0.5, "grain": 0.7},
     "broadcast": {"restore": "auto", "fidelity": "auto", "stabilize": 0.3},
     "animation": {"restore": "auto", "fidelity": "auto", "stabilize": 0.3},
     "phone": {"restore": "deblock,denoise", "fidelity": "auto", "strength": 0.9},
@@ -104,6 +104,18 @@ class RestoreOptions(Options):
     )
     colour_lock: bool = opt(True, "Keep the source's colour at low frequencies.", "--colour-lock/--no-colour-lock")
     grain: float = opt(0.0, "Share of the source's grain to add back, at the new size.", between=(0, 1))
+    keep_original_below: float = opt(
+        0.0,
+        "Leave the source as it is where a filter of --restore is less sure of its change than this: 0 to 1. Filters "
+        "that know: dropout, deflicker, scratch, dust, denoise.",
+        between=(0, 1),
+    )
+    masks: str | None = opt(
+        None,
+        "Folder of grey PNG pictures of the source's size, one for each of its frames or one for all: where they are "
+        "white, filters of --restore act; where black, the source stays as it is.",
+        metavar="FOLDER",
+    )
 
     def reshaping(self) -> str:
         """The choices that change which frames there are, their times or their size, as text; "" if none does.

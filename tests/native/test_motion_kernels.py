@@ -79,7 +79,9 @@ def test_faults(both: Any, size: tuple[int, int]) -> None:
     before, after = texture(*size)[:, :1], texture(*size)[:, :1] + 0.01
     own = before + 0.3 * (noise(1, 1, *size) > 0.98)
     for limit in (0.0, 0.07, 0.5):
-        (mask, found), (plain_mask, plain_found) = both(lambda limit=limit: dust._faults(own, before, after, limit))
+        (mask, found), (plain_mask, plain_found) = both(
+            lambda limit=limit: dust._faults(own, before, after, limit, 0.6)
+        )
         assert found == plain_found and torch.equal(mask, plain_mask)
 
 

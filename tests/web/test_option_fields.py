@@ -36,3 +36,10 @@ def test_a_model_is_named_left_to_vidsr_or_a_file_in_the_folders(tmp_path: Path)
         checked_options({"model": "/etc/passwd"}, [tmp_path])
     with pytest.raises(OptionsError, match=r"--within soon: not a duration"):
         checked_options({"finish_within": "soon"}, [tmp_path])
+
+
+def test_masks_lie_in_the_served_folders(tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    assert checked_options({"masks": "masks"}, [tmp_path]).restore.masks == str(tmp_path / "masks")
+    with pytest.raises(OptionsError, match=r"--masks '/etc': not a folder in the served folders"):
+        checked_options({"masks": "/etc"}, [tmp_path])

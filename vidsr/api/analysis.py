@@ -47,6 +47,7 @@ def inspect(
     *,
     options: EnhanceOptions | None = None,
     on_share: Callable[[float], None] = lambda _: None,
+    report: Path | str | None = None,
     **keywords: Unpack[SourceKeywords],
 ) -> Inspection:
     """Analyse samples of a video: interlacing, telecine, bars, noise, flicker, cuts; and the options that fit.
@@ -58,6 +59,7 @@ def inspect(
         source: the video file.
         options: as for :func:`probe`.
         on_share: called with the share of the work done, 0 to 1.
+        report: an HTML file to write: the faults on a time line, with pictures and what to do.
         keywords: as for :func:`probe`.
 
     Raises:
@@ -66,7 +68,13 @@ def inspect(
     """
     from vidsr.jobs.inspect import inspect_file
 
-    return inspect_file(source, chosen_options(options, keywords), on_share=on_share)[0]
+    chosen = chosen_options(options, keywords)
+    found, _ = inspect_file(source, chosen, on_share=on_share)
+    if report is not None:
+        from vidsr.jobs.fault_report.fault_page import write_report
+
+        write_report(Path(report), source, found, chosen)
+    return found
 
 
 def plan(

@@ -59,8 +59,8 @@ def enhance_frames(
 
     Raises:
         OptionsError: (at the call) an option is out of range or needs a whole file: ``restore="auto"``, filters that
-            change the number of frames (``ivtc``, ``dedupe``, ``fields="double"``), ``rate``, and filters whose
-            parameter would have to be detected; or both ``options`` and keywords were given.
+            change the number of frames (``ivtc``, ``dedupe``, ``fields="double"``), ``rate``, ``masks``, and filters
+            whose parameter would have to be detected; or both ``options`` and keywords were given.
         ModelError: (at the call) the model is unknown or cannot be used.
         InputError: (from the generator) a frame is not of one of these kinds, or differs from the first one.
         InferenceError: (from the generator) a frame could not be computed after every fallback; the message names it.
@@ -89,6 +89,8 @@ def _for_frames(options: EnhanceOptions) -> EnhanceOptions:
         raise OptionsError(f"{options.span}: give enhance_frames only the frames that you want")
     if wanted.multiframe != 0:
         raise OptionsError("multiframe needs to know where a video ends: use vidsr.enhance on the file")
+    if wanted.masks is not None:
+        raise OptionsError("masks are numbered by the frames of a whole video: use vidsr.enhance on the file")
     if wanted.rate is not None:
         raise OptionsError(f"rate={wanted.rate} changes the number of frames: use vidsr.enhance on the file")
     for choice in wanted.restore.choices:

@@ -20,6 +20,7 @@ Examples:
   vidsr inspect tape.mpg
   vidsr inspect film.mkv --json
   vidsr inspect film.mkv --sheet film.png
+  vidsr inspect film.mkv --report film.html
 """
 
 
@@ -31,6 +32,12 @@ def inspect(
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="Write a contact sheet of the sampled parts.", metavar="PNG")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", help="Write a page with the faults on a time line, pictures, and what to do.", metavar="HTML"
+        ),
+    ] = None,
     *,
     options: EnhanceOptions,
 ) -> None:
@@ -38,12 +45,15 @@ def inspect(
     from tqdm import tqdm
 
     from vidsr.filters.detect.inspection_text import command, sentences
+    from vidsr.jobs.fault_report.fault_page import write_report
     from vidsr.jobs.inspect import inspect_file, write_sheet
 
     with tqdm(total=100, leave=False, bar_format="{l_bar}{bar}| {elapsed}") as bar:
         found, pictures = inspect_file(file, options, on_share=lambda share: bar.update(round(100 * share) - bar.n))
     if sheet is not None:
         write_sheet(sheet, pictures)
+    if report is not None:
+        write_report(report, file, found, options)
     if as_json:
         typer.echo(json.dumps({**found.to_json(), "command": command(file, found.recommended)}, indent=2))
         return

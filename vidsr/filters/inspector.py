@@ -13,6 +13,7 @@ import numpy as np
 from vidsr.filter_choices import FilterChoice, FilterSelection
 from vidsr.filters.before.descriptor import descriptors
 from vidsr.filters.detect import cadence, interlace, repeat_motion, statistics
+from vidsr.filters.detect.fault_places import FaultPlace, FaultPlaces
 from vidsr.filters.detect.film_scratches import ScratchLook, look_for_scratches
 from vidsr.filters.detect.gate_motion import GateMotion, Tremble
 from vidsr.filters.detect.inspection import GREY, NOISY, UNSTEADY, Inspection
@@ -57,7 +58,8 @@ class Inspector:
     ) -> None:
         self.flagged, self.sar, self.rate = flagged, sar, rate
         self.windows: list[interlace.ScanWindow] = []
-        self._window_times: list[Fraction] = []
+        self._window_places: list[FaultPlace] = []
+        self._places: dict[str, list[FaultPlace]] = {"looked_at": [], "flicker": [], "noise": [], "blocking": []}
         self._bars: statistics.Bars | None = None
         self._grey: list[float] = []
         self._noise: list[float] = []
@@ -123,8 +125,8 @@ class Inspector:
         self._stretches += 1
         if self.rate is not None:
             self._tape.add(frames)
-        for first, last in _between(cuts, len(frames)):
-            self._flicker.append((last - first, statistics.flicker(means[first:last])))
+        self._light(frames, means, cuts)
+        self._places["looked_at"].append(_place(frames, 0, len(frames) - 1))
         new = len(frames) - goes_on
         self.sampled += new
         self._last = frames[-1].index
@@ -148,7 +150,7 @@ class Inspector:
             pattern=scan.pattern,
             flagged=self.flagged,
             duplicate_ratio=scan.repeated,
-            unclear_at=None if scan.doubtful is None else self._window_times[scan.doubtful],
+            unclear_at=None if scan.doubtful is None else self._window_places[scan.doubtful].shown,
             cadence=self._film() if scan.scan in _WHOLE_PICTURES else None,
             lost=tuple(
                 place
@@ -169,6 +171,7 @@ class Inspector:
             true_height=round(height * _median([b for _, b in self._shares])),
             cuts=tuple(self._cuts),
             tape=self._tape.result(),
+            places=self._found_places(),
         )
         return dataclasses.replace(found, recommended=recommend(found))
 
@@ -190,8 +193,23 @@ class Inspector:
             for low, high in pairwise(edges):
                 if high - low >= _FEWEST_PAIRS:
                     self.windows.append(interlace.classify(inside[low:high]))
-                    shown = frames[first + max(range(low, high), key=lambda n: inside[n].evidence.combed)]
-                    self._window_times.append(shown.pts * shown.time_base)
+                    most = max(range(low, high), key=lambda n: inside[n].evidence.combed)
+                    cells = sum(pair.evidence.combed for pair in inside[low:high])
+                    self._window_places.append(_place(frames, first + low, first + high, cells, first + most))
+
+    def _light(self, frames: Sequence[Frame], means: list[float], cuts: Sequence[int]) -> None:
+        """Measure how unsteady the brightness of each scene is."""
+        for first, last in _between(cuts, len(frames)):
+            departs = statistics.flicker(means[first:last])
+            self._flicker.append((last - first, departs))
+            if last - first >= _STEADY_FRAMES:
+                worst = first + 1 + int(np.argmax(np.abs(np.diff(means[first:last], 2))))
+                self._places["flicker"].append(_place(frames, first, last - 1, departs, worst))
+
+    def _found_places(self) -> FaultPlaces:
+        windows = zip(self.windows, self._window_places, strict=True)
+        combed = tuple(place for window, place in windows if window.scan in ("interlaced", "telecined"))
+        return FaultPlaces(combed=combed, **{name: tuple(places) for name, places in self._places.items()})
 
     def _gate(self, frames: Sequence[Frame]) -> None:
         """Look for the motion of film in a gate."""
@@ -212,6 +230,8 @@ class Inspector:
         inner = luma[top : top + height, left : left + width]
         self._noise.append(noise_of(inner))
         self._blocking.append(statistics.blocking(luma))
+        for name, strong in (("noise", self._noise[-1]), ("blocking", self._blocking[-1])):
+            self._places[name].append(_place([frame], 0, 0, strong))
         self._shares.append(statistics.resolution_share(inner))
 
 
@@ -243,6 +263,12 @@ def recommend(found: Inspection) -> dict[str, Any]:
     if found.sar != 1:
         chosen["square_pixels"] = True
     return chosen
+
+
+def _place(frames: Sequence[Frame], first: int, last: int, strong: float = 0.0, at: int | None = None) -> FaultPlace:
+    """The place of frames ``first`` to ``last``, with the frame ``at`` to show."""
+    times = [frames[n].pts * frames[n].time_base for n in (first, last, first if at is None else at)]
+    return FaultPlace(start=times[0], end=times[1], strong=strong, at=times[2])
 
 
 def _between(cuts: Sequence[int], count: int) -> list[tuple[int, int]]:

@@ -150,6 +150,7 @@ def _enhance(
 
         return enhance_video(path, target, chosen, progress=progress, stop=stop, stored=stored)
     refuse_span(path, chosen)
+    refuse_masks(path, chosen)
     stoppable = _stopping(progress, stop.soft)
     if kind == "folder":
         return _folder(path, target, chosen, stoppable)
@@ -199,6 +200,16 @@ def refuse_span(source: Path, options: EnhanceOptions) -> None:
     if source.suffix.lower() in _MANY_FRAMES:
         way = "; to take a part of an animation, name a video as --output"
     raise OptionsError(f"{options.span}: {source} {what}, only videos have parts{way}")
+
+
+def refuse_masks(source: Path, options: EnhanceOptions) -> None:
+    """Refuse masks, which belong to the frames of a video, for still pictures.
+
+    Raises:
+        OptionsError: the options name masks.
+    """
+    if options.restore.masks is not None:
+        raise OptionsError(f"--masks {options.restore.masks}: {source} is not a video; masks are for videos only")
 
 
 def _stopping(progress: Progress, stop: threading.Event) -> Progress:

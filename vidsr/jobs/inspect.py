@@ -84,7 +84,10 @@ def inspect_file(
     weave_at = tuple(_from_start(scene, start) for scene in found.weave_at)
     scratches_at = tuple(_from_start(span, start) for span in found.scratches_at)
     neighbours = _neighbours(info.video, against)
-    found = dataclasses.replace(found, unclear_at=at, lost=lost, weave_at=weave_at, scratches_at=scratches_at)
+    faulty = found.places.moved(start)
+    found = dataclasses.replace(
+        found, unclear_at=at, lost=lost, weave_at=weave_at, scratches_at=scratches_at, places=faulty
+    )
     return dataclasses.replace(found, tape=tape, neighbours=neighbours), pictures
 
 

@@ -16,6 +16,7 @@ from vidsr.filters.before.timeline import Timeline
 from vidsr.filters.between.rate_table import RateTable
 from vidsr.jobs.disk_space import already_there, check_output, check_writable
 from vidsr.jobs.messages import Task
+from vidsr.jobs.option_command import absolute_paths
 from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.restoration_plan import PlannedFrames
 from vidsr.jobs.state import job_folders
@@ -47,6 +48,7 @@ FREE_OPTIONS = frozenset(
         *("model.model", "model.finish_within", "model.device", "model.batch"),
         *("output.overwrite", "output.provenance", "output.invention", "output.verify"),
         "source.join",  # the identity of the source covers all its parts
+        "restore.masks",  # the binding has a digest of the masks, wherever they lie
     }
 )
 BOUND_JOB_OPTIONS = frozenset({"jobs.segment_frames"})
@@ -163,10 +165,7 @@ def prepare(
     Raises:
         VidsrError: something is wrong with the source, the output, the options or the model.
     """
-    if Path(options.model.model).is_file():
-        # Workers, and a later resume, may run in another working directory.
-        path = str(Path(options.model.model).absolute())
-        options = dataclasses.replace(options, model=dataclasses.replace(options.model, model=path))
+    options = absolute_paths(options)
     numbered = image_sequence.is_pattern(output or source)
     asked, container = output, output.suffix.lower() if output is not None and not numbered else ""
     pictures = (output or source).suffix.lower() if numbered else ""
@@ -197,6 +196,7 @@ def prepare(
         model_sha256=recipe.model.sha256,
         encoder=recipe.build,
         vidsr=__version__,
+        masks=recipe.masks_digest(),
     )
     notes = tuple(dict.fromkeys((*recipe.advice(), *recipe.notes, *notes)))
     return PreparedJob(output=output, recipe=recipe, binding=binding, notes=notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +80,13 @@ def _typed(value: Any) -> str:
     if isinstance(value, tuple | list):
         return " ".join(map(_typed, value))
     return f"{value:.17g}" if isinstance(value, float) else str(value)
+
+
+def absolute_paths(options: EnhanceOptions) -> EnhanceOptions:
+    """``options`` with absolute paths: workers, and a later resume, may run in another working directory."""
+    if Path(options.model.model).is_file():
+        options = replace(options, model=replace(options.model, model=str(Path(options.model.model).absolute())))
+    if options.restore.masks is not None:
+        masks = str(Path(options.restore.masks).absolute())
+        options = replace(options, restore=replace(options.restore, masks=masks))
+    return options

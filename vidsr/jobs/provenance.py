@@ -20,6 +20,7 @@ from vidsr.media.encode.encoder_plan import encoder_build
 from vidsr.media.joined import is_joined
 from vidsr.media.libav import whole_recording
 from vidsr.media.pictures.frame_files import picture_build
+from vidsr.media.pictures.masks import MaskFolder
 from vidsr.media.source_files import files_of
 from vidsr.models.zoo import BETWEEN_MODEL, RECURRENT_MODEL, ZOO, load_chosen
 from vidsr.options import EnhanceOptions
@@ -62,7 +63,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
         "source": _described(source, _members(Path(source), facts, "source")),
         "result": _described(result, _members(result, facts, "output")),
         "not_kept": list(facts.get("notes", ())),
-        "facts": {k: v for k, v in facts.items() if k not in ("notes", "pictures", "skipped")},
+        "facts": {k: v for k, v in facts.items() if k not in ("notes", "pictures", "skipped", "changes")},
         "options": options.to_json() | {"encode": {**options.encode.to_json(), "codec": codec}},
         "model": {
             "name": options.model.model,
@@ -72,6 +73,8 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
             "licence": entry.licence if entry else model.card.get("licence"),
             "origin": entry.origin if entry else model.card.get("origin"),
         },
+        "changes": facts.get("changes", []),
+        "masks": _masks(options),
         "neighbours": _neighbours(options, facts),
         "made_frames": _made(facts),
         "software": {
@@ -102,6 +105,14 @@ def _neighbours(options: EnhanceOptions, facts: dict[str, Any]) -> dict[str, Any
         return None
     entry = ZOO[RECURRENT_MODEL]
     return {"name": entry.name, "sha256": entry.sha256, "licence": entry.licence, "origin": entry.origin}
+
+
+def _masks(options: EnhanceOptions) -> dict[str, Any] | None:
+    """The masks that filters were held to; None without any."""
+    if options.restore.masks is None:
+        return None
+    masks = MaskFolder.find(Path(options.restore.masks))
+    return {"folder": str(masks.folder), "count": len(masks.files), "blake2": masks.digest()}
 
 
 def _made(facts: dict[str, Any]) -> dict[str, Any] | None:

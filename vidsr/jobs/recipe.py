@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING
 
 from vidsr.filters.before.timeline import Timeline
 from vidsr.filters.between.rate_table import RateTable
+from vidsr.filters.undo.change_count import FilterChanges
 from vidsr.frames import Colour, Frame, FrameRange, PixelFormat
-from vidsr.jobs.filter_chain import Chain, compose
+from vidsr.jobs.filter_chain import Chain, compose, mask_of
 from vidsr.jobs.open_source import open_source
 from vidsr.jobs.restoration_plan import (
     PlannedFrames,
@@ -38,6 +39,7 @@ from vidsr.jobs.restoration_plan import (
     reader,
     resolve,
     restored,
+    retiming_names,
     tried_out,
 )
 from vidsr.jobs.state.segments import Segment
@@ -45,12 +47,11 @@ from vidsr.media.decode import SequentialReader, read_frames
 from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.encode.encoder_plan import encoder_build, prepare
 from vidsr.media.index import VideoIndex, check_strict, index_video
-from vidsr.media.mux.restoration_tag import timecode_of
-from vidsr.media.pictures.dpx import UNSPECIFIED, colour_fields
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, PictureSettings, SegmentPictures, picture_build
-from vidsr.media.source import DecodedInfo, ShapedInfo, StoredInfo, VideoInfo
+from vidsr.media.pictures.masks import MaskFolder
+from vidsr.media.pictures.picture_losses import lost_in_pictures
+from vidsr.media.source import DecodedInfo, ShapedInfo, StoredInfo
 from vidsr.media.span import Span, enough_for, find_span
-from vidsr.media.timecode import Timecode
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.known_architectures import architecture_of
 from vidsr.models.zoo import load_chosen
@@ -120,7 +121,25 @@ class SourcePlan:
 
         ``table`` is the one that was kept of an earlier call.
         """
+        masks = self.masks()
+        if masks is not None:
+            frames = len(index) if span is None else span.stop
+            masks.check_count(frames, at_least=span is not None, retimed=retiming_names(self.options))
         return planned_frames(self.decoded, index, timeline, self.options, span, table)
+
+    def masks(self) -> MaskFolder | None:
+        """The masks that the filters are held to; None where they may change everything.
+
+        Raises:
+            InputError: there is no such folder, or no mask in it.
+        """
+        folder = self.options.restore.masks
+        return None if folder is None else MaskFolder.find(Path(folder))
+
+    def masks_digest(self) -> str:
+        """A digest of the masks; "" without any."""
+        masks = self.masks()
+        return "" if masks is None else masks.digest()
 
     def advice(self) -> tuple[str, ...]:
         """What the user should know about the choice of filters: what was chosen or left out, and a warning where an
@@ -195,6 +214,8 @@ class Recipe(SourcePlan):
             VidsrError: whatever would stop the job before its first frame.
         """
         stored = stored or open_source(source, options)
+        if options.restore.masks is not None:
+            MaskFolder.find(Path(options.restore.masks)).check_size(stored.video.width, stored.video.height)
         model = model or load_chosen(options.model)
         return cls._settled(plan_source(stored, options, resolved=resolved), model, pictures, container)
 
@@ -211,7 +232,7 @@ class Recipe(SourcePlan):
         else:
             depth, quality = plan.options.encode.bit_depth, plan.options.pictures.picture_quality
             picture = PictureSettings.for_source(pictures, settled.info.video, bit_depth=depth, quality=quality)
-            notes = (*settled.notes, *_lost_in_pictures(settled.info, picture))
+            notes = (*settled.notes, *lost_in_pictures(settled.info, picture))
         return cls(
             asked=plan.asked,
             options=options,
@@ -238,7 +259,10 @@ class Recipe(SourcePlan):
 
     def chain(self) -> Chain:
         """The filters ahead of the network and the steps after it."""
-        return compose(self.options, remembers=architecture_of(self.model.network).state_channels is not None)
+        folder, video = self.masks(), self.decoded.video
+        masks = None if folder is None else mask_of(folder, video.width, video.height)
+        remembers = architecture_of(self.model.network).state_channels is not None
+        return compose(self.options, masks, remembers=remembers)
 
     def with_threads(self, threads: int) -> Recipe:
         """The same with this number of encoder threads, on which the bytes of a result depend."""
@@ -274,36 +298,6 @@ class Recipe(SourcePlan):
 
 #: Writes one segment: a context manager with ``write(frame)`` and the number of ``frames`` written so far.
 SegmentSink = SegmentEncoder | SegmentPictures
-
-
-def _lost_in_pictures(info: ShapedInfo, picture: PictureSettings) -> Iterator[str]:
-    """What numbered pictures do not keep of a source."""
-    video = info.video
-    if video.format.alpha and not picture.format.alpha:
-        yield f"numbered {picture.suffix} pictures are written without alpha: the source's alpha channel is left out"
-    others = {s.kind for s in info.streams if s.index != video.stream_index}
-    if others:
-        yield f"numbered pictures hold no {', '.join(sorted(others))}"
-    timecode = timecode_of(info)
-    if timecode is not None and picture.suffix != ".dpx":
-        yield f"numbered {picture.suffix} pictures hold no timecode: {timecode} is left out; .dpx pictures keep it"
-    if timecode is not None and picture.suffix == ".dpx" and Timecode.parse(timecode) is None:
-        yield f"the timecode {timecode} is not valid: it is left out"
-    if picture.suffix == ".dpx":
-        yield from _colour_without_code(video)
-    if video.hdr.mastering or video.hdr.light_level:
-        yield "numbered pictures do not store mastering display and light level data: they are left out"
-
-
-def _colour_without_code(video: VideoInfo) -> Iterator[str]:
-    """What of the colour of a video DPX has no code for."""
-    if video.codec == "dpx":
-        return  # its codes are copied
-    codes = colour_fields(video.colour.transfer, video.colour.primaries)
-    for name, stored in (("transfer", video.colour.transfer), ("primaries", video.colour.primaries)):
-        code = codes["transfer" if name == "transfer" else "colorimetric"]
-        if stored and code == UNSPECIFIED:
-            yield f"DPX has no code for the {name} {stored}: stored as unspecified video"
 
 
 def _left_out(options: EnhanceOptions, shown: EnhanceOptions) -> str:
@@ -379,14 +373,19 @@ class RecipeRun:
             options, model=self.recipe.model, post=chain.after, multiframe=chain.multiframe, carrying=chain.carrying
         )
 
-    def frames(self, segment: Segment, watch: Watch | None = None) -> Generator[Frame]:
-        """The frames of a segment as they enter the network: decoded with their look-around, filtered, cut."""
+    def frames(
+        self, segment: Segment, watch: Watch | None = None, changes: list[FilterChanges] | None = None
+    ) -> Generator[Frame]:
+        """The frames of a segment as they enter the network: decoded with their look-around, filtered, cut.
+
+        What each filter changed in them is put into ``changes``.
+        """
 
         def read(first: int, stop: int) -> Iterator[Frame]:
             frames = self._read(first, stop)
             return frames if watch is None else watch(frames)
 
-        return self.chain.source(reader(self._timeline, read), segment, self.count, self.between)
+        return self.chain.source(reader(self._timeline, read), segment, self.count, self.between, changes)
 
     def upscale(
         self,

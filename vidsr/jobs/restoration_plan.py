@@ -93,9 +93,11 @@ def choice_notes(asked: EnhanceOptions, chosen: EnhanceOptions) -> tuple[str, ..
     """Lines that say how :func:`resolve` changed ``asked``: what auto chose, and what was left out and why."""
     before, after = asked.restore.restore, chosen.restore.restore
     notes: tuple[str, ...] = ()
+    if chosen.restore.masks is not None and all(descriptor(choice.name).whole for choice in after.choices):
+        notes = (f"--masks {chosen.restore.masks}: without effect, no filter was chosen that could leave parts out",)
     doubles = any(descriptor(choice.name).doubling is not None for choice in after.choices)
     if asked.restore.fields == "double" and not doubles:
-        notes = ("--fields double: without effect, as nothing is deinterlaced",)
+        notes = (*notes, "--fields double: without effect, as nothing is deinterlaced")
     if asked.restore.rate is not None and asked.restore.rate.film:
         film = [str(c) for c in after.choices if descriptor(c.name).retiming is not None]
         reason = "left out, no frames were found that film of another rate repeats when it is transferred"
@@ -104,6 +106,15 @@ def choice_notes(asked: EnhanceOptions, chosen: EnhanceOptions) -> tuple[str, ..
         return (f"--restore auto: {'nothing to restore was found' if after.is_off else after}", *notes)
     missing = (choice.name for choice in before.choices if choice.name not in after)
     return (*(f"--restore {name}: left out, {descriptor(name).absent}" for name in missing), *notes)
+
+
+def order_note(options: EnhanceOptions) -> tuple[str, ...]:
+    """A line that says in which order several filters act, and that grain comes last; none for fewer."""
+    names = [choice.name for choice in options.restore.restore.choices]
+    if len(names) < 2:
+        return ()
+    last = ", and grain after the network" if options.restore.grain else ""
+    return (f"filters act in this order: {', '.join(names)}{last}",)
 
 
 def quick_warning(info: StoredInfo) -> str | None:
@@ -136,6 +147,12 @@ def retiming_of(options: EnhanceOptions) -> tuple[Retiming[Any], Any] | None:
         if retiming is not None:
             return retiming, choice.parameter
     return None
+
+
+def retiming_names(options: EnhanceOptions) -> str:
+    """The filters that change which frames there are; "" if none does."""
+    restore = options.restore
+    return ", ".join(str(c) for c in restore.restore.choices if descriptor(c.name).retimes(restore.fields) is not None)
 
 
 def restored(info: StoredInfo, options: EnhanceOptions) -> ShapedInfo:

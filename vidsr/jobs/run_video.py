@@ -9,6 +9,7 @@ from pathlib import Path
 from vidsr.errors import DiskFullError, Interrupted, MissingExtraError, ModelError, OptionsError, VidsrError
 from vidsr.filters.between.rate_table import Progression, progressions
 from vidsr.filters.detect.lost_frames import Gap, gaps, timecode
+from vidsr.filters.undo.change_count import FilterChanges, together
 from vidsr.jobs.disk_space import disk_outlook
 from vidsr.jobs.engines.engine import Engine, Inline, Slot, check_devices, choose_slots
 from vidsr.jobs.engines.tracker import Tracker
@@ -229,6 +230,7 @@ def _result(job: Job, seconds: float) -> EnhanceResult:
         neighbours=neighbours,
         made=made,
         held=held,
+        changes=_changes(job, [[FilterChanges.from_json(c) for c in one.changes] for one in finished]),
         notes=(
             *job.notes,
             *_made_notes(job, made, held),
@@ -236,6 +238,15 @@ def _result(job: Job, seconds: float) -> EnhanceResult:
             *_fallbacks(job),
         ),
     )
+
+
+def _changes(job: Job, segments: Sequence[Sequence[FilterChanges]]) -> tuple[FilterChanges, ...]:
+    """What each filter changed in all segments; times count from the start of the source."""
+    start = float(job.source_index.pts[0] * job.source_index.time_base)
+    changes = together(segments)
+    for stretch in (stretch for one in changes for stretch in one.most):
+        stretch.begin, stretch.end = max(0.0, stretch.begin - start), max(0.0, stretch.end - start)
+    return changes
 
 
 def _made_notes(job: Job, made: Sequence[Progression], held: Sequence[int]) -> Iterator[str]:

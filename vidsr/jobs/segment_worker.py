@@ -26,6 +26,7 @@ from vidsr.errors import (
 )
 from vidsr.filters.before.timeline import Timeline
 from vidsr.filters.between.rate_table import RateTable
+from vidsr.filters.undo.change_count import FilterChanges
 from vidsr.frames import Frame
 from vidsr.inference.device import is_out_of_memory
 from vidsr.inference.upscaler import Upscaler
@@ -130,6 +131,7 @@ class _Attempt:
     begun: bool = False
     notes: Sequence[str] = ()
     held: Sequence[int] = ()
+    changes: list[FilterChanges] = field(default_factory=list)
     outcome: dict[str, Any] = field(default_factory=dict)
 
     def own_time(self, stats: SegmentStats) -> SegmentStats:
@@ -273,6 +275,7 @@ class SegmentWorker:
                 worker=self.name,
                 timing=dataclasses.asdict(attempt.own_time(stats)),
                 held=[n for n in attempt.held if segment.start <= n < segment.stop],
+                changes=[changes.shortened().to_json() for changes in attempt.changes],
                 **attempt.outcome,
             )
             with os_errors("renaming", part):
@@ -288,7 +291,7 @@ class SegmentWorker:
             if between is not None:
                 between.held.clear()
             try:
-                yield from self._run.frames(attempt.segment)
+                yield from self._run.frames(attempt.segment, changes=attempt.changes)
             finally:
                 if between is not None:
                     attempt.held = tuple(between.held)

@@ -86,6 +86,11 @@ def checked_options(values: Mapping[str, Any], roots: Sequence[Path]) -> Enhance
         faults.append(str(error))
         del chosen["model"]
     try:
+        if isinstance(chosen.get("masks"), str):
+            chosen["masks"] = str(inside(chosen["masks"], roots))
+    except VidsrError as error:
+        faults.append(f"--masks {chosen.pop('masks')[:80]!r}: not a folder in the served folders ({error})")
+    try:
         options = EnhanceOptions.from_flat(chosen)
     except OptionsError as error:
         faults.append(str(error))

@@ -97,4 +97,5 @@ FILTER: FilterDescriptor[CropWindow] = FilterDescriptor(
     find=_find,
     absent="no bars were found (crop=LEFT:TOP:WIDTH:HEIGHT crops anyway)",
     recommended=lambda found: found.has_bars,
+    whole=True,
 )

@@ -38,4 +38,5 @@ FILTER: FilterDescriptor[None] = FilterDescriptor(
         table=lambda frames, times, _: without_repeats(frames, times),
     ),
     recommended=_recommended,
+    whole=True,
 )

@@ -29,11 +29,16 @@ class Deflicker:
 
     The course is a straight line fitted to the means of the frames of the same scene within ``REACH``, so fades
     and pans keep theirs. The correction is a gain, as unsteady exposure is.
+
+    Its confidence is 1 less the standard error of the line at the frame as a share of the correction.
     """
 
     name = "deflicker"
     REACH = 6
     lookaround = (REACH, REACH)
+
+    def __init__(self) -> None:
+        self.least_confidence = 0.0
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         yield from windowed(map(_look, frames), self.REACH, self.REACH, self._steady)
@@ -49,6 +54,8 @@ class Deflicker:
         place = np.array(around) - at
         wanted = float(np.polyfit(place, means, 1)[1])
         own = float(means[around.index(at)])
+        if self.least_confidence and _confidence(place, means, wanted - own) < self.least_confidence:
+            return frame
         gain = float(np.clip(wanted / own, _LEAST_GAIN, _MOST_GAIN))
         codes = np.arange(frame.format.max_code + 1, dtype=np.float32)
         planes = list(frame.planes)
@@ -83,6 +90,15 @@ class _Exposure:
     mean: float
     level: float
     shape: npt.NDArray[np.float32]
+
+
+def _confidence(place: npt.NDArray[np.int_], means: npt.NDArray[np.float64], change: float) -> float:
+    """1 less the standard error, at place 0, of a line through the ``means``, as a share of the ``change``; 0 to 1."""
+    slope, level = np.polyfit(place, means, 1)
+    scatter = float(np.sqrt(((means - slope * place - level) ** 2).sum() / max(1, len(place) - 2)))
+    spread = float(((place - place.mean()) ** 2).sum())
+    error = scatter * float(np.sqrt(1 / len(place) + place.mean() ** 2 / max(spread, 1)))
+    return max(0.0, 1 - error / max(abs(change), 1e-9))
 
 
 def _look(frame: Frame) -> _Exposure:

@@ -75,4 +75,5 @@ FILTER: FilterDescriptor[FieldOrder] = FilterDescriptor(
     find=find_field_order,
     absent="the picture does not look interlaced (deinterlace=tff does it anyway)",
     recommended=_recommended,
+    whole=True,
 )

@@ -39,6 +39,8 @@ _WIDTH = 0.8
 class Denoise:
     """Averages a frame with its neighbours, carried along the motion, where they differ by no more than the noise.
 
+    Its confidence is how well the neighbours fit on average, 0 to 1.
+
     Args:
         strength: 0 to 1; 1 takes differences up to three times the measured noise for noise.
     """
@@ -48,6 +50,7 @@ class Denoise:
 
     def __init__(self, strength: float = DEFAULT_STRENGTH) -> None:
         self.strength = strength
+        self.least_confidence = 0.0
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         from vidsr.filters.before.motion import Planes
@@ -74,9 +77,11 @@ class Denoise:
         sigma = max(measure(now[0], flat_blocks(now[0], _FLAT_SHARE)).sigma, _LEAST_NOISE / 255)
         sums = [now[n].clone() for n in range(len(frame.planes))]
         weights = [torch.ones_like(p) for p in sums]
+        averaged = 0
         for n in range(max(0, at - 2), min(len(window), at + 3)):
             if n == at:
                 continue
+            averaged += 1
             other = carried(now, window[n])
             fit = _agreement(now[0], other[0], 3 * self.strength * sigma)
             shares = {fit.shape: fit}
@@ -87,7 +92,14 @@ class Denoise:
                 if not motion_kernels.add(sums[number], weights[number], plane, share):
                     sums[number] += share * plane
                     weights[number] += share
-        return with_planes(frame, [plane_of(s / w, frame) for s, w in zip(sums, weights, strict=True)])
+        made = [s / w for s, w in zip(sums, weights, strict=True)]
+        if self.least_confidence and averaged:
+            fits = [(w - 1) / averaged for w in weights]
+            made = [
+                torch.where(fit >= self.least_confidence, new, now[n])
+                for n, (fit, new) in enumerate(zip(fits, made, strict=True))
+            ]
+        return with_planes(frame, [plane_of(values, frame) for values in made])
 
 
 def _agreement(own: Tensor, moved: Tensor, scale: float) -> Tensor:

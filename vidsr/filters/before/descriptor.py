@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, Generic, TypeVar, cast
 
 from vidsr.filter_choices import FILTERS, FilterChoice, syntax_of
-from vidsr.filters.before.filter import Filter
+from vidsr.filters.before.filter import Filter, JudgingFilter
 from vidsr.filters.before.timeline import Timeline, Times
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.frames import Array, Frame, PixelFormat
@@ -124,6 +124,8 @@ class FilterDescriptor(Generic[P]):
         absent: why it was left out if ``find`` gave None, and how to apply it regardless.
         recommended: whether an inspection recommends it.
         still: its form for still pictures; None if they cannot have it.
+        whole: it moves, cuts or weaves pictures, so that parts of one cannot be left as they were: ``--masks`` does not
+            govern it.
     """
 
     name: str
@@ -139,6 +141,7 @@ class FilterDescriptor(Generic[P]):
     absent: str = ""
     recommended: Callable[[Inspection], bool] = _never
     still: StillForm[P] | None = None
+    whole: bool = False
 
     def retimes(self, fields: str) -> Retiming[P] | None:
         """How it changes frames or times under ``--fields`` "same" or "double"; None if it does not."""
@@ -159,11 +162,17 @@ def descriptors() -> list[FilterDescriptor[Any]]:
     return [descriptor(name) for name in FILTERS]
 
 
-def make_filter(choice: FilterChoice) -> Filter:
-    """The filter that a choice stands for; its descriptor must have ``make``."""
+def make_filter(choice: FilterChoice, least_confidence: float = 0.0) -> Filter:
+    """The filter that a choice stands for; its descriptor must have ``make``.
+
+    ``least_confidence``, 0 to 1, is what a filter that knows its own confidence must have in a change to make it.
+    """
     make = descriptor(choice.name).make
     assert make is not None, f"{choice.name} only retimes"
-    return make(choice.parameter)
+    made = make(choice.parameter)
+    if isinstance(made, JudgingFilter):
+        made.least_confidence = least_confidence
+    return made
 
 
 def lookaround(filters: Sequence[Filter]) -> tuple[int, int]:

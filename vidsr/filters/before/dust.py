@@ -28,6 +28,8 @@ class Dust:
     A pixel is a fault where the frames before and after, carried onto this one, agree with each other and this one
     lies beyond both; it then gets their mean (Storey's detector, SMPTE J. 94, 1985, along the motion).
 
+    Its confidence in a repair is 1 less the share of what this frame is beyond by which the neighbours disagree.
+
     Args:
         threshold: how far beyond, in 8-bit code values.
     """
@@ -37,6 +39,7 @@ class Dust:
 
     def __init__(self, threshold: float = DEFAULT_THRESHOLD) -> None:
         self.threshold = threshold
+        self.least_confidence = 0.0
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         from vidsr.filters.before.motion import Planes
@@ -61,7 +64,9 @@ class Dust:
         if at == 0 or at + 1 == len(window):
             return frame
         before, after = carried(now, window[at - 1]), carried(now, window[at + 1])
-        fault, found = _faults(now[0], before[0], after[0], self.threshold / 255)
+        fault, found = _faults(
+            now[0], before[0], after[0], self.threshold / 255, min(_AGREE, 1 - self.least_confidence)
+        )
         if not found:
             return frame
         # A fault has a soft rim that is no longer beyond the limit.
@@ -75,17 +80,20 @@ class Dust:
         return with_planes(frame, planes)
 
 
-def _faults(own: Tensor, before: Tensor, after: Tensor, limit: float) -> tuple[Tensor, int]:
-    """1 within :data:`_RIM_PX` of a fault, else 0, ``[1, 1, h, w]``; and how many pixels are faults."""
+def _faults(own: Tensor, before: Tensor, after: Tensor, limit: float, least: float) -> tuple[Tensor, int]:
+    """1 within :data:`_RIM_PX` of a fault, else 0, ``[1, 1, h, w]``; and how many pixels are faults.
+
+    The neighbours may differ by less than the share ``least`` of what this frame is beyond them.
+    """
     from torch.nn import functional as F
 
-    made = motion_kernels.faults(own, before, after, limit=limit, agree=_AGREE, around=_RIM_PX)
+    made = motion_kernels.faults(own, before, after, limit=limit, agree=least, around=_RIM_PX)
     if made is not None:
         return made
     agree = (before - after).abs()
     past, future = own - before, own - after
     beyond = past.abs().minimum(future.abs())
-    fault = (beyond > limit) & (past * future > 0) & (agree < _AGREE * beyond)
+    fault = (beyond > limit) & (past * future > 0) & (agree < least * beyond)
     return F.max_pool2d(fault.float(), 2 * _RIM_PX + 1, 1, _RIM_PX), int(fault.sum())
 
 

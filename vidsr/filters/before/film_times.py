@@ -200,4 +200,5 @@ FILTER: FilterDescriptor[FilmRate] = FilterDescriptor(
     find=_find,
     absent="no rhythm of repeated frames as of film was found (film=18 names the rate)",
     recommended=lambda found: found.cadence is not None,
+    whole=True,
 )

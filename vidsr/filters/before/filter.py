@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,17 @@ class Filter(Protocol):
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """One frame for each of ``frames``, in their order."""
         ...
+
+
+@runtime_checkable
+class JudgingFilter(Filter, Protocol):
+    """A filter that knows how sure it is of each of its changes.
+
+    Its confidence is 1 less the share of the change that may be wrong, 0 to 1. Where that is below
+    ``least_confidence``, the frame keeps its values bit for bit.
+    """
+
+    least_confidence: float
 
 
 #: A frame, or what a filter keeps of it.

@@ -134,4 +134,5 @@ FILTER: FilterDescriptor[FieldOrder] = FilterDescriptor(
     find=find_field_order,
     absent="the picture does not look interlaced (ivtc=tff does it anyway)",
     recommended=_recommended,
+    whole=True,
 )

@@ -55,4 +55,5 @@ FILTER: FilterDescriptor[FieldOrder] = FilterDescriptor(
     ),
     find=find_field_order,
     absent="the picture does not look interlaced (deinterlace-quick=tff does it anyway)",
+    whole=True,
 )

@@ -35,4 +35,5 @@ FILTER: FilterDescriptor[None] = FilterDescriptor(
     help="makes the frames again that a capture lost, where time stamps leave a gap or a repeated frame stands next to "
     "a jump of the motion",
     retiming=Retiming(rate=Fraction(1), parts=1, table=lambda frames, times, _: without_stand_ins(frames, times)),
+    whole=True,
 )

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from vidsr.filters.detect.cadence import Cadence
+from vidsr.filters.detect.fault_places import FaultPlaces
 from vidsr.filters.detect.film_scratches import ScratchedSpan
 from vidsr.filters.detect.gate_motion import Tremble
 from vidsr.filters.detect.lost_frames import LostFrames
@@ -36,6 +37,7 @@ class Inspection:
     ``scratched`` is the share of the frames looked at that have scratches along the film, and ``scratches_at`` where.
     ``weave`` is by how much the picture trembles as film in a gate does, px, and ``weave_at`` the scenes that do.
     ``tape`` are the faults of video tape, in the stretches looked at.
+    ``places`` says where combing, flicker, noise and compression blocks were measured.
     ``neighbours`` says in words what ``--multiframe auto`` would do.
     ``recommended`` maps option names to values as on the command line.
     """
@@ -67,6 +69,7 @@ class Inspection:
     weave: float = 0.0
     weave_at: tuple[Tremble, ...] = ()
     tape: TapeFindings = field(default_factory=TapeFindings)
+    places: FaultPlaces = field(default_factory=FaultPlaces)
     neighbours: str = ""
     recommended: dict[str, Any] = field(default_factory=dict)
 
@@ -83,6 +86,7 @@ class Inspection:
         }
         data["scratches_at"] = [span.to_json() for span in self.scratches_at]
         data["weave_at"] = [scene.to_json() for scene in self.weave_at]
+        data["places"] = self.places.to_json()
         data["tape"] = self.tape.to_json()
         data["unclear_at"] = None if self.unclear_at is None else round(float(self.unclear_at), 3)
         for name in ("duplicate_ratio", "noise", "flicker", "blocking", "scratched", "weave"):

@@ -56,6 +56,13 @@ def sentences(found: Inspection) -> list[str]:
     return lines
 
 
+def sentence_of(found: Inspection, topic: str) -> str:
+    """What :func:`sentences` says about a topic, the words that its line begins with, without the remedy."""
+    line = next(line for line in sentences(found) if line.startswith(topic))
+    text = line.split(": ", 1)[1].split("; --restore")[0]
+    return text[0].upper() + text[1:]
+
+
 def _scan(found: Inspection) -> str:
     if found.scan == "unclear":
         return f"scan: {_unclear(found)}"

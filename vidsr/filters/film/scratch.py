@@ -40,14 +40,21 @@ class ScannedFrame:
 class Scratch:
     """Fills scratches: thin lines that most of a frame's height has, for many frames, and that wander over the scene.
 
-    What lies under a scratch is drawn from both sides, and keeps the detail that still shows through it.
+    What lies under a scratch is drawn from both sides, and keeps the detail that still shows through it. The confidence
+    in a line is the share of the frames around that agree, or that of the picture's height that shows it, if less.
     """
 
     name = "scratch"
     lookaround = (REACH + SETTLE, REACH + SETTLE)
 
+    def __init__(self) -> None:
+        self.least_confidence = 0.0
+
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        return windowed(scanned(frames), *self.lookaround, _filled)
+        def fill(window: Sequence[ScannedFrame], at: int) -> Frame:
+            return _filled(window, at, self.least_confidence)
+
+        return windowed(scanned(frames), *self.lookaround, fill)
 
 
 def scanned(frames: Iterator[Frame]) -> Iterator[ScannedFrame]:
@@ -58,7 +65,7 @@ def scanned(frames: Iterator[Frame]) -> Iterator[ScannedFrame]:
         yield ScannedFrame(frame, lined)
 
 
-def _filled(window: Sequence[ScannedFrame], at: int) -> Frame:
+def _filled(window: Sequence[ScannedFrame], at: int, least_confidence: float) -> Frame:
     lined = [scanned.lined for scanned in window]
     low, high = scene_around(lined, at)
     found = {}
@@ -68,7 +75,7 @@ def _filled(window: Sequence[ScannedFrame], at: int) -> Frame:
             first, stop = scene_around(lined, n)
             lines = window[n].scratches = scratches(lined[first:stop], n - first)
         found[n] = lines
-    frame, lines = window[at].frame, settled(lined, found, at)
+    frame, lines = window[at].frame, settled(lined, found, at, least_confidence)
     if not lines:
         return frame
     return with_planes(frame, [_plane(frame, number, lines) for number in range(len(frame.planes))])

@@ -91,10 +91,13 @@ def scratches(window: Sequence[LinedFrame], at: int) -> list[FilmLine]:
     return [line for line in window[at].lines if _is_scratch(window, at, line)]
 
 
-def settled(window: Sequence[LinedFrame], found: Mapping[int, Sequence[FilmLine]], at: int) -> list[FilmLine]:
+def settled(
+    window: Sequence[LinedFrame], found: Mapping[int, Sequence[FilmLine]], at: int, least_confidence: float = 0.0
+) -> list[FilmLine]:
     """The lines of frame ``at`` that are scratches in most of the frames around it.
 
-    ``found`` holds for each of them what :func:`scratches` gave. A fill that comes and goes is worse than none.
+    ``found`` holds for each of them what :func:`scratches` gave. A fill that comes and goes is worse than none. Lines
+    whose share of agreeing frames, or of the height, is below ``least_confidence`` are left out.
     """
     kept = []
     for line in window[at].lines:
@@ -102,7 +105,8 @@ def settled(window: Sequence[LinedFrame], found: Mapping[int, Sequence[FilmLine]
         for lines in found.values():
             near = _nearest(lines, line.sign, line.middle)
             votes.append(near is not None and abs(near.middle - line.middle) <= SETTLE * _STEP_PX)
-        if 2 * sum(votes) > len(votes):
+        confidence = min(sum(votes) / len(votes), line.share)
+        if 2 * sum(votes) > len(votes) and confidence >= least_confidence:
             kept.append(line)
     return kept
 

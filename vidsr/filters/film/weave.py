@@ -159,4 +159,5 @@ FILTER: FilterDescriptor[None] = FilterDescriptor(
     help="steadies the weave and jitter of film in the gate, without touching pans",
     make=lambda _: Weave(),
     recommended=lambda found: found.weave > UNSTEADY,
+    whole=True,
 )

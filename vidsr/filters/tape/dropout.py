@@ -19,16 +19,22 @@ if TYPE_CHECKING:
 
 #: Fewest pixels of luma that lost colour makes a run of.
 _COLOUR_RUN_PX = 16
+#: Pixels of a line over which the confidence in a repair is measured.
+_JUDGED_PX = 9
 
 
 class Dropout:
     """Fills parts of lines that only one frame shows otherwise with the mean of the neighbours, along the motion.
 
     What is not found by :mod:`vidsr.filters.detect.dropouts` stays bit for bit, and so do the first and the last frame.
+    Its confidence in a repair is 1 less the share of the change by which the neighbours differ, over a piece of line.
     """
 
     name = "dropout"
     lookaround = (1, 1)
+
+    def __init__(self) -> None:
+        self.least_confidence = 0.0
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         from vidsr.filters.before.motion import Planes
@@ -44,8 +50,7 @@ class Dropout:
         with torch.inference_mode():
             return self._filled(window[at - 1], now, window[at + 1])
 
-    @staticmethod
-    def _filled(past: Planes, now: Planes, future: Planes) -> Frame:
+    def _filled(self, past: Planes, now: Planes, future: Planes) -> Frame:
         from vidsr.filters.before.motion import carried, plane_of
 
         before, after = carried(now, past), carried(now, future)
@@ -58,8 +63,21 @@ class Dropout:
                 planes.append(plane)
                 continue
             mean = plane_of((before[number] + after[number]) / 2, now.frame)
-            planes.append(np.where(masks[number], mean, plane))
+            filled = masks[number]
+            if self.least_confidence:
+                change = now[number] - (before[number] + after[number]) / 2
+                filled = filled & (_confidence(change, before[number] - after[number]) >= self.least_confidence)
+            planes.append(np.where(filled, mean, plane))
         return with_planes(now.frame, planes)
+
+
+def _confidence(change: Tensor, apart: Tensor) -> Floats:
+    """1 less how far the neighbours are ``apart`` as a share of the ``change``, over some pixels of a line."""
+    from torch.nn import functional as F
+
+    doubt, size = (F.avg_pool2d(values.abs(), (1, _JUDGED_PX), 1, (0, _JUDGED_PX // 2)) for values in (apart, change))
+    shares: Floats = (1 - doubt / size.clamp_min(1e-6)).clamp(0, 1)[0, 0].numpy()
+    return shares
 
 
 def lost(

@@ -14,7 +14,7 @@ from vidsr.jobs.neighbour_runs import joined_runs, neighbour_notes
 from vidsr.jobs.preview.sample import Sample, Sampler
 from vidsr.jobs.preview.timing import Timing, job_recipe
 from vidsr.jobs.recipe import Recipe
-from vidsr.jobs.restoration_plan import reshaping_notes
+from vidsr.jobs.restoration_plan import order_note, reshaping_notes
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.segments import Segment, plan_segments
 from vidsr.media.samples import other_bytes
@@ -106,6 +106,8 @@ def estimate(
     if sampler.span is not None:
         changes = (f"{options.span}: {sampler.span}", *changes)
     memory_bytes = _peak_bytes()
+    order = order_note(job.options)
+    notes = (*settled.notes, *order, *changes, *advice, *neighbours, *sampler.recipe.notes, *index.notes)
     video = round(frames * bytes_per_frame(sampler, done, options.jobs.segment_frames))
     others = options.streams.audio and job.picture is None
     result = video + (other_bytes(decoded, sampler.span) if others else 0)
@@ -124,9 +126,7 @@ def estimate(
         precision=sampler.upscaler.precision,
         codec=job.settings.codec if job.picture is None else job.picture.suffix.lstrip("."),
         made_frames=made,
-        notes=tuple(
-            dict.fromkeys((*settled.notes, *changes, *advice, *neighbours, *sampler.recipe.notes, *index.notes))
-        ),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 

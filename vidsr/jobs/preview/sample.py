@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -119,6 +120,10 @@ class Sampler:
             return iter(frames[first:stop])
 
         upscale = self._run.upscale(segment, format=(format, colour))
+        if chain.masks is not None:
+            # The frames in hand are numbered from 0, masks from the source's first frame.
+            shown, masks = bisect_left(self.index.pts, frames[0].pts), chain.masks
+            chain = replace(chain, masks=lambda n: masks(min(shown + n, len(self.index) - 1)))
         enhanced = list(upscale(chain.source(read, segment, len(frames))))
         return self._cropped(frames[number]), enhanced[0]
 

@@ -62,7 +62,7 @@ class Binding:
     """Everything that must be the same for a segment made today to fit one made yesterday.
 
     ``options`` holds the options that shape the result, as ``group.field`` → value; ``encoder`` names the
-    codec libraries and their versions.
+    codec libraries and their versions; ``masks`` is a digest of the masks that filters are held to, "" without any.
     """
 
     source: SourceIdentity
@@ -71,6 +71,7 @@ class Binding:
     model_sha256: str
     encoder: str
     vidsr: str
+    masks: str = ""
 
     def changes(self, now: Binding) -> list[str]:
         """What differs in ``now``, one phrase each, empty if nothing does."""
@@ -83,6 +84,8 @@ class Binding:
         elif old.mtime_ns != new.mtime_ns:
             found.append(f"the source {new.name} (modified at another time: was {_when(old)}, is {_when(new)})")
         found += changes(self.options, now.options)
+        if self.masks != now.masks:
+            found.append("the pictures of --masks")
         if self.model_sha256 != now.model_sha256:
             found.append(f"the weights of {now.model} (was {self.model_sha256[:12]}…, is {now.model_sha256[:12]}…)")
         if self.encoder != now.encoder:
@@ -104,7 +107,8 @@ class Finished:
     segment was made as asked for; ``batch`` is the frames per step; ``reused`` frames repeated their predecessor, and
     ``unchanged`` frames' worth of pixels were kept by ``--reuse-regions``. ``neighbours`` are runs of frames: first,
     last + 1, and what spoke against ``--multiframe`` there ("" where it was used). ``held`` are frames that ``--rate``
-    did not make, because of a cut: they repeat the nearer of their neighbours.
+    did not make, because of a cut: they repeat the nearer of their neighbours. ``changes`` are what each filter
+    changed, as :class:`~vidsr.filters.undo.change_count.FilterChanges` writes it.
     """
 
     frames: int
@@ -121,6 +125,7 @@ class Finished:
     timing: dict[str, float] = field(default_factory=dict)
     neighbours: list[list[int | str]] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
+    changes: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
+from vidsr.filters.detect.lost_frames import timecode
+from vidsr.filters.undo.change_count import FilterChanges
 from vidsr.media.span import Span
 from vidsr.pipeline.segment import SegmentStats
 
@@ -63,6 +66,8 @@ class EnhanceResult:
             used.
         made: frames made in between others for ``--rate`` or refill, as progressions (first, stop, step).
         held: frames of these that were not made, because of a cut: they repeat the nearer of their neighbours.
+        changes: what each filter ahead of the network changed, in the order in which they act; times are seconds from
+            the start of the source.
         stats: seconds that each stage of the pipeline worked and waited; zeros for pictures and folders.
         pictures: for a folder, one entry for each picture made by this run.
         skipped: for a folder, (path relative to the source folder, reason) of each file left out.
@@ -85,6 +90,7 @@ class EnhanceResult:
     neighbours: tuple[tuple[int, int, str], ...] = ()
     made: tuple[tuple[int, int, int], ...] = ()
     held: tuple[int, ...] = ()
+    changes: tuple[FilterChanges, ...] = ()
     pictures: tuple[PictureResult, ...] = ()
     skipped: tuple[tuple[Path, str], ...] = ()
     notes: tuple[str, ...] = ()
@@ -119,6 +125,8 @@ class EnhanceResult:
                     "runs": [list(run) for run in self.made],
                     "held": list(self.held),
                 }
+            if self.changes:
+                data["changes"] = [_changed(changes) for changes in self.changes]
             data["timing"] = {name: round(value, 3) for name, value in self._timing().items()}
         if self.kind == "folder":
             data["pictures"] = [picture.to_json() for picture in self.pictures]
@@ -154,3 +162,23 @@ class EnhanceResult:
             "wait_for_encoder": s.infer_wait_output_seconds,
             "encode": s.encode_seconds,
         }
+
+
+def _changed(changes: FilterChanges) -> dict[str, Any]:
+    """What one filter changed, as plain values with time codes."""
+    return {
+        "filter": changes.name,
+        "frames": changes.frames,
+        "of_frames": changes.seen,
+        "pixels": changes.pixels,
+        "share": round(changes.pixels / max(1, changes.all_pixels), 6),
+        "most": [
+            {
+                "from": timecode(Fraction(stretch.begin)),
+                "to": timecode(Fraction(stretch.end)),
+                "frames": [stretch.first, stretch.stop],
+                "pixels": stretch.pixels,
+            }
+            for stretch in changes.most
+        ],
+    }

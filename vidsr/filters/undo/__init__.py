@@ -1,0 +1,1 @@
+"""What restoration leaves as it was: masks, and the count of what each filter changed."""
