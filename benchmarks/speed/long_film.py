@@ -117,16 +117,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its byte code
-        os.environ["VIDSR_STATE"] = str(folder / "state")
         model = identity_model(folder)
         for count in (asked.frames // 100, asked.frames):
             clip = folder / f"{count}.mp4"
             make(clip, count, asked.films)
-            begun = run(clip, model, segments=asked.segments)
-            peaks.append(begun["end"].peak_mb)
-            print(f"{count} frames of 128x96: index {begun['index'].since(begun['index begins'])}", flush=True)
-            print(f"  first frame after {begun['frame']}", flush=True)
-            print(f"  killed after {asked.segments} segments: peak memory {begun['end'].peak_mb:.0f} MB", flush=True)
+            indexed, first, ends = [], [], []
+            for number in range(asked.rounds):
+                os.environ["VIDSR_STATE"] = str(folder / f"state-{count}-{number}")
+                begun = run(clip, model, segments=asked.segments)
+                indexed.append(begun["index"].since(begun["index begins"]))
+                first.append(begun["frame"])
+                ends.append(begun["end"].peak_mb)
+            peaks.append(statistics.median(ends))
+            print(f"{count} frames of 128x96: index {middle(indexed)}", flush=True)
+            print(f"  first frame after {middle(first)}", flush=True)
+            each = ", ".join(f"{mb:.0f}" for mb in ends)
+            print(f"  killed after {asked.segments} segments: peak memory {each} MB", flush=True)
             resumed, alone = [], []
             for _ in range(asked.rounds):
                 resumed.append(run(clip, model)["frame"])

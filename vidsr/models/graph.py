@@ -63,6 +63,14 @@ class Tanh:
 
 
 @dataclass(frozen=True, slots=True)
+class Clamp:
+    """Values below ``low`` become that, those above ``high`` become that."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Concat:
     """All inputs, one after the other along the channels."""
 
@@ -129,6 +137,7 @@ Operation = (
     | GELU
     | Sigmoid
     | Tanh
+    | Clamp
     | Concat
     | Channels
     | Sum

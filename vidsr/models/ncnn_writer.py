@@ -112,6 +112,8 @@ def _add(out: _Layers, operation: graph.Operation, inputs: list[str], name: str 
             return out.add("Sigmoid", inputs, "", name)
         case graph.Tanh():
             return out.add("TanH", inputs, "", name)
+        case graph.Clamp(low=low, high=high):
+            return out.add("Clip", inputs, f"0={low:e} 1={high:e}", name)
         case graph.Concat():
             return out.add("Concat", inputs, "0=0", name)
         case graph.Channels(start=start, stop=stop):

@@ -144,6 +144,8 @@ def _add(out: _Nodes, operation: graph.Operation, inputs: list[str]) -> str:
             return out.add("Sigmoid", inputs)
         case graph.Tanh():
             return out.add("Tanh", inputs)
+        case graph.Clamp(low=low, high=high):
+            return out.add("Clip", [*inputs, out.constant(low), out.constant(high)])
         case graph.Concat():
             return out.add("Concat", inputs, axis=1)
         case graph.Channels(start=start, stop=stop):

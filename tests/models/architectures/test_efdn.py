@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.places import SAMPLE
 from vidsr.errors import CheckpointError
-from vidsr.models import recognition
+from vidsr.inference import colour
+from vidsr.media.decode import read_frames
+from vidsr.media.probe import probe
+from vidsr.models import recognition, zoo
 from vidsr.models.architectures.efdn import EFDN, EFDNConfig
 
 
@@ -46,3 +52,17 @@ def test_frames_of_every_size(size: tuple[int, int]) -> None:
     assert out.shape == (2, 3, 2 * size[0], 2 * size[1]) and bool(torch.isfinite(out).all())
     padded = torch.nn.functional.pad(x, (0, max(0, 15 - size[1]), 0, max(0, 15 - size[0])), mode="replicate")
     assert torch.equal(out, network(padded)[..., : out.shape[-2], : out.shape[-1]])
+
+
+@torch.inference_mode()
+def test_colours_beyond_the_display_leave_no_specks() -> None:
+    """Dark, saturated chroma of compressed video gives RGB below 0; such a frame of a real clip came out of the network
+    alone wrong by half of full scale."""
+    network = zoo.load_model("faithful").network
+    frame = next(islice(read_frames(probe(SAMPLE)), 10, None))
+    source = colour.rgb_of(frame)[..., 30:75, 30:100]
+    assert float(source.min()) < -0.05
+    reduced = torch.nn.functional.avg_pool2d(network(source), 4)
+    assert float((reduced - source).abs().max()) < 0.08
+    beyond = torch.nn.functional.interpolate(source - source.clamp(0, 1), scale_factor=4, mode="nearest")
+    torch.testing.assert_close(network(source), network(source.clamp(0, 1)) + beyond)

@@ -111,6 +111,8 @@ class EFDN(nn.Module):
     """The edge-enhanced feature distillation network.
 
     Input ``[N, in_channels, H, W]``, RGB in [0, 1], not clamped; output ``[N, out_channels, H·scale, W·scale]``.
+    What exceeds [0, 1] (chroma that no display shows) goes around the network, its pixels repeated: training held no
+    such input, and inside it grows to specks many times as strong.
     Frames with a side below 15 px are padded by repetition and cropped, since the attention has no pixel there.
     """
 
@@ -134,7 +136,8 @@ class EFDN(nn.Module):
         right, bottom = max(0, _LEAST_PX - width), max(0, _LEAST_PX - height)
         if right or bottom:
             x = F.pad(x, (0, right, 0, bottom), mode="replicate")
-        first = self.head(x)
+        inside = x.clamp(0, 1)
+        first = self.head(inside)
         outputs: list[Tensor] = []
         feat = first
         for number, cell in enumerate(self.cells):
@@ -142,7 +145,7 @@ class EFDN(nn.Module):
             feat = outputs[-1]
             if number:
                 feat = self.local_fuse[number - 1](torch.cat((outputs[_partner(number)], feat), 1))
-        out: Tensor = self.tail(feat + first)
+        out: Tensor = self.tail(feat + first) + F.interpolate(x - inside, scale_factor=self.scale, mode="nearest")
         return out[..., : height * self.scale, : width * self.scale]
 
 
@@ -206,7 +209,8 @@ def _graph(network: EFDN) -> Graph:
         fused = conv(f"{name}.fuse", made.add(graph.Concat(), *distilled))
         return made.add(graph.Sum(), attention(f"{name}.att", fused), x)
 
-    first = feat = conv("head", 0)
+    inside = made.add(graph.Clamp(0.0, 1.0), 0)
+    first = feat = conv("head", inside)
     outputs: list[int] = []
     for number in range(c.num_cells):
         outputs.append(cell(f"cells.{number}", feat))
@@ -214,7 +218,9 @@ def _graph(network: EFDN) -> Graph:
         if number:
             joined = made.add(graph.Concat(), outputs[_partner(number)], feat)
             feat = conv(f"local_fuse.{number - 1}", joined)
-    made.add(graph.Shuffle(c.scale), conv("tail.0", made.add(graph.Sum(), feat, first)))
+    out = made.add(graph.Shuffle(c.scale), conv("tail.0", made.add(graph.Sum(), feat, first)))
+    beyond = made.add(graph.Sum((1.0, -1.0)), 0, inside)
+    made.add(graph.Sum(), out, made.add(graph.Enlarge(c.scale), beyond))
     return made
 
 
