@@ -133,6 +133,7 @@ class _Source:
             "digest": digest,
             "path": str(self.path),
             "frames": seen.frames,
+            "repeats": seen.repeats,
             "scenes": seen.scenes,
             "stretches": seen.stretches,
             "left_out": dict(sorted(seen.left_out.items())),
@@ -166,7 +167,8 @@ class _Source:
                 clip,
                 {
                     "source": str(self.path),
-                    "first": place.first,
+                    "first": place.frames[0],
+                    "last": place.frames[-1],
                     "left": place.left,
                     "top": place.top,
                     "scene": place.scene,
@@ -176,23 +178,23 @@ class _Source:
             )
 
     def _name(self, place: ClipPlace) -> str:
-        return f"clip-{self.number:05d}-{place.first:07d}-{place.left:04d}-{place.top:04d}"
+        return f"clip-{self.number:05d}-{place.frames[0]:07d}-{place.left:04d}-{place.top:04d}"
 
     def _cut(self, places: list[ClipPlace]) -> Iterator[Clip8]:
         """The clips at ``places``, which are in the order of the video."""
         if not places:
             return
         info, index = self._open()
-        length, side = self._options.length, self._options.patch
-        frames = read_frames(info, places[0].first, places[-1].first + length, index)
-        for first, group in groupby(places, key=lambda place: place.first):
-            these = list(group)
+        side = self._options.patch
+        frames = read_frames(info, places[0].frames[0], places[-1].frames[-1] + 1, index)
+        for numbers, group in groupby(places, key=lambda place: place.frames):
+            these, wanted = list(group), set(numbers)
             pieces: list[list[Rgb8]] = [[] for _ in these]
             for frame in frames:
-                if frame.index >= first:
+                if frame.index in wanted:
                     for place, piece in zip(these, pieces, strict=True):
                         piece.append(cut_out(frame, place.left, place.top, side))
-                if frame.index == first + length - 1:
+                if frame.index == numbers[-1]:
                     break
             yield from (np.stack(piece) for piece in pieces)
 

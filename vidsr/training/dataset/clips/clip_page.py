@@ -55,7 +55,7 @@ class ClipTally:
 
     def video(self, plan: dict[str, Any]) -> None:
         """Count a video that was looked through."""
-        self.videos.append({key: plan[key] for key in ("path", "frames", "scenes", "stretches", "picture")})
+        self.videos.append({key: plan[key] for key in ("path", "frames", "repeats", "scenes", "stretches", "picture")})
         self.left_out.update(plan["left_out"])
 
     def refuse(self, path: Path, reason: str) -> None:
@@ -103,7 +103,7 @@ def write_clip_report(folder: Path, tally: ClipTally) -> None:
         html_table("Motion of all clips, px a frame", ["", "smallest", "median", "mean", "largest"], rows),
         html_table(
             "Videos",
-            ["path", "frames", "scenes", "stretches", "picture", "clips"],
+            ["path", "frames", "repeated", "scenes", "stretches", "picture", "clips"],
             [[*video.values(), tally.taken[video["path"]]] for video in tally.videos],
         ),
         html_table("Stretches left out", ["reason", "stretches"], [list(pair) for pair in reasons]),

@@ -31,8 +31,13 @@ _PLACES = 6
 """Most places remembered of a stretch."""
 _QUIET, _STANDS_OUT = 0.03, 3.0
 """A smaller change than :data:`CUT` is a cut too if it is above the first and so many times the changes before it."""
-_SAME, _MOVING = 2e-4, 2e-3
-"""Change of a frame that repeats the one before, in a stretch that changes by more than the second elsewhere."""
+_SAME, _MOVING = 0.2, 4e-4
+"""A frame repeats the one before if it changes by less than this share of the median change before it, where that is
+above the second."""
+_MOST_REPEATS = 3
+"""More unchanged frames in a row are a still, not repeats."""
+_MEMORY = 6
+"""Changes that a change is compared with."""
 _FLOW_PX = 320
 """Width at which motion is measured here."""
 _LOOK = (16, 16)
@@ -43,12 +48,12 @@ _ALIKE, _NOISE = 0.25, 0.004
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipPlace:
-    """A place in a stretch that may become a clip: ``first`` frame, ``left`` and ``top`` px in the whole picture.
+    """A place in a stretch that may become a clip: numbers of its ``frames``, ``left`` and ``top`` px in the picture.
 
     ``motion`` is in px a frame, ``look`` a rounded thumbnail of :data:`_LOOK`, row by row.
     """
 
-    first: int
+    frames: list[int]
     left: int
     top: int
     scene: int
@@ -63,9 +68,13 @@ class ClipPlace:
 
 @dataclass(slots=True, kw_only=True)
 class ClipSurvey:
-    """What was seen of a video. ``left_out`` counts stretches by why they were not used."""
+    """What was seen of a video: numbers of frames, of those that repeat the one before, of scenes and whole stretches.
+
+    ``left_out`` counts stretches by why they were not used.
+    """
 
     frames: int = 0
+    repeats: int = 0
     scenes: int = 0
     stretches: int = 0
     places: list[ClipPlace] = field(default_factory=list)
@@ -73,47 +82,52 @@ class ClipSurvey:
     bars: statistics.Bars | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class _Stretch:
     """The frames since the last stretch or cut, as far as they are needed."""
 
-    first: int
     thumbs: list[Thumb] = field(default_factory=list)
-    changes: list[float] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
     lumas: dict[int, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 def look_through(frames: Iterable[Frame], length: int, side: int, least_detail: float) -> ClipSurvey:
     """One pass over a video, for clips of ``length`` frames (at least 7) and ``side`` px (a multiple of 16).
 
-    ``least_detail`` is the mean difference to the next pixel, 0 to 255, that a place must have.
+    Frames that repeat the one before, as in transfers of film, are passed over. ``least_detail`` is the mean difference
+    to the next pixel, 0 to 255, that a place must have.
     """
-    survey, history = ClipSurvey(), list[float]()
+    survey, stretch, history = ClipSurvey(), _Stretch(), list[float]()
     before: Thumb | None = None
-    stretch = _Stretch(first=0)
     wanted = _looked_at(length)
     bars: list[statistics.Bars] = []
+    in_a_row = 0
     for frame in frames:
         luma, most = luma_of(frame), frame.format.max_code
         thumb = luma_thumbnail(luma, most)
         change = None if before is None else float(np.abs(thumb - before).mean())
-        before = thumb
+        survey.frames += 1
+        if change is not None and _repeats(change, history):
+            if in_a_row < _MOST_REPEATS:
+                in_a_row += 1
+                survey.repeats += 1
+                continue
+            history = []
+        before, in_a_row = thumb, 0
         if change is not None and _is_cut(change, history):
             survey.scenes += 1
             survey.left_out["too short between cuts"] += bool(stretch.thumbs)
-            stretch, history, change = _Stretch(first=frame.index), [], None
-        survey.frames += 1
+            stretch, history, change = _Stretch(), [], None
         if change is not None:
-            history.append(change)
-            if stretch.thumbs:
-                stretch.changes.append(change)
+            history = [*history[1 - _MEMORY :], change]
         if len(stretch.thumbs) in wanted:
             stretch.lumas[len(stretch.thumbs)] = np.array(luma)  # a copy: the decoder uses its memory again
         stretch.thumbs.append(thumb)
+        stretch.numbers.append(frame.index)
         if len(stretch.thumbs) == length:
             survey.stretches += 1
             _evaluate(stretch, survey, most, side, least_detail, bars)
-            stretch = _Stretch(first=frame.index + 1)
+            stretch = _Stretch()
     survey.scenes += bool(survey.frames)
     survey.bars = reduce(statistics.Bars.common, bars) if bars else None
     return survey
@@ -132,8 +146,13 @@ def _is_cut(change: float, history: list[float]) -> bool:
     """
     if not history:
         return False
-    usual = max(history[-6:])
+    usual = max(history)
     return change > max(CUT, 2 * usual) or change > max(_QUIET, _STANDS_OUT * usual)
+
+
+def _repeats(change: float, history: list[float]) -> bool:
+    usual = float(np.median(history)) if history else 0.0
+    return usual > _MOVING and change < _SAME * usual
 
 
 def _evaluate(
@@ -143,9 +162,6 @@ def _evaluate(
     early, early_next, late, late_next = (stretch.lumas[n] for n in _looked_at(len(stretch.thumbs)))
     if float(stretch.thumbs[0].std()) < FLAT:
         survey.left_out["black, white or fog"] += 1
-        return
-    if min(stretch.changes) < _SAME and float(np.median(stretch.changes)) > _MOVING:
-        survey.left_out["frames repeat"] += 1
         return
     if is_combed(early, most) or is_combed(late, most):
         survey.left_out["combed"] += 1
@@ -169,7 +185,7 @@ def _evaluate(
         look = (_block_means(piece, _LOOK) / 255).astype(np.float64).round(3).ravel().tolist()
         survey.places.append(
             ClipPlace(
-                first=stretch.first,
+                frames=stretch.numbers,
                 left=left,
                 top=top,
                 scene=survey.scenes,
@@ -294,7 +310,7 @@ def choose_places(
 ) -> list[ClipPlace]:
     """At most ``most`` places, in the order of the video, that ``fits`` accepts; adds them to ``looks``."""
     queues: dict[int, dict[int, list[ClipPlace]]] = {}
-    for place in sorted(survey.places, key=lambda p: (-p.sharpness, p.first, p.top, p.left)):
+    for place in sorted(survey.places, key=lambda p: (-p.sharpness, p.frames, p.top, p.left)):
         if fits(place):
             queues.setdefault(bin_of(place.motion), {}).setdefault(place.scene, []).append(place)
     chosen: list[ClipPlace] = []
@@ -306,7 +322,7 @@ def choose_places(
                 looks.take(found)
                 given[found.scene] += 1
                 chosen.append(found)
-    return sorted(chosen, key=lambda p: (p.first, p.top, p.left))
+    return sorted(chosen, key=lambda p: (p.frames, p.top, p.left))
 
 
 def _next_new(scenes: dict[int, list[ClipPlace]], given: Counter[int], looks: TakenLooks) -> ClipPlace | None:
