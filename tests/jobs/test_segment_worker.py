@@ -20,6 +20,7 @@ from vidsr.errors import DeviceMemoryError, EncodeError, InferenceError, Interru
 from vidsr.frames import Frame
 from vidsr.inference import cuda_backend
 from vidsr.inference.cuda_backend import CudaBackend
+from vidsr.jobs import segment_worker
 from vidsr.jobs.engines.overlap import Load
 from vidsr.jobs.messages import Read
 from vidsr.jobs.recipe import RecipeRun
@@ -106,6 +107,18 @@ def test_the_next_segment_is_read_while_the_last_frame_is_encoded(
     one_after_the_other = [(number, moment) for number in range(4) for moment in ("begin", "end")]
     assert journal.of("read") == journal.of("network") == one_after_the_other, "a stage never works on two"
     small_job.check()
+
+
+def test_what_the_network_freed_is_given_back_before_the_next_segment(
+    small_job: SmallJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each segment has threads of its own, which cannot use what the threads of another freed."""
+    journal = Journal(monkeypatch)
+    given = ("memory", -1, "given back")
+    monkeypatch.setattr(segment_worker, "give_back_free_memory", lambda: journal.events.append(given))
+    small_job.run()
+    stages = [event for event in journal.events if event[0] != "read"]
+    assert stages == [s for n in range(4) for s in (("network", n, "begin"), ("network", n, "end"), given)]
 
 
 def test_a_stop_drops_what_is_only_read_ahead(small_job: SmallJob, monkeypatch: pytest.MonkeyPatch) -> None:

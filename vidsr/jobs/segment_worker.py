@@ -47,6 +47,7 @@ from vidsr.pipeline.channel import ChannelAborted
 from vidsr.pipeline.segment import SegmentStats, run_segment
 from vidsr.pipeline.turn import Turn
 from vidsr.storage import digest, os_errors, sync_folder, working_folder
+from vidsr.system_memory import give_back_free_memory
 
 #: Errors that another try cannot mend.
 HOPELESS = (OutputError, OptionsError, InputError, ModelError, MissingExtraError)
@@ -331,6 +332,7 @@ class SegmentWorker:
         known, reused, unchanged = len(stats.notes), stats.reused, stats.unchanged_frames
         stats.neighbours.runs.clear()
         yield from self._run.upscale(attempt.segment, upscaler)(frames)
+        give_back_free_memory()  # each segment has threads of its own, which find no use for what these freed
         attempt.notes = stats.notes[known:]
         attempt.outcome = {
             "device": str(upscaler.device),
