@@ -20,6 +20,8 @@ from vidsr.errors import OptionsError
 FILTERS: dict[str, str] = {
     "film": "vidsr.filters.before.film_times",
     "ivtc": "vidsr.filters.before.ivtc",
+    "dotcrawl": "vidsr.filters.tape.dotcrawl",
+    "rainbow": "vidsr.filters.tape.rainbow",
     "deinterlace": "vidsr.filters.before.deinterlace",
     "deinterlace-quick": "vidsr.filters.before.quick_deinterlace",
     "dedupe": "vidsr.filters.before.dedupe",
@@ -28,6 +30,7 @@ FILTERS: dict[str, str] = {
     "crop": "vidsr.filters.before.crop",
     "chroma": "vidsr.filters.tape.chroma_shift",
     "dropout": "vidsr.filters.tape.dropout",
+    "dehalo": "vidsr.filters.tape.dehalo",
     "deblock": "vidsr.filters.before.deblock",
     "weave": "vidsr.filters.film.weave",
     "deflicker": "vidsr.filters.before.deflicker",

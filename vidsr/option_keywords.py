@@ -59,7 +59,6 @@ class FrameKeywords(TypedDict, total=False):
     multiframe: float | str | None
     stabilize: float
     strength: float
-    invent: float
     colour_lock: bool
     grain: float
     keep_original_below: float
@@ -84,7 +83,6 @@ class EnhanceKeywords(SourceKeywords, FrameKeywords, total=False):
     overwrite: bool
     verify: bool
     provenance: bool
-    masters: bool
     invention: str
     # PictureOptions
     tileable: bool

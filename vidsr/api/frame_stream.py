@@ -67,12 +67,10 @@ def enhance_frames(
     """
     from vidsr.filters.after.last_result import LastResult
     from vidsr.inference.upscaler import Upscaler
-    from vidsr.jobs.invention.limit import limit_of
 
     chosen = chosen_options(options, keywords)
     steps = compose(_for_frames(chosen))
-    limit = limit_of(chosen.restore)
-    upscaler = Upscaler(chosen.model, post=steps.after, carrying=LastResult, limit=limit)
+    upscaler = Upscaler(chosen.model, post=steps.after, carrying=LastResult)
     return _enhanced(iter(frames), chosen, steps, upscaler)
 
 

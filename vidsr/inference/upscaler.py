@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
@@ -19,7 +18,6 @@ from vidsr.inference.batches import InferenceStats
 from vidsr.inference.device import DTYPES, choose_device, choose_precision, compute_exactly, release_cache
 from vidsr.inference.device_copy import Transfer
 from vidsr.inference.forms.winograd_basicvsr import WinogradBasicVSR
-from vidsr.inference.limits.held_to import HeldTo, ResultLimit
 from vidsr.inference.oom_ladder import Around, Fitted
 from vidsr.inference.recurrent import Carrying, NeighbourMixer, NeighbourMixing, recurrent_form
 from vidsr.inference.regions import ChangedRegions
@@ -66,7 +64,6 @@ class Upscaler:
         carrying: makes of a network that takes its own last result one over the frames of a :meth:`stream`;
             ``vidsr.filters.after.last_result.LastResult``. Without it, and for single pictures, such a network sees
             each frame alone.
-        limit: what every result is held to, right after the network and the resize; None leaves it as it is.
 
     Raises:
         ModelError: the model is unknown, or is not a network from RGB to RGB.
@@ -83,15 +80,12 @@ class Upscaler:
         backend: Backend | None = None,
         multiframe: NeighbourMixing | None = None,
         carrying: Callable[[Callable[[Tensor], Tensor]], Carrying] | None = None,
-        limit: ResultLimit | None = None,
     ) -> None:
         if options is None or isinstance(options, str):
             options = ModelOptions(model=options) if options else ModelOptions()
         self.device = choose_device(options.device)
         compute_exactly(self.device)
         self.model = model or _load(options)
-        self.scale = self.model.scale
-        self._held_to = None if limit is None else self._hold(limit, options)
         require_rgb(self.model.network, self.model.architecture)
         half = architecture_of(self.model.network).half
         remembers = architecture_of(self.model.network).state_channels is not None
@@ -102,13 +96,14 @@ class Upscaler:
             )
         self._make_carrying = carrying if remembers else None
         self.precision = choose_precision(options.precision, self.device, half=half)
+        self.scale = self.model.scale
         self.post = tuple(post)
         self.stats = InferenceStats()
         engine = backend or choose_backend(
             options.backend, self.model, self.device, self.precision, compiled=options.compile
         )
         engine.notes = self.stats.notes
-        around = _around(self.scale, self.post, self.device, limited=self._held_to is not None)
+        around = _around(self.scale, self.post, self.device)
         self.fitted = Fitted(engine, self.model, self.device, options.batch, options.tile, around=around)
         self.reuse_threshold = options.reuse_threshold
         self._reuse_regions = options.reuse_regions
@@ -128,9 +123,7 @@ class Upscaler:
             return
         self._closed = True
         self.fitted.backend.release()
-        if self._held_to is not None:
-            self._held_to.network.close()
-        del self.model, self.fitted, self._recurrent, self._held_to
+        del self.model, self.fitted, self._recurrent
         release_cache(self.device)
 
     @overload
@@ -166,22 +159,6 @@ class Upscaler:
             # A job refers to these weights by name alone.
             raise CheckpointError(f"{model.path}: these are not the weights of {name}; remove the file")
         return recurrent_form(model.network, self.device, DTYPES[self.precision])
-
-    def _hold(self, limit: ResultLimit, options: ModelOptions) -> HeldTo | None:
-        """The limit with its network; None where nothing is to be limited: the Upscaler's own network is that one, or
-        becomes it because nothing else would be left."""
-        from vidsr.models.zoo import ZOO, load_chosen
-
-        named = replace(options, model=limit.model, finish_within=None, denoise_strength=None, backend="auto")
-        model = load_chosen(named)
-        if model.sha256 != ZOO[limit.model].sha256:
-            # A job refers to these weights by name alone.
-            raise CheckpointError(f"{model.path}: these are not the weights of {limit.model}; remove the file")
-        if limit.is_total:
-            self.model = model
-        if getattr(self.model, "sha256", "") == model.sha256:
-            return None
-        return HeldTo(network=Upscaler(named, model=model), limit=limit)
 
     def stream(
         self,
@@ -223,8 +200,7 @@ class Upscaler:
 
         sees = neighbours if self._multiframe is not None and span is not None else None
         carrying = None if self._make_carrying is None else self._make_carrying(network)
-        held_to = self._held_to
-        return Stream(network, self.fitted, self.post, self.stats, target, transfer, sees, carrying, held_to)
+        return Stream(network, self.fitted, self.post, self.stats, target, transfer, sees, carrying)
 
     @torch.inference_mode()
     def picture(self, picture: npt.NDArray[Any], size: tuple[int, int] | None = None) -> npt.NDArray[Any]:
@@ -278,17 +254,10 @@ class Upscaler:
 
     def _enlarged(self, rgb: Tensor, size: tuple[int, int] | None) -> Tensor:
         """``[N, 3, H, W]`` float32 through the network, in fp32 where half precision overflows, then to ``size``."""
-        wide, high = size or (rgb.shape[-1] * self.scale, rgb.shape[-2] * self.scale)
-        out = resize(self.enlarge(rgb), (high, wide))
-        if self._held_to is None:
-            return out
-        return self._held_to(rgb, out, lambda supported: resize(supported, (high, wide)))
-
-    def enlarge(self, rgb: Tensor) -> Tensor:
-        """``[N, 3, h, w]`` float32 in 0..1 on the device at the network's own scale, in fp32 where half overflows."""
         # On a CPU picture by picture: its kernels sum in an order that depends on the batch size.
         singles = torch.split(rgb, 1) if self.device.type == "cpu" else (rgb,)
-        return torch.cat([self._finite(one) for one in singles])
+        out = torch.cat([self._finite(one) for one in singles])
+        return out if size is None else resize(out, (size[1], size[0]))
 
     def _finite(self, rgb: Tensor) -> Tensor:
         out = self.fitted(rgb)
@@ -302,19 +271,17 @@ class Upscaler:
             raise ValueError("this Upscaler is closed")
 
 
-def _around(scale: int, post: Sequence[PostStep], device: torch.device, *, limited: bool) -> Around:
+def _around(scale: int, post: Sequence[PostStep], device: torch.device) -> Around:
     """Memory around the network on a GPU, where pictures of two batches are under way at once.
 
     Live bytes per *result* pixel on the simulated device of the tests, at their peak and while a network runs: 54 to 58
-    and 20 without steps, 179 to 205 and 32 with the default ones, 217 to 238 and 45 with ``--stabilize`` as well. A
-    limit holds up to 50 planes of fp32.
+    and 20 without steps, 179 to 205 and 32 with the default ones, 217 to 238 and 45 with ``--stabilize`` as well.
     """
     if device.type == "cpu":
         return Around()
-    more = 200.0 if limited else 0.0
     if not post:
-        return Around(busy=(60.0 + more) * scale**2, waiting=20.0 * scale**2)
-    return Around(busy=(240.0 + more) * scale**2, waiting=46.0 * scale**2)
+        return Around(busy=60.0 * scale**2, waiting=20.0 * scale**2)
+    return Around(busy=240.0 * scale**2, waiting=46.0 * scale**2)
 
 
 def _load(options: ModelOptions) -> Model:

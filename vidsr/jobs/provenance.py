@@ -14,7 +14,6 @@ from typing import Any
 
 from vidsr.codec_table import CODECS
 from vidsr.errors import VerifyError, VidsrError
-from vidsr.jobs.invention.masters import MASTER_CODEC, master_of
 from vidsr.jobs.neighbour_runs import is_used
 from vidsr.media import image_sequence
 from vidsr.media.encode.encoder_plan import encoder_build
@@ -23,7 +22,7 @@ from vidsr.media.libav import whole_recording
 from vidsr.media.pictures.frame_files import picture_build
 from vidsr.media.pictures.masks import MaskFolder
 from vidsr.media.source_files import files_of
-from vidsr.models.zoo import BETWEEN_MODEL, FAITHFUL_MODEL, RECURRENT_MODEL, ZOO, load_chosen
+from vidsr.models.zoo import BETWEEN_MODEL, RECURRENT_MODEL, ZOO, load_chosen
 from vidsr.options import EnhanceOptions
 from vidsr.storage import os_errors, sha256_of, write_atomically
 from vidsr.version import __version__
@@ -63,7 +62,6 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "source": _described(source, _members(Path(source), facts, "source")),
         "result": _described(result, _members(result, facts, "output")),
-        "master": _master(facts),
         "not_kept": list(facts.get("notes", ())),
         "facts": {k: v for k, v in facts.items() if k not in ("notes", "pictures", "skipped", "changes")},
         "options": options.to_json() | {"encode": {**options.encode.to_json(), "codec": codec}},
@@ -78,7 +76,6 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
         "changes": facts.get("changes", []),
         "masks": _masks(options),
         "neighbours": _neighbours(options, facts),
-        "held_to": _held_to(options),
         "made_frames": _made(facts),
         "software": {
             "vidsr": __version__,
@@ -106,26 +103,7 @@ def _neighbours(options: EnhanceOptions, facts: dict[str, Any]) -> dict[str, Any
     used = [run for run in facts.get("neighbours", ()) if is_used(run[2])]
     if options.restore.multiframe == 0 or (options.restore.multiframe is None and not used):
         return None
-    return _shipped(RECURRENT_MODEL)
-
-
-def _master(facts: dict[str, Any]) -> dict[str, Any] | None:
-    """The preservation master of ``--masters``, made in the same pass over the source; None without one."""
-    if "master" not in facts:
-        return None
-    master = Path(facts["master"])
-    return {**_described(master, [master]), "model": _shipped(FAITHFUL_MODEL), "encoder": encoder_build(MASTER_CODEC)}
-
-
-def _held_to(options: EnhanceOptions) -> dict[str, Any] | None:
-    """The network whose results ``--invent`` held this one to, whose weights vidsr checks against this digest; None
-    without a limit."""
-    return None if options.restore.invent == 1 else _shipped(FAITHFUL_MODEL)
-
-
-def _shipped(name: str) -> dict[str, Any]:
-    """A network that no option named."""
-    entry = ZOO[name]
+    entry = ZOO[RECURRENT_MODEL]
     return {"name": entry.name, "sha256": entry.sha256, "licence": entry.licence, "origin": entry.origin}
 
 
@@ -143,7 +121,9 @@ def _made(facts: dict[str, Any]) -> dict[str, Any] | None:
     made = facts.get("made")
     if not made:
         return None
-    return {**made, "network": _shipped(BETWEEN_MODEL) if made["frames"] else None}
+    entry = ZOO[BETWEEN_MODEL]
+    network = {"name": entry.name, "sha256": entry.sha256, "licence": entry.licence, "origin": entry.origin}
+    return {**made, "network": network if made["frames"] else None}
 
 
 def _members(path: Path, facts: dict[str, Any], side: str) -> list[Path]:
@@ -202,8 +182,6 @@ def check(source: Path, result: Path, record: Path) -> list[ProvenanceCheck]:
         if recorded["schema"] != SCHEMA:
             raise ValueError(f"its schema is {recorded['schema']}")
         pairs = [*_pairs("source", recorded["source"], source), *_pairs("result", recorded["result"], result)]
-        if recorded.get("master"):
-            pairs += _pairs("master", recorded["master"], master_of(result))
         weights = (
             f"{recorded['model']['name']} ({recorded['model']['sha256'][:12]}…), vidsr {recorded['software']['vidsr']}"
         )

@@ -135,6 +135,22 @@ def _tape(found: TapeFindings) -> list[str]:
         lines.append(
             f"colour: {abs(found.chroma_delay):.1f} pixels to the {side} of luma; --restore chroma moves it back"
         )
+    if found.dot_crawl is not None:
+        lines.append(
+            f"dot crawl: luma holds the colour subcarrier of {found.dot_crawl.upper()}; "
+            "--restore dotcrawl takes it out where the picture stands still"
+        )
+    if found.rainbows is not None:
+        lines.append(
+            f"rainbows: colour holds fine luma, through {found.rainbows.upper()}; "
+            "--restore rainbow takes it out where the picture stands still"
+        )
+    if found.ringing is not None:
+        gain, period = found.ringing.gain, found.ringing.period
+        lines.append(
+            f"halos: edges ring along the lines, {gain:.2f} too strong, every {period:.1f} pixels; "
+            "--restore dehalo takes that away"
+        )
     return lines
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
+
+from vidsr.filters.tape.halos import Ringing
+
+System = Literal["ntsc", "pal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,12 +21,17 @@ class TapeFindings:
         searched: how many frames were searched for them.
         head_switching: rows of the displaced band at the bottom; 0 if there is none.
         chroma_delay: how far colour lies to the right of luma, in luma pixels; 0 if that is not clear.
+        ringing: the frequencies that halos beside edges show to be raised; None if there are none for certain.
+        dot_crawl, rainbows: the colour system whose residue luma, or colour, holds; None if there is none.
     """
 
     dropouts: tuple[Fraction, ...] = ()
     searched: int = 0
     head_switching: int = 0
     chroma_delay: float = 0.0
+    ringing: Ringing | None = None
+    dot_crawl: System | None = None
+    rainbows: System | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -30,4 +40,7 @@ class TapeFindings:
             "searched": self.searched,
             "head_switching": self.head_switching,
             "chroma_delay": round(self.chroma_delay, 2),
+            "dot_crawl": self.dot_crawl,
+            "rainbows": self.rainbows,
+            "ringing": None if self.ringing is None else dataclasses.asdict(self.ringing),
         }

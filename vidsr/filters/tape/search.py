@@ -12,14 +12,16 @@ from vidsr.filters.detect import chroma_delay, head_switching
 from vidsr.filters.detect.dropouts import may_be_lost
 from vidsr.filters.detect.statistics import codes8
 from vidsr.filters.detect.tape_findings import TapeFindings
+from vidsr.filters.tape import halos
+from vidsr.filters.tape.composite_search import CompositeSearch
 from vidsr.frames import Floats, Frame
 
 #: Analogue video has 576 lines at most, DV and discs have up to 720 columns; some room for what captures add.
 _MOST_LINES, _MOST_COLUMNS = 608, 800
 #: A frame with this many pixels of runs that differ is looked at along the motion; of a stretch the most such frames.
 _SUSPECT_PX, _MOST_CHECKED = 12, 4
-#: Every so many frames of a stretch, beginning with this one, are measured for the band and the delay; of stretches
-#: shorter than this every second one.
+#: Every so many frames of a stretch, beginning with this one, are measured for the band, the delay, halos and
+#: composite video; of stretches shorter than this every second one.
 _EVERY, _FIRST, _SHORT = 4, 1, 24
 
 #: Fewest frames with dropouts, and their least share of those searched, that are reported.
@@ -34,6 +36,8 @@ class TapeSearch:
         self._searched = 0
         self._steps: list[npt.NDArray[np.float64]] = []
         self._scores: list[Floats] = []
+        self._edges: list[Floats] = []
+        self._composite = CompositeSearch()
         self._log2_chroma_w = 0
 
     def add(self, frames: Sequence[Frame]) -> None:
@@ -44,6 +48,8 @@ class TapeSearch:
         luma = [codes8(frame.planes[0], frame.format.max_code) for frame in frames]
         for n in range(_FIRST, len(frames), _EVERY if len(frames) >= _SHORT else 2):
             self._steps.append(head_switching.steps(luma[n]))
+            self._edges.append(halos.profiles(luma[n]))
+            self._composite.add(frames, n)
             measured = chroma_delay.scores(frames[n])
             if measured is not None:
                 self._scores.append(measured)
@@ -66,6 +72,9 @@ class TapeSearch:
             searched=self._searched,
             head_switching=head_switching.band(self._steps),
             chroma_delay=chroma_delay.delay(self._scores, self._log2_chroma_w),
+            ringing=halos.measured(self._edges),
+            dot_crawl=self._composite.dot_crawl(),
+            rainbows=self._composite.rainbows(),
         )
 
 

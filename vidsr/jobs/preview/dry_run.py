@@ -13,7 +13,6 @@ from vidsr.jobs.choosing.settle import settle
 from vidsr.jobs.compare.invention_file import invention_file
 from vidsr.jobs.disk_space import CERTAINTY, check_output
 from vidsr.jobs.engines.engine import check_devices
-from vidsr.jobs.invention.masters import master_of
 from vidsr.jobs.job import PreparedJob, prepare
 from vidsr.jobs.option_command import command_line
 from vidsr.jobs.preview.estimate import Estimate, estimate
@@ -137,8 +136,6 @@ def _of_video(
     record = (str(order.output) + ".provenance.json",) if options.output.provenance else ()
     if options.output.invention != "off" and picture is None:
         record = (*record, str(invention_file(order.output, options.output.invention)))
-    if recipe.master is not None:
-        record = (str(master_of(order.output)), *record)
     return DryRun(
         kind="video" if picture is None else "sequence",
         source=order.source,
@@ -198,7 +195,7 @@ def _fate(stream: StreamInfo, action: str, into: str = "", note: str = "") -> St
 def _steps(options: EnhanceOptions) -> tuple[str, ...]:
     """The steps after the network that these options ask for, as on the command line."""
     restore = options.restore.to_json()
-    shown = ("multiframe", "fidelity", "stabilize", "strength", "invent", "grain")
+    shown = ("multiframe", "fidelity", "stabilize", "strength", "grain")
     plain = EnhanceOptions().restore.to_json()
     return tuple(f"{name} {restore[name]}" for name in shown if restore[name] != plain[name])
 

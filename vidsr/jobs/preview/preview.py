@@ -106,9 +106,8 @@ def enhance_moment(source: Path, seconds: float, options: EnhanceOptions) -> Mom
 
 def _picture_moment(source: Path, options: EnhanceOptions) -> Moment:
     from vidsr.inference.upscaler import Upscaler
-    from vidsr.jobs.invention.limit import limit_of
 
-    network: PictureUpscaler = Upscaler(options.model, limit=limit_of(options.restore))
+    network: PictureUpscaler = Upscaler(options.model)
     picture = read_picture(source)
     try:
         width, height = picture.size

@@ -1,0 +1,70 @@
+"""The search for dot crawl and rainbows of composite video in stretches of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vidsr.filters.detect.tape_findings import System
+from vidsr.filters.tape.dotcrawl import frames_apart
+from vidsr.frames import Frame
+
+#: Frames of which less than this share stands still say nothing; fewest others that are judged.
+_STILL, _FRAMES = 0.1, 3
+#: Share of what stands still in which something must be wrong in three of four frames: crosstalk is in all of them,
+#: pulldown and codecs make what looks like it in some.
+_SHARE, _OF_FRAMES = 0.02, 25
+#: Columns with which 720 samples a line at 13.5 MHz can hold the subcarrier of 3.58 or 4.43 MHz.
+_COLUMNS: dict[System, int] = {"ntsc": 382, "pal": 473}
+#: By how many times it must exceed what the other system would explain.
+_CLEARLY = 3.0
+
+
+class CompositeSearch:
+    """Takes single frames with those around them."""
+
+    def __init__(self) -> None:
+        self._shares: dict[System, list[tuple[float, float]]] = {"ntsc": [], "pal": []}
+
+    def add(self, frames: Sequence[Frame], at: int) -> None:
+        """Look at frame ``at`` of consecutive ``frames``; nothing is looked at without those around
+        it, in RGB, and in pictures too narrow for a subcarrier."""
+        if at < 2 or at + 2 >= len(frames) or frames[at].format.family == "rgb":
+            return
+        import torch
+
+        from vidsr.filters.tape import subcarrier
+
+        around = [subcarrier.CompositeFrame(frame) for frame in frames[at - 2 : at + 3]]
+        with torch.inference_mode():
+            for system, shares in self._shares.items():
+                if frames[at].width < _COLUMNS[system]:
+                    continue
+                distance = frames_apart(system)
+                three = around[2 - distance], around[2], around[2 + distance]
+                still = subcarrier.stillness(three[0], three[2])
+                colour = 0.0
+                if frames[at].format.family == "yuv":
+                    colour = max(residue.share for residue in subcarrier.in_colour(*three, still))
+                area = float(still.mean())
+                if area >= _STILL:
+                    shares.append((subcarrier.in_luma(*three, still, system).share / area, colour / area))
+
+    def dot_crawl(self) -> System | None:
+        """The system whose residue luma holds."""
+        return self._system(0)
+
+    def rainbows(self) -> System | None:
+        """The system whose residue colour holds."""
+        return self._system(1)
+
+    def _system(self, which: int) -> System | None:
+        ntsc, pal = (_usual([share[which] for share in shares]) for shares in self._shares.values())
+        if max(ntsc, pal) < _SHARE or max(ntsc, pal) < _CLEARLY * min(ntsc, pal):
+            return None
+        return "ntsc" if ntsc > pal else "pal"
+
+
+def _usual(shares: Sequence[float]) -> float:
+    return float(np.percentile(shares, _OF_FRAMES)) if len(shares) >= _FRAMES else 0.0

@@ -1,0 +1,95 @@
+"""Dot crawl of composite video: colour that was taken for luma, cancelled between frames of opposite phase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vidsr.filters.before.descriptor import FilterDescriptor
+from vidsr.filters.before.filter import windowed, with_planes
+from vidsr.filters.detect.inspection import Inspection
+from vidsr.frames import Frame
+
+if TYPE_CHECKING:
+    from vidsr.filters.detect.tape_findings import System
+    from vidsr.filters.tape.subcarrier import CompositeFrame
+
+_DEFAULT: System = "ntsc"
+
+
+class DotCrawl:
+    """Takes out of luma what alternates with the subcarrier, where the picture stands still.
+
+    What is not found by :mod:`vidsr.filters.tape.subcarrier` stays bit for bit; so do the first and the last frames.
+
+    Args:
+        system: "ntsc" or "pal".
+    """
+
+    name = "dotcrawl"
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        distance = frames_apart(system)
+        self.lookaround = (distance, distance)
+
+    def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        return opposed(frames, self.lookaround[0], self._cleaned)
+
+    def _cleaned(self, before: CompositeFrame, now: CompositeFrame, after: CompositeFrame) -> Frame:
+        from vidsr.filters.tape import subcarrier
+
+        still = subcarrier.stillness(before, after)
+        residue = subcarrier.in_luma(before, now, after, still, self.system)
+        luma = subcarrier.without(now.frame.planes[0], residue, now.frame)
+        return with_planes(now.frame, (luma, *now.frame.planes[1:]))
+
+
+def frames_apart(system: System) -> int:
+    """Frames after which the subcarrier is upside down."""
+    return 1 if system == "ntsc" else 2
+
+
+def opposed(
+    frames: Iterator[Frame], distance: int, clean: Callable[[CompositeFrame, CompositeFrame, CompositeFrame], Frame]
+) -> Iterator[Frame]:
+    """Call ``clean`` for each frame of luma and colour with those ``distance`` before and after; others stay."""
+    import torch
+
+    from vidsr.filters.tape.subcarrier import CompositeFrame
+
+    def cleaned(window: Sequence[CompositeFrame], at: int) -> Frame:
+        now = window[at]
+        if at < distance or at + distance >= len(window) or now.frame.format.family == "rgb":
+            return now.frame
+        with torch.inference_mode():
+            return clean(window[at - distance], now, window[at + distance])
+
+    return windowed(map(CompositeFrame, frames), distance, distance, cleaned)
+
+
+def parse_system(text: str) -> Any:
+    """ "ntsc" or "pal".
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    if text not in ("ntsc", "pal"):
+        raise ValueError("give the colour system of the recording, ntsc or pal")
+    return text
+
+
+def _find(found: Inspection) -> System | None:
+    return found.tape.dot_crawl
+
+
+FILTER: FilterDescriptor[Any] = FilterDescriptor(
+    name="dotcrawl",
+    help="takes dots that crawl along edges of colour out of what stands still",
+    syntax="ntsc|pal",
+    parse=parse_system,
+    make=lambda system: DotCrawl(system or _DEFAULT),
+    find=_find,
+    absent="no dot crawl was found; give the colour system, for example dotcrawl=pal",
+    recommended=lambda found: found.tape.dot_crawl is not None,
+)

@@ -1,1 +1,0 @@
-"""Limits to what a network may add to a picture."""

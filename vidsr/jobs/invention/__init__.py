@@ -1,1 +1,0 @@
-"""How much a network may invent: results held to what their source supports."""
