@@ -100,10 +100,12 @@ def test_a_log_that_cannot_be_written_is_told(small_options: Options, tmp_path: 
 
 def test_sharpened_pictures_are_degraded_and_aimed_at_in_both_stages(small_options: Options) -> None:
     from vidsr.training.dataset.loader import Draw, Patches
+    from vidsr.training.dataset.patch_store import PatchStore
     from vidsr.training.losses import sharpened
 
     options = small_options(psnr={"sharpen_target": True})
     trainer = Trainer(options)
+    assert isinstance(trainer.store, PatchStore)
     patches, sharp = (
         Patches(trainer.store, options.data, options.degradation, Draw(seed=0, stage="psnr", scale=4, sharpen=s))
         for s in (False, True)

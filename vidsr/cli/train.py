@@ -36,7 +36,11 @@ Examples:
   vidsr train init --preset tiny --dataset my-data train.toml
   vidsr train init --preset esrgan --dataset my-data --validation Set5/ --folder runs/a train.toml
 
-Presets: esrgan and realesrgan as published, archival (codecs, tape, film), tiny (two CPU cores, an hour).
+Presets for pictures: esrgan and realesrgan as published, archival (codecs, tape, film), tiny (two CPU cores, an hour).
+
+Presets for clips: recurrent (a fast network that takes its last result), real-video (the same against codecs, tape and
+film, with a discriminator that sees time), faithful (invents nothing), distil (learns from a large model, without
+originals).
 """
 
 _RUN_EXAMPLES = """
@@ -67,9 +71,7 @@ Toml = Annotated[Path, typer.Argument(metavar="OPTIONS.toml", help="Options file
 @app.command(short_help="Write an options file.", cls=Command, epilog=_INIT_EXAMPLES)
 def init(
     target: Annotated[Path, typer.Argument(metavar="OPTIONS.toml", help="The file to write.")] = Path("train.toml"),
-    preset: Annotated[
-        str, typer.Option(metavar="esrgan|realesrgan|archival|tiny", help="Preset to start from.")
-    ] = "esrgan",
+    preset: Annotated[str, typer.Option(metavar="NAME", help="Preset to start from; see below.")] = "esrgan",
     dataset: Annotated[str, typer.Option(metavar="FOLDER", help="Folder made by `vidsr dataset make`.")] = "",
     validation: Annotated[str, typer.Option(metavar="FOLDER", help="Folder of pictures for validation.")] = "",
     folder: Annotated[str, typer.Option(metavar="FOLDER", help="Folder for checkpoints and logs.")] = "runs/train",

@@ -1,12 +1,14 @@
-"""The two discriminators of the field: ESRGAN's VGG-style one for 128 px, and Real-ESRGAN's U-Net for any size."""
+"""The discriminators: ESRGAN's VGG-style one for 128 px, Real-ESRGAN's U-Net for any size, and one of clips."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from vidsr.errors import TrainingError
+from vidsr.filters.flow import luma, optical_flow, resize_flow, warp
 from vidsr.training.distributed import SharedBatchNorm
 
 SLOPE = 0.2
@@ -44,15 +46,15 @@ class Vgg128(nn.Module):
 
 
 class UNet(nn.Module):
-    """``[N, 3, H, W]`` to a map of logits ``[N, 1, H, W]``; H and W multiples of 8.
+    """``[N, channels, H, W]`` to a map of logits ``[N, 1, H, W]``; H and W multiples of 8.
 
     Three halvings and three bilinear doublings with additive skips, spectral norm on all but the first and the
     last convolution. Source: Real-ESRGAN, arXiv 2107.10833, section 3.3; spectral norm: arXiv 1802.05957.
     """
 
-    def __init__(self, feat: int = 64) -> None:
+    def __init__(self, feat: int = 64, channels: int = 3) -> None:
         super().__init__()
-        self.conv0 = nn.Conv2d(3, feat, 3, padding=1)
+        self.conv0 = nn.Conv2d(channels, feat, 3, padding=1)
         self.down = nn.ModuleList(
             spectral_norm(nn.Conv2d(feat << i, feat << (i + 1), 4, stride=2, padding=1, bias=False)) for i in range(3)
         )
@@ -77,4 +79,39 @@ class UNet(nn.Module):
         return out
 
 
-DISCRIMINATORS: dict[str, type[Vgg128 | UNet]] = {"vgg128": Vgg128, "unet": UNet}
+class Triplets(nn.Module):
+    """Clips ``[N, T, 3, H, W]`` and what they were made from ``[N, T, 3, h, w]`` to maps of logits ``[N·(T − 2), 1, H,
+    W]``.
+
+    Three frames in a row are judged together, by what makes time visible: as they are; with the outer two carried to
+    the middle one's place along the motion of the low-resolution frames, where what is steady lies on top of itself;
+    and beside those low-resolution frames, enlarged. T is at least 3; H and W are multiples of 8.
+
+    Source: TecoGAN (Chu et al., ACM TOG 39(4), 2020), section 4.1 and figure 3, whose network of strided convolutions
+    is replaced by the U-Net here, which judges each pixel.
+    """
+
+    def __init__(self, feat: int = 64) -> None:
+        super().__init__()
+        self.critic = UNet(feat, channels=27)
+
+    def forward(self, clip: Tensor, low: Tensor) -> Tensor:
+        before, now, after = (frames.flatten(0, 1) for frames in (clip[:, :-2], clip[:, 1:-1], clip[:, 2:]))
+        triplet = [low[:, i : low.shape[1] - 2 + i].flatten(0, 1) for i in range(3)]
+        size = (clip.shape[-2], clip.shape[-1])
+        carried = [
+            warp(frames.float(), _enlarged_motion(triplet[1], triplet[place], size)).to(clip.dtype)
+            for frames, place in ((before, 0), (after, 2))
+        ]
+        seen = F.interpolate(torch.cat(triplet, 1), size=size, mode="bicubic", align_corners=False).to(clip.dtype)
+        logits: Tensor = self.critic(torch.cat((before, now, after, carried[0], now, carried[1], seen), 1))
+        return logits
+
+
+@torch.no_grad()
+def _enlarged_motion(now: Tensor, other: Tensor, size: tuple[int, int]) -> Tensor:
+    return resize_flow(optical_flow(luma(now.float()), luma(other.float())), size, "bicubic")
+
+
+#: name → class; all but "triplets" judge single pictures.
+DISCRIMINATORS: dict[str, type[Vgg128 | UNet | Triplets]] = {"vgg128": Vgg128, "unet": UNet, "triplets": Triplets}

@@ -62,13 +62,13 @@ def card_of(state: dict[str, Any]) -> dict[str, str]:
     if scores and state["scored_at"] != state["step"]:
         scores += f" (of step {state['scored_at']})"
     return {
-        "architecture": "RRDBNet",
+        "architecture": generator.get("architecture", "RRDBNet"),
         "scale": str(generator["scale"]),
         "trained_with": f"vidsr {__version__}",
         "trained_on": Path(options["data"]["dataset"]).name,
         "stage": stage,
         "steps": str(state["step"]),
-        "validation": Path(options["validation"]["folder"]).name if options["validation"]["folder"] else "none",
+        "validation": ", ".join(_measured_on(options["validation"])) or "none",
         "scores": scores or "none",
         "exported": datetime.now(UTC).strftime("%Y-%m-%d"),
         "options": json.dumps(_public(options), sort_keys=True),
@@ -78,6 +78,12 @@ def card_of(state: dict[str, Any]) -> dict[str, str]:
 def _public(options: dict[str, Any]) -> dict[str, Any]:
     """The options without the folders of the machine it was trained on."""
     kept = {table: dict(values) for table, values in options.items()}
-    for table, key in (("run", "folder"), ("data", "dataset"), ("validation", "folder"), ("gan", "vgg")):
-        kept[table][key] = Path(str(kept[table][key])).name
+    places = (("run", "folder"), ("data", "dataset"), ("validation", "folder"), ("validation", "clips"), ("gan", "vgg"))
+    for table, key in (*places, ("generator", "start_from"), ("distil", "teacher")):
+        if kept.get(table, {}).get(key):
+            kept[table][key] = Path(str(kept[table][key])).name
     return kept
+
+
+def _measured_on(validation: dict[str, Any]) -> list[str]:
+    return [Path(validation[key]).name for key in ("folder", "clips") if validation.get(key)]

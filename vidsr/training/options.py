@@ -69,14 +69,36 @@ class DataOptions(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorOptions(Options):
-    """The network that is trained: RRDBNet."""
+    """The network that is trained."""
 
-    scale: int = opt(4, "Scale factor.", choices=(1, 2, 4, 8))
+    architecture: str = opt(
+        "RRDBNet",
+        "Kind of network. RecurrentCompact takes its last result, BasicVSR sees all frames of a clip: both need clips; "
+        "the others see single frames. BasicVSR enlarges by 4 alone, EFDN by 2, 3 or 4.",
+        choices=("RRDBNet", "SRVGGNetCompact", "RecurrentCompact", "EFDN", "BasicVSR"),
+    )
+    scale: int = opt(4, "Scale factor; 3 is for compact networks and EFDN.", choices=(1, 2, 3, 4, 8))
     num_feat: int = opt(64, "Channels of the trunk.", between=(1, 1024))
-    num_block: int = opt(23, "RRDB blocks.", between=(1, 256))
-    num_grow_ch: int = opt(32, "Channels that each dense convolution adds.", between=(1, 1024))
-    start_from: str | None = opt(None, "Model to start from, a name or a file; must have exactly this architecture.")
-    init_scale: float = opt(0.1, "Factor on the Kaiming initialisation of the dense blocks.", between=(0, 10))
+    num_block: int = opt(
+        23,
+        "RRDB blocks; the convolutions between the first and the last one of compact networks; the cells of EFDN; the "
+        "residual blocks of BasicVSR in each direction.",
+        between=(1, 256),
+    )
+    num_grow_ch: int = opt(
+        32, "Channels that each dense convolution of RRDBNet adds; those of EFDN's attention.", between=(1, 1024)
+    )
+    start_from: str | None = opt(
+        None,
+        "Model to start from, a name or a file; must have exactly this structure. RecurrentCompact starts from an "
+        "SRVGGNetCompact, too, and first computes what that does.",
+    )
+    new_rate: float = opt(
+        1.0,
+        "Learning rate of the layers that RecurrentCompact has beyond SRVGGNetCompact, as a multiple.",
+        between=(0, 1000),
+    )
+    init_scale: float = opt(0.1, "Factor on the Kaiming initialisation of dense and residual blocks.", between=(0, 10))
     ema: float = opt(
         0.999, "Decay of the averaged weights, which are exported; 0 disables averaging.", between=(0, 0.99999)
     )
@@ -84,7 +106,7 @@ class GeneratorOptions(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageOptions(Options):
-    """Length and learning-rate schedule of a stage."""
+    """Length, learning-rate schedule and losses of a stage. A weight of 0 leaves a loss out."""
 
     steps: int = opt(1_000_000, "Steps of this stage; 0 skips it.", between=(0, None))
     learning_rate: float = opt(2e-4, "Adam's learning rate after warm-up.", between=(0, 1))
@@ -101,9 +123,30 @@ class StageOptions(Options):
         "Sharpen (unsharp mask) the pictures to degrade, which are also the target of L1 and perceptual loss, as "
         "Real-ESRGAN does; the discriminator sees them unsharpened.",
     )
+    pixel: str = opt("l1", "Loss of pixels.", choices=("l1", "charbonnier"))
+    frequency_weight: float = opt(0.0, "Weight of the L1 loss of the Fourier transform.", between=(0, None))
+    consistency_weight: float = opt(
+        0.0, "Weight of the difference between the reduced result and the source; for clean sources.", between=(0, None)
+    )
+    lpips_weight: float = opt(0.0, "Weight of LPIPS on VGG16; needs `lpips-vgg16`.", between=(0, None))
+    dists_weight: float = opt(
+        0.0, "Weight of structure and texture on VGG16, as in DISTS; needs `lpips-vgg16`.", between=(0, None)
+    )
+    artefact_weight: float = opt(
+        0.0, "Weight of the loss of artefacts (LDL); costs a pass of the averaged network.", between=(0, None)
+    )
+    warping_weight: float = opt(
+        0.0, "Weight of the difference to the last result, carried along the motion; for clips.", between=(0, None)
+    )
+    ping_pong_weight: float = opt(
+        0.0, "Weight of the difference between the way through a clip and the way back; for clips.", between=(0, None)
+    )
+    through: int = opt(0, "Frames over which gradients run back in time; 0 is the whole clip.", between=(0, 120))
 
     def cross_faults(self) -> Iterator[str]:
-        """Warm-up and milestones lie inside the stage."""
+        """Warm-up and milestones lie inside the stage; a way back is as long as a clip."""
+        if self.ping_pong_weight and self.through:
+            yield f"through = {self.through}: ping_pong_weight needs through = 0, the whole clip there and back"
         if self.steps and self.warmup >= self.steps:
             yield f"warmup = {self.warmup}: must be shorter than the stage's {self.steps} steps"
         if self.betas[0] >= 1 or self.betas[1] >= 1:
@@ -121,7 +164,9 @@ class GanOptions(StageOptions):
     )
     milestones: tuple[int, ...] = opt((50_000, 100_000, 200_000, 300_000), "Steps at which `steps` halves the rate.")
     discriminator: str = opt(
-        "vgg128", "vgg128 accepts only 128×128 patches, unet any size.", choices=("vgg128", "unet")
+        "vgg128",
+        "vgg128 accepts only 128×128 patches, unet any size; triplets judges three frames of a clip together.",
+        choices=("vgg128", "unet", "triplets"),
     )
     discriminator_feat: int = opt(64, "Channels of the discriminator's first layer.", between=(4, 256))
     loss: str = opt("ragan", "Adversarial loss.", choices=("ragan", "vanilla", "lsgan"))
@@ -139,6 +184,24 @@ class GanOptions(StageOptions):
                 yield f"layers: {name} is unknown; choose from {', '.join(PERCEPTUAL_LAYERS)}"
         if self.steps and self.perceptual_weight and not self.vgg:
             yield "vgg: give a VGG16 or VGG19 file for the perceptual loss, or set perceptual_weight = 0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistilOptions(Options):
+    """A teacher, whose result takes the place of the originals."""
+
+    teacher: str = opt("", "Model that enlarges what the network sees, a name or a file; empty: the originals count.")
+    stabilize: float = opt(0.8, "How far the teacher's result is steadied along the motion.", between=(0, 1))
+    neighbours: float = opt(
+        0.0,
+        "Share of basicvsr-bd-x4, which sees neighbouring frames; for clean footage.",
+        between=(0, 1),
+    )
+    as_it_is: bool = opt(
+        False,
+        "The footage of the dataset, at its own size and with the damage that it has, is what the network sees; else "
+        "[degradation] makes that of it.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +230,7 @@ class TrainOptions(Options):
     generator: GeneratorOptions = field(default_factory=GeneratorOptions)
     psnr: StageOptions = field(default_factory=StageOptions)
     gan: GanOptions = field(default_factory=GanOptions)
+    distil: DistilOptions = field(default_factory=DistilOptions)
     validation: ValidationOptions = field(default_factory=ValidationOptions)
 
     def cross_faults(self) -> Iterator[str]:
@@ -177,10 +241,35 @@ class TrainOptions(Options):
             yield f"[data] margin = {self.data.margin}: must be a multiple of the scale, {self.generator.scale}"
         if self.gan.steps and self.gan.discriminator == "vgg128" and self.data.patch != 128:
             yield f'[data] patch = {self.data.patch}: vgg128 takes 128; or use discriminator = "unet"'
+        yield from self._faults_of_clips()
         if not self.psnr.steps and not self.gan.steps:
             yield "[psnr] steps and [gan] steps are both 0: there is nothing to train"
         if not self.data.dataset:
             yield "[data] dataset: give the folder that `vidsr dataset make` made"
+
+    def _faults_of_clips(self) -> Iterator[str]:
+        """What needs several frames, and has fewer."""
+        frames, generator = self.data.frames, self.generator
+        if generator.architecture in ("RecurrentCompact", "BasicVSR") and frames < 2:
+            yield f"[data] frames = {frames}: {generator.architecture} is trained on clips, give at least 2"
+        if generator.architecture == "BasicVSR" and self.validation.folder:
+            yield "[validation] folder: BasicVSR does not enlarge single pictures; measure on [validation] clips"
+        scales = {"BasicVSR": (4,), "EFDN": (2, 3, 4), "RRDBNet": (1, 2, 4, 8)}.get(generator.architecture)
+        if scales is not None and generator.scale not in scales:
+            yield f"[generator] scale = {generator.scale}: must be one of {', '.join(map(str, scales))}"
+        for name, stage in (("psnr", self.psnr), ("gan", self.gan)):
+            weighed = [key for key in ("warping_weight", "ping_pong_weight") if getattr(stage, key)]
+            if stage.steps and weighed and min(frames, stage.through or frames) < 2:
+                yield f"[{name}] {weighed[0]}: needs clips, [data] frames and through of at least 2"
+        if self.gan.steps and self.gan.discriminator == "triplets":
+            length = min(frames, self.gan.through or frames)
+            left = frames % length
+            if length < 3:
+                yield '[gan] discriminator = "triplets": judges three frames, give [data] frames and through at least 3'
+            elif left in (1, 2):
+                yield f"[gan] through = {self.gan.through}: leaves {left} of {frames} frames, triplets judge three"
+        if self.distil.neighbours and (frames < 2 or generator.scale != 4):
+            yield "[distil] neighbours: needs clips ([data] frames) and scale 4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +311,8 @@ class SheetOptions(Options):
 
     options_file: str | None = opt(None, "Options of the training run.", "--options", metavar="OPTIONS.toml")
     preset: str = opt(
-        "realesrgan", "A preset to use instead of --options.", choices=("esrgan", "realesrgan", "archival", "tiny")
+        "realesrgan",
+        "A preset to use instead of --options.",
+        choices=("esrgan", "realesrgan", "archival", "tiny", "real-video", "recurrent", "faithful", "distil"),
     )
     rows: int = opt(6, "Rows of the sheet, with two examples each.", between=(1, 100))

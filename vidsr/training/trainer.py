@@ -1,5 +1,8 @@
 """Training, top to bottom: build, continue from a checkpoint, stage ``psnr``, stage ``gan``.
 
+A step sees pictures ``[B, 3, h, w]`` or clips ``[B, T, 3, h, w]``. Clips are gone through in stretches of ``through``
+frames: the results run on from one stretch to the next, gradients do not (truncated back-propagation through time).
+
 What a step sees is drawn from (seed, stage, step) alone (:mod:`vidsr.training.dataset.loader`), and the learning rate
 is a function of the step; so a checkpoint needs only tensors and a few numbers, and a resumed run equals the
 uninterrupted one.
@@ -20,21 +23,26 @@ from torch import Tensor, nn
 
 from vidsr.errors import Interrupted, TrainingError
 from vidsr.inference.device import DTYPES, choose_device
-from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
-from vidsr.models.zoo import load_model, resolve
+from vidsr.models.known_architectures import architecture_of
+from vidsr.models.zoo import resolve
 from vidsr.option_schema import changes
 from vidsr.training import checkpoints, distributed
+from vidsr.training.dataset.clips.clip_loader import Clips
+from vidsr.training.dataset.clips.clip_store import ClipStore
 from vidsr.training.dataset.loader import Draw, Patches, StepShare, batches
 from vidsr.training.dataset.patch_store import PatchStore
-from vidsr.training.discriminators import DISCRIMINATORS
+from vidsr.training.discriminators import DISCRIMINATORS, Triplets
 from vidsr.training.guards import Guards
-from vidsr.training.losses import ADVERSARIAL, pixel_loss, sharpened
-from vidsr.training.networks import Average, initialise, placed
+from vidsr.training.losses import ADVERSARIAL, sharpened
+from vidsr.training.measuring import Measures
+from vidsr.training.networks import Average, generator_of, parameter_groups, placed
 from vidsr.training.options import StageOptions, TrainOptions
 from vidsr.training.perceptual import Perceptual
 from vidsr.training.run_log import RunLog
 from vidsr.training.stopping import StopRequest
-from vidsr.training.validation import Validation
+from vidsr.training.teacher import Teacher
+from vidsr.training.terms.weighing import Terms, pictures
+from vidsr.training.unrolled import LastFrame, Stretch, Unrolled, stretches_of
 
 
 def learning_rate(stage: StageOptions, step: int) -> float:
@@ -66,12 +74,15 @@ class Trainer:
         if o.run.threads:
             torch.set_num_threads(o.run.threads)
         self.format = torch.channels_last if o.run.channels_last else torch.contiguous_format
-        self.store = PatchStore(Path(o.data.dataset).expanduser())
-        self.validation = Validation(o.validation, o.generator.scale)
+        dataset = Path(o.data.dataset).expanduser()
+        self.store = PatchStore(dataset) if o.data.frames == 1 else ClipStore(dataset)
+        self.validation = Measures(o)
         torch.manual_seed(o.run.seed)
         self.generator = self._build_generator()
         self.average = Average(self.generator, o.generator.ema)
-        self.averaged = placed(RRDBNet(self.generator.config), self.device, self.format)
+        self.averaged = placed(
+            architecture_of(self.generator).build(self.generator.config), self.device, self.format
+        ).requires_grad_(False)
         self.guards = Guards(skip_limit=o.run.skip_limit)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=o.run.precision == "fp16")
         self.stop = StopRequest()
@@ -82,6 +93,11 @@ class Trainer:
         # Read now, so that a missing file shows before the first stage and not after it.
         wanted = o.gan.steps and o.gan.perceptual_weight
         self.perceptual = Perceptual(resolve(o.gan.vgg), o.gan.layers).to(self.device) if wanted else None
+        self.terms = {
+            "psnr": Terms(o.psnr, self.device) if o.psnr.steps else None,
+            "gan": Terms(o.gan, self.device, o.gan.pixel_weight) if o.gan.steps else None,
+        }
+        self.teacher = Teacher(o.distil, self.device) if o.distil.teacher else None
         self.stage, self.step = "psnr" if o.psnr.steps else "gan", 0
         self._arm(self.stage)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -89,36 +105,28 @@ class Trainer:
 
     # ---- building ----------------------------------------------------------------------------------------------
 
-    def _build_generator(self) -> RRDBNet:
-        g = self.options.generator
-        config = RRDBNetConfig(num_feat=g.num_feat, num_block=g.num_block, num_grow_ch=g.num_grow_ch, scale=g.scale)
-        network = RRDBNet(config)
-        if g.start_from:
-            found = load_model(g.start_from)
-            if found.config != config:
-                raise TrainingError(f"{found.path}: is {found.config}, [generator] asks for {config}")
-            network.load_state_dict(found.network.state_dict())
-        else:
-            initialise(network, g.init_scale)
-        return placed(network, self.device, self.format)
+    def _build_generator(self) -> Any:
+        return placed(generator_of(self.options.generator), self.device, self.format)
 
     def _arm(self, stage: str) -> None:
         """Optimisers, and for the gan stage the discriminator and its losses."""
         o = self.options
         self.settings: StageOptions = o.psnr if stage == "psnr" else o.gan
-        self.forward = distributed.wrapped(torch.compile(self.generator) if o.run.compile else self.generator)
+        network: Any = torch.compile(self.generator) if o.run.compile else self.generator
+        self.forward = distributed.wrapped(Unrolled(network, self.generator))
         self.optimisers = {"generator": self._adam(self.generator)}
         self.discriminator: nn.Module | None = None
         if stage == "gan":
             torch.manual_seed(o.run.seed + 1)
-            network: nn.Module = DISCRIMINATORS[o.gan.discriminator](o.gan.discriminator_feat)
-            self.discriminator = placed(network, self.device, self.format)
+            critic: nn.Module = DISCRIMINATORS[o.gan.discriminator](o.gan.discriminator_feat)
+            self.discriminator = placed(critic, self.device, self.format)
             self.judge = distributed.wrapped(self.discriminator)
             self.optimisers["discriminator"] = self._adam(self.discriminator)
             self.adversarial = ADVERSARIAL[o.gan.loss]()
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
-        return torch.optim.Adam(network.parameters(), lr=self.settings.learning_rate, betas=self.settings.betas)
+        groups = parameter_groups(network, self.options.generator.new_rate)
+        return torch.optim.Adam(groups, lr=self.settings.learning_rate, betas=self.settings.betas)
 
     # ---- the loop ----------------------------------------------------------------------------------------------
 
@@ -133,6 +141,8 @@ class Trainer:
         try:
             self._check_disk()
             self.validation.dry_run(self.generator)
+            for note in self.validation.notes:
+                self.journal.say(note)
             for stage in ("psnr", "gan")[0 if self.stage == "psnr" else 1 :]:
                 if stage != self.stage:
                     self.stage, self.step, self.scores, self.scored_at = stage, 0, {}, None
@@ -154,17 +164,19 @@ class Trainer:
     def _run_stage(self) -> None:
         o, stage, steps = self.options, self.stage, self.settings.steps
         draw = Draw(seed=o.run.seed, stage=stage, scale=o.generator.scale, sharpen=self.settings.sharpen_target)
-        patches = Patches(self.store, o.data, o.degradation, draw)
-        feed = batches(patches, o.data, StepShare(start=self.step, stop=steps, rank=self.rank, ranks=self.ranks))
+        kind = Clips if isinstance(self.store, ClipStore) else Patches
+        examples: Any = kind(self.store, o.data, o.degradation, draw)  # type: ignore[arg-type]
+        feed = batches(examples, o.data, StepShare(start=self.step, stop=steps, rank=self.rank, ranks=self.ranks))
         self.journal.begin(stage, self.step, steps)
         while self.step < steps:
             if self.stop.agreed(self.step, self.device):
                 self.save()
                 raise Interrupted(f"stopped and saved at {stage} step {self.step}; continue with `vidsr train resume`")
             rate = learning_rate(self.settings, self.step)
+            of = {"generator": 1.0, "discriminator": o.gan.discriminator_rate}
             for name, optimiser in self.optimisers.items():
                 for group in optimiser.param_groups:
-                    group["lr"] = rate * (o.gan.discriminator_rate if name == "discriminator" else 1)
+                    group["lr"] = rate * of[name] * group["multiple"]
             with self.journal.phase("data"):
                 micro = [self._to_device(next(feed)) for _ in range(o.data.accumulate)]
             values = self._psnr_step(micro) if stage == "psnr" else self._gan_step(micro)
@@ -180,80 +192,116 @@ class Trainer:
                 self.save()
 
     def _to_device(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """uint8 patches as floats in 0..1 on the device, in the memory format of the networks."""
-        low, high = (
-            b.to(self.device, non_blocking=True).float().div(255).contiguous(memory_format=self.format) for b in batch
-        )
-        return low, high
+        """uint8 pictures or clips as floats in 0..1 on the device, pictures in the memory format of the networks.
+
+        With a teacher, its results take the place of the originals.
+        """
+        low, high = (b.to(self.device, non_blocking=True).float().div(255) for b in batch)
+        if self.options.distil.as_it_is:
+            low = high[..., : low.shape[-2], : low.shape[-1]]
+        if self.teacher is not None:
+            high = self.teacher(low)
+        if low.ndim == 5:
+            return low, high
+        return low.contiguous(memory_format=self.format), high.contiguous(memory_format=self.format)
 
     def _autocast(self) -> torch.autocast:
         precision = self.options.run.precision
         return torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32")
 
     def _psnr_step(self, micro: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        """One step on L1 alone."""
-        total = torch.zeros((), device=self.device)
+        """One step without a discriminator."""
+        sums: dict[str, Tensor] = {}
+        stretches = list(stretches_of(micro, self.settings.through, there_and_back=self.settings.ping_pong_weight > 0))
+        carried: LastFrame | None = None
         with self.journal.phase("generator"):
-            for number, (low, high) in enumerate(micro):
-                with self._gradients_together(self.forward, number, len(micro)):
+            for number, part in enumerate(stretches):
+                before = None if part.begins else carried
+                with self._gradients_together(self.forward, number, len(stretches)):
                     with self._autocast():
-                        result = self.forward(low)
-                    loss = pixel_loss(result, self._target(high)) / len(micro)
+                        result, carried = self.forward(part.low, before)
+                    terms = self._terms(part, result, before)
+                    loss = torch.stack(list(terms.values())).sum() * part.share
                     self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-                total += loss.detach()
-            self._take_step({"generator": self.generator}, [total])
-            for alarm in self.guards.watch(result, high, None):
+                _add(sums, terms, part.share)
+            self._take_step({"generator": self.generator}, list(sums.values()))
+            for alarm in self.guards.watch(pictures(result), pictures(part.high), None):
                 self.journal.say(alarm)
-        return {"l1": total}
+        return sums
 
     def _gan_step(self, micro: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        """The generator against the discriminator as it stands, then the discriminator on the same pictures."""
+        """The generator against the discriminator as it stands, then the discriminator on the same frames."""
         assert self.discriminator is not None
         results: list[Tensor] = []
         sums: dict[str, Tensor] = {}
+        stretches = list(stretches_of(micro, self.settings.through, there_and_back=self.settings.ping_pong_weight > 0))
+        carried: LastFrame | None = None
         with self.journal.phase("generator"):
             self.discriminator.requires_grad_(False)
-            for number, (low, high) in enumerate(micro):
-                with self._gradients_together(self.forward, number, len(micro)):
+            for number, part in enumerate(stretches):
+                before = None if part.begins else carried
+                with self._gradients_together(self.forward, number, len(stretches)):
                     with self._autocast():
-                        result = self.forward(low)
-                    terms = self._generator_terms(result, high)
-                    loss = torch.stack(list(terms.values())).sum() / len(micro)
+                        result, carried = self.forward(part.low, before)
+                    terms = self._terms(part, result, before) | self._terms_of_critics(part, result)
+                    loss = torch.stack(list(terms.values())).sum() * part.share
                     self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                 results.append(result.detach())
-                _add(sums, terms, len(micro))
+                _add(sums, terms, part.share)
         with self.journal.phase("discriminator"):
             self.discriminator.requires_grad_(True)
-            for number, ((_, high), result) in enumerate(zip(micro, results, strict=True)):
-                with self._gradients_together(self.judge, number, len(micro)):
+            for number, (part, result) in enumerate(zip(stretches, results, strict=True)):
+                with self._gradients_together(self.judge, number, len(stretches)):
                     with self._autocast():
-                        real, fake = self.judge(high), self.judge(result)
-                    loss = self.adversarial.discriminator(real, fake) / len(micro)
-                    self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-                _add(sums, {"discriminator": loss * len(micro), "real": real.mean(), "fake": fake.mean()}, len(micro))
+                        real, fake = self._judged(self.judge, part, part.high), self._judged(self.judge, part, result)
+                    loss = self.adversarial.discriminator(real, fake)
+                    self.scaler.scale(loss * part.share).backward()  # type: ignore[no-untyped-call]
+                _add(sums, {"discriminator": loss, "real": real.mean(), "fake": fake.mean()}, part.share)
             both = {"generator": self.generator, "discriminator": self.discriminator}
             self._take_step(both, list(sums.values()))
-            for alarm in self.guards.watch(results[-1], micro[-1][1], sums["discriminator"]):
+            shown, wanted = pictures(results[-1]), pictures(stretches[-1].high)
+            for alarm in self.guards.watch(shown, wanted, sums["discriminator"]):
                 self.journal.say(alarm)
         return sums
 
     def _target(self, high: Tensor) -> Tensor:
-        """The target of L1 and perceptual loss; never computed in half precision."""
-        return sharpened(high) if self.settings.sharpen_target else high
+        """What a result should be; never computed in half precision."""
+        if not self.settings.sharpen_target:
+            return high
+        return sharpened(pictures(high)).view_as(high)
 
-    def _generator_terms(self, result: Tensor, high: Tensor) -> dict[str, Tensor]:
-        """The weighted terms of the generator's loss, by name."""
+    def _terms(self, part: Stretch, result: Tensor, before: LastFrame | None) -> dict[str, Tensor]:
+        """The weighted terms of the generator's loss that need no critic, by name."""
+        terms = self.terms[self.stage]
+        assert terms is not None
+
+        def averaged() -> Tensor:
+            self.averaged.load_state_dict(self.average.weights)
+            with torch.no_grad(), self._autocast():
+                made: Tensor = Unrolled(self.averaged)(part.low, before)[0]
+            return made
+
+        return terms(result, self._target(part.high), part.low, averaged)
+
+    def _terms_of_critics(self, part: Stretch, result: Tensor) -> dict[str, Tensor]:
+        """The weighted adversarial and perceptual terms of the generator's loss, by name."""
         o = self.options.gan
-        assert self.discriminator is not None
-        target = self._target(high)
-        terms = {"l1": o.pixel_weight * pixel_loss(result, target)}
+        terms = {}
         with self._autocast():
-            fake = self.discriminator(result)
-            real = self.discriminator(high) if self.adversarial.relative else fake
+            fake = self._judged(self.discriminator, part, result)
+            real = self._judged(self.discriminator, part, part.high) if self.adversarial.relative else fake
             if self.perceptual is not None:
-                terms["perceptual"] = o.perceptual_weight * self.perceptual(result, target)
+                wanted = pictures(self._target(part.high))
+                terms["perceptual"] = o.perceptual_weight * self.perceptual(pictures(result), wanted)
         terms["adversarial"] = o.gan_weight * self.adversarial.generator(real, fake)
         return terms
+
+    def _judged(self, critic: Any, part: Stretch, shown: Tensor) -> Tensor:
+        """Logits of pictures or clips; a critic of triplets also sees what they were made from."""
+        logits: Tensor = (
+            critic(shown, part.low) if isinstance(self.discriminator, Triplets) else critic(pictures(shown))
+        )
+        return logits
 
     def _gradients_together(self, network: Any, number: int, count: int) -> contextlib.AbstractContextManager[Any]:
         """Processes exchange gradients in the last of the accumulated batches only."""
@@ -282,7 +330,7 @@ class Trainer:
         self.journal.values(self.stage, self.step, {**values, "skipped": self.guards.skipped, **spent})
 
     def _validate(self) -> None:
-        if not self.validation.examples or self.rank:
+        if not self.validation or self.rank:
             return
         with self.journal.phase("validation"):
             self.averaged.load_state_dict(self.average.weights)
@@ -375,9 +423,9 @@ class Trainer:
                 self.journal.say(warning)
 
 
-def _add(sums: dict[str, Tensor], terms: dict[str, Tensor], count: int) -> None:
+def _add(sums: dict[str, Tensor], terms: dict[str, Tensor], share: float) -> None:
     for name, term in terms.items():
-        sums[name] = sums.get(name, torch.zeros_like(term.detach())) + term.detach() / count
+        sums[name] = sums.get(name, torch.zeros_like(term.detach())) + term.detach() * share
 
 
 def start(options: TrainOptions, *, resume: bool) -> dict[str, Any]:
