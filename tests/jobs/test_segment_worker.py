@@ -214,7 +214,6 @@ def test_a_lack_of_memory_is_remembered_and_the_failed_network_is_freed(
     with CudaSimulation() as cuda:
 
         def counted(backend: CudaBackend, *args: Any, **kwargs: Any) -> None:
-            cuda._sweep()
             left.append(cuda.live_bytes[torch.device("cuda:0")])
             init(backend, *args, **kwargs)
 

@@ -28,18 +28,19 @@ import itertools
 import sys
 import tempfile
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, SimpleNamespace, TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from tests.support import processes
 
@@ -51,6 +52,7 @@ _WAITS_FOR_VALUES = frozenset(
     {"_local_scalar_dense", "nonzero", "masked_select", "equal", "unique_consecutive", "_unique2", "unique_dim"}
 )
 _ALLOCATIONS = ("empty", "new_empty", "empty_strided", "empty_like")
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
 Clock = dict[int, int]
 
@@ -248,13 +250,59 @@ class DeviceTensor(Tensor):
         return DeviceTensor(self.inner.clone(), self.device)
 
 
-class _StorageLog:
-    """Who wrote a storage last, who reads it since, and for which streams it was recorded."""
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What is known of an operation: its short name, and whether it consists of others, makes a view, writes into its
+    first argument, or only allocates."""
 
-    def __init__(self, home: SimulatedStream | None, made_at: str) -> None:
+    function: Any
+    name: str
+    composite: bool
+    view: bool
+    in_place: bool
+    allocation: bool
+
+
+@functools.cache
+def _kind_of(function: Any) -> _Kind:
+    name = function._schema.name.removeprefix("aten::")
+    aliases = [r.alias_info for r in function._schema.returns if r.alias_info is not None]
+    return _Kind(
+        function=function,
+        name=name,
+        composite=torch._C._dispatch_has_kernel_for_dispatch_key(function.name(), _COMPOSITE),
+        view=any(not alias.is_write for alias in aliases),
+        in_place=any(alias.is_write for alias in aliases),
+        allocation=name.startswith(_ALLOCATIONS),
+    )
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call of an operation: its arguments, the same with CPU tensors, all tensors in them, and the device's."""
+
+    known: _Kind
+    args: Any
+    kwargs: dict[str, Any]
+    plain_args: Any
+    plain: dict[str, Any]
+    tensors: list[Tensor]
+    ours: list[DeviceTensor]
+
+
+class _StorageLog:
+    """A storage: who wrote it last, who reads it since, for which streams it was recorded, and its bytes on a device.
+
+    ``storage`` calls back the moment nothing refers to it any more.
+    """
+
+    def __init__(self, storage: weakref.ref[Any], home: SimulatedStream | None, made_at: str) -> None:
+        self.storage = storage
         self.home = home
         self.made_at = made_at
         self.pinned = False
+        self.device: torch.device | None = None
+        self.bytes = 0
         self.write: tuple[int, int, str] | None = None  # stream, its time, operation
         self.reads: dict[int, tuple[int, str]] = {}
         self.recorded: set[int] = set()
@@ -304,8 +352,7 @@ class CudaSimulation(TorchDispatchMode):
         self.capture_invalid = self.allocator_broken = False
         self._thread = _PerThread()
         self._default_streams: dict[torch.device, SimulatedStream] = {}
-        self._logs: dict[int, tuple[StorageWeakRef, _StorageLog]] = {}
-        self._sizes: dict[int, tuple[StorageWeakRef, torch.device, int]] = {}
+        self._logs: dict[int, _StorageLog] = {}
 
     @classmethod
     def active(cls) -> CudaSimulation:
@@ -451,52 +498,46 @@ class CudaSimulation(TorchDispatchMode):
             raise RuntimeError("captures_underway.empty() INTERNAL ASSERT FAILED at CUDACachingAllocator.cpp")
 
     def _memory_info(self, device: Any = None) -> tuple[int, int]:
-        self._sweep()
         return self.memory_bytes - self.live_bytes[self.resolve(device)], self.memory_bytes
 
-    def _allocate(self, tensor: Tensor, device: torch.device) -> None:
-        storage = tensor.untyped_storage()
-        size = storage.nbytes()
-        if size == 0 or (storage._cdata in self._sizes and not self._sizes[storage._cdata][0].expired()):
+    def _allocate(self, tensor: Tensor, device: torch.device, stream: SimulatedStream) -> None:
+        """Account for a fresh tensor."""
+        log, size = self.log_of(tensor, stream), tensor.untyped_storage().nbytes()
+        if size == 0 or log.bytes:
             return
-        self._sweep()
         self.allocations += 1
         if self.allocations in self.fail_at or self.live_bytes[device] + size > self.memory_bytes:
             self.out_of_memory += 1
             raise torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate {size} bytes (simulated)")
-        self._sizes[storage._cdata] = (StorageWeakRef(storage), device, size)
+        log.device, log.bytes = device, size
         self.live_bytes[device] += size
         self.peak_bytes[device] = max(self.peak_bytes[device], self.live_bytes[device])
 
     def log_of(self, tensor: Tensor, home: SimulatedStream | None = None) -> _StorageLog:
         """The log of a tensor's storage; begun where there is none."""
         storage = tensor.untyped_storage()
-        found = self._logs.get(storage._cdata)
-        if found is None or found[0].expired():
-            found = (StorageWeakRef(storage), _StorageLog(home, _where()))
-            self._logs[storage._cdata] = found
-        return found[1]
+        key = storage._cdata
+        found = self._logs.get(key)
+        if found is None:
+            reference = weakref.ref(storage, lambda _: self._freed(key))
+            found = self._logs[key] = _StorageLog(reference, home, _where())
+        return found
 
-    def _sweep(self) -> None:
-        """Forget what the host has freed since, after a look at whether anybody may still have used it."""
-        for key, (reference, device, size) in list(self._sizes.items()):
-            if reference.expired():
-                del self._sizes[key]
-                self.live_bytes[device] -= size
-        for key, (reference, log) in list(self._logs.items()):
-            if not reference.expired():
+    def _freed(self, key: int) -> None:
+        """The host has freed a storage: may anybody still use it?"""
+        log = self._logs.pop(key)
+        if log.device is not None:
+            self.live_bytes[log.device] -= log.bytes
+        if log.home is None:
+            return
+        uses = dict(log.reads)
+        if log.write is not None:
+            uses.setdefault(log.write[0], log.write[1:])
+        for stream, (time, what) in uses.items():
+            if stream in log.recorded or stream == log.home.id:
                 continue
-            del self._logs[key]
-            if log.home is None:
-                continue
-            uses = dict(log.reads)
-            if log.write is not None:
-                uses.setdefault(log.write[0], log.write[1:])
-            for stream, (time, what) in uses.items():
-                if stream in log.recorded or stream == log.home.id:
-                    continue
-                if max(log.home.clock.get(stream, 0), self.host.get(stream, 0)) < time:
-                    self.races.append(f"freed while stream {stream} may still use it ({what}); made at {log.made_at}")
+            if max(log.home.clock.get(stream, 0), self.host.get(stream, 0)) < time:
+                self.races.append(f"freed while stream {stream} may still use it ({what}); made at {log.made_at}")
 
     def touch(self, stream: SimulatedStream, reads: Sequence[Tensor], writes: Sequence[Tensor], what: str) -> None:
         """A kernel or a copy on ``stream``: is all that it depends on done?"""
@@ -524,8 +565,8 @@ class CudaSimulation(TorchDispatchMode):
     def _checked_numpy(self, plain: Callable[..., Any]) -> Callable[..., Any]:
         def numpy(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
             found = self._logs.get(tensor.untyped_storage()._cdata)
-            if found is not None and not found[0].expired() and found[1].write is not None:
-                writer, time, who = found[1].write
+            if found is not None and found.write is not None:
+                writer, time, who = found.write
                 if self.host.get(writer, 0) < time:
                     self.races.append(f"the host reads pinned memory before {who} is done, at {_where()}")
             return plain(tensor, *args, **kwargs)
@@ -552,54 +593,47 @@ class CudaSimulation(TorchDispatchMode):
 
     def dispatch(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run one operation, on the host or on a device."""
-        if function._can_decompose():  # in inference mode composite operations arrive whole
+        known = _kind_of(function)
+        if known.composite:  # in inference mode composite operations arrive whole
             with _Join(self):
-                return function.decompose(*args, **kwargs)
-        flat, _ = tree_flatten((args, kwargs))
-        ours = [t for t in flat if isinstance(t, DeviceTensor)]
-        asked = None if kwargs.get("device") is None else torch.device(kwargs["device"])
+                return function._op_dk(_COMPOSITE, *args, **kwargs)
+        tensors: list[Tensor] = []
+        plain_args = _plain(args, tensors)
+        plain = {key: _plain(value, tensors) for key, value in kwargs.items()} if kwargs else {}
+        ours = [t for t in tensors if type(t) is DeviceTensor]
+        asked = None if plain.get("device") is None else torch.device(plain["device"])
         if not ours and (asked is None or asked.type != "cuda"):
-            pin = kwargs.pop("pin_memory", False)
-            made = function(*args, **kwargs)
+            pin = plain.pop("pin_memory", False)
+            made = function(*args, **plain)
             if pin:
                 self.log_of(made).pinned = True
             return made
-        return self._on_device(function, args, kwargs, flat, ours, asked)
+        call = _Call(known, args, kwargs, plain_args, plain, tensors, ours)
+        return self._on_device(call, asked)
 
-    def _on_device(
-        self,
-        function: Any,
-        args: Any,
-        kwargs: dict[str, Any],
-        flat: list[Any],
-        ours: list[DeviceTensor],
-        asked: torch.device | None,
-    ) -> Any:
-        name = function._schema.name.removeprefix("aten::")
-        devices = {t.device for t in ours}
+    def _on_device(self, call: _Call, asked: torch.device | None) -> Any:
+        name = call.known.name
+        devices = {t.device for t in call.ours}
         if len(devices) > 1 and name not in ("copy_", "_to_copy"):
             raise RuntimeError(f"{name}: expected all tensors on one device, found {sorted(map(str, devices))}")
         target = next(iter(devices)) if devices else self.resolve(asked)
         result_device = target if asked is None else self.resolve(asked)
-        if name == "copy_" and not isinstance(args[0], DeviceTensor):
+        if name == "copy_" and not isinstance(call.args[0], DeviceTensor):
             result_device = torch.device("cpu")
         stream = self.current_stream(target)
         if self.capture is not None and target != self.capture.graph.device:
             self.capture_invalid = True
             raise RuntimeError("CUDA error: operation not permitted when stream is capturing (another device)")
-        self._note_wait(name, args, kwargs, result_device, stream)
-        plain_args, plain = tree_map(_inner, (args, kwargs))
-        if "device" in plain:
-            plain["device"] = torch.device("cpu")
+        self._note_wait(call, result_device, stream)
+        if "device" in call.plain:
+            call.plain["device"] = torch.device("cpu")
         for key in ("non_blocking", "pin_memory"):
-            plain.pop(key, None)
-        made = function(*plain_args, **plain)
-        return self._finish(function, name, args, plain_args, plain, made, flat, ours, result_device, stream)
+            call.plain.pop(key, None)
+        return self._finish(call, call.known.function(*call.plain_args, **call.plain), result_device, stream)
 
-    def _note_wait(
-        self, name: str, args: Any, kwargs: dict[str, Any], result: torch.device, stream: SimulatedStream
-    ) -> None:
+    def _note_wait(self, call: _Call, result: torch.device, stream: SimulatedStream) -> None:
         """Is this an operation at which the host waits?"""
+        name, args = call.known.name, call.args
         if name in _WAITS_FOR_VALUES:
             self.host_waits(name, [stream])
         elif name in ("index", "index_put_"):
@@ -613,60 +647,50 @@ class CudaSimulation(TorchDispatchMode):
                 return
             host_side = (args[0] if name == "copy_" else None) if from_device else source
             pinned = host_side is not None and self.log_of(host_side).pinned
-            overlapped = kwargs.get("non_blocking") or (name == "copy_" and len(args) > 2 and args[2])
+            overlapped = call.kwargs.get("non_blocking") or (name == "copy_" and len(args) > 2 and args[2])
             if not (pinned and overlapped):
                 kind = "page-locked" if pinned else "pageable"
                 self.host_waits(f"copy {'to the host' if from_device else 'to the device'}, {kind}", [stream])
 
-    def _finish(
-        self,
-        function: Any,
-        name: str,
-        args: Any,
-        plain_args: Any,
-        plain: dict[str, Any],
-        made: Any,
-        flat: list[Any],
-        ours: list[DeviceTensor],
-        device: torch.device,
-        stream: SimulatedStream,
-    ) -> Any:
-        returns = function._schema.returns
-        is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in returns)
-        in_place = any(r.alias_info is not None and r.alias_info.is_write for r in returns)
-        host = [t for t in flat if isinstance(t, Tensor) and not isinstance(t, DeviceTensor) and t.dim()]
-        reads = [t.inner for t in ours] + host
-        outs, spec = tree_flatten(made)
+    def _finish(self, call: _Call, made: Any, device: torch.device, stream: SimulatedStream) -> Any:
+        known = call.known
+        host = [t for t in call.tensors if type(t) is not DeviceTensor and t.dim()]
+        reads = [t.inner for t in call.ours] + host
+        outs, spec = ([made], None) if isinstance(made, Tensor) else tree_flatten(made)
         fresh: list[Tensor] = []
-        if in_place:
-            result = args[0]
+        if known.in_place:
+            result = call.args[0]
             writes = [_inner(result)]
         else:
-            known = {t.untyped_storage()._cdata for t in reads}
-            fresh = [t for t in outs if isinstance(t, Tensor) and t.untyped_storage()._cdata not in known]
+            held = {t.untyped_storage()._cdata for t in reads}
+            fresh = [t for t in outs if isinstance(t, Tensor) and t.untyped_storage()._cdata not in held]
+            given = outs
             if device.type == "cuda":
                 for tensor in fresh:
-                    self._allocate(tensor, device)
-                outs_given = [DeviceTensor(t, device) if isinstance(t, Tensor) else t for t in outs]
-            else:
-                outs_given = outs
-            result = tree_unflatten(outs_given, spec)
+                    self._allocate(tensor, device, stream)
+                given = [DeviceTensor(t, device) if isinstance(t, Tensor) else t for t in outs]
+            result = given[0] if spec is None else tree_unflatten(given, spec)
             writes = fresh
-        allocation_only = name.startswith(_ALLOCATIONS)
         for tensor in fresh:
             self.log_of(tensor, stream)
-        if is_view and not fresh:
+        if (known.view and not fresh) or known.allocation:
             return result
-        if not allocation_only:
-            self.kernels[name] += 1
-            self.written_bytes += sum(t.numel() * t.element_size() for t in writes)
-            if self.capture is None:
-                self.touch(stream, reads, writes, name)
-            else:
-                kept = [t if any(t is f for f in fresh) else None for t in outs]
-                self.capture.graph.operations.append(
-                    _Operation(function=function, args=plain_args, kwargs=plain, outs=kept, reads=reads, writes=writes)
+        self.kernels[known.name] += 1
+        self.written_bytes += sum(t.numel() * t.element_size() for t in writes)
+        if self.capture is None:
+            self.touch(stream, reads, writes, known.name)
+        else:
+            kept = [t if any(t is f for f in fresh) else None for t in outs]
+            self.capture.graph.operations.append(
+                _Operation(
+                    function=known.function,
+                    args=call.plain_args,
+                    kwargs=call.plain,
+                    outs=kept,
+                    reads=reads,
+                    writes=writes,
                 )
+            )
         return result
 
     def report(self) -> str:
@@ -702,6 +726,24 @@ def _inner(value: Any) -> Any:
     return value.inner if isinstance(value, DeviceTensor) else value
 
 
+def _plain(value: Any, tensors: list[Tensor]) -> Any:
+    """Arguments with the CPU tensors in place of the device's; every tensor among them joins ``tensors``."""
+    if isinstance(value, Tensor):
+        tensors.append(value)
+        return _inner(value)
+    if isinstance(value, (tuple, list)):
+        return type(value)([_plain(one, tensors) for one in value])
+    return value
+
+
+@functools.cache
+def _shown(file: str) -> str:
+    """The end of a source file's path; empty for files of PyTorch, of Python and of this module."""
+    if file == _HERE or "/torch/" in file or "/lib/python3" in file or file.startswith("<"):
+        return ""
+    return "/".join(file.rsplit("/", 3)[-3:])
+
+
 def _where() -> str:
     """File and line of the innermost frame outside torch and this module.
 
@@ -709,8 +751,8 @@ def _where() -> str:
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        name = frame.f_code.co_filename
-        if name != _HERE and "/torch/" not in name and "/lib/python3" not in name and not name.startswith("<"):
-            return f"{'/'.join(name.rsplit('/', 3)[-3:])}:{frame.f_lineno}"
+        name = _shown(frame.f_code.co_filename)
+        if name:
+            return f"{name}:{frame.f_lineno}"
         frame = frame.f_back
     return "an unknown place"
