@@ -62,14 +62,14 @@ def plain(convs: list[nn.Conv2d], dtype: torch.dtype) -> Block:
     return run
 
 
-def by_triton(convs: list[nn.Conv2d]) -> Block:
-    """The block by vidsr's own kernel."""
-    from vidsr.inference.forms.triton_convolution import Tiling, TritonConv
+def by_triton(convs: list[nn.Conv2d], *, rows: bool = False) -> Block:
+    """The block by vidsr's own kernel, or by the one that loads rows by tensor descriptors (sm_90 and newer)."""
+    from vidsr.inference.forms.triton_convolution import ROWS, Tiling, TritonConv
 
     half = [(c.weight.half(), c.bias.half()) for c in convs if c.bias is not None]
     grown = [TritonConv(weight, bias, slope=SLOPE) for weight, bias in half[:4]]
     last = TritonConv(half[4][0] * SCALE, half[4][1] * SCALE)
-    tiling = Tiling()
+    tiling = ROWS if rows else Tiling()
 
     def run(buffer: Tensor) -> Tensor:
         pixels = buffer.permute(0, 2, 3, 1)
@@ -185,6 +185,8 @@ def main() -> None:
         "cuDNN graph": lambda: by_cudnn(convs, buffer),
         "Triton": lambda: by_triton(convs),  # last: an illegal access ends the process
     }
+    if torch.cuda.get_device_capability() >= (9, 0):
+        ways["Triton, rows"] = lambda: by_triton(convs, rows=True)
     operations = 2 * width * height * sum(conv.weight.numel() for conv in convs)
     rows: list[dict[str, Any]] = []
     for name, make in ways.items():

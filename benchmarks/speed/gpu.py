@@ -6,11 +6,14 @@
 Needs torch, numpy and platformdirs, and Triton for its own form; neither PyAV nor a video. What matters most comes
 first, and a row begins only where its share of the time is left, so that the least important ones are dropped:
 
-1. the product's default form of every model against the plain network in fp32 (TF32 off), in fp16 and fp32;
+1. the product's default form of every model, own kernels left out, against the plain network in fp32 (TF32 off), in
+   fp16 and fp32;
 2. the product's ``Stream``, with and without the default steps after the network, with batches of one and its own
-   choice: frames per second, share of the network alone, busy share of the device, calls that made the host wait;
+   choice: frames per second, share of the network alone, busy share of the device, calls that made the host wait, and
+   whether the steps run as a graph;
 3. every form by cuDNN, checked and then timed;
-4. the Triton form and its tilings, in a process of their own, as an illegal access ends a process's context;
+4. the product again with its own kernels on the ladder, and then the Triton forms and other tilings, each in a process
+   of its own, as an illegal access ends a process's context;
 5. bf16 and a smaller size; 6. ``torch.compile``, in a process of its own.
 
 Two files, JSON and Markdown, are written after every row. TFLOP/s count the multiplications of the plain network,
@@ -46,6 +49,7 @@ from benchmarks.speed.gpu_forms import MODELS, RIGHT_FROM, TYPES, At, Form, Netw
 from vidsr.filters.after.post import post_steps
 from vidsr.frames import Colour, Frame, PixelFormat
 from vidsr.inference import colour as colours
+from vidsr.inference import cuda_backend
 from vidsr.inference.device_copy import array_from_codes
 from vidsr.inference.upscaler import Upscaler
 from vidsr.models.known_architectures import architecture_of
@@ -53,7 +57,7 @@ from vidsr.options import ModelOptions
 from vidsr.restore_options import RestoreOptions
 
 #: Rows that run in a process of their own.
-PHASES = ("kernels", "compiled")
+PHASES = ("ladder", "kernels", "compiled")
 #: Pixels per block, channels per step, warps, loads in flight.
 TILINGS = ((128, 64, 4, 3), (256, 32, 4, 3), (64, 32, 4, 4))
 
@@ -77,6 +81,9 @@ class Visit:
         self.rows: list[dict[str, Any]] = []
         dry = self.device == "cpu"
         self.real = {name: not dry and forms.weights_of(name).exists() for name in args.models}
+        if args.phase != "ladder":
+            # A wrong kernel would end this process's context, and with it all that follows.
+            cuda_backend.compiled_forms = lambda *given, asked: {}
         self.networks = {name: forms.tiny(name) if dry else forms.load(name) for name in args.models}
         self.half = "fp32" if dry else "fp16"
         self.large, self.small = ((12, 16), (8, 10)) if dry else ((720, 1280), (480, 640))
@@ -176,6 +183,7 @@ class Visit:
                 dtype=self.half,
                 size=f"{width}x{height}",
                 form=getattr(made.fitted.backend, "form", made.fitted.backend.name),
+                after_the_network=None if made.graphed is None else made.graphed.form,
                 batch=size,
                 frames=count,
                 fps=round(fps, 2),
@@ -271,13 +279,28 @@ class Visit:
         """What a row may need: as many seconds on a GPU; a dry run has tiny ones."""
         return seconds if self.device == "cuda" else 1.0
 
+    def ladder(self) -> list[Job]:
+        """The product with all its forms, the own kernels among them."""
+        quick_first = list(reversed(self.networks))
+        jobs = [Job(f"ladder, {m}", self.share(30), partial(self.check_product, m, self.half)) for m in quick_first]
+        return jobs + [
+            Job(f"ladder, stream, {m}", self.share(25), partial(self.stream, m, steps=True, batch=None))
+            for m in quick_first
+        ]
+
     def kernels(self) -> list[Job]:
-        """The Triton form of each model, then other tilings of the first."""
+        """The Triton form of each model, by rows too where the GPU can, then other tilings of the first."""
         at, dtype = At(self.large, self.half), TYPES[self.half]
         found = [
             Job(f"triton, {m}", self.share(30), partial(self.form, m, "triton", self.triton(n, dtype), at))
             for m, n in self.networks.items()
         ]
+        if self.device == "cuda" and torch.cuda.get_device_capability() >= (9, 0):
+            by_rows = {"channels": 64, "stages": 3, "rows": True}
+            found += [
+                Job(f"triton rows, {m}", 30, partial(self.form, m, "triton rows", self.triton(n, dtype, **by_rows), at))
+                for m, n in self.networks.items()
+            ]
         first, network = next(iter(self.networks.items()))
         for pixels, channels, warps, stages in TILINGS if self.device == "cuda" else ():
             name = f"triton {pixels}x{channels} {warps} warps {stages} stages"
@@ -333,6 +356,7 @@ class Visit:
             for m in quick_first
         ]
         jobs += self.all_cudnn(self.half, self.large)
+        jobs.append(Job("ladder", self.share(60), partial(self.apart, "ladder")))
         jobs.append(Job("kernels", self.share(40), partial(self.apart, "kernels")))
         if self.device == "cuda":
             jobs += self.all_cudnn("bf16", self.large, graphs_only=True)
@@ -392,7 +416,8 @@ def main() -> None:
         raise SystemExit("PyTorch sees no CUDA GPU here; --device cpu makes a dry run")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     visit = Visit(args)
-    jobs = {"kernels": visit.kernels, "compiled": visit.compiled, None: visit.everything}[args.phase]
+    phases = {"ladder": visit.ladder, "kernels": visit.kernels, "compiled": visit.compiled, None: visit.everything}
+    jobs = phases[args.phase]
     visit.do(jobs())
 
 

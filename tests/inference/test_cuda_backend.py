@@ -29,6 +29,7 @@ from vidsr.inference.cuda_backend import CudaBackend
 from vidsr.inference.device import choose_device, free_bytes, is_out_of_memory
 from vidsr.inference.forms import cuda_graphs, folded_torch
 from vidsr.inference.forms.compiled_forms import compiled_forms
+from vidsr.inference.forms.graphed_steps import GraphedSteps
 from vidsr.inference.forms.trial_process import FormTrialError
 from vidsr.inference.upscaler import Upscaler
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
@@ -49,7 +50,7 @@ def own_cache(tmp_path: Path, compiled: Path, monkeypatch: pytest.MonkeyPatch) -
     """Calibration starts over in each test; the C kernels are compiled once for all."""
     (tmp_path / "native").symlink_to(compiled)
     monkeypatch.setenv("VIDSR_CACHE", str(tmp_path))
-    monkeypatch.setattr(cuda_backend, "_graphs_failed", False)
+    monkeypatch.setattr(cuda_graphs, "_failed", False)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -236,9 +237,9 @@ def test_a_capture_that_fails_costs_the_graph_and_nothing_else(monkeypatch: pyte
         backend.release()
         run = cuda_graphs.Graphed._capture
 
-        def disturbed(self: Any, x: Tensor) -> None:
+        def disturbed(self: Any, tensors: Any) -> Any:
             monkeypatch.setattr(cuda, "capture_invalid", True)  # as NVDEC does from another thread in "global" mode
-            run(self, x)
+            return run(self, tensors)
 
         monkeypatch.setattr(cuda_graphs.Graphed, "_capture", disturbed)
         got = through(made, frames)
@@ -249,29 +250,34 @@ def test_a_capture_that_fails_costs_the_graph_and_nothing_else(monkeypatch: pyte
     assert sum("CUDA graphs are not used from now on" in note for note in made.stats.notes) == 1
 
 
+def as_graphs(post: str) -> Upscaler:
+    """An upscaler whose network and steps are graphs, whichever is faster here."""
+    made = upscaler("cuda", post=steps(post))
+    assert isinstance(made.fitted.backend, CudaBackend) and made.graphed is not None
+    made.fitted.backend._use("graph")
+    made.graphed._asked = "graph"
+    return made
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("post", "step"), [("none", 29), ("default", 211), pytest.param("none", 1, marks=pytest.mark.slow)]
+    ("post", "step"), [("none", 29), ("default", 131), pytest.param("none", 1, marks=pytest.mark.slow)]
 )
 def test_out_of_memory_at_every_allocation_costs_no_frame(post: str, step: int) -> None:
-    """At each one in the slow tests; in the fast ones at every ``step``-th of 300, and of 1,100 with post steps."""
+    """At each one in the slow tests; in the fast ones at every ``step``-th of 300, and of 730 with post steps."""
     size = SIZE if post == "none" else (36, 36)
     frames = noise(3, size)
     want = enlarged(frames, "cpu", "fp32", post=steps(post))
     with CudaSimulation() as cuda:
-        made = upscaler("cuda", post=steps(post))
+        made = as_graphs(post)
         first = cuda.allocations
-        assert isinstance(made.fitted.backend, CudaBackend)
-        made.fitted.backend._use("graph")
         through(made, frames)
         last = cuda.allocations
     numbers = range(first + 1, last + 1, step)
     assert len(numbers) > 4
     for number in numbers:
         with CudaSimulation(fail_at=[number]) as cuda:
-            made = upscaler("cuda", post=steps(post))
-            assert isinstance(made.fitted.backend, CudaBackend)
-            made.fitted.backend._use("graph")
+            made = as_graphs(post)
             got = through(made, frames)
         assert cuda.out_of_memory == 1, f"allocation {number} was not reached"
         assert cuda.races == [], f"allocation {number}: {cuda.report()}"
@@ -309,7 +315,6 @@ def wide_compact() -> TinyModel:
 @pytest.mark.parametrize(
     ("make", "size", "post", "precision", "strip_pixels"),
     [
-        (lambda: identity(4), (48, 48), "default", "fp16", None),
         (lambda: identity(4), (48, 48), "stabilised", "fp16", None),
         (wide_compact, (32, 24), "none", "fp16", None),
         (wide_compact, (64, 48), "none", "fp32", None),
@@ -340,8 +345,9 @@ def test_memory_is_what_was_estimated(
     with CudaSimulation() as cuda:
         made = upscaler("cuda", precision, model=make(), post=steps(post), batch=1)
         backend = made.fitted.backend
-        assert isinstance(backend, CudaBackend)
+        assert isinstance(backend, CudaBackend) and made.graphed is not None
         backend._use("eager")
+        made.graphed._asked = "eager"
         weights = cuda.live_bytes[torch.device("cuda:0")]
         through(made, noise(4, size))
         measured = (cuda.peak_bytes[torch.device("cuda:0")] - weights) / (width * height)
@@ -380,17 +386,17 @@ def test_a_missing_copy_of_a_graphs_result_is_noticed() -> None:
         backend = made.fitted.backend
         assert isinstance(backend, CudaBackend)
         backend._use("graph")
-        backend._runner = FailsOnce(lambda rgb: backend._graphed(rgb.to(memory_format=torch.channels_last)))
+        backend._runner = FailsOnce(lambda rgb: backend._graphs[0](rgb.to(memory_format=torch.channels_last)))
         got = through(made, frames)
     assert gap(want, got) > 1
 
 
 def test_a_missing_device_guard_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unguarded(self: Any, x: Tensor) -> None:
-        graph, given = torch.cuda.CUDAGraph(), x.clone()
+    def unguarded(self: Any, tensors: tuple[Tensor, ...]) -> Any:
+        graph, given = torch.cuda.CUDAGraph(), tuple(x.clone() for x in tensors)
         with torch.cuda.graph(graph):
-            result = self._run(given)
-        self._graphs[x.shape] = (graph, given, result)
+            result = self._run(*given)
+        return cuda_graphs._Kept(graph, given, result)
 
     monkeypatch.setattr(cuda_graphs.Graphed, "_capture", unguarded)
     with CudaSimulation(devices=2) as cuda:
@@ -417,125 +423,123 @@ def test_memory_freed_while_another_stream_uses_it_is_noticed(monkeypatch: pytes
 # Calibration
 
 
-class Forms:
-    """A backend's forms and one more, which misbehaves."""
+def misbehaving(here: str) -> Any:
+    """Stands in for the own kernels, which need a real GPU: the folded network, and what goes wrong with it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, extra: Any) -> None:
-        plain = CudaBackend._runners
+    def maker(network: Any, device: Any, dtype: Any) -> Any:
+        if here == "raises":
+            raise RuntimeError("no kernel image is available for execution on the device")
+        folded = as_folded(network, torch.device("cpu"), torch.float32).to(device, dtype)
 
-        def runners(backend: CudaBackend) -> dict[str, Any]:
-            return {**plain(backend), "extra": lambda: extra(plain(backend)["eager"]())}
+        def run(rgb: Tensor) -> Tensor:
+            if here == "hangs":
+                HUNG.wait(20)
+            out: Tensor = folded(rgb.to(dtype))
+            return out + 0.01 if here == "wrong" else out
 
-        monkeypatch.setattr(CudaBackend, "_runners", runners)
-        monkeypatch.setattr(calibration, "_REPEATS", 1)
+        return run
 
-
-def _wrong(run: Any) -> Any:
-    return lambda rgb: run(rgb) + 0.01
-
-
-def _raising(run: Any) -> Any:
-    raise RuntimeError("no kernel image is available for execution on the device")
+    return maker
 
 
-def _hanging(run: Any) -> Any:
-    def wait(rgb: Tensor) -> Tensor:
-        threading.Event().wait(20)
-        out: Tensor = run(rgb)
-        return out
-
-    return wait
+HUNG = threading.Event()
 
 
 @pytest.mark.parametrize(
-    ("extra", "said"),
-    [(_wrong, "a different picture (40.0 dB)"), (_raising, "no kernel image"), (_hanging, "not done after 5 s")],
+    ("apart", "here", "seconds", "chosen", "said"),
+    [
+        ("right", "right", 1.0, "kernels", ""),
+        ("right", "right", 9.0, "graph", ""),  # slow
+        ("right", "wrong", 1.0, "graph", "a different picture (40.0 dB)"),
+        ("right", "raises", 1.0, "graph", "no kernel image"),
+        ("right", "hangs", 1.0, "graph", "not done after 0 s"),
+        ("wrong", "right", 1.0, "graph", "a different picture ("),
+        ("killed", "right", 1.0, "graph", "FormTrialError: its process was killed by SIGSEGV"),
+        ("hangs", "right", 1.0, "graph", "FormTrialError: not done after 120 s in a process of its own"),
+    ],
 )
-def test_a_form_that_misbehaves_is_not_used(monkeypatch: pytest.MonkeyPatch, extra: Any, said: str) -> None:
-    Forms(monkeypatch, extra)
-    real = calibration.calibrate
-    limit = 5.0 if extra is _hanging else 100.0
-    monkeypatch.setattr(cuda_backend, "calibrate", lambda *a, **k: real(*a, **k, limit_seconds=limit))
+def test_own_kernels_are_used_only_where_they_are_right_and_fast(
+    monkeypatch: pytest.MonkeyPatch, apart: str, here: str, seconds: float, chosen: str, said: str
+) -> None:
+    maker, tried, made_here = misbehaving(here), calibration._within, list[str]()
+    taken = {"eager": 3.0, "graph": 2.0, "kernels": seconds}
+    calls = []
+
+    def within(limit: float, name: str, work: Any) -> calibration.Trial:
+        made_here.append(name)
+        trial = tried(0.2 if (name, here) == ("kernels", "hangs") else limit, name, work)
+        return trial if trial.problem else replace(trial, seconds=taken[name])
+
+    def run_apart(maker: Any, network: Any, device: Any, dtype: Any, rgb: Tensor, limit: float) -> Tensor:
+        calls.append(limit)
+        if apart == "killed":
+            raise FormTrialError("its process was killed by SIGSEGV")
+        if apart == "hangs":
+            raise FormTrialError(f"not done after {limit:.0f} s in a process of its own")
+        out: Tensor = as_folded(network, torch.device("cpu"), torch.float32).to(device)(rgb)
+        return out * 0 if apart == "wrong" else out
+
+    monkeypatch.setattr(cuda_backend, "compiled_forms", lambda *a, **k: {"kernels": maker})
+    monkeypatch.setattr(cuda_backend, "run_apart", run_apart)
+    monkeypatch.setattr(calibration, "_within", within)
+    monkeypatch.setattr(calibration, "_REPEATS", 1)
+    HUNG.clear()
     frames = noise(4)
     want = enlarged(frames, "cpu", "fp32")
-    with CudaSimulation():
+    with CudaSimulation(capability=(8, 9)) as cuda:
         made = upscaler("cuda")
         got = through(made, frames)
-    assert gap(want, got) <= 1
-    assert isinstance(made.fitted.backend, CudaBackend) and made.fitted.backend.form != "extra"
-    notes = [note for note in made.stats.notes if "extra" in note]
-    assert len(notes) == 1 and said in notes[0]
-
-
-def _killed(*_: Any) -> Tensor:
-    raise FormTrialError("its process was killed by SIGSEGV")
-
-
-@pytest.mark.parametrize(
-    ("apart", "said"),
-    [
-        (_killed, "FormTrialError: its process was killed by SIGSEGV"),
-        (lambda maker, network, device, dtype, rgb, limit: torch.zeros(1, 3, 64, 96), "a different picture ("),
-    ],
-    ids=["killed", "wrong"],
-)
-def test_a_compiled_form_that_fails_in_its_own_process_never_runs_in_this_one(
-    monkeypatch: pytest.MonkeyPatch, apart: Any, said: str
-) -> None:
-    made_here: list[str] = []
-    monkeypatch.setattr(cuda_backend, "compiled_forms", lambda *a: {"compiled": lambda *b: made_here.append("made")})
-    monkeypatch.setattr(cuda_backend, "run_apart", apart)
-    frames = noise(4)
-    want = enlarged(frames, "cpu", "fp32")
-    with CudaSimulation():
-        made = upscaler("cuda", compile=True)
-        got = through(made, frames)
-    assert gap(want, got) <= 1
-    assert not made_here
-    notes = [note for note in made.stats.notes if "compiled" in note]
-    assert len(notes) == 1 and notes[0].startswith("the compiled form is not used here: ") and said in notes[0]
-
-
-def test_a_compiled_form_that_is_right_in_its_own_process_may_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def maker(network: Any, device: Any, dtype: Any) -> Any:
-        return as_folded(network, torch.device("cpu"), torch.float32).to(device)
-
-    order: list[str] = []
-
-    def apart(maker: Any, network: Any, device: Any, dtype: Any, rgb: Tensor, limit: float) -> Tensor:
-        order.append("apart")
-        out: Tensor = maker(network, device, dtype)(rgb)
-        return out
-
-    def seconds(candidate: Any, *rest: Any) -> calibration.Trial:
-        order.append(candidate.name)
-        taken = {"eager": 3.0, "graph": 2.0, "compiled": 1.0}[candidate.name]
-        return calibration.Trial(name=candidate.name, decibels=70.0, seconds=taken)
-
-    monkeypatch.setattr(cuda_backend, "compiled_forms", lambda *a: {"compiled": maker})
-    monkeypatch.setattr(cuda_backend, "run_apart", apart)
-    monkeypatch.setattr(calibration, "_tried", seconds)
-    frames = noise(4)
-    want = enlarged(frames, "cpu", "fp32")
-    with CudaSimulation():
-        made = upscaler("cuda", compile=True)
-        got = through(made, frames)
         backend = made.fitted.backend
-        assert isinstance(backend, CudaBackend) and backend.form == "compiled"
-    assert order == ["eager", "graph", "apart", "compiled"]
+        assert isinstance(backend, CudaBackend) and backend.form == chosen
+        assert gap(want, got) <= 1 and cuda.races == []
+        notes = [note for note in made.stats.notes if "kernels" in note]
+        assert len(notes) == (1 if said else 0) and all(said in note for note in notes)
+        assert ("kernels" in made_here) == (apart == "right"), "it ran here before it was right in its own process"
+        again = upscaler("cuda")
+        through(again, noise(4, (40, 24)))  # another size: no other process
+        assert len(calls) == 1
+        assert sum("kernels" in note for note in again.stats.notes) == len(notes)
+    HUNG.set()
+
+
+def test_own_kernels_that_fail_later_cost_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, maker = noise(6), misbehaving("right")
+    want = enlarged(frames, "cpu", "fp32")
+    monkeypatch.setattr(cuda_backend, "compiled_forms", lambda *a, **k: {"kernels": maker})
+    with CudaSimulation(capability=(8, 9)):
+        made = upscaler("cuda")
+        backend = made.fitted.backend
+        assert isinstance(backend, CudaBackend)
+        backend._use("kernels")
+        through(made, frames[:2])
+        plain, calls = backend._runner, []
+        assert plain is not None
+
+        def failing(rgb: Tensor) -> Tensor:
+            calls.append(len(rgb))
+            if len(calls) == 2:
+                raise RuntimeError("CUDA error: an illegal memory access was encountered")
+            out: Tensor = plain(rgb)
+            return out
+
+        backend._runner = failing
+        got = through(made, frames)
+        assert backend.form == "eager"
     assert gap(want, got) <= 1
+    assert sum("the kernels form is not used from now on: CUDA error" in note for note in made.stats.notes) == 1
 
 
 def test_own_kernels_are_for_half_precision_on_sm_80_and_newer() -> None:
     network = tiny_rrdbnet().network
-    for capability, dtype, fits in (
-        ((8, 0), torch.float16, True),
-        ((12, 0), torch.bfloat16, True),
-        ((7, 5), torch.float16, False),
-        ((9, 0), torch.float32, False),
+    own = {"kernels", "row kernels"} if find_spec("triton") else set()
+    for capability, dtype, fit in (
+        ((8, 0), torch.float16, own - {"row kernels"}),
+        ((12, 0), torch.bfloat16, own),
+        ((7, 5), torch.float16, set()),
+        ((9, 0), torch.float32, set()),
     ):
-        found = list(compiled_forms(network, capability, dtype))
-        assert found == (["compiled", "kernels"] if fits and find_spec("triton") else ["compiled"])
+        assert set(compiled_forms(network, capability, dtype, asked=False)) == fit - {"row kernels"}
+        assert set(compiled_forms(network, capability, dtype, asked=True)) == fit | {"compiled"}
 
 
 def test_the_fastest_right_form_is_chosen_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -548,13 +552,14 @@ def test_the_fastest_right_form_is_chosen_and_remembered(monkeypatch: pytest.Mon
         return calibration.Trial(name=candidate.name, decibels=70.0, seconds=seconds)
 
     monkeypatch.setattr(calibration, "_tried", tried)
+    monkeypatch.setattr(GraphedSteps, "_is_graph_better", lambda *_: False)  # tests of its own
     with CudaSimulation():
         for _ in range(2):
             made = upscaler("cuda")
             through(made, noise(2))
             assert isinstance(made.fitted.backend, CudaBackend) and made.fitted.backend.form == "graph"
     assert begun == ["eager", "graph"], "the second time it is recalled"
-    with CudaSimulation(capability=(9, 0)):  # another GPU
+    with CudaSimulation(capability=(7, 0), architectures=["sm_70"]):  # another GPU
         through(upscaler("cuda"), noise(2))
     assert begun == ["eager", "graph"] * 2
 

@@ -18,8 +18,8 @@ from tests.support.small_job import SmallJob
 from vidsr import Event, enhance
 from vidsr.errors import DeviceMemoryError, EncodeError, InferenceError, Interrupted
 from vidsr.frames import Frame
-from vidsr.inference import cuda_backend
 from vidsr.inference.cuda_backend import CudaBackend
+from vidsr.inference.forms import cuda_graphs
 from vidsr.jobs import segment_worker
 from vidsr.jobs.engines.overlap import Load
 from vidsr.jobs.messages import Read
@@ -199,7 +199,7 @@ def test_a_lack_of_memory_is_remembered_and_the_failed_network_is_freed(
     out = tmp_path / "out.mkv"
     flat: dict[str, Any] = {"scale": 4, "segment_frames": 3, "fidelity": 0, "batch": 3, "keep_segments": True}
     monkeypatch.setenv("VIDSR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cuda_backend, "_graphs_failed", False)
+    monkeypatch.setattr(cuda_graphs, "_failed", False)
     attempts: list[int] = []
     left: list[int] = []
     run, init = CudaBackend.__call__, CudaBackend.__init__

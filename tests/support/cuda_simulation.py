@@ -205,8 +205,8 @@ class _Capture:
             raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
         for op in self.graph.operations:  # nothing ran: what lies in the results is left over from before
             for tensor in op.outs:
-                if tensor is not None and tensor.is_floating_point():
-                    tensor.fill_(float("nan"))
+                if tensor is not None and tensor.dtype != torch.bool:
+                    tensor.fill_(float("nan") if tensor.is_floating_point() else 85)
 
 
 class DeviceTensor(Tensor):
@@ -318,7 +318,8 @@ class CudaSimulation(TorchDispatchMode):
     """The simulated machine; see the module. Use it as a context manager; threads started within take part.
 
     ``devices`` GPUs of ``memory_bytes`` each. ``fail_at``: numbers of allocations (1, 2, …) that are out of memory.
-    ``capability`` and ``architectures`` are what the driver and the torch build claim.
+    ``capability`` and ``architectures`` are what the driver and the torch build claim; the default is too old for
+    Triton's kernels, which a simulated device cannot run.
     """
 
     _active: CudaSimulation | None = None
@@ -329,7 +330,7 @@ class CudaSimulation(TorchDispatchMode):
         *,
         memory_bytes: int = 8 << 30,
         fail_at: Sequence[int] = (),
-        capability: tuple[int, int] = (8, 9),
+        capability: tuple[int, int] = (7, 5),
         architectures: Sequence[str] = ("sm_75", "sm_80", "sm_86", "sm_90"),
     ) -> None:
         super().__init__()

@@ -20,6 +20,8 @@ import triton
 from torch import nn
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
+from triton.runtime.jit import mangle_type
+from triton.tools.tensor_descriptor import TensorDescriptor
 
 from tests.support import processes
 from vidsr.inference.forms import triton_convolution
@@ -52,6 +54,7 @@ class Chip:
 
 
 CHIPS = {
+    75: Chip(65536, 65536, 1024),
     80: Chip(166912, 167936, 2048),
     86: Chip(101376, 102400, 1536),
     89: Chip(101376, 102400, 1536),
@@ -65,6 +68,7 @@ CHIPS = {
 class Launch:
     """One launch, reduced to what Triton compiles by: ``signature`` and ``constants`` by name, ``aligned`` names."""
 
+    kernel: Any
     signature: tuple[tuple[str, str], ...]
     constants: tuple[tuple[str, Any], ...]
     aligned: frozenset[str]
@@ -75,17 +79,17 @@ class Launch:
     def name(self) -> str:
         """Channels in → out, the kind, and the number of residuals."""
         c = dict(self.constants)
-        kind = "3×3" if c["TAPS"] == 3 else "enlarging"
+        kind = {3: "3×3", 2: "enlarging", None: "rows"}[c.get("TAPS")]
         residuals = c["R1"] + c["R2"]
-        return f"{c['CIN']}→{c['STORED']} {kind}" + (f" +{residuals}" if residuals else "")
+        return f"{c['CIN']}→{c.get('STORED', c['COUT'])} {kind}" + (f" +{residuals}" if residuals else "")
 
 
 class Recorder:
     """Stands in for a kernel and keeps its launches."""
 
-    def __init__(self, kernel: Any) -> None:
+    def __init__(self, kernel: Any, launches: dict[Launch, int]) -> None:
         self.kernel = kernel
-        self.launches: dict[Launch, int] = {}
+        self.launches = launches
 
     def __getitem__(self, _: Any) -> Callable[..., None]:
         return self._launch
@@ -100,46 +104,50 @@ class Recorder:
             signature[parameter.name] = kind
             if even and not parameter.do_not_specialize:
                 aligned.add(parameter.name)
-        launch = Launch(
-            tuple(signature.items()), tuple(sorted(constants.items())), frozenset(aligned), num_warps, num_stages
-        )
+        constant = tuple(sorted(constants.items()))
+        launch = Launch(self.kernel, tuple(signature.items()), constant, frozenset(aligned), num_warps, num_stages)
         self.launches[launch] = self.launches.get(launch, 0) + 1
 
 
 def _kind(value: Any) -> tuple[str, bool]:
     """Triton's type of an argument, and whether it is a multiple of 16 (bytes, of an address)."""
+    if isinstance(value, TensorDescriptor):
+        return mangle_type(value), False
     if isinstance(value, torch.Tensor):
         kinds = {torch.float16: "*fp16", torch.bfloat16: "*bf16", torch.float32: "*fp32"}
         return kinds[value.dtype], value.storage_offset() * value.element_size() % 16 == 0
     return ("i32", value % 16 == 0) if isinstance(value, int) else ("fp32", False)
 
 
-def launches(networks: list[str]) -> tuple[Any, dict[Launch, int]]:
-    """The kernel, and its distinct launches with how often each is made."""
+def launches(networks: list[str], *, rows: bool = False) -> dict[Launch, int]:
+    """The distinct launches of the networks, with how often each is made; ``rows``: those of the form by rows alone."""
     made: dict[str, tuple[nn.Module, Any]] = {
         "x4plus": (RRDBNet(RRDBNetConfig(num_block=2)), triton_convolution.TritonRRDBNet),
         "compact": (SRVGGNetCompact(SRVGGNetCompactConfig()), triton_convolution.TritonSRVGGNetCompact),
     }
-    kernel = triton_convolution._convolve
-    recorder = Recorder(kernel)
-    triton_convolution._convolve = recorder
+    found: dict[Launch, int] = {}
+    kernels = {name: getattr(triton_convolution, name) for name in ("_convolve", "_convolve_rows")}
     try:
+        for name, kernel in kernels.items():
+            setattr(triton_convolution, name, Recorder(kernel, found))
         with torch.inference_mode():
             for name in networks:
                 network, form = made[name]
                 x = torch.empty(1, 3, *SIZE, device="meta", dtype=torch.half)
-                form(network.eval().to(device=x.device, dtype=x.dtype))(x)
+                tiling = triton_convolution.ROWS if rows else triton_convolution.Tiling()
+                form(network.eval().to(device=x.device, dtype=x.dtype), tiling)(x)
     finally:
-        triton_convolution._convolve = kernel
-    return kernel, recorder.launches
+        for name, kernel in kernels.items():
+            setattr(triton_convolution, name, kernel)
+    return {launch: count for launch, count in found.items() if not rows or launch.kernel is kernels["_convolve_rows"]}
 
 
-def compiled(kernel: Any, launch: Launch, arch: int) -> dict[str, int]:
+def compiled(launch: Launch, arch: int) -> dict[str, int]:
     """Figures of one kernel's machine code."""
     signature, constants = dict(launch.signature), dict(launch.constants)
-    names = [p.name for p in kernel.params]
+    names = [p.name for p in launch.kernel.params]
     source = ASTSource(
-        fn=kernel,
+        fn=launch.kernel,
         signature={name: signature.get(name, "constexpr") for name in names},
         constexprs={(names.index(name),): value for name, value in constants.items()},
         attrs={(names.index(name),): [["tt.divisibility", 16]] for name in launch.aligned},

@@ -27,16 +27,21 @@ from tests.support.gpu_machine import Machine, RealMachine, SimulatedMachine
 from tests.support.networks import TinyModel, tiny_rrdbnet
 from tests.support.places import STILL, child_environment
 from vidsr.codec_table import CODECS
+from vidsr.filters.after.multiframe import Multiframe
 from vidsr.filters.after.post import post_steps
 from vidsr.filters.between.made_frames import FramesBetween
 from vidsr.filters.between.rate_table import RateEntry, RateTable
-from vidsr.frames import Colour, Frame
+from vidsr.frames import Colour, Frame, FrameRange
 from vidsr.inference import calibration, colour, cuda_backend
 from vidsr.inference.cuda_backend import CudaBackend
 from vidsr.inference.device_copy import array_from_codes
+from vidsr.inference.forms import cuda_graphs, graphed_steps
+from vidsr.inference.forms.compiled_forms import compiled_forms
 from vidsr.inference.forms.cuda_graphs import Graphed
+from vidsr.inference.recurrent import recurrent_form
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.enhance import enhance
+from vidsr.models.architectures.basicvsr import BasicVSR, BasicVSRConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.models.ifnet import load
 from vidsr.models.zoo import load_model
@@ -73,10 +78,14 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, compiled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Calibration starts over in each test; the C kernels are compiled once for all."""
+    """Calibration starts over in each test; the C kernels are compiled once for all.
+
+    Own kernels are tried in one test alone: each trial starts a process, and the visit is short.
+    """
     (tmp_path / "native").symlink_to(compiled)
     monkeypatch.setenv("VIDSR_CACHE", str(tmp_path))
-    monkeypatch.setattr(cuda_backend, "_graphs_failed", False)
+    monkeypatch.setattr(cuda_graphs, "_failed", False)
+    monkeypatch.setattr(cuda_backend, "compiled_forms", lambda *given, asked: {})
     yield
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -228,12 +237,12 @@ def test_partial_batches_need_no_new_graph(machine: Machine, monkeypatch: pytest
     drawn, model = film(machine, 7), usual(machine)
     frames = [replace(drawn[n], index=i, pts=i) for i, n in enumerate(shown)]
     want = on_cpu(model, frames, batch=3)
-    captured: list[torch.Size] = []
+    captured: list[Any] = []
     plain = Graphed._capture
 
-    def counted(self: Graphed, x: Tensor) -> None:
-        captured.append(x.shape)
-        plain(self, x)
+    def counted(self: Graphed[Any], tensors: tuple[Tensor, ...]) -> Any:
+        captured.append([x.shape for x in tensors])
+        return plain(self, tensors)
 
     with machine.running():
         made = upscaler("cuda", "fp32", model, batch=3)
@@ -289,16 +298,78 @@ def test_calibration_tries_all_forms_and_is_remembered(machine: Machine, monkeyp
         made = upscaler("cuda", "fp16", model)
         through(made, frames)
         chosen = backend_of(made).form
-        (kept,) = json.loads(calibration.cache_file().read_text())["trials"].values()
+        stored = json.loads(calibration.cache_file().read_text())["trials"]
+        (kept,) = (found for key, found in stored.items() if "after the network" not in key)
         trials = [calibration.Trial(**trial) for trial in kept]
         assert [t.name for t in trials] == ["eager", "graph"]
         assert all(not t.problem and t.decibels and t.decibels >= 60.0 and t.seconds for t in trials), trials
         best = calibration.best(trials)
         assert best is not None and best.name == chosen
-        monkeypatch.setattr(cuda_backend, "calibrate", None)  # calling it again would fail
+        for module in (cuda_backend, graphed_steps):
+            monkeypatch.setattr(module, "calibrate", None)  # calling it again would fail
         again = upscaler("cuda", "fp16", model)
         through(again, frames)
         assert backend_of(again).form == chosen
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("model", ["realesrgan-x4plus", "realesr-animevideov3"])
+def test_own_kernels_are_tried_and_any_choice_shows_the_picture(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_backend, "compiled_forms", compiled_forms)
+    rgb = crops((192, 128))
+    with torch.inference_mode():
+        want = loaded(model).network(rgb)
+    made = upscaler("cuda", "fp16", model)
+    assert decibels(made(rgb), want) >= RIGHT_FROM["fp16"]
+    stored = json.loads(calibration.cache_file().read_text())["trials"]
+    problems = {trial["name"]: trial["problem"] for found in stored.values() for trial in found}
+    able = torch.cuda.get_device_capability() >= (8, 0)
+    assert ("kernels" in problems) == able and not any(problems.values()), problems
+
+
+@both
+@precisions
+def test_the_steps_as_one_graph_make_the_planes_of_the_cpu(machine: Machine, precision: str) -> None:
+    frames, model = film(machine, 7), usual(machine)
+    want = on_cpu(model, frames, steps=True)
+    with machine.running():
+        made = upscaler("cuda", precision, model, steps=True)
+        assert made.graphed is not None
+        made.graphed._asked = "graph"
+        through(made, frames[:2])
+        with machine.waits() as found:
+            got = through(made, frames)
+        assert made.graphed.form == "graph" and made.stats.notes == []
+    assert found == []
+    assert gap(want, got) <= LARGEST_GAP[precision]
+
+
+@both
+@precisions
+def test_neighbouring_frames_are_mixed_in_as_on_the_cpu(
+    machine: Machine, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames, model = film(machine, 5), usual(machine)
+    if not machine.real:
+
+        def tiny(made: Upscaler, name: str) -> Any:
+            torch.manual_seed(2)
+            network = BasicVSR(BasicVSRConfig(num_feat=4, num_block=1)).eval().requires_grad_(False)
+            return recurrent_form(network, made.device, torch.float16 if made.precision == "fp16" else torch.float32)
+
+        monkeypatch.setattr(Upscaler, "_load_recurrent", tiny)
+
+    def mixed(device: str, precision: str) -> list[Frame]:
+        chosen = ModelOptions(device=device, precision=precision, batch=2)
+        made = Upscaler(chosen, model=loaded(model), post=post_steps(RestoreOptions()), multiframe=Multiframe(0.5, 0.0))
+        size = (frames[0].width * made.scale, frames[0].height * made.scale)
+        span = FrameRange(first=0, start=0, stop=len(frames))
+        return list(made.stream(size, frames[0].format, span=span)(iter(frames)))
+
+    want = mixed("cpu", "fp32")
+    with machine.running():
+        got = mixed("cuda", precision)
+    assert gap(want, got) <= LARGEST_GAP[precision]
 
 
 # In a process of its own: the interpreter is chosen when Triton is imported, and a kernel that fails ends its context.

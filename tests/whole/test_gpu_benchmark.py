@@ -48,8 +48,9 @@ def test_the_dry_run_goes_through_every_kind_of_row(tmp_path: Path) -> None:
     pytest.importorskip("triton")
     report = visited(tmp_path / "gpu.json", "--minutes", "5")
     rows = report["rows"]
-    # Two models: a check each, four streams each, four and two forms by cuDNN, one by Triton each, two phases.
-    assert kinds(report) == {"check": 2, "stream": 8, "db": 8, "ended": 2}, rows
+    # Two models: a check and four streams each, both once more on the whole ladder, four and two forms by cuDNN, one by
+    # Triton each; three phases.
+    assert kinds(report) == {"check": 4, "stream": 10, "db": 8, "ended": 3}, rows
     assert all(row["ok"] for row in rows if "ok" in row)
     assert [row["form"] for row in rows if row.get("phase") == "kernels" and "form" in row] == ["triton", "triton"]
     assert all(row["ended"] == "well" for row in rows if "ended" in row)

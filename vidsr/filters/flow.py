@@ -77,29 +77,17 @@ def blended(carried: Tensor, flow: Tensor, out: Tensor, weight: Tensor) -> Tenso
 
 def gaussian(picture: Tensor, sigma: float) -> Tensor:
     """``picture`` ``[N, C, H, W]`` blurred with a Gaussian of ``sigma`` pixels; borders repeat."""
-    if picture.device.type == "cpu":
-        taps = gaussian_taps(sigma)
-        return separable(picture, taps, taps)
-    kernel = _gaussian_kernel(sigma, picture)
-    radius = len(kernel) // 2
-    channels = picture.shape[1]
-    padded = F.pad(picture, (radius, radius, 0, 0), mode="replicate")
-    across = F.conv2d(padded, kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
-    padded = F.pad(across, (0, 0, radius, radius), mode="replicate")
-    return F.conv2d(padded, kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
-
-
-def _gaussian_kernel(sigma: float, like: Tensor) -> Tensor:
-    radius = max(1, round(2.5 * sigma))
-    at = torch.arange(-radius, radius + 1, device=like.device, dtype=like.dtype)
-    kernel = torch.exp(-0.5 * (at / sigma) ** 2)
-    return kernel / kernel.sum()
+    taps = gaussian_taps(sigma)
+    return separable(picture, taps, taps)
 
 
 @lru_cache(maxsize=32)
 def gaussian_taps(sigma: float) -> list[float]:
     """The weights of :func:`gaussian` in one direction."""
-    taps: list[float] = _gaussian_kernel(sigma, torch.empty(0)).tolist()
+    radius = max(1, round(2.5 * sigma))
+    at = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    kernel = torch.exp(-0.5 * (at / sigma) ** 2)
+    taps: list[float] = (kernel / kernel.sum()).tolist()
     return taps
 
 

@@ -101,7 +101,26 @@ def _cubic_taps(ratio: int) -> list[list[float]]:
 def separable(picture: Tensor, down: Sequence[float], across: Sequence[float]) -> Tensor:
     """``picture`` ``[N, C, H, W]`` filtered by odd numbers of taps down and across; borders repeat."""
     made = pictures.filtered(picture, down, across)
-    return filtered(filtered(picture, across, 3), down, 2) if made is None else made
+    if made is not None:
+        return made
+    if picture.device.type == "cpu":
+        return filtered(filtered(picture, across, 3), down, 2)
+    channels, tall, wide = picture.shape[1], len(down) // 2, len(across) // 2
+    padded = F.pad(picture, (wide, wide, tall, tall), mode="replicate")
+    row, column = (
+        _kernel(tuple(taps), side, channels, str(picture.device)).to(picture.dtype)
+        for side, taps in ((3, across), (2, down))
+    )
+    return F.conv2d(F.conv2d(padded, row, groups=channels), column, groups=channels)
+
+
+@lru_cache(maxsize=64)
+def _kernel(taps: tuple[float, ...], side: int, channels: int, device: str) -> Tensor:
+    """Taps along side 2 or 3, ``[channels, 1, n, 1]`` or ``[channels, 1, 1, n]``, kept on a device: copying them each
+    time would wait for it."""
+    with torch.inference_mode(False):  # else a first call from inference would spoil it for training
+        along = (1, 1, 1, -1) if side == 3 else (1, 1, -1, 1)
+        return torch.tensor(taps).view(along).repeat(channels, 1, 1, 1).to(device)
 
 
 def filtered(picture: Tensor, taps: Sequence[float], side: int) -> Tensor:

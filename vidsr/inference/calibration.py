@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,31 @@ def best(trials: Sequence[Trial]) -> Trial | None:
     return chosen
 
 
+def gpu_facts(device: torch.device) -> tuple[str, ...]:
+    """What the speed of a form on a GPU depends on: the GPU, its architecture, the versions of the libraries."""
+    major, minor = torch.cuda.get_device_capability(device)
+    return (
+        torch.cuda.get_device_name(device),
+        f"sm_{major}{minor}",
+        f"torch {torch.__version__} cuda {torch.version.cuda} driver {_driver()}",
+        f"triton {_version('triton')}",
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _driver() -> str:
+    try:
+        return Path("/sys/module/nvidia/version").read_text().strip()
+    except OSError:
+        return "unknown"
+
+
 def sentences(trials: Sequence[Trial]) -> tuple[str, ...]:
     """One sentence per candidate that cannot be used."""
     return tuple(f"the {t.name} form is not used here: {t.problem}" for t in trials if t.problem)
@@ -227,6 +253,12 @@ def _stored(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         return dict(stored["trials"]), dict(stored.get("when", {}))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}, {}
+
+
+def outcomes(beginning: str) -> dict[str, Trial]:
+    """Form → its newest trial remembered under any key that begins so, out of memory left out."""
+    found = [one.trials for one in all_remembered() if one.key.startswith(beginning)]
+    return {trial.name: trial for trials in found for trial in trials if "memory" not in trial.problem}
 
 
 def remember(key: str, trials: Sequence[Trial]) -> None:

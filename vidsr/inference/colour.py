@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vidsr.errors import InferenceError
 from vidsr.frames import LUMA_WEIGHTS, Colour, Frame, PixelFormat, Plane, luma_weights
@@ -107,9 +108,11 @@ def planes_from_rgb(rgb: Tensor, pixel_format: PixelFormat, colour: Colour, *, e
         weights = forward[0] if not gbr else _rec709_luma(str(rgb.device))
         return [_codes(torch.einsum("j,njhw->nhw", weights, rgb), pixel_format, colour, plane=0)]
     log2 = (pixel_format.log2_chroma_h, pixel_format.log2_chroma_w)
-    made = _native_planes(rgb, pixel_format, colour, log2) if max(log2) == 0 or not exact else None
-    if made is not None:
-        return made
+    if max(log2) == 0 or not exact:
+        made = _native_planes(rgb, pixel_format, colour, log2)
+        made = _gpu_planes(rgb, pixel_format, colour, log2) if made is None else made
+        if made is not None:
+            return made
     yuv = torch.einsum("ij,njhw->nihw", forward, rgb)
     small = [chroma.downsample(yuv[:, i], log2, colour.chroma_location, exact=exact) for i in (1, 2)]
     return [
@@ -148,6 +151,57 @@ def _native_planes(
         if not done:
             return None
     return planes
+
+
+def _gpu_planes(rgb: Tensor, pixel_format: PixelFormat, colour: Colour, log2: tuple[int, int]) -> list[Tensor] | None:
+    """Y, Cb and Cr on a GPU in few passes; None on a CPU, and for formats other than 4:2:0 of the usual sitings.
+
+    Matrix and range are one product; for chroma, that and the halving are one convolution. Offset, dither and the half
+    by which a conversion to integers rounds are one picture that is added.
+    """
+    height, width = rgb.shape[-2:]
+    horizontal, vertical = chroma.positions(colour.chroma_location)
+    usual = horizontal in ("first", "middle") and vertical == "middle"
+    if rgb.device.type == "cpu" or log2 != (1, 1) or not usual or height % 2 or width % 2:
+        return None
+    device, gbr = str(rgb.device), colour.matrix == "gbr"
+    scales = tuple(_code_scale(pixel_format, colour, i > 0 and not gbr) for i in range(3))
+    luma, kernels = _weighing(colour.matrix, tuple(factor for factor, _ in scales), horizontal, device)
+    light = torch.matmul(luma.view(1, 1, 3), rgb.flatten(2)).view(len(rgb), height, width)
+    small = F.conv2d(rgb, kernels, stride=2, padding=(0, 1 if horizontal == "first" else 0))
+    if horizontal == "first":  # the sample left of the first is the one right of it
+        small[..., :1] += F.conv2d(rgb[..., 1:2], kernels[..., :1], stride=(2, 1))
+    offsets = [offset for _, offset in scales]
+    return [
+        _stored(picture, pixel_format, offset, plane)
+        for plane, (picture, offset) in enumerate(zip((light, small[:, 0], small[:, 1]), offsets, strict=True))
+    ]
+
+
+@lru_cache(maxsize=16)
+def _weighing(
+    matrix: str, factors: tuple[float, ...], horizontal: chroma.Position, device: str
+) -> tuple[Tensor, Tensor]:
+    """What R, G and B weigh in code values of luma ``[3]``, and of chroma halved both ways ``[2, 3, 2, 2 or 3]``."""
+    weights = torch.linalg.inv(rgb_matrix(matrix).double()) * torch.tensor(factors, dtype=torch.float64)[:, None]
+    across = torch.tensor([0.25, 0.5, 0.25] if horizontal == "first" else [0.5, 0.5], dtype=torch.float64)
+    halving = torch.stack((across, across)) / 2
+    return weights[0].float().to(device), (weights[1:, :, None, None] * halving).float().to(device)
+
+
+def _stored(code: Tensor, pixel_format: PixelFormat, offset: float, plane: int) -> Tensor:
+    """Code values without their offset ``[N, h, w]`` as they are stored; may write into ``code``."""
+    spread = _rounding(code.shape[-2], code.shape[-1], plane, offset, pixel_format.depth, str(code.device))
+    code = (code + spread).clamp_(0, pixel_format.max_code)
+    return code.to(torch.uint8) if pixel_format.depth <= 8 else code.to(torch.int32).to(torch.int16)
+
+
+@lru_cache(maxsize=8)
+def _rounding(height: int, width: int, plane: int, offset: float, depth: int, device: str) -> Tensor:
+    """What is added before a conversion to integers, which drops fractions: offset, half a code value, dither."""
+    if depth > _DITHER_MAX_DEPTH:
+        return torch.full((1, 1), offset + 0.5).to(device)
+    return (dither(height, width, plane, "cpu") + (offset + 0.5)).to(device)
 
 
 def unit_from_codes(plane: Tensor, pixel_format: PixelFormat, colour: Colour, *, alpha: bool = False) -> Tensor:

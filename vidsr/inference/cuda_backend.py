@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from vidsr.inference.backend import Model, as_folded
-from vidsr.inference.calibration import Candidate, Runner, best, calibrate, first_line, recalled, remember, sentences
-from vidsr.inference.device import DTYPES, Precision, is_out_of_memory, is_rocm
+from vidsr.inference.calibration import (
+    Candidate,
+    Runner,
+    best,
+    calibrate,
+    first_line,
+    gpu_facts,
+    outcomes,
+    recalled,
+    remember,
+    sentences,
+)
+from vidsr.inference.device import DTYPES, Precision, is_out_of_memory
+from vidsr.inference.forms import cuda_graphs
 from vidsr.inference.forms.compiled_forms import compiled_forms
 from vidsr.inference.forms.cuda_graphs import Graphed
 from vidsr.inference.forms.form_table import folded_bytes_per_pixel
@@ -23,19 +32,19 @@ from vidsr.inference.forms.trial_process import Maker, run_apart
 _CROP_PX = 256
 #: Pictures that may overflow in half precision before the whole job is computed in fp32.
 _OVERFLOWS = 3
-
-#: Set when a capture or a replay failed in this process: PyTorch's allocator may not recover from that, so no other
-#: graph is tried.
-_graphs_failed = False
+#: How long a form may take in a process of its own, compilation included: own kernels take half a minute of one core.
+_APART_SECONDS = 120.0
+#: Where ``torch.compile`` was asked for, which takes minutes.
+_PATIENT_SECONDS = 300.0
 
 
 class CudaBackend:
     """The network in half or full precision on one GPU.
 
-    The forms, simplest first: ``eager`` (folded, channels last, cuDNN), ``graph`` (the same as a CUDA graph), and, if
-    ``compiled``, those of :mod:`vidsr.inference.forms.compiled_forms`. The first input decides; see
-    :mod:`vidsr.inference.calibration`. A graph that fails later is dropped for this process, and the eager form takes
-    over.
+    The forms, simplest first: ``eager`` (folded, channels last, cuDNN), ``graph`` (the same as a CUDA graph), and those
+    of :mod:`vidsr.inference.forms.compiled_forms`, as graphs too: own kernels; and, if ``compiled``, more of them.
+    The first input decides; see :mod:`vidsr.inference.calibration`. A form that fails later is dropped, a graph for the
+    whole process, and the eager form takes over.
 
     Args:
         form: use this form without calibration.
@@ -59,7 +68,7 @@ class CudaBackend:
         self._dtype = DTYPES[precision]
         self._compiled = compiled
         self._eager = as_folded(model.network, device, self._dtype)
-        self._graphed = Graphed(self._eager)
+        self._graphs: list[Graphed[Tensor]] = []
         self._exact: nn.Module | None = None
         self._overflows = 0
         self._fullest: dict[tuple[int, int], int] = {}
@@ -76,12 +85,14 @@ class CudaBackend:
         try:
             return self._run(rgb)
         except Exception as error:
-            self._graphed.forget()
+            self._forget_graphs()
             self._fullest.clear()
-            if self.form != "graph" or is_out_of_memory(error):
+            if self.form == "eager" or is_out_of_memory(error):
                 raise
-            _give_graphs_up()
-            self.notes.append(f"CUDA graphs are not used from now on: {first_line(error)}")
+            what = "CUDA graphs are" if self.form == "graph" else f"the {self.form} form is"
+            if self.form != "compiled":
+                cuda_graphs.give_up()
+            self.notes.append(f"{what} not used from now on: {first_line(error)}")
         self._use("eager")
         return self._run(rgb)
 
@@ -98,6 +109,8 @@ class CudaBackend:
         return self._runner(rgb)[:count]
 
     def _use(self, form: str) -> None:
+        self._forget_graphs()
+        self._graphs.clear()
         self.form = form
         self._runner = self._runners()[form]()
 
@@ -108,30 +121,36 @@ class CudaBackend:
         def given(rgb: Tensor) -> Tensor:
             return rgb.to(dtype=dtype, memory_format=torch.channels_last)
 
+        def planar(out: Tensor, *, copy: bool) -> Tensor:
+            """Channel by channel, as what follows reads it; the conversion to float32 is a pass anyway."""
+            return out.to(torch.float32, memory_format=torch.contiguous_format, copy=copy)
+
         def eager() -> Runner:
-            return lambda rgb: self._eager(given(rgb)).float()
+            return lambda rgb: planar(self._eager(given(rgb)), copy=False)
 
-        def graph() -> Runner:
-            def run(rgb: Tensor) -> Tensor:
-                out = self._graphed(given(rgb))
-                # The result lies where the next replay writes. .float() copies it, but not from float32.
-                return out.clone() if out.dtype == torch.float32 else out.float()
+        def graph(run: Callable[[Tensor], Tensor]) -> Runner:
+            graphed = Graphed(run)
+            self._graphs.append(graphed)
+            # A copy: the result lies where the next replay writes.
+            return lambda rgb: planar(graphed(given(rgb)), copy=True)
 
-            return run
+        def made(maker: Maker, *, as_graph: bool) -> Runner:
+            run = maker(self._model.network, self._device, dtype)
+            return graph(run) if as_graph else lambda rgb: planar(run(rgb), copy=False)
 
         forms: dict[str, Callable[[], Runner]] = {"eager": eager}
-        if not (_graphs_failed or is_rocm()):
-            forms["graph"] = graph
+        if cuda_graphs.usable():
+            forms["graph"] = lambda: graph(self._eager)
         for name, maker in self._makers().items():
-            forms[name] = partial(maker, self._model.network, self._device, dtype)
+            forms[name] = partial(made, maker, as_graph=cuda_graphs.usable() and name != "compiled")
         return forms
 
     def _makers(self) -> dict[str, Maker]:
-        """The forms to compile, if they were asked for; they are tried in a process of their own first."""
-        if not self._compiled:
-            return {}
+        """The forms to compile; they are tried in a process of their own first."""
+        if torch.version.hip is not None and not self._compiled:
+            return {}  # tiled for the matrix instructions and copies of NVIDIA's GPUs
         capability = torch.cuda.get_device_capability(self._device)
-        return compiled_forms(self._model.network, capability, self._dtype)
+        return compiled_forms(self._model.network, capability, self._dtype, asked=self._compiled)
 
     def _choose(self, rgb: Tensor) -> None:
         """Calibrate on the first input, or recall what was chosen before for this model and size."""
@@ -143,21 +162,30 @@ class CudaBackend:
         trials = recalled(key)
         chosen = best([trial for trial in trials if trial.name in forms])
         if chosen is None:
+            earlier = outcomes(key.rpartition(" | ")[0] + " | ")
+            failed = [earlier[name] for name in self._makers() if name in earlier and earlier[name].problem]
             candidates = [
-                Candidate(name=name, make=self._on_device(make), apart=self._apart(name))
+                Candidate(name=name, make=self._on_device(make), apart=None if name in earlier else self._apart(name))
                 for name, make in forms.items()
+                if name not in {trial.name for trial in failed}
             ]
             height, width = rgb.shape[-2:]
             top, left = max(0, height - _CROP_PX) // 2, max(0, width - _CROP_PX) // 2
             crop = rgb[:1, :, top : top + _CROP_PX, left : left + _CROP_PX].contiguous()
-            trials = calibrate(candidates, crop, rgb, reference=self._in_fp32, wait=self._wait)
-            self._graphed.forget()
+            apart_seconds = _PATIENT_SECONDS if self._compiled else _APART_SECONDS
+            found = calibrate(
+                candidates, crop, rgb, reference=self._in_fp32, wait=self._wait, apart_seconds=apart_seconds
+            )
+            trials = (*found, *failed)
+            self._forget_graphs()
+            if self._dtype != torch.float32:
+                self._exact = None  # its weights were for the comparison
             chosen = best(trials)
             if chosen is not None:
                 remember(key, trials)
         self.notes.extend(sentences(trials))
         if any(trial.name == "graph" and trial.problem and "memory" not in trial.problem for trial in trials):
-            _give_graphs_up()
+            cuda_graphs.give_up()
         self._use("eager" if chosen is None else chosen.name)
 
     def _apart(self, name: str) -> Callable[[Tensor, float], Tensor] | None:
@@ -183,12 +211,8 @@ class CudaBackend:
 
     def _key(self, rgb: Tensor) -> str:
         height, width = rgb.shape[-2:]
-        major, minor = torch.cuda.get_device_capability(self._device)
         parts = (
-            torch.cuda.get_device_name(self._device),
-            f"sm_{major}{minor}",
-            f"torch {torch.__version__} cuda {torch.version.cuda} driver {_driver()}",
-            f"triton {_version('triton')}",
+            *gpu_facts(self._device),
             f"{self._model.architecture} {getattr(self._model, 'sha256', '')}",
             str(self._dtype).removeprefix("torch."),
             f"{len(rgb)}x{width}x{height}",
@@ -203,7 +227,6 @@ class CudaBackend:
             full = self._fp32()
             self.release()
             self._dtype, self._eager = torch.float32, full
-            self._graphed = Graphed(self._eager)
             self._use("eager")
         return self._in_fp32(rgb)
 
@@ -220,30 +243,14 @@ class CudaBackend:
 
     def release(self) -> None:
         """Give back the memory that graphs and the fp32 form hold."""
-        self._graphed.forget()
+        self._forget_graphs()
         self._fullest.clear()
         self._exact = None
+
+    def _forget_graphs(self) -> None:
+        for graphed in self._graphs:
+            graphed.forget()
 
     def bytes_per_pixel(self, height: int, width: int) -> float:
         """See :class:`~vidsr.inference.backend.Backend`."""
         return folded_bytes_per_pixel(self._model.network, self._model.scale, self._dtype, (height, width))
-
-
-def _give_graphs_up() -> None:
-    global _graphs_failed  # noqa: PLW0603 - belongs to the process, as the allocator does that it is about
-    _graphs_failed = True
-    logging.getLogger(__name__).info("CUDA graphs are not used any more in this process")
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"
-
-
-def _driver() -> str:
-    try:
-        return Path("/sys/module/nvidia/version").read_text().strip()
-    except OSError:
-        return "unknown"

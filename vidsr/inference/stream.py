@@ -29,6 +29,7 @@ from vidsr.inference.alongside import Alongside
 from vidsr.inference.batches import CARRIED, Batch, InferenceStats, batches
 from vidsr.inference.device import is_out_of_memory
 from vidsr.inference.device_copy import Transfer, array_from_codes
+from vidsr.inference.forms.graphed_steps import GraphedSteps
 from vidsr.inference.oom_ladder import Fitted
 from vidsr.inference.recurrent import Carrying, DrawnFrame, NeighbourMixer
 from vidsr.inference.resize import resize
@@ -43,7 +44,8 @@ class PostStep(Protocol):
     Called with the source RGB ``[N, 3, h, w]``, the result RGB ``[N, 3, H, W]`` (float32, not clamped) and the N
     frames in order; returns the new result RGB. ``reset`` forgets what it remembers of earlier frames. Its memory
     lies in its attributes, and tensors among them are replaced, never written into: a call that ran out of memory is
-    repeated on a copy of the step from before.
+    repeated on a copy of the step from before. A step with an attribute ``stateless`` that is true depends on nothing
+    but the two pictures: it is not called again for a frame that repeats the one before.
     """
 
     def __call__(self, source_rgb: Tensor, out_rgb: Tensor, frames: Sequence[Frame], /) -> Tensor:
@@ -136,6 +138,7 @@ class Stream:
         transfer: Transfer,
         neighbours: Callable[[Stream], NeighbourMixer] | None = None,
         carrying: Carrying | None = None,
+        graphed: GraphedSteps | None = None,
     ) -> None:
         self._network = network if carrying is None else carrying
         self._carrying = carrying
@@ -145,6 +148,8 @@ class Stream:
         self._target = target
         self._transfer = transfer
         self._neighbours = None if neighbours is None else neighbours(self)
+        self._stateless = all(getattr(step, "stateless", False) for step in self._post)
+        self._graphed = graphed if self._stateless else None
         self._carried: _Pictures | None = None
         self._carried_planes: tuple[Plane, ...] = ()
 
@@ -219,7 +224,7 @@ class Stream:
         if self._carrying is not None and work.computed:
             self._carrying.state = work.computed[0].before
         work.computed.clear()
-        self._fitted.relieve(max(len(b.distinct) for b in again))
+        self._relieve(max(len(b.distinct) for b in again))
         for single in (one for whole in again for one in whole.singles()):
             frame = single.entries[0][0]
             made = self._retried(self._try_finish, self._retried(self._try_compute, single, frame), frame)
@@ -230,11 +235,17 @@ class Stream:
             made = self._timed(attempt, argument)
             if made is not None:
                 return made
-            self._fitted.relieve(1)
+            self._relieve(1)
         raise DeviceMemoryError(
             f"{_name(frame)}: out of memory outside the network, for a single frame of {frame.width}x{frame.height}; "
             "close other programs, or use a smaller --scale or --device cpu"
         )
+
+    def _relieve(self, tried: int) -> None:
+        """Release everything held for speed, and take fewer than ``tried`` pictures at once."""
+        if self._graphed is not None:
+            self._graphed.release()
+        self._fitted.relieve(tried)
 
     def _batch_size(self, frame: Frame) -> int:
         return self._fitted.batch_for(frame.height, frame.width)
@@ -310,16 +321,16 @@ class Stream:
         return _Computed(batch, pictures, landed, wait)
 
     def _finish(self, computed: _Computed) -> _Finished:
-        """Queue all that comes after the network. Post steps run for every frame, repeated ones too."""
+        """Queue all that comes after the network. Steps with state run for every frame, repeated ones too."""
         batch, pictures = computed.batch, computed.pictures
         if pictures is not None and computed.finite is not None:
             computed.wait()
             pictures = self._repaired(pictures, computed.finite, batch.distinct)
-        if self._post or self._neighbours is not None:
+        if not self._stateless or self._neighbours is not None:
             return self._finished(self._shown(batch, pictures), [frame for frame, _ in batch.entries])
         if pictures is None:
             return _Finished(batch.entries)
-        planes, wait = self._transfer.download(self._quantise(pictures, batch.entries[0][0]))
+        planes, wait = self._transfer.download(self._planes(pictures, batch.distinct))
         return _Finished(batch.entries, planes, wait)
 
     def _finished(self, shown: _Pictures, frames: Sequence[Frame]) -> _Finished:
@@ -337,8 +348,20 @@ class Stream:
         return self._after_steps(_together([self._neighbours.last(drawn)]), [drawn.frame])
 
     def _after_steps(self, shown: _Pictures, frames: Sequence[Frame]) -> _Finished:
-        planes, wait = self._transfer.download(self._quantise(self._after(shown, frames), frames[0]))
+        planes, wait = self._transfer.download(self._planes(shown, frames))
         return _Finished([(frame, n) for n, frame in enumerate(frames)], planes, wait)
+
+    def _planes(self, pictures: _Pictures, frames: Sequence[Frame]) -> list[Tensor]:
+        """The target's planes of these pictures, after the post steps; as one CUDA graph where that is possible."""
+        if self._graphed is None or pictures.alpha is not None:
+            return self._quantise(self._after(pictures, frames), frames[0])
+        first = frames[0]
+
+        def steps(source: Tensor, out: Tensor) -> list[Tensor]:
+            return self._quantise(self._after(_Pictures(source, out, None), [first] * len(out)), first)
+
+        kind = (self._target, first.colour, first.width, first.height)
+        return self._graphed(steps, pictures.source, pictures.out, kind)
 
     def _shown(self, batch: Batch, pictures: _Pictures | None) -> _Pictures:
         """One picture for each entry of the batch."""

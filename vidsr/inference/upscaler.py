@@ -17,6 +17,7 @@ from vidsr.inference.backend_choice import choose_backend
 from vidsr.inference.batches import InferenceStats
 from vidsr.inference.device import DTYPES, choose_device, choose_precision, compute_exactly, release_cache
 from vidsr.inference.device_copy import Transfer
+from vidsr.inference.forms.graphed_steps import GraphedSteps
 from vidsr.inference.forms.winograd_basicvsr import WinogradBasicVSR
 from vidsr.inference.oom_ladder import Around, Fitted
 from vidsr.inference.recurrent import Carrying, NeighbourMixer, NeighbourMixing, recurrent_form
@@ -105,6 +106,8 @@ class Upscaler:
         engine.notes = self.stats.notes
         around = _around(self.scale, self.post, self.device)
         self.fitted = Fitted(engine, self.model, self.device, options.batch, options.tile, around=around)
+        about = " + ".join(type(step).__name__ for step in self.post) or "no steps"
+        self.graphed = GraphedSteps(self.device, about, self.stats.notes) if self.device.type == "cuda" else None
         self.reuse_threshold = options.reuse_threshold
         self._reuse_regions = options.reuse_regions
         self._multiframe = multiframe
@@ -123,6 +126,8 @@ class Upscaler:
             return
         self._closed = True
         self.fitted.backend.release()
+        if self.graphed is not None:
+            self.graphed.release()
         del self.model, self.fitted, self._recurrent
         release_cache(self.device)
 
@@ -200,7 +205,7 @@ class Upscaler:
 
         sees = neighbours if self._multiframe is not None and span is not None else None
         carrying = None if self._make_carrying is None else self._make_carrying(network)
-        return Stream(network, self.fitted, self.post, self.stats, target, transfer, sees, carrying)
+        return Stream(network, self.fitted, self.post, self.stats, target, transfer, sees, carrying, self.graphed)
 
     @torch.inference_mode()
     def picture(self, picture: npt.NDArray[Any], size: tuple[int, int] | None = None) -> npt.NDArray[Any]:
@@ -274,14 +279,18 @@ class Upscaler:
 def _around(scale: int, post: Sequence[PostStep], device: torch.device) -> Around:
     """Memory around the network on a GPU, where pictures of two batches are under way at once.
 
-    Live bytes per *result* pixel on the simulated device of the tests, at their peak and while a network runs: 54 to 58
-    and 20 without steps, 179 to 205 and 32 with the default ones, 217 to 238 and 45 with ``--stabilize`` as well.
+    Live bytes per *result* pixel on the simulated device of the tests, at their peak and while a network runs: 43 to 44
+    and 20 without steps, 55 and 20 with the default ones, 110 and 45 with ``--stabilize`` as well. Grain, which the
+    simulated device cannot draw, takes some 50 beyond the pictures under way, by the sizes of its tensors. The graph of
+    the steps asks for its memory itself.
     """
     if device.type == "cpu":
         return Around()
     if not post:
-        return Around(busy=60.0 * scale**2, waiting=20.0 * scale**2)
-    return Around(busy=240.0 * scale**2, waiting=46.0 * scale**2)
+        return Around(busy=48.0 * scale**2, waiting=20.0 * scale**2)
+    if all(getattr(step, "stateless", False) for step in post):
+        return Around(busy=60.0 * scale**2, waiting=21.0 * scale**2)
+    return Around(busy=125.0 * scale**2, waiting=46.0 * scale**2)
 
 
 def _load(options: ModelOptions) -> Model:

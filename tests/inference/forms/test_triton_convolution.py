@@ -34,6 +34,18 @@ for cout, slope in ((16, 0.2), (3, 1.0), (24, 0.0)):
     assert torch.allclose(room[..., 4 : 4 + cout].permute(0, 3, 1, 2), expected, atol=1e-5), cout
     assert (room[..., :4] == 7).all() and (room[..., 4 + cout :] == 7).all(), "wrote beside its slice"
 
+# By rows: 37 pixels are three blocks of 16, the last one beyond the row; the slices lie between others.
+rows = Tiling(pixels=32, channels=16, rows=True)
+x2 = torch.randn(2, 32, 5, 37)
+room = torch.full((2, 5, 37, 64), 7.0)
+room[..., :32] = x2.permute(0, 2, 3, 1)
+w, b = torch.randn(16, 32, 3, 3) / 17, torch.randn(16)
+one, other = torch.randn(2, 5, 37, 16), torch.randn(2, 5, 37, 32)
+expected = F.leaky_relu(F.conv2d(x2, w, b, padding=1), 0.2).permute(0, 2, 3, 1) + 0.5 * one + other[..., :16]
+TritonConv(w, b, slope=0.2)(room[..., :32], room[..., 32:48], rows, [(one, 0.5), (other, 1.0)])
+assert torch.allclose(room[..., 32:48], expected, atol=1e-5), "rows"
+assert (room[..., 48:] == 7).all() and (room[..., :32] == x2.permute(0, 2, 3, 1)).all(), "rows wrote beside its slice"
+
 w, b = torch.randn(16, 32, 3, 3) / 17, torch.randn(16)
 expected = F.leaky_relu(F.conv2d(F.interpolate(x, scale_factor=2.0), w, b, padding=1), 0.2)
 out = TritonConv(w, b, slope=0.2, doubled=True)(nhwc, torch.empty(2, 10, 14, 16), small)
@@ -41,8 +53,9 @@ assert torch.allclose(out.permute(0, 3, 1, 2), expected, atol=1e-5), "phases"
 
 net = RRDBNet(RRDBNetConfig(num_feat=16, num_block=2, num_grow_ch=16, scale=2)).eval()
 x = torch.rand(1, 3, 5, 6)  # odd for a network that folds 2x2 pixels
-gap = (TritonRRDBNet(net, Tiling(pixels=64, channels=16))(x) - net(x)).square().mean().sqrt()
-assert gap < 1e-5, gap
+for tiling in (Tiling(pixels=64, channels=16), rows):
+    gap = (TritonRRDBNet(net, tiling)(x) - net(x)).square().mean().sqrt()
+    assert gap < 1e-5, (tiling, gap)
 
 for activation in ("prelu", "leakyrelu", "relu"):
     net = SRVGGNetCompact(SRVGGNetCompactConfig(num_feat=16, num_conv=2, scale=3, activation=activation)).eval()
@@ -50,8 +63,9 @@ for activation in ("prelu", "leakyrelu", "relu"):
         if isinstance(layer, torch.nn.PReLU):
             layer.weight.copy_(torch.linspace(-2, 2, 16))
     x = torch.rand(2, 3, 5, 7)
-    gap = (TritonSRVGGNetCompact(net, small)(x) - net(x)).square().mean().sqrt()
-    assert gap < 1e-6, (activation, gap)
+    for tiling in (small, rows) if activation == "prelu" else (small,):
+        gap = (TritonSRVGGNetCompact(net, tiling)(x) - net(x)).square().mean().sqrt()
+        assert gap < 1e-6, (activation, tiling, gap)
 print("equal")
 """
 

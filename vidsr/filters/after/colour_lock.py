@@ -43,8 +43,12 @@ def _low_frequencies(missing: Tensor, whole: Tensor) -> Tensor:
     coarse = gaussian(missing, LIGHTNESS_SIGMA) if share < 1 else missing
     if share == 0:
         return coarse
-    light = missing.mean(1, keepdim=True)
-    fine = gaussian(missing, CHROMA_SIGMA) + (gaussian(light, LIGHTNESS_SIGMA) - gaussian(light, CHROMA_SIGMA))
+    fine = gaussian(missing, CHROMA_SIGMA)
+    if missing.device.type == "cpu":
+        light = missing.mean(1, keepdim=True)
+        fine = fine + (gaussian(light, LIGHTNESS_SIGMA) - gaussian(light, CHROMA_SIGMA))
+    else:  # the mean of the blurred channels is the blurred mean
+        fine = fine + (coarse - fine).mean(1, keepdim=True)
     return fine if share == 1 else torch.lerp(coarse, fine, whole)
 
 

@@ -9,6 +9,7 @@ enlarged once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -41,6 +42,7 @@ class Correction:
     """One such step. As a step of its own it keeps nothing between frames."""
 
     warmup = 0
+    stateless = True
 
     def follow(self, source: Source, missing: Tensor, size: tuple[int, int]) -> Follow | None:
         """What of a lack is followed, or None where nothing is.
@@ -68,6 +70,7 @@ class Corrections:
     """Several corrections, one after the other, as one step."""
 
     warmup = 0
+    stateless = True
 
     def __init__(self, steps: Sequence[Correction]) -> None:
         self.steps = tuple(steps)
@@ -97,11 +100,35 @@ def _corrected(steps: Sequence[Correction], rgb: Tensor, out: Tensor) -> Tensor:
                 change = follow(missing)
                 total = change if total is None else total + change
         neutral += [] if grey is None else [grey]
+    if total is not None and neutral and out.device.type != "cpu":
+        return _added_and_neutralised(out, total, neutral)
     if total is not None:
         out = cubic_up(total, size, out)
     for grey in neutral:
         out = _neutralised(out, grey)
     return out
+
+
+def _added_and_neutralised(out: Tensor, total: Tensor, neutral: Sequence[Tensor]) -> Tensor:
+    """``out`` plus ``total`` enlarged, with equal channels where ``neutral`` says so, in two passes over the result.
+
+    Equal channels are a product with a 3×3 matrix, which may be taken at the small size as well as at the large one.
+    """
+    grey = torch.stack(list(neutral)).any(0).view(-1, 1, 1)
+    channels = out.shape[1]
+    alone, mean = _mixings(channels, str(out.device))
+    mixing = torch.where(grey, mean, alone)
+    small = torch.bmm(mixing, total.flatten(2)).view(total.shape)
+    large = cubic_up(small, (out.shape[-2], out.shape[-1])).contiguous()
+    large.flatten(2).baddbmm_(mixing, out.flatten(2))
+    return large
+
+
+@lru_cache(maxsize=8)
+def _mixings(channels: int, device: str) -> tuple[Tensor, Tensor]:
+    """The matrices ``[channels, channels]`` that leave channels alone, and that give each their mean."""
+    alone = torch.eye(channels)
+    return alone.to(device), torch.full_like(alone, 1 / channels).to(device)
 
 
 def _neutralised(out: Tensor, grey: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vidsr.filters.after.correction import Correction, Follow, Source
 from vidsr.filters.after.step import StepDescriptor
@@ -132,13 +133,18 @@ def _block_power(picture: Tensor, stride: int, low: int, high: int) -> Tensor:
 
     Taken are the coefficients whose two frequencies (0 to 7) add up to ``low`` ≤ sum < ``high``.
     """
+    if picture.device.type != "cpu":
+        # As a convolution: the overlapping blocks are never written out, and only these coefficients are computed.
+        planes = picture.flatten(0, 1).unsqueeze(1)
+        found = F.conv2d(planes, _dct_kernels(low, high, str(picture.device)), stride=stride)
+        return found.square_().mean(1).view(*picture.shape[:2], -1)
     basis = dct_basis(picture)
     made = pictures.block_power(picture, stride, low, high, basis)
     if made is not None:
         return made * 255**2
     blocks = (picture * 255).unfold(2, 8, stride).unfold(3, 8, stride).flatten(2, 3)
     power = (basis @ blocks @ basis.T) ** 2
-    return power.flatten(-2)[..., _coefficients(low, high, str(power.device))].mean(-1)
+    return power.flatten(-2)[..., _wanted(low, high)].mean(-1)
 
 
 def _stride(picture: Tensor) -> int:
@@ -146,11 +152,18 @@ def _stride(picture: Tensor) -> int:
     return 2 if picture.shape[-2] * picture.shape[-1] <= _SMALL_PX else 4
 
 
-@lru_cache(maxsize=16)
-def _coefficients(low: int, high: int, device: str) -> Tensor:
-    """Indices of those coefficients, kept on the device: a mask would make the host wait until its ones are counted."""
+def _wanted(low: int, high: int) -> Tensor:
+    """Which of the 64 coefficients: boolean ``[64]``, on the CPU."""
     order = torch.arange(8)[:, None] + torch.arange(8)[None]
-    return ((order >= low) & (order < high)).flatten().nonzero().flatten().to(device)
+    return ((order >= low) & (order < high)).flatten()
+
+
+@lru_cache(maxsize=16)
+def _dct_kernels(low: int, high: int, device: str) -> Tensor:
+    """The basis pictures of those coefficients, in 8-bit code values: ``[coefficients, 1, 8, 8]``, on the device."""
+    basis = dct_basis(torch.empty(0, dtype=torch.float64))
+    every = torch.einsum("ui,vj->uvij", basis, basis).reshape(64, 1, 8, 8) * 255
+    return every[_wanted(low, high)].float().to(device)
 
 
 def _floor(power: Tensor) -> tuple[Tensor, Tensor]:

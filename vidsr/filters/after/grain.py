@@ -28,6 +28,7 @@ class Grain:
     """Adds grain up to ``amount`` (0 to 1) of the source's own."""
 
     warmup = 0
+    stateless = False
 
     def __init__(self, amount: float) -> None:
         self.amount = amount

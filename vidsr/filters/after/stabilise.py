@@ -33,6 +33,7 @@ class Stabilise:
     """
 
     warmup = 10
+    stateless = False
 
     def __init__(self, amount: float) -> None:
         self.amount = amount

@@ -13,9 +13,11 @@ from vidsr.restore_options import RestoreOptions
 
 
 class Step(Protocol):
-    """One step after the network. ``warmup`` is frames that it must see before its results are settled."""
+    """One step after the network. ``warmup`` is frames that it must see before its results are settled; ``stateless``
+    whether its result depends on nothing but the two pictures, so that equal pictures have equal results."""
 
     warmup: int
+    stateless: bool
 
     def __call__(self, source: Tensor, out: Tensor, frames: Sequence[Frame]) -> Tensor:
         """``source`` ``[N, 3, h, w]``, ``out`` ``[N, 3, H, W]``, both fp32 RGB, not clamped, N frames in order."""

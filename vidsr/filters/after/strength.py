@@ -15,6 +15,7 @@ class Strength:
     """``amount`` 1 is the network alone, 0 the bicubic enlargement alone, linear between."""
 
     warmup = 0
+    stateless = True
 
     def __init__(self, amount: float) -> None:
         self.amount = amount

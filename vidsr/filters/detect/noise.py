@@ -141,20 +141,16 @@ def fine_floor(picture: Tensor) -> float:
 
 def dct_basis(like: Tensor) -> Tensor:
     """The orthonormal 8-point DCT-II as a matrix."""
-    return _cpu_basis(like.dtype) if like.device.type == "cpu" else _basis(like)
+    return _basis(like.dtype, str(like.device))
 
 
-def _basis(like: Tensor) -> Tensor:
-    k = torch.arange(8, device=like.device, dtype=like.dtype)
-    basis = torch.cos((2 * k[None] + 1) * k[:, None] * (torch.pi / 16)) * 0.5
-    basis[0] *= 0.5**0.5
-    return basis
-
-
-@lru_cache(maxsize=4)
-def _cpu_basis(dtype: torch.dtype) -> Tensor:
+@lru_cache(maxsize=8)
+def _basis(dtype: torch.dtype, device: str) -> Tensor:
     with torch.inference_mode(False):  # else a first call from inference would spoil it for training
-        return _basis(torch.empty(0, dtype=dtype))
+        k = torch.arange(8, dtype=dtype)
+        basis = torch.cos((2 * k[None] + 1) * k[:, None] * (torch.pi / 16)) * 0.5
+        basis[0] *= 0.5**0.5
+        return basis.to(device)
 
 
 def noise_of(luma: Floats) -> float:

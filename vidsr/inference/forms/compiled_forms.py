@@ -1,7 +1,7 @@
-"""Forms whose code is generated at first use: by ``torch.compile``, and vidsr's own Triton kernels.
+"""Forms whose code is generated at first use: vidsr's own Triton kernels, and slower starters for those who ask.
 
 Wrong code on a GPU can end the process. So each is tried in a process of its own before it runs in the job's
-(:mod:`vidsr.inference.forms.trial_process`), and only where the user asked for compiled forms.
+(:mod:`vidsr.inference.forms.trial_process`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vidsr.models.architectures.srvgg import SRVGGNetCompact
 def compiled(network: nn.Module, device: torch.device, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     """The plain network by ``torch.compile``, for fixed shapes."""
     made = torch.compile(placed(deepcopy(network), device, dtype), dynamic=False)
-    return lambda rgb: made(rgb.to(dtype=dtype, memory_format=torch.channels_last)).float()
+    return lambda rgb: made(rgb.to(dtype=dtype, memory_format=torch.channels_last))
 
 
 def kernels(network: nn.Module, device: torch.device, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
@@ -31,21 +31,44 @@ def kernels(network: nn.Module, device: torch.device, dtype: torch.dtype) -> Cal
     Raises:
         ValueError: the network's channels do not fit the kernel.
     """
-    from vidsr.inference.forms.triton_convolution import TritonRRDBNet, TritonSRVGGNetCompact
+    return _by_triton(network, device, dtype, rows=False)
 
-    there = placed(deepcopy(network), device, dtype)
+
+def row_kernels(network: nn.Module, device: torch.device, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """The same, most of it by the kernels that load rows of a picture by tensor descriptors.
+
+    Raises:
+        ValueError: the network's channels do not fit the kernel.
+    """
+    return _by_triton(network, device, dtype, rows=True)
+
+
+def _by_triton(
+    network: nn.Module, device: torch.device, dtype: torch.dtype, *, rows: bool
+) -> Callable[[Tensor], Tensor]:
+    from vidsr.inference.forms.triton_convolution import ROWS, Tiling, TritonRRDBNet, TritonSRVGGNetCompact
+
+    there, tiling = placed(deepcopy(network), device, dtype), ROWS if rows else Tiling()
     made: Callable[[Tensor], Tensor]
-    made = TritonRRDBNet(there) if isinstance(there, RRDBNet) else TritonSRVGGNetCompact(there)  # type: ignore[arg-type]
-    return lambda rgb: made(rgb.to(dtype=dtype, memory_format=torch.channels_last)).float()
+    made = TritonRRDBNet(there, tiling) if isinstance(there, RRDBNet) else TritonSRVGGNetCompact(there, tiling)  # type: ignore[arg-type]
+    return lambda rgb: made(rgb.to(dtype=dtype, memory_format=torch.channels_last))
 
 
-def compiled_forms(network: nn.Module, capability: tuple[int, int], dtype: torch.dtype) -> dict[str, Maker]:
+def compiled_forms(
+    network: nn.Module, capability: tuple[int, int], dtype: torch.dtype, *, asked: bool
+) -> dict[str, Maker]:
     """Name → maker of the forms that may be tried on a GPU of this compute capability, simplest first.
 
-    The own kernels take half precision, and the asynchronous copies of sm_80 and newer.
+    The own kernels take half precision and the asynchronous copies of sm_80 and newer; those by rows take the copy
+    engine of sm_90 and newer. ``asked``: rows and ``torch.compile`` too. What rows read from L2 bounds them to half of
+    what the other kernels can reach (docs/performance.md), so that they are no default.
     """
-    found: dict[str, Maker] = {"compiled": compiled}
+    found: dict[str, Maker] = {}
     fits = isinstance(network, RRDBNet | SRVGGNetCompact) and dtype != torch.float32 and capability >= (8, 0)
     if fits and find_spec("triton") is not None:
         found["kernels"] = kernels
+        if asked and capability >= (9, 0):
+            found["row kernels"] = row_kernels
+    if asked:
+        found["compiled"] = compiled
     return found

@@ -1,64 +1,97 @@
-"""CUDA graphs: a network's kernels recorded once per shape and started together afterwards."""
+"""CUDA graphs: the kernels of a function of tensors recorded once per shape and started together afterwards."""
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
+
+_Result = TypeVar("_Result")
 
 # Whole frames and one tile size; a graph keeps its working memory.
 _MOST_GRAPHS = 2
 _WARM_UPS = 2
 
+#: Set when a capture or a replay failed in this process: PyTorch's allocator may not recover from that, so no other
+#: graph is tried.
+_failed = False
 
-class Graphed:
-    """A function of one tensor whose kernels are captured once per shape.
 
-    The result is a view of memory that the next call overwrites: copy it before that, on the same stream.
+def usable() -> bool:
+    """Whether graphs may be tried in this process."""
+    return not _failed and torch.version.hip is None
+
+
+def give_up() -> None:
+    """A graph failed: none is captured any more in this process."""
+    global _failed  # noqa: PLW0603 - belongs to the process, as the allocator does that it is about
+    _failed = True
+    logging.getLogger(__name__).info("CUDA graphs are not used any more in this process")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept(Generic[_Result]):
+    """A graph, the memory from which it reads, and that into which it writes."""
+
+    graph: torch.cuda.CUDAGraph
+    given: tuple[Tensor, ...]
+    result: _Result
+
+
+class Graphed(Generic[_Result]):
+    """A function of tensors on one device whose kernels are captured once for all their shapes.
+
+    The result lies in memory that the next call overwrites: copy it before that, on the same stream.
     """
 
-    def __init__(self, run: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, run: Callable[..., _Result]) -> None:
         self._run = run
-        self._graphs: OrderedDict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = OrderedDict()
+        self._graphs: OrderedDict[tuple[torch.Size, ...], _Kept[_Result]] = OrderedDict()
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Replay the graph for this shape, capturing it first where it is new."""
+    def __call__(self, *tensors: Tensor) -> _Result:
+        """Replay the graph for these shapes, capturing it first where they are new."""
+        shapes = tuple(tensor.shape for tensor in tensors)
         # The current device belongs to the thread and is the first GPU in a new one; torch.cuda.graph asks for it.
-        with torch.cuda.device(x.device):
-            if x.shape not in self._graphs:
-                self._capture(x)
-            self._graphs.move_to_end(x.shape)
-            graph, given, result = self._graphs[x.shape]
-            given.copy_(x)
-            graph.replay()
-        return result
+        with torch.cuda.device(tensors[0].device):
+            if shapes not in self._graphs:
+                self._graphs[shapes] = self._capture(tensors)
+            self._graphs.move_to_end(shapes)
+            kept = self._graphs[shapes]
+            for place, tensor in zip(kept.given, tensors, strict=True):
+                place.copy_(tensor)
+            kept.graph.replay()
+        return kept.result
 
-    def _capture(self, x: Tensor) -> None:
+    def _capture(self, tensors: tuple[Tensor, ...]) -> _Kept[_Result]:
+        device = tensors[0].device
         if len(self._graphs) >= _MOST_GRAPHS:
-            _wait_for(x.device)
+            _wait_for(device)
             self._graphs.popitem(last=False)
-        given = x.clone(memory_format=torch.preserve_format)
-        compute = torch.cuda.current_stream(x.device)
-        side = torch.cuda.Stream(x.device)  # type: ignore[no-untyped-call]
+        given = tuple(tensor.clone(memory_format=torch.preserve_format) for tensor in tensors)
+        compute = torch.cuda.current_stream(device)
+        side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         side.wait_stream(compute)
         try:
             with torch.cuda.stream(side):
                 for _ in range(_WARM_UPS):  # cuDNN chooses its algorithms here, not while capturing
-                    self._run(given)
+                    self._run(*given)
         finally:
             compute.wait_stream(side)  # "given" may be freed after this, on failure too
         graph = torch.cuda.CUDAGraph()
         # "thread_local": what other threads do meanwhile (NVDEC, NVENC) neither fails nor spoils the capture.
         with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
-            result = self._run(given)
-        self._graphs[x.shape] = (graph, given, result)
+            result = self._run(*given)
+        return _Kept(graph, given, result)
 
     def forget(self) -> None:
         """Drop all graphs and the memory they hold."""
-        for _, given, _ in self._graphs.values():
-            _wait_for(given.device)
+        for kept in self._graphs.values():
+            _wait_for(kept.given[0].device)
         self._graphs.clear()
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-#: (plain fp32 network, device, type to compute in) → float32 RGB to float32 RGB.
+#: (plain fp32 network, device, type to compute in) → float32 RGB to RGB of any floating-point type.
 Maker = Callable[[nn.Module, torch.device, torch.dtype], Callable[[Tensor], Tensor]]
 
 

@@ -18,6 +18,7 @@ import triton
 import triton.language as tl
 from torch import Tensor, nn
 from torch.nn import functional as F
+from triton.tools.tensor_descriptor import TensorDescriptor
 
 from vidsr.inference.forms.folded_torch import phase_weights
 from vidsr.models.architectures.rrdbnet import NEGATIVE_SLOPE, RESIDUAL_SCALE, RRDBNet, pad_to_multiple
@@ -28,12 +29,20 @@ _LEAST_CHANNELS = 16  # what a matrix instruction takes
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """Pixels and input channels per step of a program, its warps, and loads in flight."""
+    """Pixels and input channels per step of a program, its warps, and loads in flight.
+
+    ``rows``: a program's pixels lie in one row, which the copy engine of sm_90 and newer loads by tensor descriptors.
+    """
 
     pixels: int = 128
     channels: int = 32
     warps: int = 4
     stages: int = 4
+    rows: bool = False
+
+
+#: The tiling for rows: with a longer slice of channels there are fewer loads to wait for.
+ROWS = Tiling(channels=64, stages=3, rows=True)
 
 
 # Sizes and factors are not specialised: another size of a picture needs no other kernel.
@@ -92,6 +101,32 @@ def _convolve(  # type: ignore[no-untyped-def]
     tl.store(y + target[:, None] * ld_y + n[None, :], sums.to(y.dtype.element_ty), mask=keep)
 
 
+@triton.jit(do_not_specialize=["a1", "a2"])  # type: ignore[untyped-decorator, unused-ignore]
+def _convolve_rows(  # type: ignore[no-untyped-def]
+    x, w, bias, slope, y, r1, r2, a1, a2,
+    CIN: tl.constexpr, COUT: tl.constexpr, R1: tl.constexpr, R2: tl.constexpr, BM: tl.constexpr, BK: tl.constexpr,
+):  # fmt: skip
+    """BM pixels of one row × COUT channels of a 3×3 convolution; ``x``, ``w``, ``y``, ``r1``, ``r2`` are descriptors.
+
+    The copy engine puts zeros where a block leaves the picture, and stores nothing there: no masks, and no addresses in
+    the loop.
+    """
+    left, row, image = tl.program_id(0) * BM, tl.program_id(1), tl.program_id(2)
+    n = tl.arange(0, COUT)
+    sums = tl.zeros((BM, COUT), dtype=tl.float32)
+    for step in range(CIN // BK * 9):
+        tap, k = step % 9, step // 9 * BK
+        values = x.load([image, row + tap // 3 - 1, left + tap % 3 - 1, k])
+        sums = tl.dot(values.reshape(BM, BK), w.load([tap * CIN + k, 0]), sums)
+    sums += tl.load(bias + n)[None, :]
+    sums = tl.where(sums > 0, sums, sums * tl.load(slope + n)[None, :])
+    if R1:
+        sums += a1 * r1.load([image, row, left, 0]).reshape(BM, COUT).to(tl.float32)
+    if R2:
+        sums += a2 * r2.load([image, row, left, 0]).reshape(BM, COUT).to(tl.float32)
+    y.store([image, row, left, 0], sums.to(y.dtype).reshape(1, 1, BM, COUT))
+
+
 class TritonConv:
     """One packed convolution. Pictures are ``[N, H, W, C]`` tensors or channel slices of such.
 
@@ -115,6 +150,8 @@ class TritonConv:
 
     def __call__(self, x: Tensor, y: Tensor, tiling: Tiling, residuals: Sequence[tuple[Tensor, float]] = ()) -> Tensor:
         """Convolve ``x`` into ``y`` (both dense in pixels), add the residuals times their factors, return ``y``."""
+        if tiling.rows and self._taps == 3 and self._stored == self._cout:
+            return self._by_rows(x, y, tiling, residuals)
         count, height, width, _ = x.shape
         total = count * height * width
         (r1, a1), (r2, a2) = (*residuals, (x, 0.0), (x, 0.0))[:2]
@@ -126,6 +163,27 @@ class TritonConv:
             CIN=self._cin, COUT=self._cout, STORED=self._stored, TAPS=self._taps,
             R1=len(residuals) > 0, R2=len(residuals) > 1,
             BM=tiling.pixels, BK=min(tiling.channels, self._cin & -self._cin),
+            num_warps=tiling.warps, num_stages=tiling.stages,
+        )  # fmt: skip
+        return y
+
+    def _by_rows(self, x: Tensor, y: Tensor, tiling: Tiling, residuals: Sequence[tuple[Tensor, float]]) -> Tensor:
+        count, height, width, _ = x.shape
+        # Of the two lengths of a block the one that reaches less far beyond the row.
+        pixels = min((tiling.pixels, tiling.pixels // 2), key=lambda length: -(-width // length) * length)
+        channels = min(tiling.channels, self._cin & -self._cin)
+
+        def rows(picture: Tensor, depth: int) -> TensorDescriptor:
+            return TensorDescriptor(picture, list(picture.shape), list(picture.stride()), [1, 1, pixels, depth])
+
+        weight = self._weight.view(9 * self._cin, self._cout)
+        kernels = TensorDescriptor(weight, list(weight.shape), list(weight.stride()), [channels, self._cout])
+        (r1, a1), (r2, a2) = (*residuals, (y, 0.0), (y, 0.0))[:2]
+        block: Any = _convolve_rows[triton.cdiv(width, pixels), height, count]
+        block(
+            rows(x, channels), kernels, self._bias, self._slope, rows(y, self._cout), rows(r1, self._cout),
+            rows(r2, self._cout), a1, a2,
+            CIN=self._cin, COUT=self._cout, R1=len(residuals) > 0, R2=len(residuals) > 1, BM=pixels, BK=channels,
             num_warps=tiling.warps, num_stages=tiling.stages,
         )  # fmt: skip
         return y
