@@ -155,6 +155,9 @@ def test_damaged_datasets_are_refused(tmp_path: Path, small_options: Options, sm
     with pytest.raises(InputError, match="cannot be used"):
         PatchStore(tmp_path / "out")
     options = small_options(data={"patch": 64})
+    several = small_options(data={"frames": 5})
+    with pytest.raises(TrainingError, match="frames = 5 needs clips"):
+        Patches(PatchStore(small_dataset), several.data, several.degradation, Draw(seed=0, stage="psnr", scale=4))
     with pytest.raises(TrainingError, match="patches are 48 px"):
         Patches(PatchStore(small_dataset), options.data, options.degradation, Draw(seed=0, stage="psnr", scale=4))
 

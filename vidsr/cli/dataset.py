@@ -117,10 +117,8 @@ def _of_clips(tally: ClipTally) -> tuple[dict[str, object], list[tuple[str, str]
 def _text(facts: dict[str, object]) -> str:
     end = f"{facts['refused']} sources; see {facts['report']}"
     if "clips" in facts:
-        return (
-            f"{facts['dataset']}: {facts['clips']} clips of {facts['frames']} frames from {facts['videos']} videos; "
-            f"skipped {end}"
-        )
+        videos = "1 video" if facts["videos"] == 1 else f"{facts['videos']} videos"
+        return f"{facts['dataset']}: {facts['clips']} clips of {facts['frames']} frames from {videos}; skipped {end}"
     return (
         f"{facts['dataset']}: {facts['patches']} patches from {facts['pictures']} pictures and frames; "
         f"skipped {facts['flat']} flat patches and {end}"

@@ -50,7 +50,8 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
     """``patches[step, place]`` is (low ``[3, p/s, p/s]``, high ``[3, p, p]``), uint8 RGB.
 
     Raises:
-        TrainingError: the dataset's patches are too small, or its pairs are missing or of another scale.
+        TrainingError: clips are asked for; or the dataset's patches are too small, or its pairs are missing or of
+            another scale.
     """
 
     def __init__(self, store: PatchStore, data: DataOptions, degradation: DegradationOptions, draw: Draw) -> None:
@@ -59,6 +60,11 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
         if paired and store.index.scale != draw.scale:
             has = f"pairs of scale {store.index.scale}" if store.index.scale else "no pairs"
             raise TrainingError(f"{store.folder}: has {has}, [generator] scale is {draw.scale}")
+        if data.frames > 1:
+            raise TrainingError(
+                f"{store.folder}: holds patches of stills, [data] frames = {data.frames} needs clips: make them with "
+                "`vidsr dataset make --clips`, or set frames = 1"
+            )
         if store.index.patch < data.patch:
             raise TrainingError(
                 f"{store.folder}: its patches are {store.index.patch} px, [data] patch = {data.patch} needs larger ones"

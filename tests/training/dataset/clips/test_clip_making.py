@@ -182,6 +182,9 @@ def test_what_cannot_be_used_is_named(video: Path, tmp_path: Path) -> None:
         make_clips([picture], tmp_path / "strict", MakeOptions(clips=1, strict=True))
     with pytest.raises(TrainingError, match="not one clip of 8 frames and 64 px"):
         make_clips([short], tmp_path / "none", OPTIONS)
+    small = _write(tmp_path / "small.mkv", moving(1, 9, 48))
+    with pytest.raises(TrainingError, match="1 stretches: smaller than a clip"):
+        make_clips([small], tmp_path / "small", OPTIONS)
     with pytest.raises(TrainingError, match="already holds a dataset"):
         make_clips([video], tmp_path / "out", OPTIONS)
     with pytest.raises(TrainingError, match="--clips and --low"):
@@ -212,7 +215,7 @@ def test_the_command_says_what_it_made(video: Path, tmp_path: Path, capsys: pyte
     facts = json.loads(capsys.readouterr().out)
     assert facts["clips"] == sum(facts["motion"].values()) == len(ClipStore(out)) and facts["videos"] == 1
     assert run(["dataset", "make", str(video), str(tmp_path / "again"), *flags]) == 0
-    assert f"{facts['clips']} clips of 8 frames from 1 videos" in capsys.readouterr().out
+    assert f"{facts['clips']} clips of 8 frames from 1 video;" in capsys.readouterr().out
 
 
 def test_an_empty_dataset_does_not_appear(tmp_path: Path) -> None:

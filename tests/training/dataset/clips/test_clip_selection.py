@@ -13,6 +13,7 @@ from tests.support.training import moving, textured
 from vidsr.frames import Colour, Frame, PixelFormat
 from vidsr.training.dataset.clips.clip_motion import BINS, bin_names, bin_of, measure
 from vidsr.training.dataset.clips.clip_selection import ClipPlace, ClipSurvey, TakenLooks, choose_places, look_through
+from vidsr.training.dataset.selection import is_combed
 
 
 def _frames(clip: np.ndarray) -> Iterator[Frame]:
@@ -89,6 +90,16 @@ def test_what_teaches_nothing_is_left_out() -> None:
     assert _survey(clip[:, :60]).left_out == {"smaller than a clip": 1}
 
 
+def test_thin_lines_at_rest_are_not_combing() -> None:
+    """Every second line of a part differs from its neighbours, as fields do; what moves does not comb."""
+    clip = _grey(3, 8, 256, (0, 2))
+    lines = np.where(np.arange(256) % 2, 60, 190).astype(np.uint8)[:, None]
+    clip[:, :, :64] = lines
+    assert is_combed(clip[0], 255)
+    survey = _survey(clip)
+    assert not survey.left_out and survey.places
+
+
 @pytest.mark.parametrize("noise", [0, 1])
 def test_repeated_frames_are_passed_over(noise: int) -> None:
     """As in a transfer of 16 frames a second to 25; recompressed, the repeats are not quite the same."""
@@ -161,6 +172,10 @@ def test_measured_motion_tells_camera_and_own_apart() -> None:
 def test_a_cut_inside_a_clip_is_found() -> None:
     clip = moving(7, 9, 128, (0, 2))
     assert measure(np.concatenate([clip[:5], moving(8, 4, 128)])).broken == 5
+    passing = clip.copy()
+    for n, left in ((4, 80), (5, 40), (6, 0)):
+        passing[n, 20:80, left : left + 48] = 250
+    assert measure(passing).broken == 0, "something that passes quickly is not a cut"
     flash = clip.copy()
     flash[4] = (flash[4].astype(int) + 90).clip(0, 255)
     assert measure(flash).broken in (4, 5)

@@ -82,7 +82,9 @@ def make_clips(
                     raise
                 tally.refuse(path, str(error))
         if not writer.index.clips:
-            reasons = "".join(f"\n  {reason}" for _, reason in tally.refused[:5])
+            why = [reason for _, reason in tally.refused[:5]]
+            why += [f"{count} stretches: {reason}" for reason, count in tally.left_out.items()]
+            reasons = "".join(f"\n  {reason}" for reason in why)
             raise TrainingError(
                 f"{out}: not one clip of {options.length} frames and {options.patch} px could be cut from the "
                 f"sources{reasons}"

@@ -14,8 +14,9 @@ from vidsr.training.dataset.clips.clip_store import Clip8
 
 #: Bounds of the bins in px a frame, at the clip's own size: each bin begins at one and ends at the next.
 BINS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-#: A frame follows badly, as after a cut, a flash or a lost frame, if what its motion leaves unexplained is more than
-#: this (mean difference of luma, of 1) and so many times what it usually is in the clip.
+#: A frame does not follow from the one before, as after a cut or a flash, if what motion leaves unexplained in half of
+#: its pixels or more exceeds this (difference of luma, of 1) and so many times what it usually is in the clip.
+#: Something that passes quickly leaves more unexplained, but in fewer pixels.
 _BREAK, _TIMES = 0.02, 3.0
 
 
@@ -59,7 +60,7 @@ def measure(clip: Clip8) -> ClipMotion:
     flows, unexplained = [], []
     for before, now in pairwise(levels):
         flow = pyramid_flow(now, before)
-        unexplained.append(float((now[0] - warp(before[0], flow)).abs().mean()))
+        unexplained.append(float((now[0] - warp(before[0], flow)).abs().median()))
         flows.append(2 * flow[0].flatten(1).numpy())
     lengths = np.concatenate([np.hypot(*flow) for flow in flows])
     medians = [np.median(flow, axis=1) for flow in flows]

@@ -97,7 +97,7 @@ def write_clip_report(folder: Path, tally: ClipTally) -> None:
     shown = f" ({len(tally.strips)} of them)" if tally.clips > len(tally.strips) else ""
     parts = [
         f"<h1>Dataset: {tally.clips} clips of {tally.length} frames, {tally.patch}×{tally.patch} px</h1>",
-        f"<p>From {len(tally.videos)} videos; {len(tally.refused)} sources could not be used.</p>",
+        f"<p>Videos: {len(tally.videos)}. Sources that could not be used: {len(tally.refused)}.</p>",
         "<h2>Motion, px a frame</h2>",
         f"<table><tr><th>mean of the clip</th><th>clips</th><th></th></tr>{bars}</table>",
         html_table("Motion of all clips, px a frame", ["", "smallest", "median", "mean", "largest"], rows),

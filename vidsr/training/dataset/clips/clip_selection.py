@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidsr.filters.detect import statistics
+from vidsr.filters.detect import interlace, statistics
 from vidsr.filters.flow import optical_flow
 from vidsr.frames import Floats, Frame
 from vidsr.training.dataset.clips.clip_motion import bin_of
@@ -40,6 +40,8 @@ _MEMORY = 6
 """Changes that a change is compared with."""
 _FLOW_PX = 320
 """Width at which motion is measured here."""
+_TELLING_CELLS, _COMBED_SHARE = 20, 0.3
+"""Combing is that of fields if more than this share of moving cells comb, of at least so many."""
 _LOOK = (16, 16)
 """Rows and columns of what places are compared by."""
 _ALIKE, _NOISE = 0.25, 0.004
@@ -163,7 +165,7 @@ def _evaluate(
     if float(stretch.thumbs[0].std()) < FLAT:
         survey.left_out["black, white or fog"] += 1
         return
-    if is_combed(early, most) or is_combed(late, most):
+    if _is_woven([(early, early_next), (late, late_next)], most):
         survey.left_out["combed"] += 1
         return
     codes = statistics.codes8(early, most)
@@ -194,6 +196,19 @@ def _evaluate(
                 look=look,
             )
         )
+
+
+def _is_woven(pairs: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]], most: int) -> bool:
+    """Whether frames show two moments: whole pictures comb, and so do the cells that move.
+
+    Thin horizontal lines comb too, but they need not move. Where too few cells move to tell, combing decides.
+    """
+    if not any(is_combed(first, most) for first, _ in pairs):
+        return False
+    prepared = [(interlace.prepare(first, most), interlace.prepare(second, most)) for first, second in pairs]
+    evidence = [interlace.measure_pair(first, second).evidence for first, second in prepared]
+    combed, clean = sum(e.combed for e in evidence), sum(e.clean for e in evidence)
+    return combed + clean < _TELLING_CELLS or combed > _COMBED_SHARE * (combed + clean)
 
 
 def _speeds(before: npt.NDArray[Any], now: npt.NDArray[Any], most: int) -> Floats:
