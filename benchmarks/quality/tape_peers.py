@@ -66,7 +66,7 @@ def chains(name: str, faults: TapeFaults) -> Sequence[str]:
     if name == "headswitch":
         return (f"fillborders=bottom={faults.head_switching_rows}:mode=smear",)
     if name == "dehalo":
-        return [f"unsharp=lx={size}:ly=3:la=-{amount}" for size in (5, 7, 9) for amount in (0.2, 0.4, 0.6, 0.8)]
+        return [f"unsharp=lx={size}:ly=3:la=-{amount}" for size in (5, 9) for amount in (0.2, 0.4, 0.8)]
     if name == "dotcrawl":
         return ("dedot=m=dotcrawl", "dedot=m=dotcrawl:lt=0.2:tl=0.2")
     if name == "rainbow":

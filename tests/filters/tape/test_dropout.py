@@ -78,3 +78,27 @@ def test_lost_colour_is_found_without_lost_luma() -> None:
     for number in (1, 2):
         error = np.abs(result.planes[number].astype(int) - clean[2].planes[number])
         assert error[20, 10:50].mean() < 12 and error[:18].max() == 0
+
+
+@pytest.mark.parametrize("motion", [(0, 0), (2, 0)])
+def test_weak_faults_are_filled_where_all_around_fits(motion: tuple[int, int]) -> None:
+    truth = moments(5, *motion)
+    clip = [y.copy() for y in truth]
+    clip[2][40, 30:90] += 9
+    source = frames_of(clip)
+    result = list(Dropout()(iter(source)))
+    changed = result[2].planes[0] != source[2].planes[0]
+    assert changed[40, 34:86].mean() > 0.9 and changed.sum() <= 70
+    assert all(a is b for n, (a, b) in enumerate(zip(result, source, strict=True)) if n != 2)
+    errors = [np.abs(f.planes[0][40, 34:86] - truth[2][40, 34:86]).mean() for f in (source[2], result[2])]
+    assert errors[1] < 0.3 * errors[0]
+
+
+def test_a_thing_that_flies_through_a_still_picture_stays() -> None:
+    """It is not a fault, however fast it is, as long as it is somewhere near in a neighbour."""
+    clip = moments(7, 0)
+    for n, y in enumerate(clip):
+        y[44:47, 20 + 8 * n : 36 + 8 * n] = 240
+    source = frames_of(clip)
+    for before, after in zip(source, Dropout()(iter(source)), strict=True):
+        assert (before.planes[0] != after.planes[0]).sum() <= 0.001 * before.planes[0].size

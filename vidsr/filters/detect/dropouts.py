@@ -38,6 +38,7 @@ class _Limits:
         sure: usual difference of a fault from which its width does not matter.
         product: of that difference and the width in pixels that a fault needs otherwise. Blocks of codecs change from
             frame to frame, too, but weakly or over a few pixels.
+        close: whether nearly all pixels around must fit.
     """
 
     least: float
@@ -48,9 +49,15 @@ class _Limits:
     share: float
     sure: float
     product: float
+    close: bool = False
 
 
 _LUMA = _Limits(least=10.0, weak=4.0, fewest=8, weak_fewest=5, gap=4, share=0.6, sure=64, product=1500)
+#: Weaker and shorter faults are safe where the neighbours fit closely around them.
+_CLOSE_LUMA = _Limits(least=5.0, weak=3.0, fewest=8, weak_fewest=5, gap=4, share=0.6, sure=64, product=200, close=True)
+#: Lines and columns around a fault that must fit then; and the most that nearly all pixels there may differ, in code
+#: values and as a share of the fault's own difference.
+_CLOSE_LINES, _CLOSE_COLUMNS, _CLOSE, _CLOSE_SHARE, _NEARLY_ALL = 8, 24, 3.0, 0.25, 98
 #: Lost colour is noise that changes its sign along the line.
 _COLOUR = _Limits(least=6.0, weak=3.0, fewest=8, weak_fewest=5, gap=6, share=0.5, sure=40, product=300)
 #: Differences are also this multiple of the usual difference of the picture, or of this one where a fault goes on.
@@ -93,14 +100,22 @@ class _Fault:
         return min(self.runs), max(self.runs) + 1, min(starts), max(stops)
 
 
-def lost_luma(own: Layers, around: SideFrames) -> LostMask:
-    """Where luma is lost, ``[h, w]``; ``own`` is luma alone, in 8-bit code values."""
-    return _found(own, around, _LUMA)
+def lost_luma(own: Layers, around: SideFrames, *, closely: bool = False) -> LostMask:
+    """Where luma is lost, ``[h, w]``; ``own`` is luma alone, in 8-bit code values.
+
+    ``closely`` also finds weak faults, where the neighbours fit closely around them.
+    """
+    return _found(own, around, (_LUMA, _CLOSE_LUMA) if closely else (_LUMA,))
+
+
+def lost_luma_in_place(own: Layers, plain: tuple[Layers, Layers]) -> LostMask:
+    """Where luma is lost and the picture stands still, from the frames before and after as they are."""
+    return _found(own, SideFrames(carried=plain, plain=plain), (_CLOSE_LUMA,))
 
 
 def lost_colour(own: Layers, around: SideFrames, fewest: int) -> LostMask:
     """Where colour is lost, from the two chroma planes; ``fewest`` samples make a run."""
-    return _found(own, around, replace(_COLOUR, fewest=fewest))
+    return _found(own, around, (replace(_COLOUR, fewest=fewest),))
 
 
 def may_be_lost(own: Floats, before: Floats, after: Floats) -> int:
@@ -141,21 +156,24 @@ def _vertical(values: Floats, extreme: np.ufunc) -> Floats:
     return out
 
 
-def _found(own: Layers, around: SideFrames, limits: _Limits) -> LostMask:
+def _found(own: Layers, around: SideFrames, kinds: Sequence[_Limits]) -> LostMask:
     before, after = around.carried
     beyond = np.maximum.reduce([_beyond(a, b, c) for a, b, c in zip(own, before, after, strict=True)])
     mask = np.zeros(beyond.shape, np.bool_)
     thin = _thin(beyond)
-    if not (thin > limits.least).any():
+    if not (thin > min(limits.least for limits in kinds)).any():
         return mask
     usual = float(np.median(np.abs(own[0][::3, ::3] - before[0][::3, ::3])))
-    weak: LostMask | None = None
-    faults = _joined(_runs(thin > max(limits.least, _USUAL * usual), limits))
-    for fault in _in_parts([fault for fault in faults if _stands_out(fault, beyond, limits)]):
-        if _is_lost(fault, beyond, own, around):
-            weak = thin > max(limits.weak, _WEAK_USUAL * usual) if weak is None else weak
-            for y, start, stop in _grown(fault, weak, limits):
-                mask[y, start:stop] = True
+    for limits in kinds:
+        weak: LostMask | None = None
+        faults = _joined(_runs(thin > max(limits.least, _USUAL * usual), limits))
+        for fault in _in_parts([fault for fault in faults if _stands_out(fault, beyond, limits)]):
+            if limits.close and not _fits_closely(fault, beyond, own, around):
+                continue
+            if _is_lost(fault, beyond, own, around):
+                weak = thin > max(limits.weak, _WEAK_USUAL * usual) if weak is None else weak
+                for y, start, stop in _grown(fault, weak, limits):
+                    mask[y, start:stop] = True
     return mask
 
 
@@ -232,6 +250,24 @@ def _is_lost(fault: _Fault, beyond: Floats, own: Layers, neighbours: SideFrames)
             return False
     others = (*neighbours.carried, *neighbours.plain)
     return not any(_is_elsewhere(fault, own, other, strength) for other in others)
+
+
+def _fits_closely(fault: _Fault, beyond: Floats, own: Layers, neighbours: SideFrames) -> bool:
+    """Whether three frames are alike around a fault, the lines next to it left out."""
+    top, bottom, left, right = fault.box
+    rows = slice(max(0, top - _CLOSE_LINES), bottom + _CLOSE_LINES)
+    columns = slice(max(0, left - _CLOSE_COLUMNS), right + _CLOSE_COLUMNS)
+    limit = max(_CLOSE, _CLOSE_SHARE * _strength(fault, beyond))
+    past, future = neighbours.carried
+    for a, b, c in zip(own, past, future, strict=True):
+        apart = np.abs(b[rows, columns] - c[rows, columns])
+        outside = np.abs(a[rows, columns] - b[rows, columns])
+        first = rows.start
+        kept = np.ones(outside.shape[0], np.bool_)
+        kept[max(0, top - _LINES_ON - first) : bottom + _LINES_ON - first] = False
+        if np.percentile(apart, _NEARLY_ALL) > limit or np.percentile(outside[kept], _NEARLY_ALL) > limit:
+            return False
+    return True
 
 
 def _is_elsewhere(fault: _Fault, own: Layers, other: Layers, strength: float) -> bool:

@@ -26,6 +26,8 @@ _JUDGED_PX = 9
 class Dropout:
     """Fills parts of lines that only one frame shows otherwise with the mean of the neighbours, along the motion.
 
+    Weak faults are filled where the neighbours fit closely around them, in still places also as they are.
+
     What is not found by :mod:`vidsr.filters.detect.dropouts` stays bit for bit, and so do the first and the last frame.
     Its confidence in a repair is 1 less the share of the change by which the neighbours differ, over a piece of line.
     """
@@ -51,10 +53,19 @@ class Dropout:
             return self._filled(window[at - 1], now, window[at + 1])
 
     def _filled(self, past: Planes, now: Planes, future: Planes) -> Frame:
+        import torch
+
         from vidsr.filters.before.motion import carried, plane_of
 
         before, after = carried(now, past), carried(now, future)
-        masks = lost(now, (past, future), (before, after))
+        masks = lost(now, (past, future), (before, after), closely=True)
+        for number, mask in enumerate(_lost_in_place(now, past, future)):
+            more = mask & ~masks[number]
+            if more.any():
+                here = torch.from_numpy(more)[None, None]
+                before[number] = torch.where(here, past[number], before[number])
+                after[number] = torch.where(here, future[number], after[number])
+                masks[number] = masks[number] | more
         if not any(mask.any() for mask in masks):
             return now.frame
         planes = []
@@ -81,11 +92,16 @@ def _confidence(change: Tensor, apart: Tensor) -> Floats:
 
 
 def lost(
-    now: Planes, plain: tuple[Planes, Planes], carried: tuple[Sequence[Tensor], Sequence[Tensor]]
+    now: Planes,
+    plain: tuple[Planes, Planes],
+    carried: tuple[Sequence[Tensor], Sequence[Tensor]],
+    *,
+    closely: bool = False,
 ) -> list[LostMask]:
     """Where each plane of a frame is lost, from its neighbours as they are and carried onto it.
 
-    The planes of RGB are lost together. Alpha is left out.
+    The planes of RGB are lost together. Alpha is left out. ``closely`` also finds weak faults, where the neighbours fit
+    closely around them.
     """
     from vidsr.filters.detect.dropouts import SideFrames, lost_colour, lost_luma
 
@@ -97,7 +113,7 @@ def lost(
             plain=(_layers(plain[0], numbers), _layers(plain[1], numbers)),
         )
 
-    luma = lost_luma(_layers(now, (0,)), neighbours(0))
+    luma = lost_luma(_layers(now, (0,)), neighbours(0), closely=closely)
     if frame.format.family == "gray":
         return [luma]
     if frame.format.family == "rgb":
@@ -105,6 +121,20 @@ def lost(
     fewest = max(4, _COLOUR_RUN_PX >> frame.format.log2_chroma_w)
     colour = lost_colour(_layers(now, (1, 2)), neighbours(1, 2), fewest)
     colour |= _covered(luma, colour.shape, frame)
+    return [luma, colour, colour]
+
+
+def _lost_in_place(now: Planes, past: Planes, future: Planes) -> list[LostMask]:
+    """Where each plane is lost and the picture stands still."""
+    from vidsr.filters.detect.dropouts import lost_luma_in_place
+
+    frame = now.frame
+    luma = lost_luma_in_place(_layers(now, (0,)), (_layers(past, (0,)), _layers(future, (0,))))
+    if frame.format.family == "gray":
+        return [luma]
+    if frame.format.family == "rgb":
+        return [luma] * 3
+    colour = _covered(luma, frame.planes[1].shape, frame)
     return [luma, colour, colour]
 
 
