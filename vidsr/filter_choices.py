@@ -35,6 +35,7 @@ FILTERS: dict[str, str] = {
     "deblock": "vidsr.filters.before.deblock",
     "weave": "vidsr.filters.film.weave",
     "deflicker": "vidsr.filters.before.deflicker",
+    "breathing": "vidsr.filters.film.breathing",
     "scratch": "vidsr.filters.film.scratch",
     "dust": "vidsr.filters.before.dust",
     "denoise": "vidsr.filters.before.denoise",

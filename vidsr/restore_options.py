@@ -107,7 +107,7 @@ class RestoreOptions(Options):
     keep_original_below: float = opt(
         0.0,
         "Leave the source as it is where a filter of --restore is less sure of its change than this: 0 to 1. Filters "
-        "that know: dropout, deflicker, scratch, dust, denoise.",
+        "that know: dropout, deflicker, breathing, scratch, dust, denoise.",
         between=(0, 1),
     )
     masks: str | None = opt(

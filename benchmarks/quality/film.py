@@ -1,6 +1,6 @@
 """Faults of film, simulated on real clips: are they found, taken out, and is what is sound left alone?
 
-    python -m benchmarks.quality.film DATA [weave] [scratch] [sound]
+    python -m benchmarks.quality.film DATA [weave] [scratch] [breathing] [sound]
 
 DATA is the folder of real clips (``CONTENT`` in ``cadence_clips``); ``CLIPS`` are short parts of them without repeated
 frames. The damage is that of :mod:`vidsr.training.degradation.old_film`, so what was harmed is known.
@@ -22,7 +22,9 @@ import numpy.typing as npt
 from skimage.registration import phase_cross_correlation
 
 from benchmarks.quality import cadence_clips as clips
+from vidsr.filters.before.deflicker import Deflicker
 from vidsr.filters.before.filter import Filter
+from vidsr.filters.film.breathing import SteadyLight
 from vidsr.filters.film.scratch import Scratch
 from vidsr.filters.film.weave import Weave
 from vidsr.frames import Colour, Floats, Frame, PixelFormat
@@ -247,6 +249,39 @@ def scratch(data: Path) -> None:
             )
 
 
+def breathing(data: Path) -> None:
+    """Prints how much wavering light was taken out, by breathing and by deflicker, and what changed in sound clips."""
+    print(
+        "| clip | strength | PSNR before | after | with deflicker | wavering before, codes | after "
+        "| frames changed in the sound clip | mean change of the worst of them | ms |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for name, first in CLIPS:
+        whole = clip(data, name, first)
+        truth = codes(cut(whole))
+        untouched, spent = restored(truth, SteadyLight())
+        wrong = np.abs(untouched.astype(int) - truth.astype(int)).mean((1, 2))
+        for strength in (0.03, 0.06):
+            aged = aged_clip(whole, OldFilmOptions(breathing=strength), seed=first + len(name))
+            damaged = codes(cut(aged.clip))
+            result, _ = restored(damaged, SteadyLight())
+            level, _ = restored(damaged, Deflicker())
+            print(
+                f"| {name} {first} | {strength} | {psnr(damaged, truth):.2f} | {psnr(result, truth):.2f} "
+                f"| {psnr(level, truth):.2f} | {wavering(damaged, truth):.2f} | {wavering(result, truth):.2f} "
+                f"| {int((wrong > 0).sum())} of {len(wrong)} | {wrong.max():.2f} | {spent:.0f} |",
+                flush=True,
+            )
+
+
+def wavering(one: Pictures, truth: Pictures) -> float:
+    """How much the means of 40x40 blocks waver about those of the truth, RMS over blocks and time, in code values."""
+    rows, columns = (side // 40 * 40 for side in truth.shape[1:])
+    apart = (one.astype(np.float32) - truth)[:, :rows, :columns].reshape(len(one), rows // 40, 40, columns // 40, 40)
+    means = apart.mean((2, 4))
+    return float((means - means.mean(0)).std())
+
+
 def sound(data: Path) -> None:
     """Prints what ``inspect`` says of real clips; those of old film are listed last."""
     print("| clip | weave, px | scratched frames | advised |")
@@ -263,10 +298,10 @@ def main() -> None:
     """Run the parts that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("parts", nargs="*", default=["weave", "scratch", "sound"])
+    parser.add_argument("parts", nargs="*", default=["weave", "scratch", "breathing", "sound"])
     chosen = parser.parse_args()
     for part in chosen.parts:
-        {"weave": weave, "scratch": scratch, "sound": sound}[part](chosen.data)
+        {"weave": weave, "scratch": scratch, "breathing": breathing, "sound": sound}[part](chosen.data)
 
 
 if __name__ == "__main__":

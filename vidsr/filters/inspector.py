@@ -16,7 +16,7 @@ from vidsr.filters.detect import cadence, interlace, repeat_motion, statistics
 from vidsr.filters.detect.fault_places import FaultPlace, FaultPlaces
 from vidsr.filters.detect.film_scratches import ScratchLook, look_for_scratches
 from vidsr.filters.detect.gate_motion import GateMotion, Tremble
-from vidsr.filters.detect.inspection import GREY, NOISY, UNSTEADY, Inspection
+from vidsr.filters.detect.inspection import BREATHING, GREY, NOISY, UNSTEADY, Inspection
 from vidsr.filters.detect.lost_frames import LostFrameFinder
 from vidsr.filters.tape.search import TapeSearch
 from vidsr.frames import Floats, Frame
@@ -39,6 +39,8 @@ _BLOCKING_PERCENTILE = 80
 _WHOLE_PICTURES = ("progressive", "unclear")
 #: One stretch in so many is looked at for the motion of film in a gate, and for scratches, which takes longer.
 _GATE_EVERY, _SCRATCH_EVERY = 3, 6
+#: Frames of such a stretch in which the light is followed.
+_BREATHING_FRAMES = 36
 #: Frames are evenly apart if the distance of at most this share of them differs by more than this share.
 _FEW_UNEVEN, _UNEVEN = 0.05, 0.2
 
@@ -72,6 +74,7 @@ class Inspector:
         self._lost: list[LostFrameFinder] = []
         self._trembles: list[Tremble] = []
         self._scratches: list[ScratchLook] = []
+        self._breathing: list[FaultPlace] = []
         self._stretches = 0
         self._tape = TapeSearch()
         self._time_base = Fraction(1)
@@ -121,7 +124,7 @@ class Inspector:
         if self.rate is not None and self._stretches % _GATE_EVERY == 0:
             self._gate(frames)
         if self.rate is not None and self._stretches % _SCRATCH_EVERY == 0:
-            self._scratches.append(look_for_scratches(frames))
+            self._film_faults(frames)
         self._stretches += 1
         if self.rate is not None:
             self._tape.add(frames)
@@ -159,6 +162,8 @@ class Inspector:
             ),
             scratched=sum(s.scratched for s in self._scratches) / max(1, sum(s.frames for s in self._scratches)),
             scratches_at=tuple(span for s in self._scratches for span in s.spans),
+            breathing=_median([place.strong for place in self._breathing]),
+            breathing_at=tuple(place for place in self._breathing if place.strong > BREATHING),
             weave=_median([t.jitter for t in trembles for _ in range(t.pictures)]),
             weave_at=tuple(t for t in trembles if t.jitter > UNSTEADY),
             crop=statistics.settle_crop(self._bars, width, height),
@@ -210,6 +215,13 @@ class Inspector:
         windows = zip(self.windows, self._window_places, strict=True)
         combed = tuple(place for window, place in windows if window.scan in ("interlaced", "telecined"))
         return FaultPlaces(combed=combed, **{name: tuple(places) for name, places in self._places.items()})
+
+    def _film_faults(self, frames: Sequence[Frame]) -> None:
+        """Look for scratches, and for light that wavers."""
+        from vidsr.filters.film.breathing import breathing_of
+
+        self._scratches.append(look_for_scratches(frames))
+        self._breathing.append(_place(frames, 0, len(frames) - 1, breathing_of(frames[:_BREATHING_FRAMES])))
 
     def _gate(self, frames: Sequence[Frame]) -> None:
         """Look for the motion of film in a gate."""

@@ -86,7 +86,13 @@ def inspect_file(
     neighbours = _neighbours(info.video, against)
     faulty = found.places.moved(start)
     found = dataclasses.replace(
-        found, unclear_at=at, lost=lost, weave_at=weave_at, scratches_at=scratches_at, places=faulty
+        found,
+        unclear_at=at,
+        lost=lost,
+        weave_at=weave_at,
+        scratches_at=scratches_at,
+        places=faulty,
+        breathing_at=tuple(place.moved(start) for place in found.breathing_at),
     )
     return dataclasses.replace(found, tape=tape, neighbours=neighbours), pictures
 

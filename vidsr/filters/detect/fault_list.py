@@ -163,6 +163,16 @@ def _film(found: Inspection) -> Iterator[Fault]:
             places=above(found.places.flicker, FLICKERING),
             view="series",
         )
+    if found.breathing_at:
+        yield Fault(
+            name="breathing",
+            title="Local flicker",
+            text=sentence_of(found, "local flicker"),
+            remedy="Steady brightness and colour place by place.",
+            flags="--restore breathing",
+            places=found.breathing_at,
+            view="series",
+        )
     if found.scratches_at:
         yield Fault(
             name="scratch",

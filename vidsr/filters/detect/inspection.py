@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from vidsr.filters.detect.cadence import Cadence
-from vidsr.filters.detect.fault_places import FaultPlaces
+from vidsr.filters.detect.fault_places import FaultPlace, FaultPlaces
 from vidsr.filters.detect.film_scratches import ScratchedSpan
 from vidsr.filters.detect.gate_motion import Tremble
 from vidsr.filters.detect.lost_frames import LostFrames
@@ -21,6 +21,7 @@ BLOCKY = 0.6
 GREY = 2.0
 REPEATING = 0.08
 SCRATCHED = 0.25  # share of the frames looked at that have a scratch
+BREATHING = 0.012  # share of the brightness by which light wavers differently over the picture
 UNSTEADY = 0.15  # px, by which film in a gate moves from frame to frame
 
 
@@ -36,6 +37,8 @@ class Inspection:
     ``lost`` are the places at which a capture lost frames, in the stretches looked at.
     ``scratched`` is the share of the frames looked at that have scratches along the film, and ``scratches_at`` where.
     ``weave`` is by how much the picture trembles as film in a gate does, px, and ``weave_at`` the scenes that do.
+    ``breathing`` is the share of the brightness by which light wavers differently over the picture, ``breathing_at``
+    where it does.
     ``tape`` are the faults of video tape, in the stretches looked at.
     ``places`` says where combing, flicker, noise and compression blocks were measured.
     ``neighbours`` says in words what ``--multiframe auto`` would do.
@@ -67,6 +70,8 @@ class Inspection:
     scratched: float = 0.0
     scratches_at: tuple[ScratchedSpan, ...] = ()
     weave: float = 0.0
+    breathing: float = 0.0
+    breathing_at: tuple[FaultPlace, ...] = ()
     weave_at: tuple[Tremble, ...] = ()
     tape: TapeFindings = field(default_factory=TapeFindings)
     places: FaultPlaces = field(default_factory=FaultPlaces)
@@ -87,9 +92,10 @@ class Inspection:
         data["scratches_at"] = [span.to_json() for span in self.scratches_at]
         data["weave_at"] = [scene.to_json() for scene in self.weave_at]
         data["places"] = self.places.to_json()
+        data["breathing_at"] = [place.to_json() for place in self.breathing_at]
         data["tape"] = self.tape.to_json()
         data["unclear_at"] = None if self.unclear_at is None else round(float(self.unclear_at), 3)
-        for name in ("duplicate_ratio", "noise", "flicker", "blocking", "scratched", "weave"):
+        for name in ("duplicate_ratio", "noise", "flicker", "blocking", "scratched", "weave", "breathing"):
             data[name] = round(data[name], 3)
         return data
 

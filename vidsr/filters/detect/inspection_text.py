@@ -8,7 +8,16 @@ from fractions import Fraction
 from typing import Any
 
 from vidsr.filters.detect.cadence import Cadence
-from vidsr.filters.detect.inspection import BLOCKY, FLICKERING, NOISY, REPEATING, UNSTEADY, VERY_NOISY, Inspection
+from vidsr.filters.detect.inspection import (
+    BLOCKY,
+    BREATHING,
+    FLICKERING,
+    NOISY,
+    REPEATING,
+    UNSTEADY,
+    VERY_NOISY,
+    Inspection,
+)
 from vidsr.filters.detect.lost_frames import LostFrames, timecode
 from vidsr.filters.detect.tape_findings import TapeFindings
 
@@ -46,6 +55,8 @@ def sentences(found: Inspection) -> list[str]:
     lines.append(f"brightness: {unsteady} (departs by {found.flicker:.2f} of 255 from frame to frame)")
     if found.weave_at:
         lines.append(f"steadiness{where}: {_unsteady(found)}")
+    if found.breathing_at:
+        lines.append(f"local flicker{where}: {_breathing(found)}")
     if found.scratches_at:
         lines.append(f"scratches{where}: {_scratched(found)}")
     lines.append(f"compression blocks: {'visible' if found.blocking > BLOCKY else 'no'} ({found.blocking:.2f})")
@@ -110,6 +121,15 @@ def _unsteady(found: Inspection) -> str:
     listed = ", ".join(spans[:_LISTED]) + (", …" if len(spans) > _LISTED else "")
     remedy = "--restore weave steadies it" if found.weave > UNSTEADY else "most of the clip is steady"
     return f"trembles by up to {strongest:.1f} px from frame to frame, as film in a gate does: {listed}; {remedy}"
+
+
+def _breathing(found: Inspection) -> str:
+    """By how much the light wavers over the picture, where, and what can be done."""
+    strongest = max(place.strong for place in found.breathing_at)
+    spans = [f"{timecode(place.start)} to {timecode(place.end)}" for place in found.breathing_at]
+    listed = ", ".join(spans[:_LISTED]) + (", …" if len(spans) > _LISTED else "")
+    remedy = "--restore breathing steadies it" if found.breathing > BREATHING else "most of the clip is steady"
+    return f"light wavers by up to {strongest:.1%} differently across the picture: {listed}; {remedy}"
 
 
 def _scratched(found: Inspection) -> str:
