@@ -73,21 +73,26 @@ def init(
     target: Annotated[Path, typer.Argument(metavar="OPTIONS.toml", help="The file to write.")] = Path("train.toml"),
     preset: Annotated[str, typer.Option(metavar="NAME", help="Preset to start from; see below.")] = "esrgan",
     dataset: Annotated[str, typer.Option(metavar="FOLDER", help="Folder made by `vidsr dataset make`.")] = "",
-    validation: Annotated[str, typer.Option(metavar="FOLDER", help="Folder of pictures for validation.")] = "",
+    validation: Annotated[
+        str, typer.Option(metavar="FOLDER", help="Folder of pictures, or dataset of clips, for validation.")
+    ] = "",
     folder: Annotated[str, typer.Option(metavar="FOLDER", help="Folder for checkpoints and logs.")] = "runs/train",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write an options file, with every field explained, to edit before training."""
     from vidsr.option_toml import to_toml
     from vidsr.storage import AtomicFile
+    from vidsr.training.dataset.clips.clip_store import holds_clips
     from vidsr.training.run_presets import preset_options
 
     options = preset_options(preset)
+    of_clips = holds_clips(Path(validation).expanduser())
+    measures = replace(options.validation, clips=validation if of_clips else "", folder="" if of_clips else validation)
     options = replace(
         options,
         run=replace(options.run, folder=folder),
         data=replace(options.data, dataset=dataset),
-        validation=replace(options.validation, folder=validation),
+        validation=measures,
     )
     if target.exists() and not overwrite:
         raise OutputError(f"{target} already exists; use --overwrite to replace it")

@@ -58,7 +58,7 @@ def card_of(state: dict[str, Any]) -> dict[str, str]:
     """The card of a model: structure, data, schedule, degradations, scores."""
     options = state["options"]
     generator, stage = options["generator"], state["stage"]
-    scores = ", ".join(f"{name} {value:.4f}" for name, value in state["scores"].items())
+    scores = ", ".join(f"{name} {value:.4g}" for name, value in state["scores"].items())
     if scores and state["scored_at"] != state["step"]:
         scores += f" (of step {state['scored_at']})"
     return {

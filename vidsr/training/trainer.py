@@ -338,7 +338,7 @@ class Trainer:
             self.scored_at = self.step
         self.journal.values(self.stage, self.step, {f"val_{k}": v for k, v in self.scores.items()})
         self.journal.pictures(self.stage, self.step, pictures)
-        scores = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())
+        scores = ", ".join(f"{name} {value:.4g}" for name, value in self.scores.items())
         self.journal.say(f"{self.stage} step {self.step}: {scores}")
 
     def save(self) -> None:

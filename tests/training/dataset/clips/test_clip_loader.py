@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.training import write_clips
+from vidsr.cli.main import run
 from vidsr.errors import InputError, TrainingError
+from vidsr.option_toml import read_toml
 from vidsr.quality.bicubic import resize_bicubic_uint8
 from vidsr.training.dataset.clips.clip_loader import Clips
 from vidsr.training.dataset.clips.clip_store import ClipStore, holds_clips
@@ -27,7 +29,7 @@ from vidsr.training.degradation.options import (
     OverTimeOptions,
     TapeOptions,
 )
-from vidsr.training.options import DataOptions
+from vidsr.training.options import DataOptions, TrainOptions
 
 #: Every defect there is.
 EVERYTHING = DegradationOptions(
@@ -169,3 +171,13 @@ def test_a_pickled_store_carries_no_pixels(folder: Path) -> None:
     store = ClipStore(folder)
     data = pickle.dumps(store)
     assert len(data) < 2000 and np.array_equal(pickle.loads(data)[3], store[3])
+
+
+@pytest.mark.parametrize("kind", ["clips", "folder"])
+def test_train_init_recognises_what_is_to_be_measured_on(kind: str, folder: Path, tmp_path: Path) -> None:
+    measured_on = folder if kind == "clips" else tmp_path
+    toml = tmp_path / "train.toml"
+    assert run(["train", "init", "--dataset", "x", "--validation", str(measured_on), str(toml)]) == 0
+    validation = read_toml(toml, TrainOptions).validation
+    assert getattr(validation, kind) == str(measured_on)
+    assert {"clips": validation.folder, "folder": validation.clips}[kind] == ""
