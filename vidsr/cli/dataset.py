@@ -84,8 +84,11 @@ def make(
             bar.set_postfix_str(path.name)
             bar.update()
 
+        def on_share(path: Path, share: float) -> None:
+            bar.set_postfix_str(f"{path.name} {share:.0%}")
+
         if options.clips:
-            facts, refused = _of_clips(make_clips(sources, out, options, on_source=on_source))
+            facts, refused = _of_clips(make_clips(sources, out, options, on_source=on_source, on_share=on_share))
         else:
             facts, refused = _of_patches(make_dataset(sources, out, options, on_source=on_source))
     for _, reason in refused:

@@ -183,8 +183,11 @@ def test_what_cannot_be_used_is_named(video: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="not one clip of 8 frames and 64 px"):
         make_clips([short], tmp_path / "none", OPTIONS)
     small = _write(tmp_path / "small.mkv", moving(1, 9, 48))
-    with pytest.raises(TrainingError, match="1 stretches: smaller than a clip"):
+    with pytest.raises(TrainingError, match="48x48 is smaller than a clip of 64 px; lower --patch"):
         make_clips([small], tmp_path / "small", OPTIONS)
+    flat = _write(tmp_path / "flat.mkv", np.full((9, 80, 80, 3), 17, np.uint8))
+    with pytest.raises(TrainingError, match="1 stretches: black, white or fog"):
+        make_clips([flat], tmp_path / "flat", OPTIONS)
     with pytest.raises(TrainingError, match="already holds a dataset"):
         make_clips([video], tmp_path / "out", OPTIONS)
     with pytest.raises(TrainingError, match="--clips and --low"):
@@ -216,6 +219,12 @@ def test_the_command_says_what_it_made(video: Path, tmp_path: Path, capsys: pyte
     assert facts["clips"] == sum(facts["motion"].values()) == len(ClipStore(out)) and facts["videos"] == 1
     assert run(["dataset", "make", str(video), str(tmp_path / "again"), *flags]) == 0
     assert f"{facts['clips']} clips of 8 frames from 1 video;" in capsys.readouterr().out
+
+
+def test_progress_is_reported(video: Path, tmp_path: Path) -> None:
+    shares = []
+    make_clips([video], tmp_path / "out", OPTIONS, on_share=lambda path, share: shares.append((path, share)))
+    assert shares == [(video, 0.0), (video, 50 / sum(count for count, _ in SCENES))]
 
 
 def test_an_empty_dataset_does_not_appear(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ from vidsr.training.options import MakeOptions
 #: Pixels around a clip that are converted with it, so that its edge gets the chroma of its surroundings; and the grid
 #: that cuts of subsampled planes fall on.
 _AROUND, _GRID = 16, 8
+#: Frames between two reports of progress.
+_REPORTED = 50
 
 
 def make_clips(
@@ -44,9 +46,11 @@ def make_clips(
     options: MakeOptions,
     *,
     on_source: Callable[[Path], None] = lambda path: None,
+    on_share: Callable[[Path, float], None] = lambda path, share: None,
 ) -> ClipTally:
     """Make a dataset of at most ``options.clips`` clips of ``options.length`` frames from each video.
 
+    ``on_source`` is called before each source, ``on_share`` with the share of a video's frames that were looked at.
     Called again with the same arguments after it was stopped, it continues.
 
     Raises:
@@ -71,7 +75,7 @@ def make_clips(
                 if is_picture(path):
                     raise InputError(f"{path}: is a picture; clips are cut from videos")
                 source = _Source(path, number, options, plans[-1])
-                source.choose(looks)
+                source.choose(looks, on_share)
                 tally.video(source.plan)
                 for name, clip, facts in source.clips(writer):
                     writer.add(name, facts)
@@ -111,8 +115,13 @@ class _Source:
             self._opened = info, index_video(info)
         return self._opened
 
-    def choose(self, looks: TakenLooks) -> None:
-        """Read the plan of a stopped run, or make it; the looks of what is chosen go to ``looks``."""
+    def choose(self, looks: TakenLooks, on_share: Callable[[Path, float], None]) -> None:
+        """Read the plan of a stopped run, or make it; the looks of what is chosen go to ``looks``.
+
+        Raises:
+            InputError: it is not a video, or smaller than a clip.
+            DecodeError: a frame cannot be decoded.
+        """
         digest = sampled_digest(self.path)
         known = _read_plan(self._plan_file, digest)
         if known is not None:
@@ -121,8 +130,19 @@ class _Source:
                 looks.take(place)
             return
         info, index = self._open()
-        o = self._options
-        seen = look_through(read_frames(info, index=index), o.length, o.patch, o.detail)
+        o, video = self._options, info.video
+        if min(video.width, video.height) < o.patch:
+            raise InputError(
+                f"{self.path}: {video.width}x{video.height} is smaller than a clip of {o.patch} px; lower --patch"
+            )
+
+        def frames() -> Iterator[Frame]:
+            for number, frame in enumerate(read_frames(info, index=index)):
+                if number % _REPORTED == 0:
+                    on_share(self.path, number / len(index))
+                yield frame
+
+        seen = look_through(frames(), o.length, o.patch, o.detail)
         crop = statistics.settle_crop(seen.bars, info.video.width, info.video.height)
 
         def inside(place: ClipPlace) -> bool:
