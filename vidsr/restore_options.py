@@ -13,7 +13,12 @@ from vidsr.rate_choice import Rate, write_rate
 #: What each material stands for: values of :class:`RestoreOptions`, as on the command line. "auto" lets the analysis
 #: of the source choose.
 MATERIALS: dict[str, dict[str, Any]] = {
-    "vhs": {"restore": "deinterlace,crop,denoise", "fidelity": "auto", "stabilize": 0.5, "strength": 0.85},
+    "vhs": {
+        "restore": "deinterlace,headswitch,crop,chroma,dropout,dehalo,bleed,denoise",
+        "fidelity": "auto",
+        "stabilize": 0.5,
+        "strength": 0.85,
+    },
     "dv": {"restore": "deinterlace,crop", "fidelity": "auto", "stabilize": 0.3},
     "dvd": {"restore": "auto", "fidelity": "auto"},
     "film-8mm": {"restore": "deflicker,dust", "fidelity": "auto", "stabilize": 0.5, "grain": 0.7},

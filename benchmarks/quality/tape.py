@@ -1,6 +1,6 @@
 """Filters for video tape against the truth: what they find, what they change that was sound, and what they gain.
 
-    python -m benchmarks.quality.tape DATA [dropout] [headswitch] [chroma] … [sound] [--vapoursynth PYTHON]
+    python -m benchmarks.quality.tape DATA [dropout] [headswitch] [chroma] … [vhs] [sound] [--vapoursynth PYTHON]
 
 DATA is the folder of real clips. Each part of :data:`PARTS` is damaged by :mod:`vidsr.training.degradation.tape`,
 coded as 8-bit 4:2:0, inspected as ``vidsr inspect`` does (without sampling), and filtered. Printed for each fault and
@@ -18,13 +18,16 @@ The truth of dot crawl and rainbows is the clip as the same decoder gives it wit
 sent with one phase of the subcarrier and with the opposite. What a decoder takes away of fine luma, no filter brings
 back.
 
-``sound`` inspects the real clips as they are: what is found there is a false alarm, or a real fault to be looked at.
+``vhs`` damages the clips as a worn VHS tape does, and applies the filters of ``--preset vhs`` that inspection finds a
+use for. ``sound`` inspects the real clips as they are: what is found there is a false alarm, or a real fault to be
+looked at.
 ``--pictures`` writes a frame of each clip before, after and as it was.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -38,14 +41,15 @@ import torch
 from PIL import Image
 
 from benchmarks.quality.tape_peers import FFMPEG, VAPOURSYNTH, by_ffmpeg, by_vapoursynth, chains
-from vidsr.filter_choices import FilterChoice
+from vidsr.filter_choices import FilterChoice, FilterSelection
 from vidsr.filters.before.descriptor import descriptor, make_filter
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.inspector import Inspector
 from vidsr.filters.tape.dotcrawl import frames_apart
 from vidsr.frames import Colour, Floats, Frame, PixelFormat
 from vidsr.jobs.inspect import inspect_file
-from vidsr.training.degradation.tape.faults import TapeFaults, damaged
+from vidsr.restore_options import MATERIALS
+from vidsr.training.degradation.tape.faults import FORMATS, TapeFaults, damaged
 
 COUNT = 12
 #: A sample is harmed if it changed by more than this many code values.
@@ -261,6 +265,10 @@ def main() -> int:
         print(f"{name}:")
         for strength, faults in strengths.items():
             print(f"  {strength}: {_judged(asked, name, strength, faults)}", flush=True)
+    if not asked.parts or "vhs" in asked.parts:
+        print("vhs:")
+        for clip in asked.only.split(",") if asked.only else PARTS:
+            print(f"  {clip}: {_by_preset(asked.data, clip)}", flush=True)
     if not asked.parts or "sound" in asked.parts:
         print("sound:")
         for path in REAL:
@@ -301,6 +309,28 @@ def _judged(asked: argparse.Namespace, name: str, strength: str, faults: TapeFau
             asked.pictures.mkdir(parents=True, exist_ok=True)
             _write(asked.pictures / f"{name}-{strength}-{clip}.png".replace(" ", "_"), source, result or source, clean)
     return total.line()
+
+
+def _by_preset(data: Path, clip: str) -> str:
+    """PSNR of a clip as from a worn VHS tape, before and after the filters of the preset, and of noise reduction alone.
+
+    Deinterlacing and cropping are left out, as the clips need neither.
+    """
+    truth = pictures(data, PARTS[clip])
+    faults = dataclasses.replace(FORMATS["vhs"], line_width=720)
+    clean, source = coded(truth), coded(damaged(truth, faults, 3).clip)
+    found = inspected(source)
+    result, acted = source, []
+    for choice in FilterSelection.parse(MATERIALS["vhs"]["restore"]).choices:
+        made = None if choice.name in ("deinterlace", "crop") else mended(choice.name, result, found)
+        if made is not None:
+            result = made
+            acted.append(choice.name)
+    alone = mended("denoise", source, found) or source
+    return (
+        f"{psnr(source, clean):.2f} → {psnr(result, clean):.2f} dB, denoise alone {psnr(alone, clean):.2f} dB; "
+        f"of colour {psnr(source, clean, (1, 2)):.2f} → {psnr(result, clean, (1, 2)):.2f} dB ({', '.join(acted)})"
+    )
 
 
 def _without_crosstalk(truth: Floats, faults: TapeFaults, decoded: Floats) -> Floats:

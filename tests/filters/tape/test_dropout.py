@@ -102,3 +102,15 @@ def test_a_thing_that_flies_through_a_still_picture_stays() -> None:
     source = frames_of(clip)
     for before, after in zip(source, Dropout()(iter(source)), strict=True):
         assert (before.planes[0] != after.planes[0]).sum() <= 0.001 * before.planes[0].size
+
+
+def test_two_faults_that_touch_are_both_filled() -> None:
+    truth = moments(5, 0)
+    clip = [np.tile(y, 3) for y in truth]
+    whole = [y.copy() for y in clip]
+    clip[2][40:42, 20:200] = 245
+    clip[2][43, 185:360] = 8
+    source = frames_of(clip)
+    result = list(Dropout()(iter(source)))[2].planes[0]
+    for place in (np.s_[40:42, 20:200], np.s_[43, 185:360]):
+        assert np.abs(result[place] - whole[2][place]).mean() < 3

@@ -70,6 +70,8 @@ _LINES_ON = 2
 _TALLEST = 9
 #: Faults of this many lines are straight: their runs fill this share of their box, or begin within so many columns.
 _SLANTING_LINES, _FILLED, _BEGIN_PX = 3, 0.55, 12
+#: Runs of this length go on in each other only if they share this much of the shorter one.
+_LONG_PX, _COMMON = 64, 0.25
 #: Lines above and below that must fit, ahead of which one may be soft; and the most they may differ, as a share of the
 #: run's own difference.
 _AROUND, _FITS = 4, 0.25
@@ -196,13 +198,20 @@ def _joined(runs: Sequence[tuple[int, int, int]]) -> list[_Fault]:
     for y, start, stop in runs:
         for fault in reversed(faults):
             above = [fault.runs[n] for n in (y - 2, y - 1, y) if n in fault.runs]
-            if any(a < stop and start < b for a, b in above):
+            if any(_go_on((a, b), (start, stop)) for a, b in above):
                 a, b = fault.runs.get(y, (start, stop))
                 fault.runs[y] = min(a, start), max(b, stop)
                 break
         else:
             faults.append(_Fault({y: (start, stop)}))
     return faults
+
+
+def _go_on(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two runs overlap; long ones by a good part, or they are two faults next to each other."""
+    common = min(one[1], other[1]) - max(one[0], other[0])
+    shorter = min(one[1] - one[0], other[1] - other[0])
+    return common > (_COMMON * shorter if shorter >= _LONG_PX else 0)
 
 
 def _stands_out(fault: _Fault, beyond: Floats, limits: _Limits) -> bool:

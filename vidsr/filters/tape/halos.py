@@ -105,7 +105,11 @@ def _fitted(every: Floats) -> tuple[Ringing | None, float, float]:
         cost = turning + _WORTH * _GAINS
         n = int(np.argmin(cost))
         if cost[n] < least and n:
-            best, least, left = Ringing(gain=float(_GAINS[n]), period=float(period)), float(cost[n]), float(turning[n])
+            best, least, left = (
+                Ringing(gain=round(float(_GAINS[n]), 2), period=float(period)),
+                float(cost[n]),
+                float(turning[n]),
+            )
     return best, float(before), left
 
 
