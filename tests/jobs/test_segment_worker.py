@@ -30,7 +30,6 @@ from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.manifest import Manifest
 from vidsr.jobs.state.segments import Segment
 from vidsr.media.encode.encoder import SegmentEncoder
-from vidsr.models.zoo import load_model
 from vidsr.options import ModelOptions
 
 #: Far longer than any of these jobs takes.
@@ -224,10 +223,9 @@ def test_a_lack_of_memory_is_remembered_and_the_failed_network_is_freed(
     fallbacks = {n: f.fallback for n, f in Manifest.load(job_folders.job_folder(out)).finished.items()}
     assert set(fallbacks.values()) == {RUNGS[1]}
     assert left[0] == 0 and len(left) == 2
-    # No picture of the failed attempt is left when the next network is loaded.
-    weights = 2 * sum(p.numel() for p in load_model(str(tiny_model)).network.parameters())
-    batch = 3 * 3 * 24 * 32 * 4
-    assert left[1] < weights + batch, f"{left[1]} bytes of the failed attempt are left, its weights take {weights}"
+    # Neither a picture nor the weights (30 kB) of the failed attempt are left when the next network is loaded: only
+    # constants, a matrix of nine numbers for example.
+    assert left[1] < 200, f"{left[1]} bytes of the failed attempt are left"
 
 
 def test_after_a_network_failure_the_next_segment_begins_as_asked_for(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import logging
 import threading
 import time
 import traceback
@@ -314,8 +315,8 @@ class SegmentWorker:
             except (ChannelAborted, Interrupted, *HOPELESS):
                 raise
             except Exception as error:
-                _free_frames(error)
                 rung = next_rung(self._run.model_options, attempt.rung)
+                _free_frames(error, retried=rung < len(RUNGS))
                 if _memory_ran_out(error) and rung < len(RUNGS):
                     self._rung = rung
                 raise
@@ -368,11 +369,18 @@ def _memory_ran_out(error: BaseException) -> bool:
     return is_out_of_memory(error)
 
 
-def _free_frames(error: BaseException) -> None:
-    """Free the local variables that the traceback of an error keeps alive: the failed network's tensors."""
+def _free_frames(error: BaseException, *, retried: bool) -> None:
+    """Free what the traceback of an error keeps alive: the failed network and its tensors.
+
+    A frame whose variables are cleared still holds its function, and that function's closure: a stream, and through it
+    the network. Of an error that is ``retried`` the traceback is therefore logged and dropped.
+    """
     link: BaseException | None = error
     while link is not None:
         traceback.clear_frames(link.__traceback__)
+        if retried:
+            logging.getLogger(__name__).debug("an error that is retried", exc_info=link)
+            link.__traceback__ = None
         link = link.__cause__ or link.__context__
 
 
