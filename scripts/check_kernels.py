@@ -1,6 +1,8 @@
 """Compile the Triton kernels of both networks for GPUs that are not here, and look at the machine code.
 
-    python -m scripts.check_kernels                      # every kernel for sm_75, 80, 86, 89, 90, 100 and 120
+    python -m scripts.check_kernels                      # every kernel for sm_80, 86, 89, 90, 100 and 120
+    python -m scripts.check_kernels --rows               # those by tensor descriptors, for sm_90, 100 and 120
+    python -m scripts.check_kernels --arch 75 --first 1  # what comes of it on a GPU where they are not offered
     python -m scripts.check_kernels --arch 80 90 --networks compact
     python -m scripts.check_kernels --table              # the rows as Markdown, for docs/performance.md
 
@@ -34,7 +36,7 @@ def main() -> int:
     parser.add_argument("--table", action="store_true", help="rows as Markdown")
     args = parser.parse_args()
     found = launches(args.networks, rows=args.rows)
-    archs = args.arch or [arch for arch in CHIPS if arch >= 90 or not args.rows]
+    archs = args.arch or [arch for arch in CHIPS if arch >= (90 if args.rows else 80)]
     template = " | ".join(["| {}", *["{}"] * 7]) + " |" if args.table else WIDTHS
     print(template.format("sm", "kernel", "regs", "spills", "shared", "blocks", "matrix", "instr."))
     bad = 0

@@ -32,6 +32,7 @@ def test_a_kernel_compiles_for_a_gpu_that_is_not_here() -> None:
 @pytest.mark.timeout(1800)
 def test_every_kernel_compiles_for_every_architecture() -> None:
     assert "0 with a fault" in checked()
+    assert "0 with a fault" in checked("--rows")
 
 
 @pytest.mark.parametrize(
