@@ -3,27 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
 
+import numpy as np
+
 from vidsr.filters.before.descriptor import FilterDescriptor, Retiming, find_field_order, parse_field_order
-from vidsr.filters.before.field_interpolation import REACH
 from vidsr.filters.before.filter import windowed
 from vidsr.filters.before.timeline import FIRST, SECOND, Timeline, TimelineEntry, Times
 from vidsr.filters.detect.inspection import Inspection
-from vidsr.filters.detect.interlace import FieldOrder
-from vidsr.frames import Frame
+from vidsr.filters.detect.interlace import FieldOrder, Luma, Pair, classify, measure_pair, prepare
+from vidsr.filters.detect.statistics import thumbnail
+from vidsr.frames import Floats, Frame
+
+#: Frames on either side, of the same scene, in which a frame's scan is judged.
+SIGHT = 12
+#: Mean difference of two thumbnails, in 8-bit code values, between which a new scene begins.
+_NEW_SCENE = 18.0
+#: Cells that must have moved whole, and the share of those that moved that may be combed, of a progressive scene. Fine
+#: detail combs too; in an interlaced real clip and four made from real ones, no window was called progressive at all.
+_FEWEST_WHOLE, _COMBED = 60, 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class PairedFrame:
+    """A frame, and the measures of its fields between the frame before and it; None where a scene begins."""
+
+    frame: Frame
+    pair: Pair | None
 
 
 class Deinterlace:
     """One progressive frame for each interlaced frame, at the moment of its first field.
+
+    Frames of scenes that are clearly progressive, by the evidence that :mod:`vidsr.filters.detect.interlace` collects,
+    pass as they are. A recording in which the two are mixed keeps the full detail of its progressive scenes.
 
     Args:
         order: "tff" or "bff".
     """
 
     name = "deinterlace"
-    lookaround = (REACH, REACH)
+    lookaround = (SIGHT, SIGHT)
 
     def __init__(self, order: str) -> None:
         self.order = order
@@ -34,16 +56,42 @@ class Deinterlace:
         moments = Moments(self.order)
         made = count()
 
-        def make(window: Sequence[Frame], at: int) -> Frame:
+        def make(window: Sequence[PairedFrame], at: int) -> Frame:
             number = next(made)
+            if is_progressive(window, at):
+                return window[at].frame
 
             def frame_at(wanted: int) -> Frame | None:
                 place = at + wanted - number
-                return window[place] if 0 <= place < len(window) else None
+                return window[place].frame if 0 <= place < len(window) else None
 
             return moments.whole(number, frame_at, first=True)
 
-        return windowed(frames, *self.lookaround, make)
+        return windowed(paired(frames), *self.lookaround, make)
+
+
+def paired(frames: Iterator[Frame]) -> Iterator[PairedFrame]:
+    """Each frame with the measures between the frame before and it."""
+    before: tuple[Luma, Floats] | None = None
+    for frame in frames:
+        luma = prepare(frame.planes[0], frame.format.max_code)
+        now = luma, thumbnail(luma)
+        same = before is not None and float(np.abs(before[1] - now[1]).mean()) <= _NEW_SCENE
+        yield PairedFrame(frame, measure_pair(before[0], luma) if before is not None and same else None)
+        before = now
+
+
+def is_progressive(window: Sequence[PairedFrame], at: int) -> bool:
+    """Whether the scene around frame ``at`` is clearly progressive, by the frames within :data:`SIGHT`."""
+    first, last = at, at
+    while first > max(0, at - SIGHT) and window[first].pair is not None:
+        first -= 1
+    while last + 1 < min(len(window), at + SIGHT + 1) and window[last + 1].pair is not None:
+        last += 1
+    pairs = [pair for paired in (window[n] for n in range(first + 1, last + 1)) if (pair := paired.pair) is not None]
+    found = classify(pairs)
+    enough = found.clean >= _FEWEST_WHOLE and found.combed <= _COMBED * (found.combed + found.clean)
+    return found.scan == "progressive" and enough
 
 
 def doubled(times: Times, order: str, kinds: tuple[int, int] = (FIRST, SECOND)) -> Timeline:
@@ -67,7 +115,8 @@ def _recommended(found: Inspection) -> bool:
 
 FILTER: FilterDescriptor[FieldOrder] = FilterDescriptor(
     name="deinterlace",
-    help="one frame for each frame, along the motion; with `--fields double` one for each field",
+    help="one frame for each frame, along the motion; progressive scenes pass as they are; "
+    "with `--fields double` one for each field",
     syntax="tff|bff",
     parse=parse_field_order,
     make=_make,

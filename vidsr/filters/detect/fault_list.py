@@ -63,7 +63,7 @@ def _frames(found: Inspection) -> Iterator[Fault]:
             name="interlaced",
             title="Interlaced" if found.scan == "interlaced" else "Interlaced in parts",
             text=sentence_of(found, "scan"),
-            remedy="Deinterlace.",
+            remedy="Deinterlace; scenes that are clearly progressive pass as they are.",
             flags="--restore deinterlace",
             places=places.combed,
             view="comb",
