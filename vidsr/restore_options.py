@@ -95,7 +95,7 @@ class RestoreOptions(Options):
     multiframe: float | None = opt(
         0.0,
         "How much of the result comes from a network that sees neighbouring frames: 0 to 1, 0.5 suits clean sources; "
-        "auto leaves it out where the source is noisy or compressed.",
+        "auto removes noise first, and leaves compressed sources out.",
         between=(0, 1),
         metavar="auto|off|0..1",
         parse=_parse_multiframe,

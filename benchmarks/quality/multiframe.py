@@ -69,7 +69,7 @@ def choice(source: Clip) -> str:
     looks = [look(_unit(frame)) for frame in source]
     judged = [judge(looks[max(0, n - AROUND) : n + AROUND + 1]) for n in range(len(looks))]
     against = Counter(one.against for one in judged if one.against)
-    used, trust = sum(one.trust > 0 for one in judged), float(np.mean([one.trust for one in judged]))
+    used, trust = sum(one.is_used for one in judged), float(np.mean([max(one.trust, one.noisy) for one in judged]))
     reasons = "; ".join(f"{reason} ({count})" for reason, count in against.most_common())
     return f"{used:2} of {len(judged)} frames, mean trust {trust:.2f}  {reasons}"
 

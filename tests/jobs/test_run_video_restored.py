@@ -260,12 +260,12 @@ def test_every_material_resumes(name: str, telecined: Path, tiny_model: Path, tm
     assert whole.read_bytes() == again.read_bytes()
 
 
-def test_neighbours_are_left_out_of_a_noisy_source_without_a_trace(
+def test_neighbours_are_left_out_of_a_very_noisy_source_without_a_trace(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(restoration_plan, "AUTO_MULTIFRAME_MODELS", (str(tiny_model),))
     source = tmp_path / "noisy.mkv"
-    noise = "noise=alls=24:allf=t+u"
+    noise = "noise=alls=80:allf=t+u"
     run_ffmpeg(*moving("24", "1", noise), "-c:v", "ffv1", "-pix_fmt", "gbrp", str(source))
     notes: list[str] = []
     auto = enhance(

@@ -19,6 +19,7 @@ from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.interlace import FieldOrder
 from vidsr.filters.inspector import SMALLEST_PX, Inspector
 from vidsr.frames import Frame
+from vidsr.jobs.neighbour_runs import is_used
 from vidsr.media.probe import probe
 from vidsr.media.samples import expected_frames, stretches
 from vidsr.media.source import VideoInfo
@@ -119,7 +120,7 @@ def _neighbours(video: VideoInfo, against: Sequence[str]) -> str:
     if not video.is_lossless:
         return f"left out, the source was compressed with loss ({video.codec})"
     reasons = Counter(reason for reason in against if reason)
-    found = f"used at {len(against) - reasons.total()} of {len(against)} places"
+    found = f"used at {sum(is_used(reason) for reason in against)} of {len(against)} places"
     return (
         f"{found}; reasons against it: {', '.join(reason for reason, _ in reasons.most_common(3))}"
         if reasons

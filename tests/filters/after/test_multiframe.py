@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,8 +19,9 @@ from tests.support.frames import noise_frame
 from tests.support.places import STILL
 from vidsr.errors import InferenceError
 from vidsr.filters.after import multiframe
-from vidsr.filters.after.multiframe import AROUND, BLUR_PX, REACH, WINDOW, Multiframe, Neighbours
+from vidsr.filters.after.multiframe import AROUND, BLUR_PX, NOISY_SHARE, REACH, WINDOW, Multiframe, Neighbours
 from vidsr.filters.flow import gaussian
+from vidsr.filters.resample import area_down
 from vidsr.frames import Frame, FrameRange
 from vidsr.inference.batches import NeighbourRuns
 from vidsr.inference.recurrent import DrawnFrame
@@ -164,20 +166,59 @@ def pan(frames: int, noisy: range = range(0), cut: int | None = None, still: Seq
     return made
 
 
-def test_auto_on_a_noisy_source_is_what_was_drawn_bit_for_bit() -> None:
-    source, network, runs = pan(20, noisy=range(20)), Counting(), NeighbourRuns()
+def blocky(frames: list[Frame], which: range) -> list[Frame]:
+    """The same, but the frames of ``which`` were compressed as JPEG."""
+
+    def compressed(frame: Frame) -> Frame:
+        file = io.BytesIO()
+        Image.fromarray(np.stack([frame.planes[n] for n in (2, 0, 1)], -1)).save(file, "JPEG", quality=40)
+        codes = np.asarray(Image.open(file))
+        return replace(frame, planes=tuple(np.ascontiguousarray(codes[..., channel]) for channel in (1, 2, 0)))
+
+    return [compressed(frame) if frame.index in which else frame for frame in frames]
+
+
+def test_auto_on_a_blocky_source_is_what_was_drawn_bit_for_bit() -> None:
+    source, network, runs = blocky(pan(20), range(20)), Counting(), NeighbourRuns()
     results = stream(source, 0, 20, network, None, runs)
     assert network.steps == 0
     assert all(torch.equal(results[n], drawn(source[n])) for n in range(20))
-    assert runs.runs == [(0, 20, "noise")]
+    assert runs.runs == [(0, 20, "compression blocks")]
+
+
+class Shown(Counting):
+    """Draws what it sees, enlarged by repetition, and keeps it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def enlarge(self, picture: Tensor, backward: Tensor, forward: Tensor) -> Tensor:
+        self.seen.append(picture)
+        return picture.repeat_interleave(4, -1).repeat_interleave(4, -2)
+
+
+def test_auto_cleans_a_noisy_source_first() -> None:
+    source, sound, network, runs = pan(20, noisy=range(20)), pan(20), Shown(), NeighbourRuns()
+    results = stream(source, 0, 20, network, None, runs)
+    assert runs.runs == [(0, 20, "partly: noise, which is removed first")]
+    noise = [float((rgb(one) - rgb(other)).std()) for one, other in zip(source, sound, strict=True)]
+    kept = [
+        float((seen - gaussian(rgb(other), BLUR_PX)).std()) for seen, other in zip(network.seen, sound, strict=True)
+    ]
+    assert max(kept) < 0.7 * min(noise)
+    for number, result in results.items():
+        given, recurrent = drawn(source[number]), network.seen[number].repeat_interleave(4, -1).repeat_interleave(4, -2)
+        change, missing = area_down(result - given, (64, 64)), area_down(recurrent - given, (64, 64))
+        assert torch.allclose(change, NOISY_SHARE * missing, atol=0.02)
 
 
 def test_auto_follows_the_scene() -> None:
-    source, runs = pan(48, noisy=range(24, 48), cut=24), NeighbourRuns()
+    source, runs = blocky(pan(48, cut=24), range(24, 48)), NeighbourRuns()
     results = stream(source, 0, 48, None, None, runs)
     assert all(torch.equal(results[n], drawn(source[n])) for n in range(24, 48))
     assert not any(torch.equal(results[n], drawn(source[n])) for n in range(24))
-    assert runs.runs[0][2] == "" and runs.runs[-1] == (24, 48, "noise")
+    assert runs.runs[0][2] == "" and runs.runs[-1] == (24, 48, "compression blocks")
     assert all(against == "" or against.startswith("partly") for _, stop, against in runs.runs if stop <= 24)
 
 

@@ -70,7 +70,23 @@ def test_damage_is_named(name: str) -> None:
     damaged = [damage(one, n) for n, one in enumerate(pan())]
     found = judged(damaged)
     assert found.trust == 0 and found.against == against, found
-    assert hopeless([look(one) for one in damaged]) == (against != UNSTEADY)
+    assert hopeless([look(one) for one in damaged]) == (against not in (UNSTEADY, "noise"))
+
+
+@pytest.mark.parametrize(
+    ("sigma", "least", "most"),
+    [(0.5, 0.0, 0.0), (2, 0.3, 0.9), (5, 1.0, 1.0), (10, 0.2, 0.8), (20, 0.0, 0.0)],
+)
+def test_noise_alone_can_be_removed(sigma: float, least: float, most: float) -> None:
+    found = judged([noisy(one, sigma, n) for n, one in enumerate(pan())])
+    assert least <= found.noisy <= most, found
+    assert found.is_used == (found.noisy > 0 or found.trust > 0)
+
+
+@pytest.mark.parametrize("quality", [75, 40])
+def test_noise_under_other_damage_is_left_alone(quality: int) -> None:
+    compressed = judged([as_jpeg(noisy(one, 5, n), quality) for n, one in enumerate(pan())])
+    assert not compressed.is_used, compressed
 
 
 def test_a_scene_that_stands_still_is_left_alone() -> None:
@@ -86,4 +102,5 @@ def test_few_or_small_frames_are_not_trusted() -> None:
 
 def test_words_say_what_is_partly_so() -> None:
     assert Judgement(0.5, "noise").words == "partly: noise"
+    assert Judgement(0.0, "noise", 0.4).words == "partly: noise, which is removed first"
     assert Judgement(0.0, "noise").words == "noise" and Judgement(1.0, "").words == ""

@@ -7,8 +7,10 @@ depends on the frames and their numbers only, so a result is the same wherever a
 propagation and average; a frame that repeats the one before it is not computed again.
 
 Where the share is left open, each frame's follows from how sound the source is around it
-(:mod:`vidsr.filters.after.soundness`). A frame whose share is 0 is what the single-frame network drew, bit for bit,
-and a window without any other is not seen by the recurrent network.
+(:mod:`vidsr.filters.after.soundness`). Where nothing but noise speaks against it, the recurrent network sees the source
+cleaned of noise along the motion, and its result has a share up to the source's Nyquist frequency only: above that it
+would draw what is left of the noise. A frame whose share is 0 is what the single-frame network drew, bit for bit, and a
+window without any other is not seen by the recurrent network.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ from vidsr.filters.after import soundness
 from vidsr.filters.after.fidelity import Fidelity
 from vidsr.filters.after.soundness import Judgement, Look, judge, look
 from vidsr.filters.after.stabilise import CUT_SHARE, Stabilise
+from vidsr.filters.before.denoise import Denoise
 from vidsr.filters.flow import gaussian, luma, optical_flow, resize_flow, warp
+from vidsr.filters.resample import area_down, cubic_up
 from vidsr.frames import Frame, FrameRange
 from vidsr.models.architectures.basicvsr import carried
 from vidsr.models.zoo import RECURRENT_MODEL
@@ -48,6 +52,8 @@ NEIGHBOUR_WEIGHT = 0.5
 BLUR_PX = 0.4
 #: The recurrent network's share in a sound source where the options leave it open.
 AUTO_SHARE = 0.52
+#: Its share in a noisy source, up to the source's Nyquist frequency; above that it has none.
+NOISY_SHARE = 0.35
 
 
 class Recurrent(Protocol):
@@ -240,11 +246,14 @@ class Neighbours:
             doubtful = self._judges and soundness.hopeless([entry.look for entry in fed if not entry.repeats])
             motion = [] if doubtful else [self._motion(a, b) for a, b in pairwise(fed)]
             joined = [True] * len(fed) if doubtful else [pair[0] is not None for pair in motion]
-            judged = [self._judged(fed, joined, i) if own[i] else _SOUND for i in range(len(fed))]
-            if not any(mine and one.trust for mine, one in zip(own, judged, strict=True)):
+            judged = [self._judged(fed, joined, i) for i in range(len(fed))]
+            if not any(mine and one.is_used for mine, one in zip(own, judged, strict=True)):
                 for i in (i for i, mine in enumerate(own) if mine):
                     yield numbers[i], _Seen(None, None, None, judged[i]), fed[i].frame
                 return
+            if any(one.noisy for one in judged):
+                fed = self._cleaned(fed, judged)
+                motion = [self._motion(a, b) for a, b in pairwise(fed)]
             backward = self._backward(fed, [pair[0] for pair in motion], own)
         features: Tensor | None = None
         result: Tensor | None = None
@@ -256,12 +265,12 @@ class Neighbours:
                 if not own[i]:
                     continue
                 kept = backward.pop(i)
-                if result is None and judged[i].trust:
+                if result is None and judged[i].is_used:
                     picture = _blurred(entry.rgb).to(self._dtype)
                     enlarged = self._network.enlarge(picture, kept.to(self._dtype), features)
                     result = self._sized(enlarged.float(), entry.frame)
                 seen = _Seen(
-                    result if judged[i].trust else None,
+                    result if judged[i].is_used else None,
                     motion[i][0] if i + 1 < len(fed) else None,
                     to_last,
                     judged[i],
@@ -280,6 +289,14 @@ class Neighbours:
             last += 1
         scene = fed[first : last + 1]
         return judge([entry.look for n, entry in enumerate(scene) if n == 0 or not entry.repeats])
+
+    def _cleaned(self, fed: Sequence[_Fed], judged: Sequence[Judgement]) -> list[_Fed]:
+        """The frames as the recurrent network sees them: the noisy ones without their noise."""
+        cleaned: list[_Fed] = []
+        for entry, frame, one in zip(fed, Denoise(1.0)(entry.frame for entry in fed), judged, strict=True):
+            rgb = cleaned[-1].rgb if entry.repeats else self._rgb(frame) if one.noisy else entry.rgb
+            cleaned.append(replace(entry, rgb=rgb))
+        return cleaned
 
     def _backward(
         self, fed: Sequence[_Fed], to_next: Sequence[Tensor | None], own: Sequence[bool]
@@ -349,6 +366,9 @@ class Neighbours:
         self._chose(number, seen.judged.words)
         if seen.result is None:
             return entries[now].drawn, entries
+        if seen.judged.noisy:
+            share = NOISY_SHARE * seen.judged.noisy
+            return _with_low_frequencies(entries[now].drawn, seen.result, share), entries
         entries = tuple(self._faithful(entry) for entry in entries)
         ready = [entry.faithful or entry.drawn for entry in entries]
         size = (ready[now].out.shape[-2], ready[now].out.shape[-1])
@@ -368,6 +388,14 @@ class Neighbours:
             return entry
         drawn = entry.drawn
         return replace(entry, faithful=drawn.with_out(self._fidelity(drawn.source, drawn.out, [drawn.frame])))
+
+
+def _with_low_frequencies(drawn: DrawnT, recurrent: Tensor, share: float) -> DrawnT:
+    """A frame with ``share`` of the recurrent network's result up to the source's Nyquist frequency."""
+    size = (drawn.out.shape[-2], drawn.out.shape[-1])
+    small = (min(size[0], drawn.source.shape[-2]), min(size[1], drawn.source.shape[-1]))
+    missing = area_down(recurrent - drawn.out, small)
+    return drawn.with_out(drawn.out + share * cubic_up(missing, size))
 
 
 def _blurred(rgb: Tensor) -> Tensor:

@@ -14,6 +14,9 @@ looked at for four kinds of damage:
 One frame is judged from those up to :data:`AROUND` frames away in its scene, so the judgement follows a scene and does
 not depend on where a stream begins. Where a measure is between its two limits the share falls in proportion. The limits
 are in docs/decisions/063-several-frames.md with the figures that they come from.
+
+A source that only noise speaks against can be cleaned of it along the motion and used with more care: such a frame has
+no trust, but it is ``noisy`` (docs/decisions/082-noise-goes-before-propagation.md).
 """
 
 from __future__ import annotations
@@ -35,6 +38,9 @@ AROUND = 8
 FEWEST = 5
 #: For each measure the value up to (or, of detail, from) which a source is sound, and that at which it is damaged.
 NOISE = (0.8, 1.0)
+#: Likewise for a frame that is cleaned of noise first: not below, and not above what was measured.
+CLEANED = (2.5, 1.2)
+TOO_NOISY = (6.5, 12.5)
 BLOCKS = (0.025, 0.035)
 DETAIL = (0.3, 0.275)
 UNSTEADY = (0.05, 0.065)
@@ -49,6 +55,7 @@ _SMALLEST_PX = 32
 _PLAIN, _RICH = 0.2, 0.6
 #: Power of rounding to 8 bits, in squared code values, below which a coefficient holds nothing.
 _ROUNDING = 0.12
+_NOISE = "noise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +73,25 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """How far a source can be trusted, 0 to 1, and what speaks against it most; "" where nothing does."""
+    """How far a source can be trusted, 0 to 1, and what speaks against it most; "" where nothing does.
+
+    ``noisy``, 0 to 1: how far a source without trust can be used once it has been cleaned of noise.
+    """
 
     trust: float
     against: str
+    noisy: float = 0.0
+
+    @property
+    def is_used(self) -> bool:
+        """Whether neighbouring frames have any share in the result."""
+        return self.trust > 0 or self.noisy > 0
 
     @property
     def words(self) -> str:
         """The reason against the source, in words; "" without one."""
+        if self.noisy:
+            return f"partly: {self.against}, which is removed first"
         return self.against if self.trust in (0.0, 1.0) else f"partly: {self.against}"
 
 
@@ -96,7 +114,10 @@ def hopeless(looks: Sequence[Look | None]) -> bool:
     known = [one for one in looks if one is not None]
     if len(known) < FEWEST or len(known) < len(looks):
         return True
-    return any(all(not _trust(value, limits) for value in values) for values, limits, _ in _measures(known))
+    return any(
+        all(not _trust(value, limits) and not (name == _NOISE and _noisiness(value)) for value in values)
+        for values, limits, name in _measures(known)
+    )
 
 
 def judge(looks: Sequence[Look | None]) -> Judgement:
@@ -109,12 +130,15 @@ def judge(looks: Sequence[Look | None]) -> Judgement:
     found.append((_trust(change, UNSTEADY), "detail that changes from frame to frame"))
     found.append((_trust(change, MOVING), "nothing moves"))
     trust, against = min(found, key=lambda entry: entry[0])
+    if not trust and found[0][1] == _NOISE and not found[0][0]:
+        rest = min(entry[0] for entry in found[1:])
+        return Judgement(0.0, _NOISE, min(rest, _noisiness(sum(one.noise for one in known) / len(known))))
     return Judgement(trust, against if trust < 1 else "")
 
 
 def _measures(looks: Sequence[Look]) -> Iterator[tuple[list[float], tuple[float, float], str]]:
-    """What each frame shows by itself, with the limits and the name of the damage."""
-    yield [one.noise for one in looks], NOISE, "noise"
+    """What each frame shows by itself, with the limits and the name of the damage; noise comes first."""
+    yield [one.noise for one in looks], NOISE, _NOISE
     yield [one.blocks for one in looks], BLOCKS, "compression blocks"
     yield [one.detail - _DETAIL_PER_BLOCK * one.blocks for one in looks], DETAIL, "little fine detail"
 
@@ -126,6 +150,11 @@ def _unsteadiness(looks: Sequence[Look]) -> float:
     low, high = (order[int(rank * (len(order) - 1))] for rank in (_PLAIN, _RICH))
     finest = torch.stack([one.finest for one in looks])[:, (contrast >= low) & (contrast <= high)].mean(1)
     return float((finest[1:-1] - (finest[:-2] + finest[2:]) / 2).abs().mean())
+
+
+def _noisiness(noise: float) -> float:
+    """How far a frame of this ``noise`` is to be cleaned, 0 to 1."""
+    return min(_trust(noise, CLEANED), _trust(noise, TOO_NOISY))
 
 
 def _trust(value: float, limits: tuple[float, float]) -> float:
