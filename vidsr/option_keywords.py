@@ -59,6 +59,7 @@ class FrameKeywords(TypedDict, total=False):
     multiframe: float | str | None
     stabilize: float
     strength: float
+    invent: float
     colour_lock: bool
     grain: float
     keep_original_below: float

@@ -107,6 +107,12 @@ class RestoreOptions(Options):
         "Share of the network's result when blended with a bicubic enlargement; 1 is the network alone.",
         between=(0, 1),
     )
+    invent: float = opt(
+        1.0,
+        "How much of what the source does not support stays in the result: 1 is the network's own result, 0 that of "
+        "the model faithful; between them, the less of a place is supported, the closer it stays to faithful.",
+        between=(0, 1),
+    )
     colour_lock: bool = opt(True, "Keep the source's colour at low frequencies.", "--colour-lock/--no-colour-lock")
     grain: float = opt(0.0, "Share of the source's grain to add back, at the new size.", between=(0, 1))
     keep_original_below: float = opt(

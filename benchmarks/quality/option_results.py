@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -53,7 +53,14 @@ def made(sequences: list[str], cache: Path, damages: list[str] | None = None) ->
             yield _made(text, damage, cache)
 
 
-def _made(text: str, damage: str, cache: Path) -> ClipResults:
+def sources(sequences: list[str], cache: Path, damages: list[str] | None = None) -> Iterator[ClipResults]:
+    """The same without results."""
+    for text in sequences:
+        for damage in damages or DAMAGES:
+            yield _source(text, damage, cache)
+
+
+def _source(text: str, damage: str, cache: Path) -> ClipResults:
     folder = cache / f"{text.partition('=')[0]}-{damage.replace(' ', '-')}"
     folder.mkdir(parents=True, exist_ok=True)
     source, truth = folder / "source.mkv", folder / "truth.mkv"
@@ -61,6 +68,12 @@ def _made(text: str, damage: str, cache: Path) -> ClipResults:
         sequence = read_sequence(text)
         write_lossless(sequence.truth, truth)
         write_lossless(DAMAGES[damage](reduced(sequence.truth)), source)
+    return ClipResults(text.partition("=")[0], damage, source, truth, {})
+
+
+def _made(text: str, damage: str, cache: Path) -> ClipResults:
+    clip = _source(text, damage, cache)
+    folder, source = clip.source.parent, clip.source
     results = {name: folder / f"{name.replace(', ', '-').replace(' ', '-')}.mkv" for name in ("bicubic", *SETS)}
     for name, path in results.items():
         if path.exists():
@@ -69,7 +82,7 @@ def _made(text: str, damage: str, cache: Path) -> ClipResults:
             write_lossless(_bicubic(DAMAGES[damage](reduced(read_sequence(text).truth))), path)
         else:
             enhance(source, path, scale=4, codec="ffv1", verify=False, **SETS[name])  # type: ignore[arg-type]
-    return ClipResults(text.partition("=")[0], damage, source, truth, results)
+    return replace(clip, results=results)
 
 
 def _bicubic(source: Clip) -> Clip:

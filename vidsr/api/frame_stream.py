@@ -67,10 +67,12 @@ def enhance_frames(
     """
     from vidsr.filters.after.last_result import LastResult
     from vidsr.inference.upscaler import Upscaler
+    from vidsr.jobs.invention.limit import limit_of
 
     chosen = chosen_options(options, keywords)
     steps = compose(_for_frames(chosen))
-    upscaler = Upscaler(chosen.model, post=steps.after, carrying=LastResult)
+    limit = limit_of(chosen.restore)
+    upscaler = Upscaler(chosen.model, post=steps.after, carrying=LastResult, limit=limit)
     return _enhanced(iter(frames), chosen, steps, upscaler)
 
 

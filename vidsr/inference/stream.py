@@ -30,6 +30,7 @@ from vidsr.inference.batches import CARRIED, Batch, InferenceStats, batches
 from vidsr.inference.device import is_out_of_memory
 from vidsr.inference.device_copy import Transfer, array_from_codes
 from vidsr.inference.forms.graphed_steps import GraphedSteps
+from vidsr.inference.limits.held_to import HeldTo
 from vidsr.inference.oom_ladder import Fitted
 from vidsr.inference.recurrent import Carrying, DrawnFrame, NeighbourMixer
 from vidsr.inference.resize import resize
@@ -139,6 +140,7 @@ class Stream:
         neighbours: Callable[[Stream], NeighbourMixer] | None = None,
         carrying: Carrying | None = None,
         graphed: GraphedSteps | None = None,
+        held_to: HeldTo | None = None,
     ) -> None:
         self._network = network if carrying is None else carrying
         self._carrying = carrying
@@ -150,6 +152,7 @@ class Stream:
         self._neighbours = None if neighbours is None else neighbours(self)
         self._stateless = all(getattr(step, "stateless", False) for step in self._post)
         self._graphed = graphed if self._stateless else None
+        self._held_to = held_to
         self._carried: _Pictures | None = None
         self._carried_planes: tuple[Plane, ...] = ()
 
@@ -395,12 +398,20 @@ class Stream:
         started = time.perf_counter()
         try:
             out = self._network(source)
+            held = self._held(source, out, first)
         except InferenceError as error:
             raise InferenceError(f"{_name(first)}: {error}") from error
         self._stats.network_seconds += time.perf_counter() - started
         # A sum is finite only if all its terms are, and takes a tenth of the time of testing each value.
         finite = torch.isfinite(out.flatten(1).sum(1))
-        return _Pictures(source, self.sized(out, first), self._alpha(codes, first)), finite
+        return _Pictures(source, held, self._alpha(codes, first)), finite
+
+    def _held(self, source: Tensor, out: Tensor, frame: Frame) -> Tensor:
+        """The network's result at the target's size, held to what supports it."""
+        sized = self.sized(out, frame)
+        if self._held_to is None:
+            return sized
+        return self._held_to(source, sized, lambda supported: self.sized(supported, frame))
 
     @staticmethod
     def _source(codes: Sequence[Tensor], first: Frame) -> Tensor:
@@ -459,7 +470,7 @@ class Stream:
             again = self._fitted.exact(pictures.source[i : i + 1])
             if not bool(torch.isfinite(again).all()):
                 raise InferenceError(f"{_name(frames[i])}: the network's result is not finite, even in fp32")
-            out[i : i + 1] = self.sized(again, frames[i])
+            out[i : i + 1] = self._held(pictures.source[i : i + 1], again, frames[i])
         return replace(pictures, out=out)
 
     def _collect(self, finished: _Finished) -> list[Frame]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
@@ -19,6 +20,7 @@ from vidsr.inference.device import DTYPES, choose_device, choose_precision, comp
 from vidsr.inference.device_copy import Transfer
 from vidsr.inference.forms.graphed_steps import GraphedSteps
 from vidsr.inference.forms.winograd_basicvsr import WinogradBasicVSR
+from vidsr.inference.limits.held_to import HeldTo, ResultLimit
 from vidsr.inference.oom_ladder import Around, Fitted
 from vidsr.inference.recurrent import Carrying, NeighbourMixer, NeighbourMixing, recurrent_form
 from vidsr.inference.regions import ChangedRegions
@@ -65,6 +67,7 @@ class Upscaler:
         carrying: makes of a network that takes its own last result one over the frames of a :meth:`stream`;
             ``vidsr.filters.after.last_result.LastResult``. Without it, and for single pictures, such a network sees
             each frame alone.
+        limit: what every result is held to, right after the network and the resize; None leaves it as it is.
 
     Raises:
         ModelError: the model is unknown, or is not a network from RGB to RGB.
@@ -81,12 +84,15 @@ class Upscaler:
         backend: Backend | None = None,
         multiframe: NeighbourMixing | None = None,
         carrying: Callable[[Callable[[Tensor], Tensor]], Carrying] | None = None,
+        limit: ResultLimit | None = None,
     ) -> None:
         if options is None or isinstance(options, str):
             options = ModelOptions(model=options) if options else ModelOptions()
         self.device = choose_device(options.device)
         compute_exactly(self.device)
         self.model = model or _load(options)
+        self.scale = self.model.scale
+        self._held_to = None if limit is None else self._hold(limit, options)
         require_rgb(self.model.network, self.model.architecture)
         half = architecture_of(self.model.network).half
         remembers = architecture_of(self.model.network).state_channels is not None
@@ -97,14 +103,13 @@ class Upscaler:
             )
         self._make_carrying = carrying if remembers else None
         self.precision = choose_precision(options.precision, self.device, half=half)
-        self.scale = self.model.scale
         self.post = tuple(post)
         self.stats = InferenceStats()
         engine = backend or choose_backend(
             options.backend, self.model, self.device, self.precision, compiled=options.compile
         )
         engine.notes = self.stats.notes
-        around = _around(self.scale, self.post, self.device)
+        around = _around(self.scale, self.post, self.device, limited=self._held_to is not None)
         self.fitted = Fitted(engine, self.model, self.device, options.batch, options.tile, around=around)
         about = " + ".join(type(step).__name__ for step in self.post) or "no steps"
         self.graphed = GraphedSteps(self.device, about, self.stats.notes) if self.device.type == "cuda" else None
@@ -128,7 +133,9 @@ class Upscaler:
         self.fitted.backend.release()
         if self.graphed is not None:
             self.graphed.release()
-        del self.model, self.fitted, self._recurrent
+        if self._held_to is not None:
+            self._held_to.network.close()
+        del self.model, self.fitted, self._recurrent, self._held_to
         release_cache(self.device)
 
     @overload
@@ -164,6 +171,22 @@ class Upscaler:
             # A job refers to these weights by name alone.
             raise CheckpointError(f"{model.path}: these are not the weights of {name}; remove the file")
         return recurrent_form(model.network, self.device, DTYPES[self.precision])
+
+    def _hold(self, limit: ResultLimit, options: ModelOptions) -> HeldTo | None:
+        """The limit with its network; None where nothing is to be limited: the Upscaler's own network is that one, or
+        becomes it because nothing else would be left."""
+        from vidsr.models.zoo import ZOO
+
+        named = replace(options, model=limit.model, finish_within=None, denoise_strength=None, backend="auto")
+        model = _load(named)
+        if model.sha256 != ZOO[limit.model].sha256:
+            # A job refers to these weights by name alone.
+            raise CheckpointError(f"{model.path}: these are not the weights of {limit.model}; remove the file")
+        if limit.is_total:
+            self.model = model
+        if getattr(self.model, "sha256", "") == model.sha256:
+            return None
+        return HeldTo(network=Upscaler(named, model=model), limit=limit)
 
     def stream(
         self,
@@ -205,7 +228,8 @@ class Upscaler:
 
         sees = neighbours if self._multiframe is not None and span is not None else None
         carrying = None if self._make_carrying is None else self._make_carrying(network)
-        return Stream(network, self.fitted, self.post, self.stats, target, transfer, sees, carrying, self.graphed)
+        graphed, held_to = self.graphed, self._held_to
+        return Stream(network, self.fitted, self.post, self.stats, target, transfer, sees, carrying, graphed, held_to)
 
     @torch.inference_mode()
     def picture(self, picture: npt.NDArray[Any], size: tuple[int, int] | None = None) -> npt.NDArray[Any]:
@@ -259,10 +283,17 @@ class Upscaler:
 
     def _enlarged(self, rgb: Tensor, size: tuple[int, int] | None) -> Tensor:
         """``[N, 3, H, W]`` float32 through the network, in fp32 where half precision overflows, then to ``size``."""
+        wide, high = size or (rgb.shape[-1] * self.scale, rgb.shape[-2] * self.scale)
+        out = resize(self.enlarge(rgb), (high, wide))
+        if self._held_to is None:
+            return out
+        return self._held_to(rgb, out, lambda supported: resize(supported, (high, wide)))
+
+    def enlarge(self, rgb: Tensor) -> Tensor:
+        """``[N, 3, h, w]`` float32 in 0..1 on the device at the network's own scale, in fp32 where half overflows."""
         # On a CPU picture by picture: its kernels sum in an order that depends on the batch size.
         singles = torch.split(rgb, 1) if self.device.type == "cpu" else (rgb,)
-        out = torch.cat([self._finite(one) for one in singles])
-        return out if size is None else resize(out, (size[1], size[0]))
+        return torch.cat([self._finite(one) for one in singles])
 
     def _finite(self, rgb: Tensor) -> Tensor:
         out = self.fitted(rgb)
@@ -276,21 +307,22 @@ class Upscaler:
             raise ValueError("this Upscaler is closed")
 
 
-def _around(scale: int, post: Sequence[PostStep], device: torch.device) -> Around:
+def _around(scale: int, post: Sequence[PostStep], device: torch.device, *, limited: bool) -> Around:
     """Memory around the network on a GPU, where pictures of two batches are under way at once.
 
     Live bytes per *result* pixel on the simulated device of the tests, at their peak and while a network runs: 43 to 44
     and 20 without steps, 55 and 20 with the default ones, 110 and 45 with ``--stabilize`` as well. Grain, which the
     simulated device cannot draw, takes some 50 beyond the pictures under way, by the sizes of its tensors. The graph of
-    the steps asks for its memory itself.
+    the steps asks for its memory itself. A limit holds up to 50 planes of fp32.
     """
     if device.type == "cpu":
         return Around()
+    more = 200.0 if limited else 0.0
     if not post:
-        return Around(busy=48.0 * scale**2, waiting=20.0 * scale**2)
+        return Around(busy=(48.0 + more) * scale**2, waiting=20.0 * scale**2)
     if all(getattr(step, "stateless", False) for step in post):
-        return Around(busy=60.0 * scale**2, waiting=21.0 * scale**2)
-    return Around(busy=125.0 * scale**2, waiting=46.0 * scale**2)
+        return Around(busy=(60.0 + more) * scale**2, waiting=21.0 * scale**2)
+    return Around(busy=(125.0 + more) * scale**2, waiting=46.0 * scale**2)
 
 
 def _load(options: ModelOptions) -> Model:

@@ -228,11 +228,12 @@ def _picture(
 ) -> EnhanceResult:
     from vidsr.inference.upscaler import Upscaler
     from vidsr.jobs.disk_space import check_output
+    from vidsr.jobs.invention.limit import limit_of
     from vidsr.jobs.stills.picture import enhance_picture
 
     if not source.exists():
         raise InputError(f"{source} does not exist")
-    upscaler = upscaler or Upscaler(options.model)
+    upscaler = upscaler or Upscaler(options.model, limit=limit_of(options.restore))
     target = output or default_output(source, options.size, upscaler.scale, source.suffix)
     if target.is_dir():
         target = target / source.name
@@ -256,6 +257,7 @@ def _picture(
 def _folder(source: Path, output: Path | None, options: EnhanceOptions, progress: Progress) -> EnhanceResult:
     from vidsr.inference.device import choose_device, choose_precision
     from vidsr.inference.upscaler import Upscaler
+    from vidsr.jobs.invention.limit import limit_of
     from vidsr.jobs.stills.folder import enhance_folder
     from vidsr.jobs.stills.restoration import left_out_note, needs_time
     from vidsr.models.zoo import load_chosen
@@ -276,7 +278,7 @@ def _folder(source: Path, output: Path | None, options: EnhanceOptions, progress
         source,
         target,
         options,
-        lambda: Upscaler(options.model, model=model),
+        lambda: Upscaler(options.model, model=model, limit=limit_of(options.restore)),
         progress=progress,
         model_digest=model.sha256,
     )

@@ -22,7 +22,7 @@ from vidsr.media.libav import whole_recording
 from vidsr.media.pictures.frame_files import picture_build
 from vidsr.media.pictures.masks import MaskFolder
 from vidsr.media.source_files import files_of
-from vidsr.models.zoo import BETWEEN_MODEL, RECURRENT_MODEL, ZOO, load_chosen
+from vidsr.models.zoo import BETWEEN_MODEL, FAITHFUL_MODEL, RECURRENT_MODEL, ZOO, load_chosen
 from vidsr.options import EnhanceOptions
 from vidsr.storage import os_errors, sha256_of, write_atomically
 from vidsr.version import __version__
@@ -76,6 +76,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
         "changes": facts.get("changes", []),
         "masks": _masks(options),
         "neighbours": _neighbours(options, facts),
+        "held_to": _held_to(options),
         "made_frames": _made(facts),
         "software": {
             "vidsr": __version__,
@@ -103,7 +104,18 @@ def _neighbours(options: EnhanceOptions, facts: dict[str, Any]) -> dict[str, Any
     used = [run for run in facts.get("neighbours", ()) if is_used(run[2])]
     if options.restore.multiframe == 0 or (options.restore.multiframe is None and not used):
         return None
-    entry = ZOO[RECURRENT_MODEL]
+    return _shipped(RECURRENT_MODEL)
+
+
+def _held_to(options: EnhanceOptions) -> dict[str, Any] | None:
+    """The network whose results ``--invent`` held this one to, whose weights vidsr checks against this digest; None
+    without a limit."""
+    return None if options.restore.invent == 1 else _shipped(FAITHFUL_MODEL)
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    """A network that no option named."""
+    entry = ZOO[name]
     return {"name": entry.name, "sha256": entry.sha256, "licence": entry.licence, "origin": entry.origin}
 
 
@@ -121,9 +133,7 @@ def _made(facts: dict[str, Any]) -> dict[str, Any] | None:
     made = facts.get("made")
     if not made:
         return None
-    entry = ZOO[BETWEEN_MODEL]
-    network = {"name": entry.name, "sha256": entry.sha256, "licence": entry.licence, "origin": entry.origin}
-    return {**made, "network": network if made["frames"] else None}
+    return {**made, "network": _shipped(BETWEEN_MODEL) if made["frames"] else None}
 
 
 def _members(path: Path, facts: dict[str, Any], side: str) -> list[Path]:

@@ -367,10 +367,16 @@ class RecipeRun:
     def upscaler_with(self, options: ModelOptions) -> Upscaler:
         """The recipe's network under other options: smaller batches, tiles, another precision."""
         from vidsr.inference.upscaler import Upscaler
+        from vidsr.jobs.invention.limit import limit_of
 
         chain = self.chain
         return Upscaler(
-            options, model=self.recipe.model, post=chain.after, multiframe=chain.multiframe, carrying=chain.carrying
+            options,
+            model=self.recipe.model,
+            post=chain.after,
+            multiframe=chain.multiframe,
+            carrying=chain.carrying,
+            limit=limit_of(self.recipe.options.restore),
         )
 
     def frames(

@@ -277,6 +277,8 @@ _ENTRIES = (
 
 #: The network of ``--multiframe``.
 RECURRENT_MODEL = "basicvsr-bd-x4"
+#: The network that ``--invent`` and ``--invention`` hold results against.
+FAITHFUL_MODEL = "faithful"
 #: The network of ``--rate``.
 BETWEEN_MODEL = "rife-4.0"
 

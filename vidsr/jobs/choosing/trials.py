@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vidsr.inference.upscaler import Upscaler
+from vidsr.jobs.invention.limit import limit_of
 from vidsr.jobs.preview.sample import Sample, Sampler
 from vidsr.jobs.preview.timing import Timing, job_recipe
 from vidsr.jobs.recipe import Recipe
@@ -68,7 +69,7 @@ class Trials:
         video, span = self.recipe.decoded.video, self.recipe.span(self.index)
         frames = len(self.index) if span is None else len(range(span.first, span.stop))
         height, width = min(_PATCH_PX, video.height), min(_PATCH_PX, video.width)
-        with closing(Upscaler(options.model)) as upscaler:
+        with closing(Upscaler(options.model, limit=limit_of(options.restore))) as upscaler:
             if upscaler.device.type != "cpu":
                 return 0.0
             patch = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))

@@ -27,6 +27,7 @@ from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.index import index_video
 from vidsr.media.probe import probe
+from vidsr.models.zoo import FAITHFUL_MODEL
 from vidsr.options import EncodeOptions, ModelOptions
 from vidsr.quality.comparison import rgb8
 from vidsr.quality.invention.error_model import MODEL
@@ -230,7 +231,7 @@ def frame_evidence(
         raise InputError(f"no frame of {result} is shown at the same time as one of {source}")
     numbers = [(mine.part[i], yours.part[j]) for i, j in pairs.pairs]
     seconds = [float(s) for s in yours.seconds()]
-    with Upscaler(ModelOptions(model="faithful", device=device)) as faithful:
+    with Upscaler(ModelOptions(model=FAITHFUL_MODEL, device=device)) as faithful:
         viewers = [
             Viewer(size=one.size, colour=one.info.video.colour, depth=8, device=faithful.device)
             for one in (mine, yours)

@@ -106,8 +106,9 @@ def enhance_moment(source: Path, seconds: float, options: EnhanceOptions) -> Mom
 
 def _picture_moment(source: Path, options: EnhanceOptions) -> Moment:
     from vidsr.inference.upscaler import Upscaler
+    from vidsr.jobs.invention.limit import limit_of
 
-    network: PictureUpscaler = Upscaler(options.model)
+    network: PictureUpscaler = Upscaler(options.model, limit=limit_of(options.restore))
     picture = read_picture(source)
     try:
         width, height = picture.size

@@ -137,10 +137,11 @@ class _Desk:
 
     def _upscaler(self, options: EnhanceOptions) -> Upscaler:
         from vidsr.inference.upscaler import Upscaler
+        from vidsr.jobs.invention.limit import limit_of
 
-        key = json.dumps(options.model.to_json(), sort_keys=True)
+        key = json.dumps([options.model.to_json(), options.restore.invent], sort_keys=True)
         if self._network is None or self._network[0] != key:
-            self._network = key, Upscaler(options.model)
+            self._network = key, Upscaler(options.model, limit=limit_of(options.restore))
         return self._network[1]
 
 

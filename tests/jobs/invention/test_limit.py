@@ -1,0 +1,124 @@
+"""``--invent``: where and how far results are held to what their source supports."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from tests.support.places import SAMPLE
+from vidsr.errors import Interrupted
+from vidsr.inference.colour import rgb8_of
+from vidsr.jobs.enhance import enhance
+from vidsr.jobs.invention.limit import InventionLimit, limit_of
+from vidsr.jobs.state.events import Event
+from vidsr.media.decode import read_frames
+from vidsr.media.probe import probe
+from vidsr.restore_options import RestoreOptions
+
+
+def pictures(seed: int, noise: float = 0.2) -> tuple[Tensor, Tensor, Tensor]:
+    """A source, an enlargement with noise in its right half, and the enlargement."""
+    draw = torch.Generator().manual_seed(seed)
+    source = F.interpolate(torch.rand(1, 3, 4, 6, generator=draw), size=(16, 24), mode="bicubic").clamp(0, 1)
+    supported = F.interpolate(source, scale_factor=4.0, mode="bicubic").clamp(0, 1)
+    out = supported.clone()
+    out[..., 48:] += noise * torch.randn(1, 3, 64, 48, generator=draw)
+    return source, out, supported
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1000), shares=st.lists(st.floats(0, 1), min_size=2, max_size=2).map(sorted))
+def test_a_larger_share_keeps_more_everywhere(seed: int, shares: list[float]) -> None:
+    low, high = (InventionLimit(share=share) for share in shares)
+    less, more = low.kept(*pictures(seed)), high.kept(*pictures(seed))
+    assert less.min() >= 0 and more.max() <= 1 and bool((less <= more).all())
+
+
+def test_what_is_not_supported_is_held_most() -> None:
+    source, out, supported = pictures(1)
+    limit = InventionLimit(share=0.5)
+    kept = limit.kept(source, out, supported)
+    assert kept[..., :32].mean() > kept[..., 64:].mean() + 0.2
+    # From one to the other it goes by and by: no seam.
+    assert (kept[..., 1:] - kept[..., :-1]).abs().max() < 0.1
+    result = limit(source, out, supported)
+    assert torch.equal(result[..., :32], supported[..., :32])
+    assert (result - supported)[..., 64:].std() < 0.7 * (out - supported)[..., 64:].std()
+
+
+def test_the_ends() -> None:
+    source, out, supported = pictures(2)
+    assert torch.equal(InventionLimit(share=0.0)(source, out, supported), supported)
+    assert torch.equal(InventionLimit(share=0.3)(source, supported, supported), supported)
+    assert limit_of(RestoreOptions()) is None and limit_of(RestoreOptions(invent=0.5)) == InventionLimit(share=0.5)
+
+
+@pytest.fixture(scope="module")
+def source(make_clip: Callable[..., Path]) -> Path:
+    short = ("-an", "-frames:v", "6", "-c:v", "ffv1", "-pix_fmt", "yuv420p")
+    return make_clip("limit-source.mkv", "-i", str(SAMPLE), "-vf", "crop=48:32", *short)
+
+
+def made(source: Path, output: Path, **options: Any) -> Path:
+    return enhance(source, output, **{"codec": "ffv1", "device": "cpu", "segment_frames": 3, **options}).output
+
+
+def frames_of(path: Path) -> np.ndarray:
+    return np.stack([rgb8_of(frame).astype(int) for frame in read_frames(probe(path))])
+
+
+def test_nothing_invented_is_the_faithful_result(source: Path, tiny_model: Path, tmp_path: Path) -> None:
+    model = str(tiny_model)
+    result = made(source, tmp_path / "a.mkv", model=model, invent=0, provenance=True)
+    faithful = made(source, tmp_path / "b.mkv", model="faithful")
+    half = made(source, tmp_path / "c.mkv", model=model, invent=0.5)
+    free = made(source, tmp_path / "d.mkv", model=model)
+    assert np.array_equal(frames_of(result), frames_of(faithful))
+    far = [float(np.abs(frames_of(path) - frames_of(faithful)).mean()) for path in (half, free)]
+    assert 0 < far[0] < far[1]
+    record = json.loads((tmp_path / "a.mkv.provenance.json").read_text())
+    assert record["held_to"]["name"] == "faithful" and record["options"]["restore"]["invent"] == 0
+
+
+def test_a_limited_job_goes_on_where_it_was_stopped(source: Path, tiny_model: Path, tmp_path: Path) -> None:
+    options = {"model": str(tiny_model), "invent": 0.4, "stabilize": 0.5}
+    whole = made(source, tmp_path / "whole.mkv", **options)
+    stop = threading.Event()
+
+    def listen(event: Event) -> None:
+        if event.kind == "segment":
+            stop.set()
+
+    with pytest.raises(Interrupted):
+        made(source, tmp_path / "again.mkv", progress=listen, stop=stop, **options)
+    again = made(source, tmp_path / "again.mkv", **options)
+    assert whole.read_bytes() == again.read_bytes()
+
+
+def test_a_picture_is_limited_too(source: Path, tiny_model: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    Image.fromarray(rgb8_of(next(iter(read_frames(probe(source)))))).save(picture)
+    results = {}
+    for name, options in {
+        "zero": {"model": str(tiny_model), "invent": 0},
+        "half": {"model": str(tiny_model), "invent": 0.5},
+        "free": {"model": str(tiny_model)},
+        "faithful": {"model": "faithful"},
+    }.items():
+        output = enhance(picture, tmp_path / f"{name}.png", device="cpu", **options).output  # type: ignore[arg-type]
+        results[name] = np.asarray(Image.open(output)).astype(int)
+    assert np.array_equal(results["zero"], results["faithful"])
+    far = [float(np.abs(results[name] - results["faithful"]).mean()) for name in ("half", "free")]
+    assert 0 < far[0] < far[1]

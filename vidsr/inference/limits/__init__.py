@@ -1,0 +1,1 @@
+"""Limits to what a network may add to a picture."""
