@@ -150,7 +150,7 @@ class Frame:
     ``planes`` are 2-D arrays shaped as ``format.plane_shape`` says, uint8 or uint16, possibly strided views of
     a decoder's memory: **never write into them**. ``pts`` and ``duration`` count ``time_base`` units of the
     source's video stream; ``index`` is the frame's number in the source, from 0. Where the format has alpha,
-    it is the last plane.
+    it is the last plane. ``master`` is the same moment of a preservation master, where ``--masters`` makes one.
     """
 
     planes: tuple[Plane, ...]
@@ -160,6 +160,7 @@ class Frame:
     pts: int
     time_base: Fraction
     duration: int | None = None
+    master: Frame | None = None
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.format.plane_count:

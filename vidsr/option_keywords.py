@@ -84,6 +84,7 @@ class EnhanceKeywords(SourceKeywords, FrameKeywords, total=False):
     overwrite: bool
     verify: bool
     provenance: bool
+    masters: bool
     invention: str
     # PictureOptions
     tileable: bool

@@ -245,6 +245,12 @@ class OutputOptions(Options):
         "Write a record next to the result: digests of source, result and weights, all options, versions.",
         "--provenance/--no-provenance",
     )
+    masters: bool = opt(
+        False,
+        "Also write a preservation master next to a video's result, NAME.master.mkv: what the model faithful makes, "
+        "lossless, from the same pass over the source.",
+        "--masters/--no-masters",
+    )
     invention: str = opt(
         "off",
         "Measure how far the source supports a video's result, and write next to it figures (json), a picture of a few "

@@ -19,7 +19,7 @@ from vidsr import enhance
 from vidsr.jobs.compare.compare import CompareSettings, compare
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-MEASURES = ("psnr", "lpips", "warp")
+MEASURES = ("psnr", "lpips", "warping_error")
 
 
 def figures(truth: Path, result: Path) -> dict[str, float]:
@@ -36,7 +36,7 @@ def faults(by_share: dict[float, dict[str, float]], faithful: dict[str, float]) 
         found.append("PSNR at 0 below faithful")
     if any(b["lpips"] > a["lpips"] + 0.0005 for a, b in pairwise(values)):
         found.append("LPIPS rises")
-    if any(value["warp"] > values[-1]["warp"] * 1.005 for value in values[:-1]):
+    if any(value["warping_error"] > values[-1]["warping_error"] * 1.005 for value in values[:-1]):
         found.append("warping error above that at 1")
     return found
 
@@ -61,9 +61,9 @@ def main() -> None:
             enhance(clip.source, path, model="faithful", scale=4, codec="ffv1", verify=False)
         faithful = figures(clip.truth, path)
         print(f"{clip.name}, {clip.damage}, {wanted.model}", flush=True)
-        for name, digits in (("psnr", 2), ("lpips", 3), ("warp", 6)):
+        for name, digits in (("psnr", 2), ("lpips", 3), ("warping_error", 6)):
             row = "  ".join(f"{share:g}: {by_share[share][name]:.{digits}f}" for share in SHARES)
-            print(f"  {name:<6} {row}  faithful: {faithful[name]:.{digits}f}", flush=True)
+            print(f"  {name:<14} {row}  faithful: {faithful[name]:.{digits}f}", flush=True)
         print("  " + ("; ".join(faults(by_share, faithful)) or "as it should be"), flush=True)
 
 

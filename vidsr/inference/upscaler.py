@@ -175,10 +175,10 @@ class Upscaler:
     def _hold(self, limit: ResultLimit, options: ModelOptions) -> HeldTo | None:
         """The limit with its network; None where nothing is to be limited: the Upscaler's own network is that one, or
         becomes it because nothing else would be left."""
-        from vidsr.models.zoo import ZOO
+        from vidsr.models.zoo import ZOO, load_chosen
 
         named = replace(options, model=limit.model, finish_within=None, denoise_strength=None, backend="auto")
-        model = _load(named)
+        model = load_chosen(named)
         if model.sha256 != ZOO[limit.model].sha256:
             # A job refers to these weights by name alone.
             raise CheckpointError(f"{model.path}: these are not the weights of {limit.model}; remove the file")

@@ -74,9 +74,13 @@ class Outlook:
 
 
 def disk_outlook(
-    folder: Path, settings: EncoderSettings, manifest: Manifest, picture: PictureSettings | None = None
+    folder: Path,
+    settings: EncoderSettings,
+    manifest: Manifest,
+    picture: PictureSettings | None = None,
+    master: EncoderSettings | None = None,
 ) -> Outlook:
-    """The outlook of a job.
+    """The outlook of a job; ``master`` is the encoder of its preservation master, if it makes one.
 
     Until the result has its name, segments and joined file lie side by side, so the need is that of the missing
     segments plus the whole result.
@@ -85,11 +89,14 @@ def disk_outlook(
         JobError: the disk cannot be checked.
     """
     missing = manifest.frames - manifest.frames_done()
-    result = estimate_bytes(settings, manifest.frames, manifest, picture)
+    result, rest = (estimate_bytes(settings, frames, manifest, picture) for frames in (manifest.frames, missing))
+    if master is not None:
+        done = manifest.frames_done()
+        each = sum(f.master_size for f in manifest.finished.values()) / done if done else estimate_bytes(master, 1)
+        result, rest = result + round(each * manifest.frames), rest + round(each * missing)
     with os_errors("checking the disk of", folder):
         free = shutil.disk_usage(folder).free
-    need = result + estimate_bytes(settings, missing, manifest, picture)
-    return Outlook(folder=folder, need=need, result=result, free=free)
+    return Outlook(folder=folder, need=result + rest, result=result, free=free)
 
 
 def check_output(source: Path, output: Path, *, overwrite: bool, new_folder: bool = False) -> None:

@@ -151,6 +151,8 @@ def _enhance(
         return enhance_video(path, target, chosen, progress=progress, stop=stop, stored=stored)
     refuse_span(path, chosen)
     refuse_masks(path, chosen)
+    if chosen.output.masters:
+        raise OptionsError(f"--masters writes two videos; {source} is a {kind}")
     stoppable = _stopping(progress, stop.soft)
     if kind == "folder":
         return _folder(path, target, chosen, stoppable)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from vidsr.errors import JobError, OutputError, VerifyError
+from vidsr.jobs.invention.masters import master_of
 from vidsr.jobs.job import Job, source_unchanged
+from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.event_log import Status
 from vidsr.jobs.state.events import Event, Progress
 from vidsr.jobs.state.manifest import Finished
+from vidsr.jobs.state.segments import master_file
 from vidsr.media.check.verify import Expectation, verify
 from vidsr.media.check.verify_report import VerifyReport
+from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.media.mux.assemble import assemble
 from vidsr.storage import os_errors, sampled_digest, sync_folder
 
@@ -50,34 +56,63 @@ class Assembly(Protocol):
 
 def assembly_of(job: Job) -> Assembly:
     """The assembly of a job, by the kind of its result."""
-    if job.order.recipe.picture is None:
-        return VideoAssembly(job)
+    recipe = job.order.recipe
+    if recipe.picture is None:
+        access = VideoAssembly(job, JoinedVideo(recipe, job.order.output, job.segment_paths()))
+        if recipe.master is None:
+            return access
+        master = recipe.master.with_threads(job.settings.threads)
+        segments = [master_file(path) for path in job.segment_paths()]
+        video = JoinedVideo(master, master_of(job.order.output), segments, "master.")
+        return BothAssemblies(access, VideoAssembly(job, video))
     from vidsr.jobs.sequence import PictureAssembly
 
     return PictureAssembly(job)
 
 
+@dataclass(frozen=True, slots=True)
+class JoinedVideo:
+    """One video that segments become: how it is made, its final name, the segments in order, and what the name of the
+    file in the job folder begins with."""
+
+    recipe: Recipe
+    output: Path
+    segments: Sequence[Path]
+    stem: str = ""
+
+    def settings(self, threads: int) -> EncoderSettings:
+        """Of its encoder, with the threads of the job."""
+        return replace(self.recipe.settings, threads=threads)
+
+
 class VideoAssembly:
     """One video file: the packets of all segments, and the other streams of the source."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._output = job.order.output
-        self._staged = job.folder / f"{job_folders.RESULT_STEM}{self._output.suffix.lstrip('.')}"
+    def __init__(self, job: Job, video: JoinedVideo) -> None:
+        self._job, self._video = job, video
+        self._settings = video.settings(job.settings.threads)
+        self._output = video.output
+        name = f"{job_folders.RESULT_STEM}{video.stem}{self._output.suffix.lstrip('.')}"
+        self._staged = job.folder / name
 
     def build(self) -> None:
         """See :class:`Assembly`."""
-        job = self._job
+        job, recipe = self._job, self._video.recipe
         self._staged.unlink(missing_ok=True)
         source_unchanged(job)
-        shaped = job.order.recipe.shaped
-        assemble(shaped, job.index, job.segment_paths(), self._staged, job.order.options, job.settings, span=job.span)
+        segments = list(self._video.segments)
+        assemble(recipe.shaped, job.index, segments, self._staged, recipe.options, self._settings, span=job.span)
 
     def prove(self) -> VerifyReport:
         """See :class:`Assembly`."""
-        job = self._job
-        expectation = Expectation(settings=job.settings, options=job.order.options, span=job.span)
-        return verify(job.order.recipe.shaped, self._staged, expectation, index=job.index)
+        job, recipe = self._job, self._video.recipe
+        expectation = Expectation(settings=self._settings, options=recipe.options, span=job.span)
+        return verify(recipe.shaped, self._staged, expectation, index=job.index)
+
+    @property
+    def name(self) -> str:
+        """The final name of the file."""
+        return self._output.name
 
     def size_bytes(self) -> int:
         """See :class:`Assembly`."""
@@ -100,6 +135,40 @@ class VideoAssembly:
     def notes(self) -> Iterator[str]:
         """See :class:`Assembly`."""
         yield from ()
+
+
+class BothAssemblies:
+    """An access copy and its preservation master. The master gets its name first, so that no access copy is without."""
+
+    def __init__(self, access: VideoAssembly, master: VideoAssembly) -> None:
+        self._access, self._master = access, master
+
+    def build(self) -> None:
+        """See :class:`Assembly`."""
+        self._master.build()
+        self._access.build()
+
+    def prove(self) -> VerifyReport:
+        """The report on the master where it differs, else that on the access copy."""
+        report = self._master.prove()
+        return self._access.prove() if report.ok else report
+
+    def size_bytes(self) -> int:
+        """Bytes of the access copy."""
+        return self._access.size_bytes()
+
+    def fingerprint(self) -> str:
+        """That of the access copy; empty if either is missing."""
+        return self._access.fingerprint() if self._master.fingerprint() else ""
+
+    def publish(self) -> None:
+        """See :class:`Assembly`."""
+        self._master.publish()
+        self._access.publish()
+
+    def notes(self) -> Iterator[str]:
+        """Where the master is."""
+        yield f"preservation master: {self._master.name}"
 
 
 def finish(job: Job, progress: Progress) -> None:

@@ -15,6 +15,7 @@ from vidsr.errors import InputError, JobError, NoPlaceError, OutputError
 from vidsr.filters.before.timeline import Timeline
 from vidsr.filters.between.rate_table import RateTable
 from vidsr.jobs.disk_space import already_there, check_output, check_writable
+from vidsr.jobs.invention.master_checks import check_master
 from vidsr.jobs.messages import Task
 from vidsr.jobs.option_command import absolute_paths
 from vidsr.jobs.recipe import Recipe
@@ -184,7 +185,8 @@ def prepare(
                 output = output.resolve()  # else the link would be replaced, and its target kept as it is
             overwrite = options.output.overwrite or is_published(output)
             check_output(Path(recipe.stored.path), output, overwrite=overwrite, new_folder=new_folder)
-            notes = preflight(recipe.shaped, recipe.settings, output, recipe.options)
+            losses = preflight(recipe.shaped, recipe.settings, output, recipe.options)
+            notes = (*losses, *check_master(recipe, output, new_folder=new_folder))
     except NoPlaceError as error:
         if numbered or asked is None:
             raise
@@ -238,7 +240,7 @@ def check_pattern(stored: StoredInfo, output: Path, options: EnhanceOptions, *, 
     file = image_sequence.name_of(output, first_number(stored, options))
     if isinstance(stored.path, Path) and _same_pattern(output, stored.path):
         raise OutputError(f"{output} is the source itself; choose another --output")
-    if file.exists() and not options.output.overwrite and not _naming(job_folders.job_folder(output)):
+    if file.exists() and not options.output.overwrite and not Manifest.is_publishing(job_folders.job_folder(output)):
         raise already_there(file)
     if make_folder:
         with os_errors("making", output.parent):
@@ -254,14 +256,6 @@ def _same_pattern(output: Path, source: Path) -> bool:
     first = image_sequence.find(source).first
     file, begin = image_sequence.name_of(output, first), image_sequence.name_of(source, first)
     return file.exists() and file.samefile(begin)
-
-
-def _naming(folder: Path) -> bool:
-    """Whether the job in ``folder`` was interrupted while it gave its pictures their names."""
-    try:
-        return Manifest.load(folder).state == "publishing"
-    except JobError:
-        return False
 
 
 def is_published(output: Path) -> bool:

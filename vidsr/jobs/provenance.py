@@ -14,6 +14,7 @@ from typing import Any
 
 from vidsr.codec_table import CODECS
 from vidsr.errors import VerifyError, VidsrError
+from vidsr.jobs.invention.masters import MASTER_CODEC, master_of
 from vidsr.jobs.neighbour_runs import is_used
 from vidsr.media import image_sequence
 from vidsr.media.encode.encoder_plan import encoder_build
@@ -62,6 +63,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "source": _described(source, _members(Path(source), facts, "source")),
         "result": _described(result, _members(result, facts, "output")),
+        "master": _master(facts),
         "not_kept": list(facts.get("notes", ())),
         "facts": {k: v for k, v in facts.items() if k not in ("notes", "pictures", "skipped", "changes")},
         "options": options.to_json() | {"encode": {**options.encode.to_json(), "codec": codec}},
@@ -105,6 +107,14 @@ def _neighbours(options: EnhanceOptions, facts: dict[str, Any]) -> dict[str, Any
     if options.restore.multiframe == 0 or (options.restore.multiframe is None and not used):
         return None
     return _shipped(RECURRENT_MODEL)
+
+
+def _master(facts: dict[str, Any]) -> dict[str, Any] | None:
+    """The preservation master of ``--masters``, made in the same pass over the source; None without one."""
+    if "master" not in facts:
+        return None
+    master = Path(facts["master"])
+    return {**_described(master, [master]), "model": _shipped(FAITHFUL_MODEL), "encoder": encoder_build(MASTER_CODEC)}
 
 
 def _held_to(options: EnhanceOptions) -> dict[str, Any] | None:
@@ -192,6 +202,8 @@ def check(source: Path, result: Path, record: Path) -> list[ProvenanceCheck]:
         if recorded["schema"] != SCHEMA:
             raise ValueError(f"its schema is {recorded['schema']}")
         pairs = [*_pairs("source", recorded["source"], source), *_pairs("result", recorded["result"], result)]
+        if recorded.get("master"):
+            pairs += _pairs("master", recorded["master"], master_of(result))
         weights = (
             f"{recorded['model']['name']} ({recorded['model']['sha256'][:12]}…), vidsr {recorded['software']['vidsr']}"
         )

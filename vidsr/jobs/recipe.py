@@ -27,6 +27,7 @@ from vidsr.filters.between.rate_table import RateTable
 from vidsr.filters.undo.change_count import FilterChanges
 from vidsr.frames import Colour, Frame, FrameRange, PixelFormat
 from vidsr.jobs.filter_chain import Chain, compose, mask_of
+from vidsr.jobs.invention.masters import MASTER_SUFFIX, MasterSink, master_options, refuse_masters, with_masters
 from vidsr.jobs.open_source import open_source
 from vidsr.jobs.restoration_plan import (
     PlannedFrames,
@@ -42,7 +43,7 @@ from vidsr.jobs.restoration_plan import (
     retiming_names,
     tried_out,
 )
-from vidsr.jobs.state.segments import Segment
+from vidsr.jobs.state.segments import Segment, master_file
 from vidsr.media.decode import SequentialReader, read_frames
 from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.encode.encoder_plan import encoder_build, prepare
@@ -178,13 +179,14 @@ class Recipe(SourcePlan):
 
     ``settings`` say how the result is encoded. Of numbered pictures, ``picture`` does; their ``settings`` are those of
     the lossless codec that takes any format, and give the size. ``notes`` say what the result cannot keep and what was
-    left out.
+    left out. ``master`` is the recipe of the preservation master of ``--masters``.
     """
 
     model: LoadedModel
     settings: EncoderSettings
     picture: PictureSettings | None = None
     notes: tuple[str, ...] = ()
+    master: Recipe | None = None
 
     @classmethod
     def of(
@@ -233,6 +235,12 @@ class Recipe(SourcePlan):
             depth, quality = plan.options.encode.bit_depth, plan.options.pictures.picture_quality
             picture = PictureSettings.for_source(pictures, settled.info.video, bit_depth=depth, quality=quality)
             notes = (*settled.notes, *lost_in_pictures(settled.info, picture))
+        master = None
+        if options.output.masters:
+            refuse_masters(options, model, numbered=bool(pictures))
+            master = cls._settled(
+                dataclasses.replace(plan, options=master_options(plan.options)), model, "", MASTER_SUFFIX
+            )
         return cls(
             asked=plan.asked,
             options=options,
@@ -243,6 +251,7 @@ class Recipe(SourcePlan):
             settings=settled.settings,
             picture=picture,
             notes=notes,
+            master=master,
         )
 
     @property
@@ -266,7 +275,9 @@ class Recipe(SourcePlan):
 
     def with_threads(self, threads: int) -> Recipe:
         """The same with this number of encoder threads, on which the bytes of a result depend."""
-        return dataclasses.replace(self, settings=dataclasses.replace(self.settings, threads=threads))
+        settings = dataclasses.replace(self.settings, threads=threads)
+        master = None if self.master is None else self.master.with_threads(threads)
+        return dataclasses.replace(self, settings=settings, master=master)
 
     def for_moments(self) -> Recipe:
         """The recipe for a look at single moments, which need no pass over the whole source.
@@ -293,11 +304,14 @@ class Recipe(SourcePlan):
         """What writes the frames of one segment to ``path``, whole or not at all."""
         if self.picture is not None:
             return SegmentPictures(path, self.picture)
+        if self.master is not None:
+            master, settings = master_file(path), self.master.settings
+            return MasterSink(lambda: SegmentEncoder(path, self.settings), lambda: SegmentEncoder(master, settings))
         return SegmentEncoder(path, self.settings)
 
 
 #: Writes one segment: a context manager with ``write(frame)`` and the number of ``frames`` written so far.
-SegmentSink = SegmentEncoder | SegmentPictures
+SegmentSink = SegmentEncoder | SegmentPictures | MasterSink
 
 
 def _left_out(options: EnhanceOptions, shown: EnhanceOptions) -> str:
@@ -339,6 +353,7 @@ class RecipeRun:
         self.upscaler = self.upscaler_with(self.model_options)
         self._timeline = timeline
         self._in_order = in_order
+        self._master = None if recipe.master is None else RecipeRun(recipe.master, index=index, device=device)
         self.between = None if table is None else self.between_of(table)
         if index is not None:
             self.index = index
@@ -407,7 +422,10 @@ class RecipeRun:
         low, high = self.chain.lookaround.computed(segment)
         span = FrameRange(first=self.chain.lookaround.fed(segment, high)[0], start=low, stop=high)
         stream = chosen.stream(self.recipe.size, *(format or self.recipe.frame_format), span=span)
-        return self.chain.result(stream, segment)
+        access = self.chain.result(stream, segment)
+        if self._master is None or format is not None:
+            return access
+        return with_masters(access, self._master.upscale(segment))
 
     def run(
         self,
@@ -429,7 +447,9 @@ class RecipeRun:
         return run_segment(frames, upscale, sink, on_frame=on_frame, stop=stop)
 
     def close(self) -> None:
-        """Close the source, where it was kept open between segments."""
+        """Close the source, where it was kept open between segments, and the network of the master."""
+        if self._master is not None:
+            self._master.upscaler.close()
         if self._sequential is not None:
             self._sequential.close()
 

@@ -14,6 +14,7 @@ from vidsr.jobs.disk_space import disk_outlook
 from vidsr.jobs.engines.engine import Engine, Inline, Slot, check_devices, choose_slots
 from vidsr.jobs.engines.tracker import Tracker
 from vidsr.jobs.finish import can_publish, finish
+from vidsr.jobs.invention.masters import master_of
 from vidsr.jobs.job import Job, PreparedJob, distrust_damaged, open_job, prepare
 from vidsr.jobs.messages import Order
 from vidsr.jobs.neighbour_runs import joined_runs, neighbour_notes
@@ -135,7 +136,9 @@ def _check_disk(job: Job, progress: Progress) -> None:
     Raises:
         DiskFullError: it cannot fit; a job of which nothing is done leaves nothing behind.
     """
-    outlook = disk_outlook(job.folder, job.settings, job.manifest, job.order.recipe.picture)
+    recipe = job.order.recipe
+    master = None if recipe.master is None else recipe.master.settings
+    outlook = disk_outlook(job.folder, job.settings, job.manifest, recipe.picture, master)
     progress(Event(kind="warning" if outlook.worrying else "note", text=str(outlook)))
     try:
         outlook.check()
@@ -231,6 +234,7 @@ def _result(job: Job, seconds: float) -> EnhanceResult:
         made=made,
         held=held,
         changes=_changes(job, [[FilterChanges.from_json(c) for c in one.changes] for one in finished]),
+        master=None if job.order.recipe.master is None else master_of(job.order.output),
         notes=(
             *job.notes,
             *_made_notes(job, made, held),

@@ -254,7 +254,7 @@ class SegmentWorker:
         begin = time.perf_counter()
         segment = attempt.segment
         with working_folder(self._folder) as place:
-            part = place / segment.file_name
+            part, master = place / segment.file_name, place / segment.master_name
             with self._run.recipe.sink(part) as sink:
                 try:
                     stats = run_segment(
@@ -280,6 +280,12 @@ class SegmentWorker:
                 changes=[changes.shortened().to_json() for changes in attempt.changes],
                 **attempt.outcome,
             )
+            if self._run.recipe.master is not None:
+                finished = dataclasses.replace(
+                    finished, master_size=master.stat().st_size, master_blake2=digest(master)
+                )
+                with os_errors("renaming", master):
+                    master.replace(self._folder / segment.master_name)
             with os_errors("renaming", part):
                 part.replace(self._folder / segment.file_name)
         sync_folder(self._folder)

@@ -52,7 +52,7 @@ def test_what_is_not_supported_is_held_most() -> None:
     kept = limit.kept(source, out, supported)
     assert kept[..., :32].mean() > kept[..., 64:].mean() + 0.2
     # From one to the other it goes by and by: no seam.
-    assert (kept[..., 1:] - kept[..., :-1]).abs().max() < 0.1
+    assert (kept[..., 1:] - kept[..., :-1]).abs().max() < 0.2
     result = limit(source, out, supported)
     assert torch.equal(result[..., :32], supported[..., :32])
     assert (result - supported)[..., 64:].std() < 0.7 * (out - supported)[..., 64:].std()
@@ -67,12 +67,12 @@ def test_the_ends() -> None:
 
 @pytest.fixture(scope="module")
 def source(make_clip: Callable[..., Path]) -> Path:
-    short = ("-an", "-frames:v", "6", "-c:v", "ffv1", "-pix_fmt", "yuv420p")
-    return make_clip("limit-source.mkv", "-i", str(SAMPLE), "-vf", "crop=48:32", *short)
+    short = ("-an", "-frames:v", "4", "-c:v", "ffv1", "-pix_fmt", "yuv420p")
+    return make_clip("limit-source.mkv", "-i", str(SAMPLE), "-vf", "crop=40:32", *short)
 
 
 def made(source: Path, output: Path, **options: Any) -> Path:
-    return enhance(source, output, **{"codec": "ffv1", "device": "cpu", "segment_frames": 3, **options}).output
+    return enhance(source, output, **{"codec": "ffv1", "device": "cpu", "segment_frames": 2, **options}).output
 
 
 def frames_of(path: Path) -> np.ndarray:

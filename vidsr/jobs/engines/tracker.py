@@ -79,7 +79,9 @@ class Tracker:
 
     def _watch_disk(self) -> None:
         """Warn once if the disk will not suffice, judging by the finished segments."""
-        outlook = disk_outlook(self._job.folder, self._job.settings, self._job.manifest, self._job.order.recipe.picture)
+        job, recipe = self._job, self._job.order.recipe
+        master = None if recipe.master is None else recipe.master.settings
+        outlook = disk_outlook(job.folder, job.settings, job.manifest, recipe.picture, master)
         if outlook.worrying and not self._worried:
             self._worried = True
             self._progress(Event(kind="warning", text=str(outlook)))

@@ -13,6 +13,7 @@ from vidsr.jobs.choosing.settle import settle
 from vidsr.jobs.compare.invention_file import invention_file
 from vidsr.jobs.disk_space import CERTAINTY, check_output
 from vidsr.jobs.engines.engine import check_devices
+from vidsr.jobs.invention.masters import master_of
 from vidsr.jobs.job import PreparedJob, prepare
 from vidsr.jobs.option_command import command_line
 from vidsr.jobs.preview.estimate import Estimate, estimate
@@ -136,6 +137,8 @@ def _of_video(
     record = (str(order.output) + ".provenance.json",) if options.output.provenance else ()
     if options.output.invention != "off" and picture is None:
         record = (*record, str(invention_file(order.output, options.output.invention)))
+    if recipe.master is not None:
+        record = (str(master_of(order.output)), *record)
     return DryRun(
         kind="video" if picture is None else "sequence",
         source=order.source,

@@ -108,7 +108,8 @@ class Finished:
     ``unchanged`` frames' worth of pixels were kept by ``--reuse-regions``. ``neighbours`` are runs of frames: first,
     last + 1, and what spoke against ``--multiframe`` there ("" where it was used). ``held`` are frames that ``--rate``
     did not make, because of a cut: they repeat the nearer of their neighbours. ``changes`` are what each filter
-    changed, as :class:`~vidsr.filters.undo.change_count.FilterChanges` writes it.
+    changed, as :class:`~vidsr.filters.undo.change_count.FilterChanges` writes it. ``master_size``
+    and ``master_blake2`` are of the preservation master's file, where there is one.
     """
 
     frames: int
@@ -126,6 +127,8 @@ class Finished:
     neighbours: list[list[int | str]] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
     changes: list[dict[str, Any]] = field(default_factory=list)
+    master_size: int = 0
+    master_blake2: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -203,22 +206,38 @@ class Manifest:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise JobError(f"{path} is damaged ({error!r}); start the job over with --restart") from error
 
+    @staticmethod
+    def is_publishing(folder: Path) -> bool:
+        """Whether the job in ``folder`` was interrupted while it gave its results their names."""
+        try:
+            return Manifest.load(folder).state == "publishing"
+        except JobError:
+            return False
+
     def check_files(self, folder: Path) -> list[int]:
         """Forget finished segments whose file is missing or is not what was written; the numbers forgotten."""
         bad = [
             segment.number
             for segment in self.segments()
             if segment.number in self.finished
-            and not _intact(folder / SEGMENTS_NAME / segment.file_name, self.finished[segment.number])
+            and not _is_whole(folder / SEGMENTS_NAME, segment, self.finished[segment.number])
         ]
         for number in bad:
             del self.finished[number]
         return bad
 
 
-def _intact(path: Path, finished: Finished) -> bool:
+def _is_whole(folder: Path, segment: Segment, finished: Finished) -> bool:
+    if not _intact(folder / segment.file_name, finished.size, finished.blake2):
+        return False
+    if not finished.master_blake2:
+        return True
+    return _intact(folder / segment.master_name, finished.master_size, finished.master_blake2)
+
+
+def _intact(path: Path, size: int, blake2: str) -> bool:
     try:
-        return path.stat().st_size == finished.size and digest(path) == finished.blake2
+        return path.stat().st_size == size and digest(path) == blake2
     except OSError:
         return False
 

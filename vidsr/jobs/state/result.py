@@ -65,6 +65,7 @@ class EnhanceResult:
         neighbours: for ``--multiframe``, runs of frames (first, last + 1, what spoke against it there); "" where it was
             used.
         made: frames made in between others for ``--rate`` or refill, as progressions (first, stop, step).
+        master: the preservation master that ``--masters`` wrote as well; None without one.
         held: frames of these that were not made, because of a cut: they repeat the nearer of their neighbours.
         changes: what each filter ahead of the network changed, in the order in which they act; times are seconds from
             the start of the source.
@@ -91,6 +92,7 @@ class EnhanceResult:
     made: tuple[tuple[int, int, int], ...] = ()
     held: tuple[int, ...] = ()
     changes: tuple[FilterChanges, ...] = ()
+    master: Path | None = None
     pictures: tuple[PictureResult, ...] = ()
     skipped: tuple[tuple[Path, str], ...] = ()
     notes: tuple[str, ...] = ()
@@ -112,6 +114,8 @@ class EnhanceResult:
             data["size"] = list(self.size)
         if self.codec:
             data["codec"] = self.codec
+        if self.master is not None:
+            data["master"] = str(self.master)
         if self.span is not None:
             data["span"] = self.span.to_json()
         if self.kind in ("video", "sequence"):

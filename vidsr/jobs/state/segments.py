@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,16 @@ class Segment:
     def file_name(self) -> str:
         """The segment's file inside the job folder's ``segments``."""
         return f"{self.number:06d}{self.suffix}"
+
+    @property
+    def master_name(self) -> str:
+        """The file next to it that holds the same frames of a preservation master."""
+        return master_file(Path(self.file_name)).name
+
+
+def master_file(path: Path) -> Path:
+    """Where the master's part of a segment lies, next to the access copy's."""
+    return path.with_name(f"{path.stem}.master{path.suffix}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,135 @@
+"""``--masters``: two videos of one pass, each what a job of its own would make."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.places import SAMPLE
+from vidsr.errors import Interrupted, OptionsError, OutputError
+from vidsr.inference.colour import rgb8_of
+from vidsr.jobs import provenance
+from vidsr.jobs.enhance import enhance
+from vidsr.jobs.finish import VideoAssembly
+from vidsr.jobs.invention.masters import master_of
+from vidsr.jobs.segment_worker import SegmentWorker
+from vidsr.jobs.state.events import Event
+from vidsr.jobs.state.job_folders import job_folder
+from vidsr.media.decode import read_frames
+from vidsr.media.probe import probe
+
+
+@pytest.fixture(scope="module")
+def source(make_clip: Callable[..., Path]) -> Path:
+    sound = ("-f", "lavfi", "-i", "sine=r=48000:d=0.24", "-c:a", "pcm_s16le", "-shortest")
+    short = ("-vf", "crop=48:32", "-frames:v", "6", "-c:v", "ffv1", "-pix_fmt", "yuv420p")
+    return make_clip("masters-source.mkv", "-i", str(SAMPLE), *sound, "-map", "0:v", "-map", "1:a", *short)
+
+
+def made(source: Path, output: Path, network: Path, **options: Any) -> Path:
+    chosen = {"model": str(network), "scale": 1, "device": "cpu", "segment_frames": 3, **options}
+    return enhance(source, output, **chosen).output
+
+
+def frames_of(path: Path) -> np.ndarray:
+    return np.stack([rgb8_of(frame) for frame in read_frames(probe(path))])
+
+
+@pytest.fixture(scope="module")
+def both(source: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The access copy in MP4; its master lies next to it."""
+    output = tmp_path_factory.mktemp("both") / "film.mp4"
+    return made(source, output, tiny_model, masters=True, provenance=True, audio=False)
+
+
+def test_each_is_what_a_job_of_its_own_makes(both: Path, source: Path, tiny_model: Path, tmp_path: Path) -> None:
+    access = made(source, tmp_path / "access.mp4", tiny_model, audio=False)
+    assert both.read_bytes() == access.read_bytes()
+    faithful = made(source, tmp_path / "faithful.mkv", tiny_model, invent=0, codec="ffv1", audio=False)
+    assert master_of(both).name == "film.master.mkv"
+    assert np.array_equal(frames_of(master_of(both)), frames_of(faithful))
+    assert probe(master_of(both)).video.codec == "ffv1"
+    assert not job_folder(both).exists()
+
+
+def test_one_record_links_them(both: Path, source: Path, tmp_path: Path) -> None:
+    record = both.with_name("film.mp4.provenance.json")
+    kept = json.loads(record.read_text())
+    assert (kept["result"]["name"], kept["master"]["name"]) == ("film.mp4", "film.master.mkv")
+    assert kept["master"]["model"]["name"] == "faithful" and "ffv1" in kept["master"]["encoder"]
+    checks = provenance.check(source, both, record)
+    assert [check.what for check in checks if check.what.endswith("digest")] == [
+        "source digest",
+        "result digest",
+        "master digest",
+    ]
+    assert all(check.ok for check in checks)
+    master = master_of(both)
+    whole = master.read_bytes()
+    master.write_bytes(whole[:-1])
+    try:
+        assert [check.what for check in provenance.check(source, both, record) if not check.ok] == ["master digest"]
+    finally:
+        master.write_bytes(whole)
+
+
+def stopped(source: Path, output: Path, model: Path, **options: Any) -> None:
+    stop = threading.Event()
+
+    def listen(event: Event) -> None:
+        if event.kind == "segment":
+            stop.set()
+
+    with pytest.raises(Interrupted):
+        made(source, output, model, masters=True, progress=listen, stop=stop, **options)
+
+
+def test_both_go_on_where_they_were_stopped(
+    both: Path, source: Path, tiny_model: Path, tmp_path: Path, one_segment_at_a_time: None
+) -> None:
+    output = tmp_path / "film.mp4"
+    stopped(source, output, tiny_model, audio=False)
+    # A damaged master is noticed as well as a damaged access copy.
+    (segment,) = (job_folder(output) / "segments").glob("*.master.nut")
+    segment.write_bytes(segment.read_bytes()[:-8])
+    again = made(source, output, tiny_model, masters=True, audio=False)
+    assert again.read_bytes() == both.read_bytes()
+    assert master_of(again).read_bytes() == master_of(both).read_bytes()
+
+
+def test_ended_between_the_two_names(
+    both: Path, source: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = VideoAssembly.publish
+
+    def once(self: VideoAssembly) -> None:
+        publish(self)
+        raise OutputError("the power went off (made up)")
+
+    monkeypatch.setattr(VideoAssembly, "publish", once)
+    output = tmp_path / "film.mp4"
+    with pytest.raises(OutputError, match="power"):
+        made(source, output, tiny_model, masters=True, audio=False)
+    assert master_of(output).exists() and not output.exists()
+    monkeypatch.undo()
+    monkeypatch.setattr(SegmentWorker, "make", None)  # nothing is left to be made
+    assert made(source, output, tiny_model, masters=True, audio=False).read_bytes() == both.read_bytes()
+    assert not job_folder(output).exists()
+
+
+def test_what_cannot_be_is_refused(source: Path, tiny_model: Path, tmp_path: Path) -> None:
+    for options in ({"invent": 0}, {"model": "faithful"}):
+        with pytest.raises(OptionsError, match="both results would show the same"):
+            made(source, tmp_path / "a.mkv", tiny_model, masters=True, **options)
+    with pytest.raises(OptionsError, match="writes two videos"):
+        made(source, tmp_path / "%03d.png", tiny_model, masters=True)
+    (tmp_path / "b.master.mkv").touch()
+    with pytest.raises(OutputError, match="already exists"):
+        made(source, tmp_path / "b.mkv", tiny_model, masters=True)
+    assert not job_folder(tmp_path / "b.mkv").exists()
