@@ -34,6 +34,7 @@ from vidsr.jobs.restoration_plan import (
     as_decoded,
     choice_notes,
     left_out_neighbours,
+    moments_note,
     plan_times,
     planned_frames,
     quick_warning,
@@ -238,9 +239,8 @@ class Recipe(SourcePlan):
         master = None
         if options.output.masters:
             refuse_masters(options, model, numbered=bool(pictures))
-            master = cls._settled(
-                dataclasses.replace(plan, options=master_options(plan.options)), model, "", MASTER_SUFFIX
-            )
+            of_master = dataclasses.replace(plan, options=master_options(plan.options))
+            master = cls._settled(of_master, model, "", MASTER_SUFFIX)
         return cls(
             asked=plan.asked,
             options=options,
@@ -292,7 +292,7 @@ class Recipe(SourcePlan):
             self.model,
             "" if self.picture is None else self.picture.suffix,
         )
-        note = _left_out(self.options, options)
+        note = moments_note(self.options, options)
         return dataclasses.replace(other, notes=tuple(dict.fromkeys((*self.notes, *other.notes, note))))
 
     @property
@@ -312,20 +312,6 @@ class Recipe(SourcePlan):
 
 #: Writes one segment: a context manager with ``write(frame)`` and the number of ``frames`` written so far.
 SegmentSink = SegmentEncoder | SegmentPictures | MasterSink
-
-
-def _left_out(options: EnhanceOptions, shown: EnhanceOptions) -> str:
-    """What :meth:`Recipe.for_moments` replaced."""
-    was, now = options.restore, shown.restore
-    if was.restore == now.restore and was.fields == now.fields:
-        return (
-            f"--rate {was.rate}: single moments are frames of the source; the job itself changes their number and times"
-        )
-    asked = f"--restore {was.restore}" + (" --fields double" if was.fields == "double" else "")
-    return (
-        f"{asked}: single moments are shown with --restore {now.restore}; the job itself reads the whole source and "
-        "changes the number or the times of its frames"
-    )
 
 
 class RecipeRun:

@@ -386,3 +386,17 @@ def tried_out(options: EnhanceOptions) -> EnhanceOptions:
     if retiming.at_moments is not None:
         left.insert(0, retiming.at_moments(parameter))
     return replace(options, restore=replace(options.restore, restore=FilterSelection.of(left), fields="same"))
+
+
+def moments_note(options: EnhanceOptions, shown: EnhanceOptions) -> str:
+    """What of ``options`` a look at single moments, with the options ``shown``, leaves out."""
+    was, now = options.restore, shown.restore
+    if was.restore == now.restore and was.fields == now.fields:
+        return (
+            f"--rate {was.rate}: single moments are frames of the source; the job itself changes their number and times"
+        )
+    asked = f"--restore {was.restore}" + (" --fields double" if was.fields == "double" else "")
+    return (
+        f"{asked}: single moments are shown with --restore {now.restore}; the job itself reads the whole source and "
+        "changes the number or the times of its frames"
+    )
