@@ -1,14 +1,13 @@
 """How well the map of invention knows a result's error: rank correlation with the true error, and calibration.
 
     python -m benchmarks.quality.invention --cache FOLDER foliage=vid4/foliage:0:8:320x240 …
-    python -m benchmarks.quality.invention --cache FOLDER --fit foliage=… (prints the constants of the model)
 
-Sequences and results are those of :mod:`benchmarks.quality.option_results`; the true error is the mean over R, G, B of
-the absolute difference from the truth, in code values. For every sequence and damage, over all results: Spearman's
-correlation of map and error over blocks of 16 pixels (mean over results, and the lowest), and for pixels that the map
-gives a probability of at least 0.5, 0.7 or 0.9 of lying within ±4 codes: their share of the picture, the mean of the
-probability given and the true share. ``--fit`` fits the model to all sequences, and prints how well each is predicted
-by a model that was fitted to the others.
+Sequences and results are those of :mod:`benchmarks.quality.option_results`; the model must not have learnt from them
+(``scripts/fit_invention.py``). The true error is the mean over R, G, B of the absolute difference from the truth, in
+code values. For every sequence and damage, over all results: Spearman's correlation of map and error over blocks of 16
+pixels (mean over results, and the lowest), and for pixels that the map gives a probability of at least 0.5, 0.7 or 0.9
+of lying within ±4 codes: their share of the picture, the mean of the probability given and the true share. The last row
+is over everything.
 """
 
 from __future__ import annotations
@@ -27,19 +26,17 @@ from torch.nn import functional as F
 
 from benchmarks.quality.option_results import DAMAGES, SETS, ClipResults, made
 from vidsr.jobs.compare.invention import frame_evidence
-from vidsr.quality.invention.error_model import MODEL, ErrorModel, fitted
+from vidsr.quality.invention.error_model import BOUND, ExpectedError, shipped_model
 
 BLOCK_PX = 16
 #: Pixels on the borders that are left out: there is less evidence.
 BORDER_PX = 8
 SURE = (0.5, 0.7, 0.9)
-#: Every how many-th pixel in each direction the model is fitted to.
-EVERY_PX = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One result: evidence ``[N, 6, H, W]`` and true error ``[N, 1, H, W]`` of its frames."""
+    """One result: evidence ``[N, 14, h, w]`` and true error ``[N, 1, H, W]`` of its frames."""
 
     clip: str
     damage: str
@@ -54,17 +51,14 @@ def observed(clips: Iterator[ClipResults], frames: int, names: list[str] | None)
         for name, path in clip.results.items():
             if names and name not in names:
                 continue
-            kept = path.with_suffix(".evidence.pt")
+            kept = path.with_suffix(".known.pt")
             if kept.exists() and kept.stat().st_mtime > path.stat().st_mtime:
                 found = torch.load(kept)
             else:
                 pairs = [(e.half(), t.half()) for e, t in islice(_frames(clip, path), frames)]
                 found = {"evidence": torch.cat([e for e, _ in pairs]), "error": torch.cat([t for _, t in pairs])}
                 torch.save(found, kept)
-            inner = (slice(None), slice(None), slice(BORDER_PX, -BORDER_PX), slice(BORDER_PX, -BORDER_PX))
-            yield Observed(
-                clip.name, clip.damage, name, found["evidence"][inner].float(), found["error"][inner].float()
-            )
+            yield Observed(clip.name, clip.damage, name, found["evidence"].float(), found["error"].float())
 
 
 def _frames(clip: ClipResults, path: Path) -> Iterator[tuple[Tensor, Tensor]]:
@@ -79,16 +73,30 @@ def _frames(clip: ClipResults, path: Path) -> Iterator[tuple[Tensor, Tensor]]:
         yield frame.evidence, error
 
 
-def correlation(model: ErrorModel, one: Observed) -> float:
-    """Spearman's, over blocks of all frames."""
-    expected, error = (F.avg_pool2d(x, BLOCK_PX).flatten().numpy() for x in (model.expected(one.evidence), one.error))
-    return float(spearmanr(expected, error).statistic)
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One result: what is said of its pixels, and the true error, both ``[N, 1, H, W]`` without the borders."""
+
+    said: ExpectedError
+    error: Tensor
+
+    @staticmethod
+    def of(one: Observed) -> Judged:
+        """By the shipped model."""
+        said = shipped_model()(one.evidence).resized((one.error.shape[-2], one.error.shape[-1]))
+        inner = (..., slice(BORDER_PX, -BORDER_PX), slice(BORDER_PX, -BORDER_PX))
+        return Judged(ExpectedError(centre=said.centre[inner], width=said.width[inner]), one.error[inner])
+
+    def correlation(self) -> float:
+        """Spearman's, over blocks of all frames."""
+        expected, error = (F.avg_pool2d(x, BLOCK_PX).flatten().numpy() for x in (self.said.mean(), self.error))
+        return float(spearmanr(expected, error).statistic)
 
 
-def calibration(model: ErrorModel, several: list[Observed]) -> str:
+def calibration(several: list[Judged]) -> str:
     """Pixels said to be within ±4 codes with so much certainty: their share, what was said, what is true."""
-    chance = torch.cat([model.within(model.expected(one.evidence)).flatten() for one in several])
-    true = torch.cat([(one.error <= 4).float().flatten() for one in several])
+    chance = torch.cat([one.said.within().flatten() for one in several])
+    true = torch.cat([(one.error <= BOUND).float().flatten() for one in several])
     cells = []
     for sure in SURE:
         said = chance >= sure
@@ -100,38 +108,27 @@ def calibration(model: ErrorModel, several: list[Observed]) -> str:
 
 
 def main() -> None:
-    """Measure the shipped model, or fit another."""
+    """Measure the shipped model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sequences", nargs="+", metavar="NAME=PLACE[:FIRST:COUNT[:WxH]]")
     parser.add_argument("--cache", type=Path, required=True, help="folder of the results")
     parser.add_argument("--damage", action="append", choices=list(DAMAGES), help="only this; may be repeated")
     parser.add_argument("--frames", type=int, default=8, help="how many frames of each sequence")
     parser.add_argument("--set", action="append", choices=["bicubic", *SETS], help="only this; may be repeated")
-    parser.add_argument("--fit", action="store_true", help="fit the model, and judge it on sequences left out")
     wanted = parser.parse_args()
     clips = made(wanted.sequences, wanted.cache, wanted.damage)
     everything = list(observed(clips, wanted.frames, wanted.set))
     print(f"{'':<26}{'Spearman, 16 px':>20}   pixels at least so sure to be within 4 codes: share: said, true")
     print(f"{'':<26}{'mean  lowest':>20}   " + "  ".join(f"{sure:>10.0%}{'':<12}" for sure in SURE))
-    names = dict.fromkeys(one.clip for one in everything)
-    for name in names:
-        model = _fit([one for one in everything if one.clip != name]) if wanted.fit else MODEL
-        for damage in dict.fromkeys(one.damage for one in everything):
-            several = [one for one in everything if (one.clip, one.damage) == (name, damage)]
-            values = [correlation(model, one) for one in several]
-            print(
-                f"{name + ', ' + damage:<26}{np.mean(values):>13.2f}{np.min(values):>7.2f}   "
-                f"{calibration(model, several)}",
-                flush=True,
-            )
-    if wanted.fit:
-        print(_fit(everything))
+    judged = {(one.clip, one.damage, one.options): Judged.of(one) for one in everything}
+    for cell in dict.fromkeys(key[:2] for key in judged):
+        _row(", ".join(cell), [one for key, one in judged.items() if key[:2] == cell])
+    _row("all", list(judged.values()))
 
 
-def _fit(several: list[Observed]) -> ErrorModel:
-    evidence = torch.cat([one.evidence[..., ::EVERY_PX, ::EVERY_PX].transpose(0, 1).flatten(1) for one in several], 1)
-    error = torch.cat([one.error[..., ::EVERY_PX, ::EVERY_PX].flatten() for one in several])
-    return fitted(evidence, error)
+def _row(name: str, several: list[Judged]) -> None:
+    values = [one.correlation() for one in several]
+    print(f"{name:<26}{np.mean(values):>13.2f}{np.min(values):>7.2f}   {calibration(several)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 _MANY_FRAMES = (".gif", ".apng")
 
-#: Of how many frames one is measured for ``--invention json``.
-_INVENTION_EVERY = 4
-
 
 def enhance(
     source: Path | str,
@@ -110,6 +107,8 @@ def _invention(
     """Write the map of invention; the film's figures, None where there is no map, with a note that says why."""
     from vidsr.jobs.compare.invention import map_invention
     from vidsr.jobs.compare.invention_file import invention_file
+    from vidsr.jobs.invention.sampling import FrameSampling
+    from vidsr.models.zoo import load_chosen
 
     target = invention_file(result.output, chosen.output.invention)
     progress(Event(kind="stage", text="invention"))
@@ -117,8 +116,11 @@ def _invention(
         if result.kind != "video":
             raise OptionsError("only videos are measured")
         # Figures alone need no more than a part of the frames.
-        every = _INVENTION_EVERY if chosen.output.invention == "json" else 1
-        tally = map_invention(source, result.output, target, device=chosen.model.device, every=every, span=chosen.span)
+        sampling = None
+        if chosen.output.invention == "json":
+            sampling = FrameSampling.of(load_chosen(chosen.model).network, result.frames)
+        device = chosen.model.device
+        tally = map_invention(source, result.output, target, device=device, sampling=sampling, span=chosen.span)
     except (InputError, OptionsError) as error:
         # The result is whole and named by now; it is not taken back because it cannot be judged.
         progress(Event(kind="note", text=f"--invention: not measured: {error}"))

@@ -15,8 +15,10 @@ from tests.support.places import SAMPLE
 from vidsr.errors import OptionsError, OutputError
 from vidsr.jobs.compare.invention import STEPS, frame_evidence, map_invention
 from vidsr.jobs.enhance import enhance
+from vidsr.jobs.invention.sampling import FrameSampling
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
+from vidsr.quality.invention.evidence import KINDS
 
 MakeClip = Callable[..., Path]
 SHORT = ("-an", "-frames:v", "3", "-c:v", "ffv1", "-pix_fmt", "yuv420p")
@@ -47,7 +49,9 @@ def noisy(make_clip: MakeClip, plain: Path) -> Path:
 
 def test_noise_in_one_half_is_found_there(source: Path, noisy: Path, tmp_path: Path) -> None:
     frames = list(frame_evidence(source, noisy, device="cpu"))
-    assert len(frames) == 3 and frames[0].evidence[0, -1].max() == 0, "the first frame has none before it"
+    assert len(frames) == 3 and frames[0].evidence[0, KINDS.index("unsteady")].max() == 0, (
+        "the first frame has none before it"
+    )
     for frame in frames:
         expected = frame.expected()[0, 0]
         assert expected[:, 110:].mean() > 1.5 * expected[:, :80].mean()
@@ -58,7 +62,7 @@ def test_frames_left_out_change_nothing_of_the_others(source: Path, noisy: Path)
     some = list(frame_evidence(source, noisy, device="cpu", every=2))
     assert [frame.seconds for frame in some] == [whole[0].seconds, whole[2].seconds]
     assert all((a.evidence == b.evidence).all() for a, b in zip(some, (whole[0], whole[2]), strict=True))
-    assert whole[2].evidence[0, -1].max() > 0 and not any(frame.cut for frame in whole)
+    assert whole[2].evidence[0, KINDS.index("unsteady")].max() > 0 and not any(frame.cut for frame in whole)
 
 
 def test_a_cut_begins_a_shot_even_between_two_measured_frames(make_clip: MakeClip) -> None:
@@ -69,7 +73,7 @@ def test_a_cut_begins_a_shot_even_between_two_measured_frames(make_clip: MakeCli
         *("-c:v", "ffv1", "-pix_fmt", "yuv420p"),
     )
     for every in (1, 4):
-        shots = map_invention(cut, cut, device="cpu", every=every).to_json()["shots"]
+        shots = map_invention(cut, cut, device="cpu", sampling=FrameSampling(every=every, rule="")).to_json()["shots"]
         assert [shot["frames"] for shot in shots] == ([5, 5] if every == 1 else [2, 1])
 
 
@@ -78,6 +82,7 @@ def test_the_three_kinds_of_files(source: Path, plain: Path, noisy: Path, tmp_pa
     worse = map_invention(source, noisy, tmp_path / "map.json", device="cpu")
     assert worse.film()["expected_error"] > better["expected_error"]
     kept = json.loads((tmp_path / "map.json").read_text())
+    assert kept.pop("measured") == {"every": 1, "rule": "every frame"}
     assert kept == worse.to_json() and len(kept["frames"]) == 3 and len(kept["shots"]) == 1
     map_invention(source, noisy, tmp_path / "map.png", device="cpu")
     with Image.open(tmp_path / "map.png") as picture:

@@ -1,4 +1,4 @@
-"""The error model: fitted to errors of known scale, monotone and calibrated."""
+"""The error model: a distribution that agrees with itself, and a shipped one that knows more evidence as more error."""
 
 from __future__ import annotations
 
@@ -7,32 +7,50 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidsr.quality.invention.error_model import KNOTS, MODEL, fitted
-from vidsr.quality.invention.evidence import KINDS
+from vidsr.quality.invention.error_model import OFFSET, ExpectedError, logarithms, shipped_model
+from vidsr.quality.invention.evidence import KINDS, RATIOS
+
+#: Evidence of an ordinary place of a clean source.
+ORDINARY = (3.0, 2.5, 1.5, 2.5, 12.0, 0.5, 3.0, 4.0, 5.0, 1.5, -0.2, -0.2, -0.7, 1.5)
 
 
-def test_known_weights_are_found_again() -> None:
-    chance = torch.Generator().manual_seed(3)
-    evidence = torch.rand(6, 60_000, generator=chance, dtype=torch.float64) * 20
-    weights = torch.tensor([0.5, 0.3, 0.0, 0.2, 0.1, 0.0], dtype=torch.float64)
-    scale = (weights @ evidence.log1p() - 0.4).exp()
-    error = -scale * torch.rand(len(scale), generator=chance, dtype=torch.float64).clamp(min=1e-9).log()
-    model = fitted(evidence, error)
-    assert model.weights == pytest.approx(weights.tolist(), abs=0.03) and model.bias == pytest.approx(-0.4, abs=0.1)
-    expected = model.expected(evidence[None, :, :, None]).flatten()
-    within = model.within(expected)
-    for low, high in ((0.2, 0.4), (0.4, 0.6), (0.6, 0.8)):
-        said = (within >= low) & (within < high)
-        assert (error[said] <= 4).double().mean() == pytest.approx(float(within[said].mean()), abs=0.03)
+def at(values: tuple[float, ...]) -> torch.Tensor:
+    return torch.tensor(values).view(1, -1, 1, 1)
 
 
-def test_the_shipped_model() -> None:
-    assert len(MODEL.weights) == len(KINDS) and len(MODEL.shares) == len(KNOTS)
-    assert list(MODEL.shares) == sorted(MODEL.shares, reverse=True), "a larger expected error is never likelier right"
-    assert MODEL.shares[0] > 0.9 and MODEL.shares[-1] < 0.3
+def test_the_distribution_is_the_one_it_says() -> None:
+    error = ExpectedError(centre=torch.full((1, 1, 1, 1), 1.2), width=torch.full((1, 1, 1, 1), 0.7))
+    draw = torch.Generator().manual_seed(1)
+    drawn = (1.2 + 0.7 * torch.randn(200_000, generator=draw)).exp() - OFFSET
+    assert float(error.mean()) == pytest.approx(float(drawn.mean()), rel=0.01)
+    for bound in (2.0, 4.0, 10.0):
+        assert float(error.within(bound)) == pytest.approx(float((drawn <= bound).float().mean()), abs=0.005)
+    for share in (0.1, 0.5, 0.9):
+        assert float(error.quantile(share)) == pytest.approx(float(drawn.quantile(share)), rel=0.02)
 
 
-@given(st.lists(st.floats(0, 200), min_size=6, max_size=6))
+def test_what_was_lost_is_expected_to_be_wrong() -> None:
+    """More against a pixel, or a source whose finest detail is gone while coarser detail is there, means more error."""
+    model = shipped_model()
+    plain = float(model(at(ORDINARY)).mean())
+    worse = list(ORDINARY)
+    for kind in ("departure", "fine", "room", "contrast"):
+        worse[KINDS.index(kind)] *= 4
+    assert float(model(at(tuple(worse))).mean()) > 1.5 * plain
+    flat = tuple(0.2 * value if kind not in RATIOS else value for kind, value in zip(KINDS, ORDINARY, strict=True))
+    assert float(model(at(flat)).mean()) < 0.5 * plain and float(model(at(flat)).within()) > 0.8
+
+
+@given(st.lists(st.floats(-5, 200), min_size=len(KINDS), max_size=len(KINDS)))
 def test_any_evidence(values: list[float]) -> None:
-    expected = MODEL.expected(torch.tensor(values).view(1, 6, 1, 1))
-    assert 0 < float(expected) <= 128 and 0 <= float(MODEL.within(expected)) <= 1
+    error = shipped_model()(at(tuple(values)))
+    assert 0 < float(error.mean()) <= 128 and 0 <= float(error.within()) <= 1
+    assert 0 <= float(error.quantile(0.1)) <= float(error.quantile(0.9))
+
+
+def test_maps_of_any_size() -> None:
+    known = at(ORDINARY).expand(1, -1, 5, 7)
+    assert shipped_model().expected(known, (20, 28)).shape == (1, 1, 20, 28)
+    assert torch.allclose(shipped_model().expected(known, (20, 28)), shipped_model()(known[..., :1, :1]).mean())
+    kept = logarithms(known)[:, KINDS.index("finest")]
+    assert torch.equal(kept, known[:, KINDS.index("finest")]), "ratios are logarithms already"

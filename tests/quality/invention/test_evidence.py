@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.support.places import STILL
 from vidsr.quality.bicubic import resize_bicubic
-from vidsr.quality.invention.evidence import KINDS, Carried, evidence
+from vidsr.quality.invention.evidence import KINDS, RATIOS, Carried, evidence
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,8 @@ def source() -> torch.Tensor:
 
 def means(result: torch.Tensor, source: torch.Tensor, faithful: torch.Tensor, **more: object) -> dict[str, float]:
     found = evidence(result, source, faithful, more.get("carried"))  # type: ignore[arg-type]
-    assert found.shape == (1, len(KINDS), *result.shape[-2:]) and (found >= 0).all()
+    assert found.shape == (1, len(KINDS), *source.shape[-2:]) and torch.isfinite(found).all()
+    assert all((found[:, n] >= 0).all() for n, kind in enumerate(KINDS) if kind not in RATIOS)
     return dict(zip(KINDS, found.mean((0, 2, 3)).tolist(), strict=True))
 
 
@@ -29,7 +30,7 @@ def means(result: torch.Tensor, source: torch.Tensor, faithful: torch.Tensor, **
 def test_interpolation_has_next_to_nothing_against_it(source: torch.Tensor, scale: int) -> None:
     plain = resize_bicubic(source, scale).clamp(0, 1)
     found = means(plain, source, plain)
-    assert found["departure"] == found["room"] == found["unsteady"] == 0
+    assert found["departure"] == found["unsteady"] == 0 and found["room"] < 0.05, "but for the borders"
     assert found["fine"] < 2 and found["change"] < 2 and found["contrast"] > 1
 
 
@@ -55,5 +56,15 @@ def test_only_change_beyond_the_source_is_unsteady(source: torch.Tensor) -> None
     moved = (plain + 0.05).clamp(0, 1)
     same = means(plain, source, plain, carried=Carried(result=moved, source=moved, seen=seen))
     assert same["unsteady"] == pytest.approx(0, abs=0.2), "the source changes as much"
-    alone = evidence(plain, source, plain, Carried(result=moved, source=plain, seen=seen))[0, -1]
-    assert alone[:, :50].max() == 0 and alone[:, 80:].mean() > 5, "where the motion is known"
+    alone = evidence(plain, source, plain, Carried(result=moved, source=plain, seen=seen))[0, KINDS.index("unsteady")]
+    assert alone[:, :13].max() == 0 and alone[:, 20:].mean() > 5, "where the motion is known"
+
+
+def test_compression_is_seen_as_lost_detail_and_noise_as_a_floor(source: torch.Tensor) -> None:
+    plain = resize_bicubic(source, 4).clamp(0, 1)
+    soft = torch.nn.functional.avg_pool2d(source, 3, 1, 1, count_include_pad=False)
+    noisy = source + 0.02 * torch.randn(source.shape, generator=torch.Generator().manual_seed(0))
+    sound, lost, grainy = (means(plain, low, plain) for low in (source, soft, noisy))
+    assert lost["finest"] < sound["finest"] - 0.2 and lost["detail_1"] < 0.7 * sound["detail_1"]
+    assert lost["detail_4"] > 0.7 * sound["detail_4"]
+    assert grainy["floor"] > sound["floor"] + 0.5

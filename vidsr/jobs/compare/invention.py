@@ -23,6 +23,7 @@ from vidsr.inference.resize import resize
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.compare.parties import open_part
 from vidsr.jobs.compare.views import Opened, Viewer, pair_up, paired_frames
+from vidsr.jobs.invention.sampling import FrameSampling
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.index import index_video
@@ -30,7 +31,7 @@ from vidsr.media.probe import probe
 from vidsr.models.zoo import FAITHFUL_MODEL
 from vidsr.options import EncodeOptions, ModelOptions
 from vidsr.quality.comparison import rgb8
-from vidsr.quality.invention.error_model import MODEL
+from vidsr.quality.invention.error_model import ExpectedError, shipped_model
 from vidsr.quality.invention.evidence import Carried, evidence
 from vidsr.quality.invention.tally import FrameInvention, InventionTally
 from vidsr.span_options import SpanOptions
@@ -55,7 +56,7 @@ MAP_SUFFIXES = (".json", ".png", ".mkv")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceFrame:
     """One frame shown at a time: ``source`` ``[1, 3, h, w]`` and ``result`` ``[1, 3, H, W]``, RGB in 0..1, and the
-    ``evidence`` against the result, ``[1, 6, H, W]``. ``cut``: the source has a cut since the frame measured before."""
+    ``evidence`` about it, ``[1, 14, h, w]``. ``cut``: the source has a cut since the frame measured before."""
 
     seconds: float
     source: Tensor
@@ -63,9 +64,13 @@ class EvidenceFrame:
     evidence: Tensor
     cut: bool
 
+    def error(self) -> ExpectedError:
+        """The distribution of the error for every pixel of the source."""
+        return shipped_model()(self.evidence)
+
     def expected(self) -> Tensor:
-        """Expected error of every pixel in code values, ``[1, 1, H, W]``."""
-        return MODEL.expected(self.evidence)
+        """Expected error of every pixel of the result in code values, ``[1, 1, H, W]``."""
+        return self.error().resized((self.result.shape[-2], self.result.shape[-1])).mean()
 
 
 def check_map(path: Path) -> None:
@@ -89,7 +94,7 @@ def map_invention(
     target: Path | None = None,
     *,
     device: str = "auto",
-    every: int = 1,
+    sampling: FrameSampling | None = None,
     span: SpanOptions | None = None,
     progress: Progress = silent,
 ) -> InventionTally:
@@ -97,7 +102,7 @@ def map_invention(
 
     A ``.json`` holds the figures of film, shots and frames; a ``.png`` a few moments with the expected error laid over
     them in red; a ``.mkv`` the expected error of every pixel of every frame, ``STEPS`` luma steps a code value (FFV1).
-    ``every`` is that of :func:`frame_evidence`; the last two kinds take 1.
+    ``sampling`` says which frames are measured, all where it is None, as the last two kinds need.
 
     Raises:
         InputError, OptionsError: as for :func:`frame_evidence` and :func:`check_map`.
@@ -105,19 +110,20 @@ def map_invention(
     """
     if target is not None:
         check_map(target)
-    tally = InventionTally()
+    tally, sampling = InventionTally(), sampling or FrameSampling.every_frame()
+    every = sampling.every
     kind = "" if target is None else target.suffix.lower()
     moments = _Moments(_frame_count(result)) if kind == ".png" else None
     with _MapVideo(target, result) if target is not None and kind == ".mkv" else nullcontext() as video:
         for frame in frame_evidence(source, result, device=device, every=every, span=span, progress=progress):
-            expected = frame.expected()
-            tally.frames.append(FrameInvention.of(frame.seconds, expected, MODEL.within(expected), cut=frame.cut))
+            tally.frames.append(FrameInvention.of(frame.seconds, frame.error(), cut=frame.cut))
             if moments is not None:
-                moments.add(frame.result, expected)
+                moments.add(frame.result, frame.expected())
             if video is not None:
-                video.add(expected)
+                video.add(frame.expected())
     if target is not None and kind == ".json":
-        write_atomically(target, (json.dumps(tally.to_json(), indent=1) + "\n").encode())
+        measured = {"measured": sampling.to_json(), **tally.to_json()}
+        write_atomically(target, (json.dumps(measured, indent=1) + "\n").encode())
     if target is not None and moments is not None:
         write_atomically(target, moments.png())
     return tally
@@ -236,7 +242,7 @@ def frame_evidence(
             Viewer(size=one.size, colour=one.info.video.colour, depth=8, device=faithful.device)
             for one in (mine, yours)
         ]
-        before: _FramePair | None = None
+        before: FramePair | None = None
         last: Tensor | None = None
         cut = False
         for count, (low, high, follows) in enumerate(paired_frames(mine, yours, numbers)):
@@ -247,7 +253,7 @@ def frame_evidence(
                 rgb = viewers[0](low).rgb
                 cut = cut or (last is not None and is_cut(last, rgb))
                 if wanted or next_wanted:
-                    now = _FramePair.of(rgb, viewers[1](high).rgb)
+                    now = FramePair.of(rgb, viewers[1](high).rgb)
                 if wanted and now is not None:
                     carried = now.carried(before) if before is not None and follows else None
                     found = evidence(now.result, now.source, faithful(now.source, yours.size), carried)
@@ -260,7 +266,7 @@ def frame_evidence(
 
 
 @dataclass(frozen=True, slots=True)
-class _FramePair:
+class FramePair:
     """One frame: source ``[1, 3, h, w]``, its luma, and the result and the source enlarged to its size."""
 
     source: Tensor
@@ -269,11 +275,11 @@ class _FramePair:
     enlarged: Tensor
 
     @staticmethod
-    def of(source: Tensor, result: Tensor) -> _FramePair:
+    def of(source: Tensor, result: Tensor) -> FramePair:
         enlarged = resize(source, (result.shape[-2], result.shape[-1])).clamp(0, 1)
-        return _FramePair(source, luma(source), result, enlarged)
+        return FramePair(source, luma(source), result, enlarged)
 
-    def carried(self, before: _FramePair) -> Carried:
+    def carried(self, before: FramePair) -> Carried:
         """The frame before, brought to this one along the source's motion."""
         size = (self.result.shape[-2], self.result.shape[-1])
         flow = optical_flow(self.grey, before.grey)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vidsr.models.zoo import FAITHFUL_MODEL
-from vidsr.quality.invention.error_model import MODEL
+from vidsr.quality.invention.error_model import shipped_model
 from vidsr.quality.invention.evidence import evidence
 from vidsr.quality.invention.tally import INVENTED
 from vidsr.restore_options import RestoreOptions
@@ -49,7 +49,9 @@ class InventionLimit:
 
     def kept(self, source: Tensor, out: Tensor, supported: Tensor) -> Tensor:
         """How much of its departure from the supported result each pixel keeps, 0 to 1, ``[N, 1, H, W]``."""
-        expected = MODEL.expected(evidence(out.clamp(0, 1), source, supported.clamp(0, 1), None))
+        size = (out.shape[-2], out.shape[-1])
+        known = evidence(out.clamp(0, 1), source, supported.clamp(0, 1), None)
+        expected = shipped_model().expected(known, size)
         return torch.pow(self.share, expected / INVENTED)
 
 

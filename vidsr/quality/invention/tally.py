@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
-
-from vidsr.quality.invention.error_model import BOUND
+from vidsr.quality.invention.error_model import BOUND, ExpectedError
 
 #: Expected errors (code values) up to which a pixel counts as supported, and from which as invented.
 SUPPORTED, INVENTED = BOUND, 10.0
@@ -18,24 +16,30 @@ SUPPORTED, INVENTED = BOUND, 10.0
 class FrameInvention:
     """One frame: shares of its pixels, 0 to 1, by how far the source supports them.
 
-    ``expected`` is the mean expected error in code values; ``within`` the mean probability of lying within
+    ``expected`` is the mean expected error in code values, ``low`` and ``high`` the means of the errors that a tenth of
+    the pixels like each stay below and exceed; ``within`` the mean probability of lying within
     :data:`~vidsr.quality.invention.error_model.BOUND` code values of the truth.
     """
 
     seconds: float
     expected: float
+    low: float
+    high: float
     within: float
     supported: float
     invented: float
     cut: bool = False
 
     @staticmethod
-    def of(seconds: float, expected: Tensor, within: Tensor, *, cut: bool) -> FrameInvention:
-        """From the maps of one frame, both ``[1, 1, H, W]``."""
+    def of(seconds: float, error: ExpectedError, *, cut: bool) -> FrameInvention:
+        """From the error to expect at every place of one frame."""
+        expected = error.mean()
         return FrameInvention(
             seconds=seconds,
             expected=float(expected.mean()),
-            within=float(within.mean()),
+            low=float(error.quantile(0.1).mean()),
+            high=float(error.quantile(0.9).mean()),
+            within=float(error.within().mean()),
             supported=float((expected <= SUPPORTED).float().mean()),
             invented=float((expected >= INVENTED).float().mean()),
             cut=cut,
@@ -67,6 +71,8 @@ class InventionTally:
                 "supported_percent": f"pixels with an expected error of at most {SUPPORTED:g} code values",
                 "invented_percent": f"pixels with an expected error of at least {INVENTED:g} code values",
                 "expected_error": "mean expected error, 8-bit code values",
+                "error_low": "of pixels like these, a tenth is expected to be off by less, 8-bit code values",
+                "error_high": "and a tenth by more",
                 "within_4_percent": f"pixels expected to lie within {BOUND:g} code values of the original",
             },
         }
@@ -84,5 +90,7 @@ def _sums(frames: list[FrameInvention]) -> dict[str, float]:
         "supported_percent": round(100 * mean([f.supported for f in frames]), 2),
         "invented_percent": round(100 * mean([f.invented for f in frames]), 2),
         "expected_error": round(mean([f.expected for f in frames]), 3),
+        "error_low": round(mean([f.low for f in frames]), 3),
+        "error_high": round(mean([f.high for f in frames]), 3),
         "within_4_percent": round(100 * mean([f.within for f in frames]), 2),
     }
