@@ -36,12 +36,14 @@ class ExpectedError:
 
     def mean(self) -> Tensor:
         """The expected absolute error in code values."""
-        return ((self.centre + self.width**2 / 2).exp() - OFFSET).clamp(_LEAST, _MOST)
+        mean: Tensor = ((self.centre + self.width**2 / 2).exp() - OFFSET).clamp(_LEAST, _MOST)
+        return mean
 
     def within(self, bound: float = BOUND) -> Tensor:
         """Probability, 0 to 1, that the error is ``bound`` code values at most."""
         place = (torch.log(torch.tensor(bound + OFFSET)).to(self.centre) - self.centre) / self.width
-        return torch.special.ndtr(place)
+        chance: Tensor = torch.special.ndtr(place)
+        return chance
 
     def quantile(self, share: float) -> Tensor:
         """The code values that the error exceeds with a probability of 1 - ``share``."""
