@@ -48,7 +48,8 @@ class ExpectedError:
     def quantile(self, share: float) -> Tensor:
         """The code values that the error exceeds with a probability of 1 - ``share``."""
         place = torch.special.ndtri(torch.tensor(share, dtype=torch.float64)).to(self.centre)
-        return ((self.centre + place * self.width).exp() - OFFSET).clamp(min=0)
+        error: Tensor = ((self.centre + place * self.width).exp() - OFFSET).clamp(min=0)
+        return error
 
     def resized(self, size: tuple[int, int]) -> ExpectedError:
         """The same at (height, width), interpolated linearly."""
