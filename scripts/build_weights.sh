@@ -60,3 +60,12 @@ sha256sum --check --quiet <<SUMS
 b234ad8d0acfcb6d9eaf2791eb7ddebdaab58bd862b229c703f8073e56d99c29  $rife
 SUMS
 (cd "$root" && "$python" scripts/convert_rife.py "$rife" "$out/rife-4.0.safetensors")
+
+yunet=face_detection_yunet_2023mar.onnx
+commit=82b38c8f98e7b52aa171400f3e4c722352d0669f
+curl -sSfL -o "$work/$yunet" \
+  "https://media.githubusercontent.com/media/opencv/opencv_zoo/$commit/models/face_detection_yunet/$yunet"
+sha256sum --check --quiet <<SUMS
+8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4  $work/$yunet
+SUMS
+(cd "$root" && "$python" scripts/convert_yunet.py "$work/$yunet" "$out/yunet-2023mar.safetensors")

@@ -60,6 +60,8 @@ class FrameKeywords(TypedDict, total=False):
     stabilize: float
     strength: float
     invent: float
+    faces: str
+    text: str
     colour_lock: bool
     grain: float
     keep_original_below: float

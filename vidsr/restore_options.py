@@ -27,6 +27,8 @@ MATERIALS: dict[str, dict[str, Any]] = {
     "animation": {"restore": "auto", "fidelity": "auto", "stabilize": 0.3},
     "phone": {"restore": "deblock,denoise", "fidelity": "auto", "strength": 0.9},
 }
+#: What ``faces`` and ``text`` may be.
+HOLDS = ("hold", "free")
 _DOUBLED, _RATE = "fields=double", "rate="
 
 
@@ -112,6 +114,16 @@ class RestoreOptions(Options):
         "How much of what the source does not support stays in the result: 1 is the network's own result, 0 that of "
         "the model faithful; between them, the less of a place is supported, the closer it stays to faithful.",
         between=(0, 1),
+    )
+    faces: str = opt(
+        "free",
+        "hold: faces follow the source at its own resolution all the way, where compression has not broken it.",
+        choices=HOLDS,
+    )
+    text: str = opt(
+        "free",
+        "hold: small text is mixed with the result of the model faithful, and follows the source likewise.",
+        choices=HOLDS,
     )
     colour_lock: bool = opt(True, "Keep the source's colour at low frequencies.", "--colour-lock/--no-colour-lock")
     grain: float = opt(0.0, "Share of the source's grain to add back, at the new size.", between=(0, 1))

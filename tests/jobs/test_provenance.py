@@ -35,6 +35,7 @@ def test_record_of_a_video(clips: Any, tmp_path: Path) -> None:
     assert told["options"]["size"]["scale"] == 2
     assert told["software"]["torch"] and told["machine"]["cores"] >= 1
     assert told["facts"]["frames"] == result.to_json()["frames"]
+    assert told["held"] is None
     good = verify(source, result.output, "--json")
     assert good.returncode == 0, good.stdout + good.stderr
     assert [c["ok"] for c in json.loads(good.stdout)["provenance"]] == [True, True, True]
@@ -45,6 +46,14 @@ def test_record_of_a_video(clips: Any, tmp_path: Path) -> None:
     record.write_text('{"schema": "something else"}')
     with pytest.raises(VerifyError, match="not a provenance record"):
         provenance.check(source, result.output, record)
+
+
+def test_record_of_what_was_held(clips: Any, tmp_path: Path) -> None:
+    enhance(clips("basic"), tmp_path / "out.mkv", faces="hold", **SMALL)
+    held = json.loads((tmp_path / "out.mkv.provenance.json").read_text())["held"]
+    assert (held["faces"], held["text"]) == ("hold", "free")
+    assert [network["name"] for network in held["networks"]] == ["yunet-2023mar"]
+    assert held["networks"][0]["licence"] == "MIT" and len(held["networks"][0]["sha256"]) == 64
 
 
 def test_record_of_a_folder_of_pictures(tmp_path: Path) -> None:

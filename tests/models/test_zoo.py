@@ -47,7 +47,7 @@ def test_shipped_files_are_the_ones_the_zoo_means(entry: zoo.ZooEntry) -> None:
 
 
 def test_shipped_models_load(nowhere: Path) -> None:
-    shapes = {e.name: (e.architecture, e.scale) for e in SHIPPED if e.use != "between"}
+    shapes = {e.name: (e.architecture, e.scale) for e in SHIPPED if e.use not in ("between", "detect")}
     for name, (architecture, scale) in shapes.items():
         model = zoo.load_model(name)
         assert (model.architecture, model.scale) == (architecture, scale)
@@ -56,13 +56,13 @@ def test_shipped_models_load(nowhere: Path) -> None:
 
 
 def test_entries_are_complete() -> None:
-    assert len(SHIPPED) == 8
+    assert len(SHIPPED) == 9
     for entry in zoo.ZOO.values():
         assert entry.licence and entry.origin and entry.advice.endswith(".")
         assert entry.shipped or entry.parts or (entry.url or "").startswith("https://")
         for digest in (entry.sha256, *(part.sha256 for part in entry.parts)):
             assert digest is None or re.fullmatch(r"[0-9a-f]{64}", digest)
-        assert entry.use in ("between", "measure") or entry.scale
+        assert entry.use in ("between", "detect", "measure") or entry.scale
 
 
 def test_order_of_folders(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:

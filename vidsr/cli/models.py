@@ -301,7 +301,7 @@ def _facts(model: str) -> dict[str, Any]:
     import dataclasses
 
     entry = zoo.find(model)
-    if entry is not None and entry.use in ("between", "measure"):
+    if entry is not None and entry.use in ("between", "detect", "measure"):
         return _row(entry)
     loaded = zoo.load_model(model)
     card = loaded.card

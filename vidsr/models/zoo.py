@@ -59,7 +59,7 @@ class ZooEntry:
     url: str | None = None
     parts: tuple[DownloadPart, ...] = ()
     shipped: bool = False
-    use: Literal["enlarge", "neighbours", "between", "measure"] = "enlarge"
+    use: Literal["enlarge", "neighbours", "between", "detect", "measure"] = "enlarge"
     grainy: str | None = None
 
 
@@ -164,6 +164,17 @@ _ENTRIES = (
         advice="Follows large motion between two frames: a part of --rate.",
         shipped=True,
         use="between",
+    ),
+    ZooEntry(
+        name="yunet-2023mar",
+        file="yunet-2023mar.safetensors",
+        sha256="0142c79c7270269683574588b898eebb3bdc6a79230026c5dfd3078d21167c2b",
+        architecture="YuNet",
+        licence="MIT",
+        origin="OpenCV Zoo, face_detection_yunet_2023mar.onnx, converted by scripts/build_weights.sh",
+        advice="Finds faces: a part of --faces.",
+        shipped=True,
+        use="detect",
     ),
     _released(
         "realesrgan-x4plus-release",
@@ -281,6 +292,8 @@ RECURRENT_MODEL = "basicvsr-bd-x4"
 FAITHFUL_MODEL = "faithful"
 #: The network of ``--rate``.
 BETWEEN_MODEL = "rife-4.0"
+#: The network that finds faces.
+FACES_MODEL = "yunet-2023mar"
 
 ZOO: dict[str, ZooEntry] = {entry.name: entry for entry in _ENTRIES}
 

@@ -181,10 +181,10 @@ def test_what_needs_a_video_is_named_once(tmp_path: Path) -> None:
     enhance(
         tmp_path / "folder",
         tmp_path / "results",
-        options=options(model="realesr-animevideov3", scale=2, stabilize=0.5),
+        options=options(model="realesr-animevideov3", scale=2, stabilize=0.5, faces="hold", text="hold"),
         progress=lambda event: told.append(event.text),
     )
-    assert [t for t in told if "left out" in t] == ["left out: --stabilize (for video only)"]
+    assert [t for t in told if "left out" in t] == ["left out: --faces, --text, --stabilize (for video only)"]
 
 
 def test_a_bad_parameter_is_refused_before_any_work(tmp_path: Path) -> None:

@@ -104,9 +104,15 @@ def look(rgb: Tensor) -> Look | None:
     contrast, fine, finest = (_band(power, low, high).mean(-1) for low, high in ((3, 6), (7, 10), (10, 15)))
     busy = contrast >= contrast.median()
     ratio = torch.where(busy, finest / (fine + 0.1), torch.nan).nanmedian()
-    on_grid, beside = (_zeros(grey[..., offset:, offset:]) for offset in (0, 4))
-    level, blocks, detail = torch.stack((noise(rgb).mean() * 255, on_grid - beside, ratio)).tolist()
+    level, blocks, detail = torch.stack((noise(rgb).mean() * 255, _blocks(grey), ratio)).tolist()
     return Look(level, blocks, detail, contrast, (finest + 0.05).log())
+
+
+def unbroken(rgb: Tensor) -> float:
+    """How far a frame ``[1, 3, h, w]`` is free of compression blocks, 0 to 1; 1 where it is too small to judge."""
+    if min(rgb.shape[-2:]) < _SMALLEST_PX:
+        return 1.0
+    return _trust(float(_blocks(luma(rgb))), BLOCKS)
 
 
 def hopeless(looks: Sequence[Look | None]) -> bool:
@@ -161,6 +167,11 @@ def _trust(value: float, limits: tuple[float, float]) -> float:
     """1 on the sound side of ``limits`` = (sound, damaged), 0 on the other."""
     sound, damaged = limits
     return min(1.0, max(0.0, (value - damaged) / (sound - damaged)))
+
+
+def _blocks(grey: Tensor) -> Tensor:
+    on_grid, beside = (_zeros(grey[..., offset:, offset:]) for offset in (0, 4))
+    return on_grid - beside
 
 
 def _zeros(grey: Tensor) -> Tensor:

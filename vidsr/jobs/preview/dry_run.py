@@ -198,7 +198,7 @@ def _fate(stream: StreamInfo, action: str, into: str = "", note: str = "") -> St
 def _steps(options: EnhanceOptions) -> tuple[str, ...]:
     """The steps after the network that these options ask for, as on the command line."""
     restore = options.restore.to_json()
-    shown = ("multiframe", "fidelity", "stabilize", "strength", "invent", "grain")
+    shown = ("multiframe", "fidelity", "stabilize", "strength", "invent", "faces", "text", "grain")
     plain = EnhanceOptions().restore.to_json()
     return tuple(f"{name} {restore[name]}" for name in shown if restore[name] != plain[name])
 

@@ -42,6 +42,7 @@ def needs_time(options: RestoreOptions) -> list[str]:
         names.append("--rate")
     if options.multiframe:  # "auto" silently leaves it out of a still picture
         names.append("--multiframe")
+    names += [f"--{name}" for name in ("faces", "text") if getattr(options, name) == "hold"]
     return names + [f"--{step.option}" for step in STEPS if step.needs_time and step.make(options) is not None]
 
 
@@ -68,6 +69,7 @@ def settle(picture: Picture, options: RestoreOptions, device: Any = "cpu") -> Re
         choices = list(seen.recommended.choices)
         picture.notes.append(f"--restore auto: {', '.join(c.name for c in choices) or 'nothing to do'}")
     steps = replace(options, fidelity=seen.trust if options.fidelity is None else options.fidelity, stabilize=0.0)
+    steps = replace(steps, faces="free", text="free")
     return Restoring(filters=StillFilters(choices, seen.noise), steps=StillSteps(steps, device))
 
 
