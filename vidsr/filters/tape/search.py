@@ -25,7 +25,7 @@ _SUSPECT_PX, _MOST_CHECKED = 12, 4
 _EVERY, _FIRST, _SHORT = 4, 1, 24
 
 #: Fewest frames with dropouts, and their least share of those searched, that are reported.
-_FEWEST, _SHARE = 2, 0.01
+_FEWEST, _SHARE = 3, 0.01
 
 
 class TapeSearch:
