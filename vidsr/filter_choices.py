@@ -31,7 +31,6 @@ FILTERS: dict[str, str] = {
     "chroma": "vidsr.filters.tape.chroma_shift",
     "dropout": "vidsr.filters.tape.dropout",
     "dehalo": "vidsr.filters.tape.dehalo",
-    "bleed": "vidsr.filters.tape.bleed",
     "deblock": "vidsr.filters.before.deblock",
     "weave": "vidsr.filters.film.weave",
     "deflicker": "vidsr.filters.before.deflicker",

@@ -14,7 +14,7 @@ from vidsr.rate_choice import Rate, write_rate
 #: of the source choose.
 MATERIALS: dict[str, dict[str, Any]] = {
     "vhs": {
-        "restore": "deinterlace,headswitch,crop,chroma,dropout,dehalo,bleed,denoise",
+        "restore": "deinterlace,headswitch,crop,chroma,dropout,dehalo,denoise",
         "fidelity": "auto",
         "stabilize": 0.5,
         "strength": 0.85,

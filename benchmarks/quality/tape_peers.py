@@ -69,8 +69,6 @@ def chains(name: str, faults: TapeFaults) -> Sequence[str]:
         return [f"unsharp=lx={size}:ly=3:la=-{amount}" for size in (5, 9) for amount in (0.2, 0.4, 0.8)]
     if name == "dotcrawl":
         return ("dedot=m=dotcrawl", "dedot=m=dotcrawl:lt=0.2:tl=0.2")
-    if name == "bleed":
-        return ("null", "unsharp=lx=3:ly=3:la=0:cx=9:cy=3:ca=0.5", "unsharp=lx=3:ly=3:la=0:cx=9:cy=3:ca=1")
     if name == "rainbow":
         return ("dedot=m=rainbows", "dedot=m=rainbows:tc=0.2:ct=0.06")
     return ("tmedian=radius=1",)

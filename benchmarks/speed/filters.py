@@ -44,7 +44,6 @@ PAIRS: tuple[tuple[str, str, int], ...] = (
     ("headswitch=8", "null", 240),
     ("dotcrawl=ntsc", "dedot=m=dotcrawl", 240),
     ("rainbow=ntsc", "dedot=m=rainbows", 240),
-    ("bleed=4.5", "unsharp=lx=3:ly=3:la=0:cx=9:cy=3:ca=1", 240),
     ("dehalo=1:6", "unsharp=lx=7:ly=3:la=-0.4", 240),
     ("chroma=4", "chromashift=cbh=-2:crh=-2", 240),
     ("deflicker", "deflicker", 240),

@@ -29,17 +29,17 @@ def scores(frame: Frame) -> Floats | None:
     if frame.format.family != "yuv" or frame.planes[1].shape[1] < 4 * REACH + _ACROSS:
         return None
     scale = np.float32(255 / frame.format.max_code)
-    luma = luma_on_chroma_grid(frame) * scale
+    luma = _on_chroma_grid(frame) * scale
     edges = np.diff(luma, axis=1)
     total = np.zeros(2 * REACH + 2, np.float32)
     inner = slice(REACH, edges.shape[1] - REACH)
     for plane in frame.planes[1:3]:
         changes = np.diff(_smoothed(plane.astype(np.float32) * scale), axis=1)
         colour = changes[:, inner]
-        total[-1] += float(block_sums(colour**2).sum())
+        total[-1] += float(_blocks(colour**2).sum())
         for n, by in enumerate(range(-REACH, REACH + 1)):
             moved = edges[:, REACH - by : edges.shape[1] - REACH - by]
-            common, power = block_sums(moved * colour), block_sums(moved**2)
+            common, power = _blocks(moved * colour), _blocks(moved**2)
             total[n] += float((common**2 / (power + _ACROSS * _DOWN)).sum())
     return total
 
@@ -66,7 +66,7 @@ def _peak(summed: Floats) -> float:
     return best - REACH + 0.5 * (a - c) / min(a - 2 * b + c, -1e-6)
 
 
-def luma_on_chroma_grid(frame: Frame) -> Floats:
+def _on_chroma_grid(frame: Frame) -> Floats:
     """Luma averaged to where the chroma samples lie."""
     luma = frame.planes[0].astype(np.float32)
     down, across = 1 << frame.format.log2_chroma_h, 1 << frame.format.log2_chroma_w
@@ -87,7 +87,7 @@ def _smoothed(plane: Floats) -> Floats:
     return np.asarray((parts[0] + 4 * parts[1] + 6 * parts[2] + 4 * parts[3] + parts[4]) / 16, np.float32)
 
 
-def block_sums(values: Floats) -> Floats:
+def _blocks(values: Floats) -> Floats:
     """Sums over blocks."""
     height, width = values.shape[0] // _DOWN * _DOWN, values.shape[1] // _ACROSS * _ACROSS
     shaped = values[:height, :width].reshape(height // _DOWN, _DOWN, width // _ACROSS, _ACROSS)

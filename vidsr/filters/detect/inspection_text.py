@@ -155,10 +155,6 @@ def _tape(found: TapeFindings) -> list[str]:
         lines.append(
             f"colour: {abs(found.chroma_delay):.1f} pixels to the {side} of luma; --restore chroma moves it back"
         )
-    if found.bleed:
-        lines.append(
-            f"colour: smeared along the lines, by about {found.bleed:g} pixels; --restore bleed sharpens it by luma"
-        )
     if found.dot_crawl is not None:
         lines.append(
             f"dot crawl: luma holds the colour subcarrier of {found.dot_crawl.upper()}; "

@@ -21,7 +21,6 @@ class TapeFindings:
         searched: how many frames were searched for them.
         head_switching: rows of the displaced band at the bottom; 0 if there is none.
         chroma_delay: how far colour lies to the right of luma, in luma pixels; 0 if that is not clear.
-        bleed: how far colour is smeared along the line, a standard deviation in luma pixels; 0 if it is not.
         ringing: the frequencies that halos beside edges show to be raised; None if there are none for certain.
         dot_crawl, rainbows: the colour system whose residue luma, or colour, holds; None if there is none.
     """
@@ -30,7 +29,6 @@ class TapeFindings:
     searched: int = 0
     head_switching: int = 0
     chroma_delay: float = 0.0
-    bleed: float = 0.0
     ringing: Ringing | None = None
     dot_crawl: System | None = None
     rainbows: System | None = None
@@ -42,7 +40,6 @@ class TapeFindings:
             "searched": self.searched,
             "head_switching": self.head_switching,
             "chroma_delay": round(self.chroma_delay, 2),
-            "bleed": self.bleed,
             "dot_crawl": self.dot_crawl,
             "rainbows": self.rainbows,
             "ringing": None if self.ringing is None else dataclasses.asdict(self.ringing),

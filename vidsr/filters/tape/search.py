@@ -12,7 +12,7 @@ from vidsr.filters.detect import chroma_delay, head_switching
 from vidsr.filters.detect.dropouts import may_be_lost
 from vidsr.filters.detect.statistics import codes8
 from vidsr.filters.detect.tape_findings import TapeFindings
-from vidsr.filters.tape import halos, smeared_colour
+from vidsr.filters.tape import halos
 from vidsr.filters.tape.composite_search import CompositeSearch
 from vidsr.frames import Floats, Frame
 
@@ -38,7 +38,6 @@ class TapeSearch:
         self._scores: list[Floats] = []
         self._edges: list[Floats] = []
         self._composite = CompositeSearch()
-        self._smeared: list[Floats] = []
         self._log2_chroma_w = 0
 
     def add(self, frames: Sequence[Frame]) -> None:
@@ -51,9 +50,6 @@ class TapeSearch:
             self._steps.append(head_switching.steps(luma[n]))
             self._edges.append(halos.profiles(luma[n]))
             self._composite.add(frames, n)
-            smeared = smeared_colour.explained(frames[n])
-            if smeared is not None:
-                self._smeared.append(smeared)
             measured = chroma_delay.scores(frames[n])
             if measured is not None:
                 self._scores.append(measured)
@@ -77,7 +73,6 @@ class TapeSearch:
             head_switching=head_switching.band(self._steps),
             chroma_delay=chroma_delay.delay(self._scores, self._log2_chroma_w),
             ringing=halos.measured(self._edges),
-            bleed=smeared_colour.width_of(self._smeared),
             dot_crawl=self._composite.dot_crawl(),
             rainbows=self._composite.rainbows(),
         )
