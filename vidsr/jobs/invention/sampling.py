@@ -13,7 +13,7 @@ TENFOLD_PARAMETERS = 42_000_000
 #: Neighbours look alike: one frame in so many is enough whatever the network.
 LEAST_EVERY = 4
 #: This many frames are measured of films that have enough of them, whatever it costs.
-FEWEST_FRAMES = 25
+FEWEST_FRAMES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
