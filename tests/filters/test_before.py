@@ -277,3 +277,15 @@ def test_real_film_comes_back_whole(order: str, first: str, codec: tuple[str, ..
     result = list(table.read(lambda a, b: iter(source[a:b]), 0, len(table.entries)))
     assert len(film) == 48 and [f.pts for f in result] == [7 + 15015 * n for n in range(48)]
     assert psnr(result, film) > (60 if codec == ("ffv1",) else 35)
+
+
+def test_dust_leaves_what_moves_too_fast_to_be_followed() -> None:
+    """The right half is another texture in each frame, as if it rushed by; the left half stands still, with a speck."""
+    clip = [np.concatenate((moments(1, seed=2)[0][:, :64], moments(1, seed=20 + n)[0][:, 64:]), 1) for n in range(5)]
+    speck = (slice(40, 44), slice(20, 24))
+    whole = clip[2].copy()
+    clip[2][speck] = 255
+    made = list(Dust()(iter(frames_of(clip))))
+    changed = np.abs(made[2].planes[0].astype(float) - np.rint(clip[2])) > 2
+    assert changed[:, 72:].mean() < 0.01
+    assert np.abs(made[2].planes[0][speck].astype(float) - np.rint(whole)[speck]).mean() < 4

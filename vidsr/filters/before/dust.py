@@ -20,13 +20,19 @@ DEFAULT_THRESHOLD = 18.0
 _AGREE = 0.6
 #: Pixels around a fault that are replaced with it.
 _RIM_PX = 2
+#: Pixels around a fault in which the frame must fit its neighbours, and the most by which it may miss them, as a share
+#: of what the fault is beyond them.
+_AROUND_PX, _FITS = 8, 0.25
+#: Most that counts as grain, in 8-bit code values.
+_MOST_GRAIN = 5.0
 
 
 class Dust:
     """Takes out what only one frame has: dust, hairs, sparkle, single-frame scratches.
 
     A pixel is a fault where the frames before and after, carried onto this one, agree with each other and this one
-    lies beyond both; it then gets their mean (Storey's detector, SMPTE J. 94, 1985, along the motion).
+    lies beyond both; it then gets their mean (Storey's detector, SMPTE J. 94, 1985, along the motion). Around it, the
+    frame must fit its neighbours.
 
     Its confidence in a repair is 1 less the share of what this frame is beyond by which the neighbours disagree.
 
@@ -69,6 +75,7 @@ class Dust:
         )
         if not found:
             return frame
+        fault = _isolated(fault, now[0], before[0], after[0])
         # A fault has a soft rim that is no longer beyond the limit.
         mask = gaussian(fault, 0.8).clamp(0, 1)
         planes = []
@@ -78,6 +85,26 @@ class Dust:
             mean = (before[number] + after[number]) / 2
             planes.append(plane_of(torch.lerp(own, mean, share), frame))
         return with_planes(frame, planes)
+
+
+def _isolated(fault: Tensor, own: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """``fault`` without what lies where the motion was not followed: around dust, the frame fits both neighbours.
+
+    Quick limbs are beyond both neighbours too, but so is what is next to them.
+    """
+    import torch
+    from torch.nn import functional as F
+
+    def near(values: Tensor, share: Tensor) -> Tensor:
+        sums = F.avg_pool2d(torch.cat((values * share, share), 1), 2 * _AROUND_PX + 1, 1, _AROUND_PX)
+        return sums[:, :1] / sums[:, 1:].clamp_min(1e-6)
+
+    apart = (own - before).abs().maximum((own - after).abs())
+    # Grain is not misfit, so the usual difference of the picture is taken off, unless all of it moves.
+    grain = apart[..., ::3, ::3].median().clamp(max=_MOST_GRAIN / 255)
+    misfit = near(apart, 1 - fault) - grain
+    strength = near((own - (before + after) / 2).abs(), fault)
+    return fault * (misfit < _FITS * strength)
 
 
 def _faults(own: Tensor, before: Tensor, after: Tensor, limit: float, least: float) -> tuple[Tensor, int]:
