@@ -19,6 +19,7 @@ from tests.support.training import (
     train_with_kills,
     write_clips,
 )
+from vidsr.cli.main import run
 from vidsr.filters.after.last_result import known_from
 from vidsr.models import checkpoint, saving
 from vidsr.models.architectures.recurrent_compact import RecurrentCompact
@@ -205,3 +206,12 @@ def test_two_processes_equal_one_with_the_doubled_batch(clip_options: Options, t
         if not group.startswith("optimiser"):
             for key, tensor in a.tensors[group].items():
                 assert torch.allclose(tensor, b.tensors[group][key], rtol=0, atol=2e-5), f"{group} {key}"
+
+
+def test_init_says_early_which_network_a_loss_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidsr.models.zoo.locate", lambda entry: None)
+    assert run(["train", "init", "--preset", "recurrent", str(tmp_path / "train.toml")]) == 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "stage psnr needs lpips-vgg16" in said and "lpips_weight = 0 in [psnr]" in said

@@ -100,17 +100,20 @@ def init(
         file.write(to_toml(options).encode())
     print(target)
     if options.gan.steps and options.gan.perceptual_weight:
-        _warn_missing(options.gan.vgg)
+        _warn_missing(options.gan.vgg, "perceptual_weight", "gan")
+    for name, stage in (("psnr", options.psnr), ("gan", options.gan)):
+        if stage.steps and (stage.lpips_weight or stage.dists_weight):
+            _warn_missing("lpips-vgg16", "lpips_weight" if stage.lpips_weight else "dists_weight", name)
 
 
-def _warn_missing(vgg: str) -> None:
-    """Warn early that the perceptual loss's network must be fetched: training would not start without it."""
+def _warn_missing(vgg: str, weight: str, stage: str) -> None:
+    """Warn early that the network of a loss must be fetched: training would not start without it."""
     from vidsr.models import zoo
 
     entry = zoo.find(vgg)
     if entry is not None and zoo.locate(entry) is None:
         print(
-            f"vidsr: stage gan needs {vgg}. Run vidsr models fetch {vgg}, or set perceptual_weight = 0 in [gan]",
+            f"vidsr: stage {stage} needs {vgg}. Run vidsr models fetch {vgg}, or set {weight} = 0 in [{stage}]",
             file=sys.stderr,
         )
 
