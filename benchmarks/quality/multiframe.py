@@ -7,6 +7,9 @@ Sequences and the script of ``--measure`` are as in :mod:`benchmarks.quality.res
 four, damaged and stored without loss, so that ``auto`` judges by its pictures alone. Without ``--measure`` only its
 choice is shown. With it the source is enlarged by ``vidsr enhance`` with the option off and on auto, and both are held
 against the plain network's result, which is ``--multiframe off --fidelity 0 --no-colour-lock``.
+
+``--joints`` measures the joints of windows in place of that: the same frames are numbered from 0, 8, 16 and 24, so that
+each of four places is a joint once and lies inside a window three times.
 """
 
 from __future__ import annotations
@@ -26,22 +29,33 @@ from benchmarks.quality.restoration import (
     Clip,
     Figures,
     Judge,
+    Sequence,
+    _frame_of,
     as_jpeg,
     as_x264,
     load_measure,
     read_sequence,
     reduced,
+    rounded,
     tensor_of,
     through_codec,
     with_noise,
     write_lossless,
 )
 from vidsr import enhance
+from vidsr.filters.after.multiframe import AUTO_SHARE, WINDOW, Multiframe
+from vidsr.filters.after.post import post_steps
 from vidsr.filters.after.soundness import AROUND, judge, look
+from vidsr.frames import Frame, FrameRange
 from vidsr.inference.colour import rgb8_of
+from vidsr.inference.recurrent import DrawnFrame, recurrent_form
+from vidsr.inference.upscaler import Upscaler
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
+from vidsr.models.zoo import RECURRENT_MODEL, load_model
+from vidsr.options import ModelOptions
 from vidsr.quality.lpips import Lpips
+from vidsr.restore_options import RestoreOptions
 
 
 def as_mpeg2(clip: Clip) -> Clip:
@@ -93,18 +107,81 @@ def figures(name: str, found: Figures, plain: Figures) -> str:
     )
 
 
+#: Numbers of the first frame when joints are measured; windows lie at multiples of WINDOW.
+SHIFTS = (0, 8, 16, 24)
+
+
+class Windowed:
+    """The frames of one source mixed with their neighbours, windows lying elsewhere each time."""
+
+    def __init__(self, source: Clip) -> None:
+        cpu = torch.device("cpu")
+        self._source = source
+        self._network = recurrent_form(load_model(RECURRENT_MODEL).network, cpu, torch.float32)
+        upscaler = Upscaler(ModelOptions(model="realesrgan-x4plus", device="cpu"))
+        with torch.inference_mode():
+            self._drawn = [upscaler.fitted(_unit(picture)).float() for picture in source]
+
+    @torch.inference_mode()
+    def numbered_from(self, first: int) -> Clip:
+        """The results where the first frame has this number."""
+        span = FrameRange(first=first, start=first, stop=first + len(self._source))
+        mixing = Multiframe(AUTO_SHARE, None).over(
+            span, self._network, torch.float32, self._rgb, lambda out, frame: out, lambda seconds: None, lambda *_: None
+        )
+        frames: list[Frame] = [_frame_of(picture, number) for number, picture in enumerate(self._source)]
+        done: list[DrawnFrame] = []
+        for frame in mixing.ahead(iter(frames)):
+            done += mixing.mix([DrawnFrame(frame, self._rgb(frame), self._drawn[frame.index], None)])
+        waiting = mixing.waiting()
+        done += [] if waiting is None else [mixing.last(waiting)]
+        results = []
+        for drawn in done:
+            out = drawn.out
+            for step in post_steps(RestoreOptions()):
+                out = step(drawn.source, out, [drawn.frame])
+            results.append(rounded(out))
+        return np.concatenate(results)
+
+    def _rgb(self, frame: Frame) -> Tensor:
+        return _unit(self._source[frame.index])
+
+
+def joints(sequence: Sequence, scorer: Judge) -> None:
+    """Print how much more flicker there is where one window ends and the next begins."""
+    windowed = Windowed(reduced(sequence.truth))
+    results = {shift: windowed.numbered_from(shift) for shift in SHIFTS}
+    ratios = []
+    for shift in SHIFTS:
+        at = WINDOW - shift
+        here = scorer.step(results[shift][at - 1], results[shift][at], at)
+        inside = [scorer.step(other[at - 1], other[at], at) for name, other in results.items() if name != shift]
+        ratios.append(here / float(np.mean(inside)))
+    print(
+        f"{sequence.name}: warping error at {len(ratios)} joints of windows, against the same places inside one: "
+        f"x {np.mean(ratios):.3f}, at most x {max(ratios):.3f}",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Read the arguments, print what is chosen and what it gains."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sequences", nargs="+", metavar="NAME=PLACE[:FIRST:COUNT[:WxH]]")
     parser.add_argument("--measure", type=Path, help="the script that defines the warping error")
     parser.add_argument("--damage", action="append", choices=list(DAMAGES), help="only this; may be repeated")
+    parser.add_argument("--joints", action="store_true", help="the joints of windows instead; 34 frames or more")
     wanted = parser.parse_args()
+    if wanted.joints and wanted.measure is None:
+        parser.error("--joints needs --measure")
     measure = None if wanted.measure is None else load_measure(wanted.measure)
     distance = None if measure is None else Lpips("alex")
     for text in wanted.sequences:
         sequence = read_sequence(text)
         scorer = None if measure is None or distance is None else Judge(sequence.truth, measure, distance)
+        if wanted.joints and scorer is not None:
+            joints(sequence, scorer)
+            continue
         for damage in wanted.damage or DAMAGES:
             source = DAMAGES[damage](reduced(sequence.truth))
             print(f"{sequence.name:<10} {damage:<17} {choice(source)}", flush=True)
