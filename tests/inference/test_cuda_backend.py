@@ -261,7 +261,8 @@ def as_graphs(post: str) -> Upscaler:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("post", "step"), [("none", 29), ("default", 131), pytest.param("none", 1, marks=pytest.mark.slow)]
+    ("post", "step"),
+    [("none", 29), ("default", 131), pytest.param("none", 1, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])],
 )
 def test_out_of_memory_at_every_allocation_costs_no_frame(post: str, step: int) -> None:
     """At each one in the slow tests; in the fast ones at every ``step``-th of 300, and of 730 with post steps."""
