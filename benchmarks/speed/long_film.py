@@ -62,9 +62,9 @@ def make(clip: Path, count: int, films: Path | None) -> None:
         shutil.copyfile(made, clip)
 
 
-def run(clip: Path, model: Path, *, segments: int = 0) -> dict[str, Moment]:
+def run(clip: Path, model: Path, output: Path, *, segments: int = 0) -> dict[str, Moment]:
     """A job that is killed once so many segments are finished, or at its first new frame; its moments by name."""
-    command = [sys.executable, "-m", "vidsr", "enhance", clip, "--output", clip.with_suffix(".large.mkv")]
+    command = [sys.executable, "-m", "vidsr", "enhance", clip, "--output", output]
     command += ["--model", model, "--scale", "2", "--device", "cpu", "--progress", "json"]
     begin = time.perf_counter()
     child = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
@@ -117,14 +117,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its byte code
+        os.environ["VIDSR_STATE"] = str(folder / "state")
         model = identity_model(folder)
         for count in (asked.frames // 100, asked.frames):
             clip = folder / f"{count}.mp4"
             make(clip, count, asked.films)
             indexed, first, ends = [], [], []
             for number in range(asked.rounds):
-                os.environ["VIDSR_STATE"] = str(folder / f"state-{count}-{number}")
-                begun = run(clip, model, segments=asked.segments)
+                output = folder / f"{count}-{number}.mkv"
+                begun = run(clip, model, output, segments=asked.segments)
                 indexed.append(begun["index"].since(begun["index begins"]))
                 first.append(begun["frame"])
                 ends.append(begun["end"].peak_mb)
@@ -135,7 +136,7 @@ def main() -> None:
             print(f"  killed after {asked.segments} segments: peak memory {each} MB", flush=True)
             resumed, alone = [], []
             for _ in range(asked.rounds):
-                resumed.append(run(clip, model)["frame"])
+                resumed.append(run(clip, model, output)["frame"])
                 alone.append(torch_alone())
             print(f"  resumed, first new frame after {middle(resumed)}", flush=True)
             print(f"  import torch alone: {middle(alone)}", flush=True)
