@@ -139,6 +139,30 @@ def _tape(found: Inspection) -> Iterator[Fault]:
             places=_moments(tape.dropouts),
             view="single",
         )
+    if tape.dot_crawl is not None:
+        yield Fault(
+            name="dotcrawl",
+            title="Dot crawl",
+            text=sentence_of(found, "dot crawl"),
+            remedy="Take the subcarrier out of luma, where the picture stands still.",
+            flags=f"--restore dotcrawl={tape.dot_crawl}",
+        )
+    if tape.rainbows is not None:
+        yield Fault(
+            name="rainbow",
+            title="Rainbows",
+            text=sentence_of(found, "rainbows"),
+            remedy="Take fine luma out of colour, where the picture stands still.",
+            flags=f"--restore rainbow={tape.rainbows}",
+        )
+    if tape.ringing is not None:
+        yield Fault(
+            name="halos",
+            title="Halos",
+            text=sentence_of(found, "halos"),
+            remedy="Filter luma with the inverse of what raised these frequencies.",
+            flags="--restore dehalo",
+        )
 
 
 def _film(found: Inspection) -> Iterator[Fault]:
