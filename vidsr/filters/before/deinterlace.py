@@ -22,7 +22,8 @@ SIGHT = 12
 #: Mean difference of two thumbnails, in 8-bit code values, between which a new scene begins.
 _NEW_SCENE = 18.0
 #: Cells that must have moved whole, and the share of those that moved that may be combed, of a progressive scene. Fine
-#: detail combs too; in an interlaced real clip and four made from real ones, no window was called progressive at all.
+#: detail combs too. Set on real clips: no window of an interlaced one and of four made from real ones was called
+#: progressive at all, whatever the share.
 _FEWEST_WHOLE, _COMBED = 60, 0.3
 
 
