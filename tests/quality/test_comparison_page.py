@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from vidsr.quality.comparison import WorstFrame
 from vidsr.quality.comparison_page import page
+from vidsr.quality.invention.overlay import layer_png
+from vidsr.quality.invention.tally import FrameInvention, InventionTally
+from vidsr.quality.invention.time_line import ShownInvention
 from vidsr.quality.no_reference.assessment import ASSESSED
 
 HOSTILE = "<img src=x onerror=alert(1)>.mkv"
@@ -86,6 +91,56 @@ def test_the_page(chromium: Any, screenshots: Path, report: Path, width: int) ->
     assert np.abs(shown.astype(int) - 215).max() <= 3, "at 0 all of the compared video is seen (255 - 40)"
     view.screenshot(path=screenshots / f"report-{width}.png", full_page=True)
     context.close()
+    assert trouble == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_map_of_invention(chromium: Any, screenshots: Path, tmp_path: Path, width: int) -> None:
+    frame = {"expected": 6.0, "low": 2.0, "high": 14.0, "within": 0.5, "supported": 0.3, "invented": 0.4}
+    frames = [FrameInvention(seconds=n / 25, **frame, cut=n == 12) for n in range(30)]
+    figures = {"measured": {"rule": "every frame"}, **InventionTally(frames).to_json()}
+    expected = torch.zeros(1, 1, 16, 24)
+    expected[..., 12:] = 40
+    shown = ShownInvention.of(figures, [layer_png(expected), None])
+    settings = {"measures": ["psnr", "lpips"], "align": "pts", "fit": "none", "limit": None}
+    names = ["plain.mkv", "@DATA@.mkv", HOSTILE]
+    comparison = {
+        "vidsr": "0.1.0",
+        "reference": party("film.mov"),
+        "results": [result(name, 30) for name in names],
+        "settings": settings,
+    }
+    path = tmp_path / "report.html"
+    kept = [[sample(40), sample(90)], [sample(40)], []]
+    path.write_text(page(comparison, kept, inventions=[shown, None, replace(shown, layers=())]), encoding="utf-8")
+    view = chromium.new_page(viewport={"width": width, "height": 900})
+    trouble: list[str] = []
+    view.on("console", lambda m: trouble.append(m.text) if m.type in ("error", "warning") else None)
+    view.on("pageerror", lambda e: trouble.append(str(e)))
+    view.on("dialog", lambda d: trouble.append(f"dialog {d.message}"))
+    view.goto(path.as_uri())
+    section = view.locator("#invention")
+    assert section.locator("h3").all_inner_texts() == ["plain.mkv", HOSTILE]
+    assert section.locator("svg").count() == 4 and section.locator("line.shot").count() == 4
+    assert "30 % supported, 40 % invented" in section.inner_text() and "2 shots" in section.inner_text()
+    assert view.evaluate("document.documentElement.scrollWidth") <= width, "nothing hangs over the edge"
+    switch = view.get_by_role("checkbox", name="Show what was invented in plain.mkv at 0.500 s")
+    assert view.get_by_role("checkbox").count() == 1 == switch.count(), "one for each picture with a map"
+    box = view.locator(".slider").first
+    view.get_by_role("slider").first.fill("0")
+
+    def middles() -> list[Any]:
+        with Image.open(io.BytesIO(box.screenshot())) as picture:
+            rgb = np.asarray(picture.convert("RGB")).astype(int)
+        return [rgb[rgb.shape[0] // 2, rgb.shape[1] * part // 8] for part in (2, 6)]
+
+    assert all(abs(side - 215).max() <= 3 for side in middles())
+    switch.focus()
+    view.keyboard.press("Space")
+    left, right = middles()
+    assert np.ptp(left) <= 6 and right[0] - right[2] > 120, "red on the right only"
+    view.screenshot(path=screenshots / f"report-invention-{width}.png", full_page=True)
+    view.close()
     assert trouble == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +31,7 @@ Examples:
   vidsr compare film.mkv part.x4.mkv --fit reference --from 1:02:03.5 --to 1:05:00
   vidsr compare --blind a.x4.mkv b.x4.mkv --moments 12
   vidsr compare film.mkv film.x4.mkv --invention map.png
+  vidsr compare film.mkv film.x4.mkv --invention map.json --report invention.html
   vidsr compare --no-reference a.x4.mkv b.x4.mkv --source film.mkv --report ranking.html
 
 Measures: psnr and ssim of RGB, psnr_y of luma, ms_ssim, lpips (lower is better), vmaf, and for temporal
@@ -70,7 +71,7 @@ def compare(
         typer.Option(
             metavar="FILE",
             help="Measure how far one RESULT is supported by its SOURCE, given in place of the reference: figures "
-            "(.json), a few moments (.png) or a map of every frame (.mkv).",
+            "(.json), a few moments (.png) or a map of every frame (.mkv). With --report, the page shows it, too.",
         ),
     ] = None,
     measures: Annotated[
@@ -110,13 +111,19 @@ def compare(
     if blind:
         _blind(videos, votes, moments, port, options, as_json=as_json, quiet=quiet)
         return
-    if invention is not None:
-        _invention(videos, invention, options, device, overwrite=overwrite, as_json=as_json, quiet=quiet)
-        return
     if votes is not None:
         raise OptionsError(f"--votes {votes}: only with --blind")
     for path in (report, csv):
         _check_target(path, [*videos, *([] if source is None else [source])], overwrite)
+    measured = None
+    if invention is not None:
+        if no_reference:
+            raise OptionsError("--invention takes the source in place of the reference: leave out --no-reference")
+        measured = _invention(videos, invention, options, device, overwrite=overwrite, quiet=quiet)
+        if report is None and csv is None:
+            typer.echo(json.dumps(measured.figures) if as_json else measured.table)
+            return
+        fit = "reference" if fit == "none" else fit  # a result is larger than its source
     from vidsr.cli.progress import Bar
     from vidsr.jobs.compare.compare import CompareSettings
     from vidsr.storage import write_atomically
@@ -130,11 +137,17 @@ def compare(
         span=options.span,
     )
     with Bar(quiet=quiet) as bar:
-        found = _assessed(videos, source, settings, bar) if no_reference else _compared(videos, settings, bar)
+        if no_reference:
+            found = _assessed(videos, source, settings, bar)
+        else:
+            found = _compared(videos, settings, bar, None if measured is None else measured.figures)
     if csv is not None:
         write_atomically(csv, found.csv.encode())
     if report is not None:
         write_atomically(report, found.page().encode())
+    if measured is not None:
+        found.figures["results"][0]["invention"] = measured.figures
+        found = replace(found, table=f"{measured.table}\n{found.table}")
     typer.echo(json.dumps(found.figures) if as_json else found.table)
 
 
@@ -143,9 +156,9 @@ class _Shown:
     """What is printed and written of a comparison of either kind."""
 
     figures: dict[str, Any]
-    csv: str
     table: str
-    page: Callable[[], str]
+    csv: str = ""
+    page: Callable[[], str] = str
 
 
 def _blind(
@@ -191,14 +204,15 @@ def _invention(
     device: str,
     *,
     overwrite: bool,
-    as_json: bool,
     quiet: bool,
-) -> None:
+) -> _Shown:
+    """Measure a result against its source and write its map."""
     if len(videos) != 2:
         raise OptionsError("--invention takes a source and one result made from it")
     _check_target(target, videos, overwrite)
     from vidsr.cli.progress import Bar
-    from vidsr.jobs.compare.invention import check_map, map_invention
+    from vidsr.jobs.compare.invention import check_map, figures_of, map_invention
+    from vidsr.jobs.invention.sampling import FrameSampling
 
     check_map(target)
     with Bar(quiet=quiet) as bar:
@@ -209,33 +223,63 @@ def _invention(
         f"{film['invented_percent']:.1f} % is invented; {film['within_4_percent']:.1f} % is expected to lie within "
         "4 code values of the original"
     )
-    typer.echo(json.dumps(tally.to_json()) if as_json else f"{text}\n{target}")
+    figures = figures_of(tally, FrameSampling.every_frame(), videos[0], videos[1])
+    return _Shown(figures, f"{text}\n{target}")
 
 
-def _compared(videos: list[Path], settings: CompareSettings, progress: Progress) -> _Shown:
+def _compared(
+    videos: list[Path], settings: CompareSettings, progress: Progress, invention: dict[str, Any] | None = None
+) -> _Shown:
+    """``invention`` are the figures of the only other video, where they were measured just now."""
     from vidsr.jobs.compare.compare import compare as run
+    from vidsr.jobs.compare.invention_report import shown_invention
     from vidsr.quality.comparison_page import page
 
     result = run(videos[0], videos[1:], settings, progress)
     figures = result.to_json()
-    return _Shown(
-        figures, result.to_csv(), table(result), lambda: page(figures, [o.measured.worst for o in result.others])
-    )
+
+    def written() -> str:
+        inventions = [
+            shown_invention(
+                other.party.path,
+                result.reference.path,
+                other.measured.worst,
+                invention,
+                clock="source",
+                device=settings.device,
+                span=settings.span,
+            )
+            for other in result.others
+        ]
+        return page(figures, [other.measured.worst for other in result.others], inventions=inventions)
+
+    return _Shown(figures, table(result), result.to_csv(), written)
 
 
 def _assessed(videos: list[Path], source: Path | None, settings: CompareSettings, progress: Progress) -> _Shown:
     from vidsr.jobs.compare.assess import assess
+    from vidsr.jobs.compare.invention_report import shown_invention
     from vidsr.quality.comparison_page import page
     from vidsr.quality.no_reference.assessment import ASSESSED
 
     result = assess(videos, source, settings, progress)
     figures = result.to_json()
-    return _Shown(
-        figures,
-        result.to_csv(),
-        assessment_table(result),
-        lambda: page(figures, [v.measured.worst for v in result.videos], ASSESSED),
-    )
+
+    def written() -> str:
+        inventions = [
+            shown_invention(
+                video.party.path,
+                source,
+                video.measured.worst,
+                clock="result",
+                device=settings.device,
+                span=settings.span,
+            )
+            for video in result.videos
+        ]
+        return page(figures, [video.measured.worst for video in result.videos], ASSESSED, inventions)
+
+    return _Shown(figures, assessment_table(result), result.to_csv(), written)
 
 
 def table(result: CompareResult) -> str:

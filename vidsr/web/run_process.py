@@ -121,6 +121,7 @@ def _estimate(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[
 def _comparison(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[str, Any]:
     """Compare a result with its source at the source's size, and write the page to the folder."""
     from vidsr.jobs.compare.compare import CompareSettings, compare
+    from vidsr.jobs.compare.invention_report import shown_invention
     from vidsr.quality.comparison_page import page
 
     settings = CompareSettings(measures=_MEASURES, fit="reference", limit=_COMPARED_FRAMES)
@@ -128,7 +129,10 @@ def _comparison(folder: Path, order: dict[str, Any], report: EventWriter) -> dic
     figures = result.to_json()
     for party in (figures["reference"], *figures["results"]):
         party["path"] = Path(party["path"]).name  # do not reveal where the served folders are
-    text = page(figures, [other.measured.worst for other in result.others])
+    source = result.reference.path
+    worst = [other.measured.worst for other in result.others]
+    inventions = [shown_invention(o.party.path, source, o.measured.worst, clock="source") for o in result.others]
+    text = page(figures, worst, inventions=inventions)
     write_atomically(folder / REPORT_NAME, text.encode())
     return {}
 

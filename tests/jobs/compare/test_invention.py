@@ -13,12 +13,13 @@ from PIL import Image
 from tests.support import oracle
 from tests.support.places import SAMPLE
 from vidsr.errors import OptionsError, OutputError
-from vidsr.jobs.compare.invention import STEPS, frame_evidence, map_invention
+from vidsr.jobs.compare.invention import STEPS, evidence_at, frame_evidence, map_invention
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.invention.sampling import FrameSampling
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
 from vidsr.quality.invention.evidence import KINDS
+from vidsr.storage import sampled_digest
 
 MakeClip = Callable[..., Path]
 SHORT = ("-an", "-frames:v", "3", "-c:v", "ffv1", "-pix_fmt", "yuv420p")
@@ -65,6 +66,14 @@ def test_frames_left_out_change_nothing_of_the_others(source: Path, noisy: Path)
     assert whole[2].evidence[0, KINDS.index("unsteady")].max() > 0 and not any(frame.cut for frame in whole)
 
 
+def test_single_moments_are_measured_like_the_whole(source: Path, noisy: Path) -> None:
+    whole = list(frame_evidence(source, noisy, device="cpu"))
+    asked = [whole[2].seconds + 0.001, whole[0].seconds, 99.0]
+    found = list(evidence_at(source, noisy, asked, device="cpu"))
+    assert [frame.seconds for frame in found] == [whole[n].seconds for n in (2, 0, 2)]
+    assert all((a.evidence == whole[n].evidence).all() for a, n in zip(found, (2, 0, 2), strict=True))
+
+
 def test_a_cut_begins_a_shot_even_between_two_measured_frames(make_clip: MakeClip) -> None:
     cut = make_clip(
         "invention-cut.mkv",
@@ -83,6 +92,7 @@ def test_the_three_kinds_of_files(source: Path, plain: Path, noisy: Path, tmp_pa
     assert worse.film()["expected_error"] > better["expected_error"]
     kept = json.loads((tmp_path / "map.json").read_text())
     assert kept.pop("measured") == {"every": 1, "rule": "every frame"}
+    assert kept.pop("of")["result"] == {"name": noisy.name, "sampled_blake2": sampled_digest(noisy)}
     assert kept == worse.to_json() and len(kept["frames"]) == 3 and len(kept["shots"]) == 1
     map_invention(source, noisy, tmp_path / "map.png", device="cpu")
     with Image.open(tmp_path / "map.png") as picture:

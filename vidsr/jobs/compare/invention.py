@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -33,9 +33,10 @@ from vidsr.options import EncodeOptions, ModelOptions
 from vidsr.quality.comparison import rgb8
 from vidsr.quality.invention.error_model import ExpectedError, shipped_model
 from vidsr.quality.invention.evidence import Carried, evidence
+from vidsr.quality.invention.overlay import laid_over
 from vidsr.quality.invention.tally import FrameInvention, InventionTally
 from vidsr.span_options import SpanOptions
-from vidsr.storage import write_atomically
+from vidsr.storage import sampled_digest, write_atomically
 
 #: Mean difference over a small place (1 is full scale) of the source and its carried neighbour from which the motion
 #: does not count as known.
@@ -48,8 +49,6 @@ _ASPECT = 0.02
 STEPS = 8
 #: Moments of a film that a picture shows, and the width of one of its pictures in pixels at most.
 _MOMENTS, _WIDTH_PX = 4, 640
-#: Expected error (code values) from which the overlay is as red as it gets, and how much of the picture that hides.
-_RED_AT, _MOST_RED = 32.0, 0.85
 MAP_SUFFIXES = (".json", ".png", ".mkv")
 
 
@@ -122,11 +121,21 @@ def map_invention(
             if video is not None:
                 video.add(frame.expected())
     if target is not None and kind == ".json":
-        measured = {"measured": sampling.to_json(), **tally.to_json()}
-        write_atomically(target, (json.dumps(measured, indent=1) + "\n").encode())
+        figures = figures_of(tally, sampling, source, result)
+        write_atomically(target, (json.dumps(figures, indent=1) + "\n").encode())
     if target is not None and moments is not None:
         write_atomically(target, moments.png())
     return tally
+
+
+def figures_of(tally: InventionTally, sampling: FrameSampling, source: Path, result: Path) -> dict[str, Any]:
+    """What a ``.json`` map holds: the figures, which frames they come from, and of which two files they are."""
+    files = {"source": source, "result": result}
+    return {
+        "of": {role: {"name": path.name, "sampled_blake2": sampled_digest(path)} for role, path in files.items()},
+        "measured": sampling.to_json(),
+        **tally.to_json(),
+    }
 
 
 class _Moments:
@@ -142,10 +151,7 @@ class _Moments:
         wanted = self._number in self._wanted
         # The first stands in for all where fewer frames come than the result has.
         if wanted or self._number == 0:
-            grey = (luma(result) * 0.8).expand(-1, 3, -1, -1)
-            red = torch.tensor([0.95, 0.2, 0.1], device=grey.device).view(1, 3, 1, 1).expand_as(grey)
-            overlay = torch.lerp(grey, red, (expected / _RED_AT).clamp(0, 1) * _MOST_RED)
-            pair = torch.cat((result, overlay), 3)
+            pair = torch.cat((result, laid_over(luma(result), expected)), 3)
             if pair.shape[-1] > 2 * _WIDTH_PX:
                 height = round(pair.shape[-2] * 2 * _WIDTH_PX / pair.shape[-1])
                 pair = resize(pair, (height, 2 * _WIDTH_PX)).clamp(0, 1)
@@ -228,41 +234,92 @@ def frame_evidence(
         InputError: a file is not a video, or no frame of one is shown at the time of one of the other.
         OptionsError: the two do not show the same picture: their aspect ratios differ, or the result is the smaller.
     """
-    mine = open_part(source, progress, span or SpanOptions())
-    yours = open_part(result, progress, span or SpanOptions(), within=mine)
-    _check(mine, yours)
-    low_times, high_times = ([one.seconds()[n] for n in one.part] for one in (mine, yours))
-    pairs = pair_up(low_times, high_times)
-    if not pairs.pairs:
-        raise InputError(f"no frame of {result} is shown at the same time as one of {source}")
-    numbers = [(mine.part[i], yours.part[j]) for i, j in pairs.pairs]
-    seconds = [float(s) for s in yours.seconds()]
+    sides = _Sides.of(source, result, span, progress)
     with Upscaler(ModelOptions(model=FAITHFUL_MODEL, device=device)) as faithful:
-        viewers = [
-            Viewer(size=one.size, colour=one.info.video.colour, depth=8, device=faithful.device)
-            for one in (mine, yours)
-        ]
-        before: FramePair | None = None
-        last: Tensor | None = None
-        cut = False
-        for count, (low, high, follows) in enumerate(paired_frames(mine, yours, numbers)):
-            wanted, next_wanted = count % every == 0, (count + 1) % every == 0
-            now = found = None
-            # Not around the loop: between two frames the caller's own code runs.
-            with torch.inference_mode():
-                rgb = viewers[0](low).rgb
-                cut = cut or (last is not None and is_cut(last, rgb))
-                if wanted or next_wanted:
-                    now = FramePair.of(rgb, viewers[1](high).rgb)
-                if wanted and now is not None:
-                    carried = now.carried(before) if before is not None and follows else None
-                    found = evidence(now.result, now.source, faithful(now.source, yours.size), carried)
-            if now is not None and found is not None:
-                shown = seconds[numbers[count][1]]
-                yield EvidenceFrame(seconds=shown, source=now.source, result=now.result, evidence=found, cut=cut)
-                cut = False
-            progress(Event(kind="frame", frames=count + 1, total_frames=len(numbers)))
-            before, last = now, rgb
+        yield from _evidence(sides, sides.numbers, range(0, len(sides.numbers), every), faithful, progress)
+
+
+def evidence_at(
+    source: Path,
+    result: Path,
+    seconds: Sequence[float],
+    *,
+    clock: Literal["source", "result"] = "result",
+    device: str = "auto",
+    span: SpanOptions | None = None,
+    progress: Progress = silent,
+) -> Iterator[EvidenceFrame]:
+    """The pair of frames shown nearest to each of ``seconds``, which are times of the video that ``clock`` names.
+
+    Of each video only these frames, and the one before each for the motion, are decoded, from the keyframe on.
+
+    Raises:
+        InputError, OptionsError: as for :func:`frame_evidence`.
+    """
+    sides = _Sides.of(source, result, span, progress)
+    of_source = clock == "source"
+    times = (sides.source if of_source else sides.result).seconds()
+    shown = [float(times[low if of_source else high]) for low, high in sides.numbers]
+    with Upscaler(ModelOptions(model=FAITHFUL_MODEL, device=device)) as faithful:
+        for moment in seconds:
+            nearest = min(range(len(shown)), key=lambda number: abs(shown[number] - moment))
+            pairs = sides.numbers[max(0, nearest - 1) : nearest + 1]
+            yield from _evidence(sides, pairs, {len(pairs) - 1}, faithful, silent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """Both videos, and the numbers of the frames of (source, result) that are shown at one time."""
+
+    source: Opened
+    result: Opened
+    numbers: list[tuple[int, int]]
+
+    @staticmethod
+    def of(source: Path, result: Path, span: SpanOptions | None, progress: Progress) -> _Sides:
+        mine = open_part(source, progress, span or SpanOptions())
+        yours = open_part(result, progress, span or SpanOptions(), within=mine)
+        _check(mine, yours)
+        low_times, high_times = ([one.seconds()[n] for n in one.part] for one in (mine, yours))
+        pairs = pair_up(low_times, high_times)
+        if not pairs.pairs:
+            raise InputError(f"no frame of {result} is shown at the same time as one of {source}")
+        return _Sides(mine, yours, [(mine.part[i], yours.part[j]) for i, j in pairs.pairs])
+
+
+def _evidence(
+    sides: _Sides,
+    numbers: Sequence[tuple[int, int]],
+    wanted: Container[int],
+    faithful: Upscaler,
+    progress: Progress,
+) -> Iterator[EvidenceFrame]:
+    """Evidence about the pairs of ``numbers`` that ``wanted`` counts, from 0."""
+    viewers = [
+        Viewer(size=one.size, colour=one.info.video.colour, depth=8, device=faithful.device)
+        for one in (sides.source, sides.result)
+    ]
+    seconds = [float(s) for s in sides.result.seconds()]
+    before: FramePair | None = None
+    last: Tensor | None = None
+    cut = False
+    for count, (low, high, follows) in enumerate(paired_frames(sides.source, sides.result, numbers)):
+        now = found = None
+        # Not around the loop: between two frames the caller's own code runs.
+        with torch.inference_mode():
+            rgb = viewers[0](low).rgb
+            cut = cut or (last is not None and is_cut(last, rgb))
+            if count in wanted or count + 1 in wanted:
+                now = FramePair.of(rgb, viewers[1](high).rgb)
+            if count in wanted and now is not None:
+                carried = now.carried(before) if before is not None and follows else None
+                found = evidence(now.result, now.source, faithful(now.source, sides.result.size), carried)
+        if now is not None and found is not None:
+            shown = seconds[numbers[count][1]]
+            yield EvidenceFrame(seconds=shown, source=now.source, result=now.result, evidence=found, cut=cut)
+            cut = False
+        progress(Event(kind="frame", frames=count + 1, total_frames=len(numbers)))
+        before, last = now, rgb
 
 
 @dataclass(frozen=True, slots=True)
