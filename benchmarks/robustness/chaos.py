@@ -5,8 +5,9 @@
 
 Every clip is first enhanced without interruption. Then the same job is run over and over in a process of its own
 that is killed at a random moment of its life, until it ends by itself; its result must be the same file, byte for
-byte, and have as many frames as ffprobe finds in the source. The processes are forked from this one, which has
-imported everything and computed nothing, so that a kill costs no start-up time.
+byte, and have as many frames as ffprobe finds in the source; where a job has a second result, so must that. The
+processes are forked from this one, which has imported everything and computed nothing, so that a kill costs no
+start-up time.
 """
 
 from __future__ import annotations
@@ -114,6 +115,17 @@ RESTORED = {
         "h264",
         options=("--multiframe", "0.5", "--segment-frames", "12"),
     ),
+    "breathing, scratch": Case("o.mp4", FILM, "h264", options=("--restore", "breathing,scratch")),
+    "dehalo, dropout": Case("h.mp4", FILM, "h264", options=("--restore", "dehalo=1:6,dropout,chroma=2")),
+    "dotcrawl": Case(
+        "k.mkv",
+        moving("30000/1001", 24, "scale=400:48,noise=alls=6:allf=t", "-c:v", "ffv1"),
+        "h264",
+        options=("--restore", "dotcrawl=ntsc,rainbow=ntsc"),
+    ),
+    "least confidence": Case("l.mp4", FILM, "h264", options=("--restore", "denoise", "--keep-original-below", "0.3")),
+    "invent": Case("e.mp4", moving("24", 24, "null", *X264[:2]), "h264", options=("--invent", "0.5")),
+    "masters": Case("q.mp4", moving("24", 24, "null", *X264[:2]), "h264", options=("--masters",)),
     "grain": Case("g.mp4", FILM, "h264", options=("--grain", "1", "--strength", "0.5", "--fidelity", "0.7")),
     "vhs": Case("v.ts", INTERLACED, "h264", options=("--preset", "vhs")),
     "dv": Case("w.ts", INTERLACED, "h264", options=("--preset", "dv")),
@@ -187,6 +199,22 @@ def run_until_killed(arguments: list[str], log: Path, seconds: float) -> bool:
     return True
 
 
+def files(result: Path, second: bool) -> list[Path]:
+    """A result, and its preservation master if it has one."""
+    return [result, result.with_name(f"{result.stem}.master.mkv")] if second else [result]
+
+
+def digest(result: Path, second: bool) -> str:
+    """SHA-256 of all files of a result."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files(result, second))).hexdigest()
+
+
+def discard(result: Path, second: bool) -> None:
+    """Remove all files of a result."""
+    for path in files(result, second):
+        path.unlink()
+
+
 def chaos(name: str, kills: int, folder: Path, model: Path, chance: random.Random) -> dict[str, object]:
     """One clip: at least ``kills`` kills, and as many finished jobs as that takes."""
     case = {**CASES, **RESTORED}[name]
@@ -194,9 +222,10 @@ def chaos(name: str, kills: int, folder: Path, model: Path, chance: random.Rando
     subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *case.recipe, "-y", str(source)], check=True)
     options = ["--model", str(model), "--scale", "2", "--codec", case.codec, "--segment-frames", "8", "--quiet"]
     options += case.options
+    second = "--masters" in case.options
     reference, victim = folder / f"reference{case.suffix}", folder / f"victim{case.suffix}"
     peace = run_to_end(["enhance", str(source), "-o", str(reference), *options], log)
-    wanted = hashlib.sha256(reference.read_bytes()).hexdigest()
+    wanted = digest(reference, second)
     frames, found = count_frames(source), count_frames(reference)
     if name != "dedupe" and found != frames * case.frames:
         raise SystemExit(f"{name}: the source has {frames} frames, the result {found}")
@@ -204,7 +233,7 @@ def chaos(name: str, kills: int, folder: Path, model: Path, chance: random.Rando
     if case.workers > 1:
         command += ["--workers", str(case.workers)]
         peace = run_to_end(command, log)
-        victim.unlink()
+        discard(victim, second)
     killed = jobs = identical = 0
     while killed < kills:
         # Somewhere in the life of an uninterrupted job: start, segments, assembly, rename, tidying up.
@@ -213,8 +242,8 @@ def chaos(name: str, kills: int, folder: Path, model: Path, chance: random.Rando
             run_to_end(command, log)
         if victim.exists():
             jobs += 1
-            identical += hashlib.sha256(victim.read_bytes()).hexdigest() == wanted
-            victim.unlink()
+            identical += digest(victim, second) == wanted
+            discard(victim, second)
     left = sorted(p.name for p in folder.iterdir() if ".part" in p.name or p.name.endswith(".vidsr-job"))
     return {
         "clip": name,

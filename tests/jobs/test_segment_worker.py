@@ -68,9 +68,9 @@ class Journal:
         self.first_read = {number: threading.Event() for number in range(4)}
         journal, frames, upscale = self, RecipeRun.frames, RecipeRun.upscale
 
-        def reading(run: RecipeRun, segment: Segment, watch: Any = None) -> Iterator[Frame]:
+        def reading(run: RecipeRun, segment: Segment, watch: Any = None, changes: Any = None) -> Iterator[Frame]:
             journal.events.append(("read", segment.number, "begin"))
-            for frame in frames(run, segment, watch):
+            for frame in frames(run, segment, watch, changes):
                 journal.first_read[segment.number].set()
                 yield frame
             journal.events.append(("read", segment.number, "end"))
