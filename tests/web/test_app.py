@@ -18,7 +18,7 @@ from vidsr.jobs.state.lock import lock_owner
 
 httpx = pytest.importorskip("httpx2", reason="httpx2 is not installed")
 
-QUICK = {"model": "realesr-animevideov3", "scale": 2, "provenance": True}
+QUICK = {"model": "realesr-animevideov3", "scale": 2, "provenance": True, "invention": "json"}
 #: Of the clip "film", which is 96x54.
 FRAMES = 16
 
@@ -91,6 +91,7 @@ def test_submit_watch_fetch(served: tuple[Path, str]) -> None:
         report = wait_for_report(client, job)
         assert "sandbox allow-scripts" in report.headers["content-security-policy"]
         assert '"psnr"' in report.text and "clip.mp4" in report.text and str(root) not in report.text
+        assert "What was invented" in report.text and report.text.count("data:image/png") > 0
         for what in ("pause", "resume"):
             assert client.post(f"{job}/{what}").status_code == 409
         again = client.post("/jobs", json={"source": "clip.mp4", "options": QUICK}).json()

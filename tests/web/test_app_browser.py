@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -73,6 +75,7 @@ def test_from_choosing_to_playing(chromium: Any, folder: Path, screenshots: Path
         page.get_by_role("button", name="Preview").click()
         page.locator("#compare").wait_for(timeout=LONG)
         see_slider_work(page)
+        see_the_map(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.screenshot(path=screenshots / f"preview-{width}.png", full_page=True)
         page.get_by_role("button", name="Start the job").click()
@@ -143,6 +146,30 @@ def see_slider_work(page: Any) -> None:
     page.get_by_role("button", name="Actual size").click()
     assert page.locator("#after").bounding_box()["width"] == 192
     page.get_by_role("button", name="Actual size").click()
+
+
+def see_the_map(page: Any) -> None:
+    """The switch, by keyboard, lays red over the result, right of the cut, and takes it away again."""
+    switch, frame, stage = (
+        page.get_by_role("switch", name=re.compile("invented")),
+        page.locator(".frame"),
+        page.locator("#map"),
+    )
+    plain = frame.screenshot()
+    page.get_by_role("button", name="Actual size").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.locator("#map-text").get_by_text(re.compile(r"\d+ % is invented")).wait_for(timeout=LONG)
+    assert switch.is_checked() and stage.is_visible()
+    with Image.open(io.BytesIO(frame.screenshot())) as now, Image.open(io.BytesIO(plain)) as then:
+        after, before = (np.asarray(picture.convert("RGB")).astype(int) for picture in (now, then))
+    middle = before.shape[1] // 2
+    assert abs(after - before)[:, : middle - 30].max() <= 2, "the source stays as it is"
+    red = after[:, middle + 30 :, 0] - after[:, middle + 30 :, 2]
+    assert red.mean() > 5 and red.min() > -5, "grey and red"
+    switch.uncheck()
+    assert not stage.is_visible() and frame.screenshot() == plain
+    switch.check()
 
 
 def see_the_report(page: Any, job: Any, picture: Path) -> None:

@@ -75,6 +75,18 @@ def test_paths_outside_the_roots_are_refused(client: TestClient, root: Path, pat
     assert client.get("/api/v1/jobs").json() == []
 
 
+def test_only_a_finished_preview_is_mapped(client: TestClient) -> None:
+    gone = client.post("/api/v1/maps", json={"preview": "20260101-0123456789ab"})
+    assert gone.status_code == 404 and "make it again" in gone.json()["detail"]
+    assert client.post("/api/v1/maps", json={"preview": "../clip.mp4"}).status_code == 422
+    assert client.get("/api/v1/maps/20260101-0123456789ab/map.png").status_code == 404
+    waiting = client.post("/api/v1/previews", json={"source": "clip.mp4", "options": {"model": "faithful"}}).json()[
+        "id"
+    ]
+    for path in (f"maps/{waiting}", f"maps/{waiting}/map.png"):
+        assert client.get(f"/api/v1/{path}").status_code == 404, "a preview is no map"
+
+
 def test_listing_shows_only_what_is_inside(client: TestClient) -> None:
     names = [e["name"] for e in client.get("/api/v1/files").json()["entries"]]
     assert names == ["inner", "clip.mp4"]

@@ -1,4 +1,4 @@
-"""API routes to try a job first: preview one moment, and estimate the whole job."""
+"""API routes to try a job first: preview one moment, map what was invented in it, and estimate the whole job."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vidsr.web.option_fields import checked_options
 from vidsr.web.routes_files import settings_of
 from vidsr.web.routes_jobs import Id, run_of, runs_of, source_inside, without_roots
 from vidsr.web.runs import Run, RunOrder
-from vidsr.web.schemas import EstimateRun, NewEstimate, NewPreview, PreviewRun, Problem
+from vidsr.web.schemas import EstimateRun, MapRun, NewEstimate, NewMap, NewPreview, PreviewRun, Problem
 
 router = APIRouter(
     prefix="/api/v1",
@@ -41,6 +41,34 @@ def preview_picture(request: Request, run_id: Id, side: Annotated[str, Path(patt
     picture = run_of(request, run_id, "preview").folder / f"{side}.png"
     if not picture.is_file():
         raise InputError("this preview is not ready yet")
+    return FileResponse(picture, media_type="image/png")
+
+
+@router.post("/maps", status_code=201)
+def new_map(request: Request, wanted: NewMap) -> MapRun:
+    """Measure how far the result of a finished preview is supported by its source, without the original."""
+    try:
+        shown = run_of(request, wanted.preview, "preview")
+    except InputError as error:
+        raise InputError("this preview is gone; make it again") from error
+    if shown.state() != "done":
+        raise InputError("this preview is not ready yet")
+    order = RunOrder(source=shown.order["source"], output=None, options=shown.order["options"], kind="map", of=shown.id)
+    return _map(runs_of(request).submit(order), request)
+
+
+@router.get("/maps/{run_id}")
+def map_run(request: Request, run_id: Id) -> MapRun:
+    """Whether a map is ready, and its figures."""
+    return _map(run_of(request, run_id, "map"), request)
+
+
+@router.get("/maps/{run_id}/map.png", response_class=Response, responses=PNG)
+def map_picture(request: Request, run_id: Id) -> Response:
+    """The map, red where much was invented and transparent elsewhere; any size, to be laid over the result."""
+    picture = run_of(request, run_id, "map").folder / "map.png"
+    if not picture.is_file():
+        raise InputError("this map is not ready yet")
     return FileResponse(picture, media_type="image/png")
 
 
@@ -88,6 +116,13 @@ def _preview(run: Run, request: Request) -> PreviewRun:
     ended = _ended(run, request)
     result = ended.pop("result")
     return PreviewRun(**ended, **{name: result.get(name) for name in ("at_seconds", "width", "height", "place")})
+
+
+def _map(run: Run, request: Request) -> MapRun:
+    ended = _ended(run, request)
+    result = ended.pop("result")
+    names = ("supported_percent", "invented_percent", "expected_error")
+    return MapRun(**ended, **{name: result.get(name) for name in names})
 
 
 def _estimate(run: Run, request: Request) -> EstimateRun:

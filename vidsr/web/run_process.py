@@ -41,7 +41,7 @@ def run(folder: Path) -> int:
 def _outcome(folder: Path, order: dict[str, Any], events: IO[str]) -> dict[str, Any]:
     try:
         work: dict[str, Callable[[Path, dict[str, Any], EventWriter], dict[str, Any]]]
-        work = {"preview": _preview, "estimate": _estimate, "comparison": _comparison, "job": _job}
+        work = {"preview": _preview, "estimate": _estimate, "comparison": _comparison, "map": _map, "job": _job}
         return {"state": "done", "result": work[order["kind"]](folder, order, EventWriter(events))}
     except Interrupted as stop:
         wish = folder / "wish"
@@ -80,6 +80,14 @@ def _preview(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[s
     options = EnhanceOptions.from_json(order["options"])
     moment = enhance_moment(Path(order["source"]), order["at_seconds"], options)
     return save_moment(moment, folder)
+
+
+def _map(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[str, Any]:
+    """The map of invention of a preview, from the pictures in the folder of its run."""
+    from vidsr.jobs.preview.invention_map import map_preview
+
+    device = EnhanceOptions.from_json(order["options"]).model.device
+    return dict(map_preview(folder.parent / order["of"], folder, device))
 
 
 def _estimate(folder: Path, order: dict[str, Any], report: EventWriter) -> dict[str, Any]:

@@ -45,7 +45,8 @@ _START_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOrder:
-    """What a run has to do. ``options`` are those of ``EnhanceOptions.to_json``; ``of`` is the job to compare.
+    """What a run has to do. ``options`` are those of ``EnhanceOptions.to_json``; ``of`` is the job to compare, or the
+    preview to map.
 
     ``also`` are further sources: with them, or with a folder as the source, a job is a queue of files, and ``within``
     are the folders that links may not lead out of. ``spans`` is a table of parts of the source, each with a result.
@@ -54,7 +55,7 @@ class RunOrder:
     source: str
     output: str | None
     options: dict[str, Any]
-    kind: Literal["job", "preview", "estimate", "comparison"] = "job"
+    kind: Literal["job", "preview", "estimate", "comparison", "map"] = "job"
     at_seconds: float = 0.0
     of: str = ""
     also: tuple[str, ...] = ()
@@ -208,7 +209,7 @@ class Runs:
 
     def submit(self, order: RunOrder) -> Run:
         """Queue an order."""
-        if order.kind in ("preview", "estimate"):
+        if order.kind in ("preview", "estimate", "map"):
             self._forget_old(order.kind)
         name = time.strftime("%Y%m%d") + "-" + secrets.token_hex(6)
         folder = self._folder / name
@@ -306,7 +307,7 @@ class Runs:
                 self._start_what_waits()
 
     def _start_what_waits(self) -> None:
-        for kind, room in (("preview", 1), ("estimate", 1), ("comparison", 1), ("job", self._parallel)):
+        for kind, room in (("preview", 1), ("map", 1), ("estimate", 1), ("comparison", 1), ("job", self._parallel)):
             runs = self.all(kind)
             states = {run.id: run.state() for run in runs}
             free = room - sum(state == "running" for state in states.values())

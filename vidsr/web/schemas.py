@@ -171,6 +171,24 @@ class PreviewRun(StrictModel):
     place: str | None = None
 
 
+class NewMap(StrictModel):
+    """A finished preview, of which to find out what was invented."""
+
+    preview: RunId
+
+
+class MapRun(StrictModel):
+    """The map of a preview once it is done: shares of its pixels in percent, and the mean expected error in 8-bit code
+    values."""
+
+    id: RunId
+    state: RunState
+    error: str | None = None
+    supported_percent: float | None = None
+    invented_percent: float | None = None
+    expected_error: float | None = None
+
+
 class EstimateRun(StrictModel):
     """What a whole job will do and what it costs: figures, and lines about streams, filters, model and losses, once
     it is done."""

@@ -22,6 +22,8 @@ from vidsr.media.pictures.frame_files import PICTURE_COLOUR, interleaved
 from vidsr.media.samples import duration_seconds
 from vidsr.options import EnhanceOptions
 
+#: Files of a saved moment: the source at its own size and enlarged to the size of the result, and the result.
+SOURCE_NAME, BEFORE_NAME, AFTER_NAME = "source.png", "before.png", "after.png"
 #: Of a still picture with more pixels than this, a preview shows the middle.
 _PREVIEW_PX = 300_000
 #: Width in pixels of one picture on a sheet, and the share of a picture's width that the detail shows.
@@ -137,10 +139,11 @@ def _middle(size: tuple[int, int]) -> tuple[slice, slice]:
 
 
 def save_moment(moment: Moment, folder: Path) -> dict[str, Any]:
-    """Write ``before.png`` (enlarged to the same size by bicubic interpolation) and ``after.png``."""
+    """Write ``source.png``, ``before.png`` (the same enlarged by bicubic interpolation) and ``after.png``."""
     height, width = moment.after.shape[:2]
-    _enlarged(moment.before, (width, height)).save(folder / "before.png")
-    Image.fromarray(moment.after).save(folder / "after.png")
+    Image.fromarray(moment.before).save(folder / SOURCE_NAME)
+    _enlarged(moment.before, (width, height)).save(folder / BEFORE_NAME)
+    Image.fromarray(moment.after).save(folder / AFTER_NAME)
     return {"at_seconds": moment.seconds, "width": width, "height": height, "place": moment.place}
 
 

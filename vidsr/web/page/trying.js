@@ -6,6 +6,7 @@ let source = null;
 let options = () => ({});
 let asked = 0;
 let frameTimer = 0;
+let previewed = null;
 
 export function setUpTrying(chosen) {
   options = chosen;
@@ -16,6 +17,7 @@ export function setUpTrying(chosen) {
   $("part-clear").onclick = clearPart;
   $("estimate").onclick = estimate;
   $("slider").oninput = moveCut;
+  $("map-on").onchange = showMap;
   $("zoom").onclick = () => zoom($("zoom").getAttribute("aria-pressed") !== "true");
   const frame = $("frame");
   frame.onscroll = moveCut;
@@ -135,12 +137,51 @@ async function preview() {
     const found = await finished("previews", order, mine);
     if (!found) return;
     await Promise.all(["before", "after"].map((side) => load($(side), `${API}/previews/${found.id}/${side}.png`)));
+    previewed = found.id;
+    forgetMap();
     $("compare").hidden = false;
     $("still").hidden = true;
     zoom(false);
     say(`${found.place}: ${found.width} × ${found.height}`);
   } catch (error) {
     if (mine === asked) fault($("preview-text"), error.message);
+  }
+}
+
+// ---- what was invented ------------------------------------------------------------------------------------------
+
+function forgetMap() {
+  $("map-on").checked = false;
+  $("map").hidden = true;
+  $("map").removeAttribute("src");
+  setText($("map-text"), "");
+}
+
+// The map is made when it is first asked for, and kept until the next preview.
+async function showMap() {
+  const on = $("map-on");
+  $("map").hidden = !on.checked || !$("map").hasAttribute("src");
+  if (!on.checked || $("map").hasAttribute("src")) return;
+  const shown = previewed;
+  on.disabled = true;
+  setText($("map-text"), "Measuring what the source supports…");
+  try {
+    const found = await finished("maps", { preview: shown }, asked);
+    if (!found || shown !== previewed) return;
+    await load($("map"), `${API}/maps/${found.id}/map.png`);
+    const shares = `${Math.round(found.supported_percent)} % of this frame is supported by the source`;
+    const invented = `${Math.round(found.invented_percent)} % is invented`;
+    const error = `expected error ${found.expected_error.toFixed(1)} code values`;
+    setText($("map-text"), `${shares}, ${invented}; ${error}`);
+    $("map").hidden = !on.checked;
+  } catch (error) {
+    if (shown === previewed) {
+      forgetMap();
+      fault($("map-text"), error.message);
+    }
+  } finally {
+    on.disabled = false;
+    if (!$("map").hasAttribute("src")) on.checked = false;
   }
 }
 
