@@ -56,7 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A quarter of an hour of few frames, for parts of it.
     long = [word.replace("r=25:d=1", "r=1/5:d=900").replace("d=1:r", "d=900:r") for word in make]
     processes.run([*long, "-c:a", "flac", str(folder / "evening.mkv")], check=True)
-    (folder / "parts.csv").write_text("from,to,name\n0:30,2:00,arrival\n12:00,14:30.5,speech\n14:00,,end\n")
+    (folder / "parts.csv").write_text("from,to,name\n0:30,2:00,arrival\n12:00,14:30.5,speech\n0:14:00,,end\n")
     picture = np.dstack([np.add.outer(np.arange(48), np.arange(64)) * 2] * 3).astype(np.uint8)
     for name in ("photo.jpg", "textures/wall/brick.png", "normals/a.png", "scan/000001.tif", "scan/000002.tif"):
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
