@@ -211,6 +211,7 @@ def test_resuming_is_byte_identical(
     assert whole.read_bytes() == again.read_bytes()
 
 
+@pytest.mark.long
 def test_a_network_that_takes_its_last_result_resumes(interlaced: Path, tmp_path: Path) -> None:
     """Byte for byte; and the warm-up hides its joints: the result is nearly that without any."""
     torch.manual_seed(3)

@@ -291,6 +291,7 @@ def test_other_scales_train(small_options: Options, scale: int) -> None:
     assert result["steps"] == 2
 
 
+@pytest.mark.long
 def test_bf16_and_second_order_with_worker_processes(small_options: Options) -> None:
     options = small_options(
         run={"precision": "bf16"},
