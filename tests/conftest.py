@@ -24,8 +24,8 @@ from tests.support.places import ROOT
 
 pytest_plugins = ("tests.support.watchdog",)
 
-# No test asserts a time. Continuous integration asks for the same examples every time, so that one commit has one outcome;
-# everybody else's runs go on searching.
+# No test asserts a time. Continuous integration asks for the same examples every time, so that one commit has one
+# outcome; everybody else's runs go on searching.
 settings.register_profile("suite", deadline=None, derandomize="VIDSR_FIXED_EXAMPLES" in os.environ)
 settings.load_profile("suite")
 
