@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from vidsr.filters.detect.tape_findings import System
     from vidsr.filters.tape.subcarrier import CompositeFrame
 
-_DEFAULT: System = "ntsc"
+#: The colour system where none is given.
+DEFAULT: System = "ntsc"
 
 
-class DotCrawl:
-    """Takes out of luma what alternates with the subcarrier, where the picture stands still.
+class CrosstalkFilter:
+    """Takes out what alternates with the subcarrier, where the picture stands still.
 
     What is not found by :mod:`vidsr.filters.tape.subcarrier` stays bit for bit; so do the first and the last frames.
 
@@ -26,7 +27,7 @@ class DotCrawl:
         system: "ntsc" or "pal".
     """
 
-    name = "dotcrawl"
+    name: str
 
     def __init__(self, system: System) -> None:
         self.system = system
@@ -34,9 +35,20 @@ class DotCrawl:
         self.lookaround = (distance, distance)
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        return opposed(frames, self.lookaround[0], self._cleaned)
+        return opposed(frames, self.lookaround[0], self.cleaned)
 
-    def _cleaned(self, before: CompositeFrame, now: CompositeFrame, after: CompositeFrame) -> Frame:
+    def cleaned(self, before: CompositeFrame, now: CompositeFrame, after: CompositeFrame) -> Frame:
+        """The frame without the residue; its neighbours have the subcarrier upside down."""
+        raise NotImplementedError
+
+
+class DotCrawl(CrosstalkFilter):
+    """The residue of colour in luma."""
+
+    name = "dotcrawl"
+
+    def cleaned(self, before: CompositeFrame, now: CompositeFrame, after: CompositeFrame) -> Frame:
+        """See :class:`CrosstalkFilter`."""
         from vidsr.filters.tape import subcarrier
 
         still = subcarrier.stillness(before, after)
@@ -88,7 +100,7 @@ FILTER: FilterDescriptor[Any] = FilterDescriptor(
     help="takes dots that crawl along edges of colour out of what stands still",
     syntax="ntsc|pal",
     parse=parse_system,
-    make=lambda system: DotCrawl(system or _DEFAULT),
+    make=lambda system: DotCrawl(system or DEFAULT),
     find=_find,
     absent="no dot crawl was found; give the colour system, for example dotcrawl=pal",
     recommended=lambda found: found.tape.dot_crawl is not None,

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from vidsr.filters.before.descriptor import FilterDescriptor
 from vidsr.filters.before.filter import with_planes
 from vidsr.filters.detect.inspection import Inspection
-from vidsr.filters.tape.dotcrawl import frames_apart, opposed, parse_system
+from vidsr.filters.tape.dotcrawl import DEFAULT, CrosstalkFilter, parse_system
 from vidsr.frames import Frame
 
 if TYPE_CHECKING:
     from vidsr.filters.detect.tape_findings import System
     from vidsr.filters.tape.subcarrier import CompositeFrame
 
-_DEFAULT: System = "ntsc"
 
-
-class Rainbow:
-    """Takes out of colour what alternates with the subcarrier, where the picture stands still.
-
-    What is not found by :mod:`vidsr.filters.tape.subcarrier` stays bit for bit; so do the first and the last frames.
-
-    Args:
-        system: "ntsc" or "pal".
-    """
+class Rainbow(CrosstalkFilter):
+    """The residue of luma in colour."""
 
     name = "rainbow"
 
-    def __init__(self, system: System) -> None:
-        self.system = system
-        distance = frames_apart(system)
-        self.lookaround = (distance, distance)
-
-    def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        return opposed(frames, self.lookaround[0], self._cleaned)
-
-    @staticmethod
-    def _cleaned(before: CompositeFrame, now: CompositeFrame, after: CompositeFrame) -> Frame:
+    def cleaned(self, before: CompositeFrame, now: CompositeFrame, after: CompositeFrame) -> Frame:
+        """See :class:`~vidsr.filters.tape.dotcrawl.CrosstalkFilter`."""
         from vidsr.filters.tape import subcarrier
 
         frame = now.frame
@@ -60,7 +43,7 @@ FILTER: FilterDescriptor[Any] = FilterDescriptor(
     help="takes rainbows on fine detail out of what stands still",
     syntax="ntsc|pal",
     parse=parse_system,
-    make=lambda system: Rainbow(system or _DEFAULT),
+    make=lambda system: Rainbow(system or DEFAULT),
     find=_find,
     absent="no rainbows were found; give the colour system, for example rainbow=pal",
     recommended=lambda found: found.tape.rainbows is not None,
