@@ -68,7 +68,8 @@ def make(
     """Cut pictures and videos into patches, and write a report of what was used to OUT/report.html.
 
     From each video, takes the sharpest frames that differ from each other, equally from all scenes. With --clips, takes
-    short clips instead, of all speeds of motion alike; the same command continues a stopped run.
+    short clips instead, of all speeds of motion alike, and films pictures with a made-up camera; the same command
+    continues a stopped run.
     """
     from tqdm import tqdm
 
@@ -108,10 +109,14 @@ def _of_patches(tally: Tally) -> tuple[dict[str, object], list[tuple[str, str]]]
 
 
 def _of_clips(tally: ClipTally) -> tuple[dict[str, object], list[tuple[str, str]]]:
+    from vidsr.media.pictures.files import is_picture
+
+    pictures = sum(is_picture(Path(source["path"])) for source in tally.videos)
     facts: dict[str, object] = {
         "clips": tally.clips,
         "frames": tally.length,
-        "videos": len(tally.videos),
+        "videos": len(tally.videos) - pictures,
+        "pictures": pictures,
         "motion": tally.bins(),
     }
     return facts, tally.refused
@@ -120,8 +125,9 @@ def _of_clips(tally: ClipTally) -> tuple[dict[str, object], list[tuple[str, str]
 def _text(facts: dict[str, object]) -> str:
     end = f"{facts['refused']} sources; see {facts['report']}"
     if "clips" in facts:
-        videos = "1 video" if facts["videos"] == 1 else f"{facts['videos']} videos"
-        return f"{facts['dataset']}: {facts['clips']} clips of {facts['frames']} frames from {videos}; skipped {end}"
+        counted = [(facts["videos"], "video"), (facts["pictures"], "picture")]
+        sources = " and ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in counted if n)
+        return f"{facts['dataset']}: {facts['clips']} clips of {facts['frames']} frames from {sources}; skipped {end}"
     return (
         f"{facts['dataset']}: {facts['patches']} patches from {facts['pictures']} pictures and frames; "
         f"skipped {facts['flat']} flat patches and {end}"

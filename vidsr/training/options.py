@@ -287,7 +287,7 @@ class MakeOptions(Options):
     )
     clips: int = opt(
         0,
-        "Cut at most this many short clips from each video, to train on motion; 0 cuts patches.",
+        "Cut at most this many short clips from each video or picture, to train on motion; 0 cuts patches.",
         between=(0, 100_000),
     )
     length: int = opt(15, "Frames of a clip.", between=(7, 30), metavar="FRAMES")

@@ -158,8 +158,8 @@ def _cut(piece: Piece, options: MakeOptions, writer: PatchWriter, tally: Tally) 
         raise InputError(f"{piece.name}: {width}x{height} is smaller than a patch of {side} px; lower --patch")
     if side % scale:
         raise TrainingError(f"--patch {side} is not a multiple of --scale {scale}")
-    for top in _starts(height, side, scale):
-        for left in _starts(width, side, scale):
+    for top in patch_starts(height, side, scale):
+        for left in patch_starts(width, side, scale):
             high = piece.high[top : top + side, left : left + side]
             if detail_of(high) < options.detail:
                 tally.flat += 1
@@ -172,7 +172,8 @@ def _cut(piece: Piece, options: MakeOptions, writer: PatchWriter, tally: Tally) 
             tally.add(piece.name, high)
 
 
-def _starts(length: int, side: int, grid: int) -> list[int]:
+def patch_starts(length: int, side: int, grid: int) -> list[int]:
+    """Where patches of ``side`` px begin that cover ``length`` px, overlapping evenly, on a grid of ``grid`` px."""
     count = -(-length // side)
     last = (length - side) // grid * grid
     return sorted({round(last * i / max(1, count - 1)) // grid * grid for i in range(count)})

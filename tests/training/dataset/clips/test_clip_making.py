@@ -168,20 +168,24 @@ def test_kill_leaves_nothing_half_written(video: Path, made: Path, tmp_path: Pat
 
 def test_what_cannot_be_used_is_named(video: Path, tmp_path: Path) -> None:
     picture = tmp_path / "a.png"
-    Image.fromarray(textured(1, 80, 80)).save(picture)
+    picture.write_bytes(b"no picture")
     (tmp_path / "broken.mkv").write_bytes(b"no video")
     short = _write(tmp_path / "short.mkv", moving(1, 7, 96))
     tally = make_clips([video, picture, tmp_path / "broken.mkv", short], tmp_path / "out", OPTIONS)
     reasons = {Path(name).name: reason for name, reason in tally.refused}
-    assert reasons.keys() == {"a.png", "broken.mkv"} and "is a picture" in reasons["a.png"]
+    assert reasons.keys() == {"a.png", "broken.mkv"} and "not a picture" in reasons["a.png"]
     assert {Path(video["path"]).name: tally.taken[video["path"]] > 0 for video in tally.videos} == {
         "three.mkv": True,
         "short.mkv": False,
     }
-    with pytest.raises(InputError, match="is a picture"):
+    with pytest.raises(InputError, match="not a picture"):
         make_clips([picture], tmp_path / "strict", MakeOptions(clips=1, strict=True))
     with pytest.raises(TrainingError, match="not one clip of 8 frames and 64 px"):
         make_clips([short], tmp_path / "none", OPTIONS)
+    tiny = tmp_path / "tiny.png"
+    Image.fromarray(textured(1, 48, 80)).save(tiny)
+    with pytest.raises(TrainingError, match="80x48 is smaller than a clip of 64 px; lower --patch"):
+        make_clips([tiny], tmp_path / "tiny", OPTIONS)
     small = _write(tmp_path / "small.mkv", moving(1, 9, 48))
     with pytest.raises(TrainingError, match="48x48 is smaller than a clip of 64 px; lower --patch"):
         make_clips([small], tmp_path / "small", OPTIONS)
@@ -192,6 +196,42 @@ def test_what_cannot_be_used_is_named(video: Path, tmp_path: Path) -> None:
         make_clips([video], tmp_path / "out", OPTIONS)
     with pytest.raises(TrainingError, match="--clips and --low"):
         make_clips([video], tmp_path / "pairs", MakeOptions(clips=1, low="x"))
+
+
+def test_pictures_are_filmed_by_a_camera(
+    tmp_path: Path, video: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Parts that cover it, each once, beside the clips of videos; those without detail are left out; and the same after
+    a stop."""
+    pixels = textured(1, 130, 200)
+    pixels[:64, :64] = 90
+    picture, twin = tmp_path / "a.png", tmp_path / "b.png"
+    for path in (picture, twin):
+        Image.fromarray(pixels).save(path)
+
+    def stop(path: Path) -> None:
+        if path == twin:
+            raise KeyboardInterrupt
+
+    options = MakeOptions(clips=20, length=8, patch=64)
+    tally = make_clips([picture, twin], tmp_path / "whole", options)
+    store = ClipStore(tmp_path / "whole")
+    assert tally.taken == {str(picture): len(store)}, "the second one shows the same"
+    assert tally.left_out == {"part of a picture without detail": 2}
+    corners = {(clip["left"], clip["top"]) for clip in store.index.clips}
+    assert len(corners) == len(store) == 3 * 4 - 1 and (0, 0) not in corners
+    assert len({clip.tobytes() for clip in (store[n] for n in range(len(store)))}) == len(store)
+    with pytest.raises(KeyboardInterrupt):
+        make_clips([picture, twin], tmp_path / "parts", options, on_source=stop)
+    next((tmp_path / "parts").glob("clip-*.npy")).unlink()
+    make_clips([picture, twin], tmp_path / "parts", options)
+    assert _everything(tmp_path / "parts") == _everything(tmp_path / "whole")
+    flags = ["--clips", "2", "--length", "8", "--patch", "64", "--json"]
+    assert run(["dataset", "make", str(picture), str(tmp_path / "two"), *flags]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["clips"], facts["videos"], facts["pictures"]) == (2, 0, 1)
+    both = make_clips([video, picture], tmp_path / "both", OPTIONS)
+    assert both.taken[str(picture)] == 7 and both.taken[str(video)] == len(ClipStore(made))
 
 
 def test_a_source_that_changed_is_refused(video: Path, tmp_path: Path, frames: np.ndarray) -> None:

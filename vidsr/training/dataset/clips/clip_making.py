@@ -1,4 +1,4 @@
-"""Makes a dataset of clips from videos, with a report of how they move.
+"""Makes a dataset of clips from videos and pictures, with a report of how they move.
 
 Each source is looked through once, and what was chosen is written to ``plan-00000.json`` before its clips are cut in a
 second pass. A run that was stopped goes on from there: plans and clips that are there are not made again. The result is
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from vidsr.training.dataset.clips.clip_motion import measure
 from vidsr.training.dataset.clips.clip_page import ClipTally, write_clip_report
 from vidsr.training.dataset.clips.clip_selection import ClipPlace, TakenLooks, choose_places, look_through
 from vidsr.training.dataset.clips.clip_store import Clip8, ClipWriter
+from vidsr.training.dataset.clips.moving_camera import film, parts_of
+from vidsr.training.dataset.image_files import read_rgb
 from vidsr.training.dataset.make import source_files
 from vidsr.training.options import MakeOptions
 
@@ -48,7 +51,9 @@ def make_clips(
     on_source: Callable[[Path], None] = lambda path: None,
     on_share: Callable[[Path, float], None] = lambda path, share: None,
 ) -> ClipTally:
-    """Make a dataset of at most ``options.clips`` clips of ``options.length`` frames from each video.
+    """Make a dataset of at most ``options.clips`` clips of ``options.length`` frames from each source.
+
+    Videos are cut; pictures are filmed by a made-up camera, each part of them once.
 
     ``on_source`` is called before each source, ``on_share`` with the share of a video's frames that were looked at.
     Called again with the same arguments after it was stopped, it continues.
@@ -63,7 +68,7 @@ def make_clips(
         raise TrainingError("; ".join(faults))
     files = list(source_files(sources))
     if not files:
-        raise TrainingError(f"{', '.join(map(str, sources))}: contains no videos")
+        raise TrainingError(f"{', '.join(map(str, sources))}: contains neither videos nor pictures")
     tally, looks = ClipTally(length=options.length, patch=options.patch), TakenLooks()
     settings = {"options": options.to_json(), "sources": [str(path) for path in files]}
     with ClipWriter(out, options.length, options.patch, settings) as writer:
@@ -72,9 +77,7 @@ def make_clips(
             on_source(path)
             plans.append(out / f"plan-{number:05d}.json")
             try:
-                if is_picture(path):
-                    raise InputError(f"{path}: is a picture; clips are cut from videos")
-                source = _Source(path, number, options, plans[-1])
+                source = (_PictureSource if is_picture(path) else _Source)(path, number, options, plans[-1])
                 source.choose(looks, on_share)
                 tally.video(source.plan)
                 for name, clip, facts in source.clips(writer):
@@ -103,6 +106,9 @@ def make_clips(
 class _Source:
     """One video: its plan, and its clips."""
 
+    #: Whether a clip may have a cut or a flash inside.
+    _may_break = True
+
     def __init__(self, path: Path, number: int, options: MakeOptions, plan: Path) -> None:
         self.path, self.number, self._options, self._plan_file = path, number, options, plan
         self.plan: dict[str, Any] = {}
@@ -119,7 +125,7 @@ class _Source:
         """Read the plan of a stopped run, or make it; the looks of what is chosen go to ``looks``.
 
         Raises:
-            InputError: it is not a video, or smaller than a clip.
+            InputError: it cannot be read, or is smaller than a clip.
             DecodeError: a frame cannot be decoded.
         """
         digest = sampled_digest(self.path)
@@ -129,12 +135,15 @@ class _Source:
             for place in self._places():
                 looks.take(place)
             return
+        self.plan = {"digest": digest, "path": str(self.path), **self._survey(looks, on_share)}
+        with AtomicFile(self._plan_file) as file:
+            file.write(json.dumps(self.plan).encode())
+
+    def _survey(self, looks: TakenLooks, on_share: Callable[[Path, float], None]) -> dict[str, Any]:
+        """What a plan holds of the source and of the places chosen in it."""
         info, index = self._open()
-        o, video = self._options, info.video
-        if min(video.width, video.height) < o.patch:
-            raise InputError(
-                f"{self.path}: {video.width}x{video.height} is smaller than a clip of {o.patch} px; lower --patch"
-            )
+        o = self._options
+        self._must_hold_clip(info.video.width, info.video.height)
 
         def frames() -> Iterator[Frame]:
             for number, frame in enumerate(read_frames(info, index=index)):
@@ -151,9 +160,7 @@ class _Source:
             return left <= place.left and top <= place.top and right <= left + width and bottom <= top + height
 
         chosen = choose_places(seen, o.clips, inside, looks)
-        self.plan = {
-            "digest": digest,
-            "path": str(self.path),
+        return {
             "frames": seen.frames,
             "repeats": seen.repeats,
             "scenes": seen.scenes,
@@ -162,8 +169,11 @@ class _Source:
             "picture": f"{crop[2]}×{crop[3]}",
             "places": [place.to_json() for place in chosen],
         }
-        with AtomicFile(self._plan_file) as file:
-            file.write(json.dumps(self.plan).encode())
+
+    def _must_hold_clip(self, width: int, height: int) -> None:
+        side = self._options.patch
+        if min(width, height) < side:
+            raise InputError(f"{self.path}: {width}x{height} is smaller than a clip of {side} px; lower --patch")
 
     def _places(self) -> list[ClipPlace]:
         return [ClipPlace(**place) for place in self.plan["places"]]
@@ -179,7 +189,7 @@ class _Source:
             if clip is None:
                 clip = next(made)
             motion = measure(clip)
-            if motion.broken:
+            if motion.broken and self._may_break:
                 self.broken += 1
                 continue
             if fresh:
@@ -219,6 +229,40 @@ class _Source:
                 if frame.index == numbers[-1]:
                     break
             yield from (np.stack(piece) for piece in pieces)
+
+
+class _PictureSource(_Source):
+    """One picture, filmed by a made-up camera: parts that cover it, those with the most detail first."""
+
+    _may_break = False
+
+    def _survey(self, looks: TakenLooks, on_share: Callable[[Path, float], None]) -> dict[str, Any]:
+        height, width = self._picture.shape[:2]
+        self._must_hold_clip(width, height)
+        parts = parts_of(self._picture, self._options.patch, self._options.length, self._options.detail)
+        chosen: list[ClipPlace] = []
+        for place in sorted(parts.places, key=lambda place: -place.sharpness):
+            if len(chosen) < self._options.clips and looks.is_new(place):
+                looks.take(place)
+                chosen.append(place)
+        return {
+            "frames": 1,
+            "repeats": 0,
+            "scenes": 1,
+            "stretches": len(parts.places) + parts.flat,
+            "left_out": {"part of a picture without detail": parts.flat} if parts.flat else {},
+            "picture": f"{width}×{height}",
+            "places": [place.to_json() for place in chosen],
+        }
+
+    @cached_property
+    def _picture(self) -> Rgb8:
+        return read_rgb(self.path)
+
+    def _cut(self, places: list[ClipPlace]) -> Iterator[Clip8]:
+        for place in places:
+            seed = [int(self.plan["digest"][:12], 16), place.left, place.top]
+            yield film(self._picture, place.left, place.top, self._options.patch, self._options.length, seed)
 
 
 def cut_out(frame: Frame, left: int, top: int, side: int) -> Rgb8:

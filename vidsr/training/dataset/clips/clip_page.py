@@ -54,7 +54,7 @@ class ClipTally:
             self.strips.append((caption, np.concatenate(small, axis=1)))
 
     def video(self, plan: dict[str, Any]) -> None:
-        """Count a video that was looked through."""
+        """Count a video or picture that was looked through."""
         self.videos.append({key: plan[key] for key in ("path", "frames", "repeats", "scenes", "stretches", "picture")})
         self.left_out.update(plan["left_out"])
 
@@ -97,12 +97,12 @@ def write_clip_report(folder: Path, tally: ClipTally) -> None:
     shown = f" ({len(tally.strips)} of them)" if tally.clips > len(tally.strips) else ""
     parts = [
         f"<h1>Dataset: {tally.clips} clips of {tally.length} frames, {tally.patch}×{tally.patch} px</h1>",
-        f"<p>Videos: {len(tally.videos)}. Sources that could not be used: {len(tally.refused)}.</p>",
+        f"<p>Videos and pictures: {len(tally.videos)}. Sources that could not be used: {len(tally.refused)}.</p>",
         "<h2>Motion, px a frame</h2>",
         f"<table><tr><th>mean of the clip</th><th>clips</th><th></th></tr>{bars}</table>",
         html_table("Motion of all clips, px a frame", ["", "smallest", "median", "mean", "largest"], rows),
         html_table(
-            "Videos",
+            "Videos and pictures",
             ["path", "frames", "repeated", "scenes", "stretches", "picture", "clips"],
             [[*video.values(), tally.taken[video["path"]]] for video in tally.videos],
         ),

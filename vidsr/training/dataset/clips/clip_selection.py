@@ -184,7 +184,6 @@ def _evaluate(
     for row, column, speed, sharpness in places:
         left, top = crop[0] + column * CELL, crop[1] + row * CELL
         piece = codes[top : top + side, left : left + side]
-        look = (_block_means(piece, _LOOK) / 255).astype(np.float64).round(3).ravel().tolist()
         survey.places.append(
             ClipPlace(
                 frames=stretch.numbers,
@@ -193,9 +192,15 @@ def _evaluate(
                 scene=survey.scenes,
                 sharpness=round(sharpness, 5),
                 motion=round(speed, 3),
-                look=look,
+                look=look_of(piece),
             )
         )
+
+
+def look_of(luma: npt.NDArray[Any]) -> list[float]:
+    """What parts of pictures are compared by: the mean of ``[H, W]`` luma, 0 to 255, in each cell of a grid, of 1."""
+    means: list[float] = (_block_means(luma, _LOOK) / 255).astype(np.float64).round(3).ravel().tolist()
+    return means
 
 
 def _is_woven(pairs: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]], most: int) -> bool:
