@@ -64,12 +64,13 @@ def plain(convs: list[nn.Conv2d], dtype: torch.dtype) -> Block:
 
 def by_triton(convs: list[nn.Conv2d], *, rows: bool = False) -> Block:
     """The block by vidsr's own kernel, or by the one that loads rows by tensor descriptors (sm_90 and newer)."""
-    from vidsr.inference.forms.triton_convolution import ROWS, Tiling, TritonConv
+    from vidsr.inference.forms.compiled_forms import tiling_on
+    from vidsr.inference.forms.triton_convolution import ROWS, TritonConv
 
     half = [(c.weight.half(), c.bias.half()) for c in convs if c.bias is not None]
     grown = [TritonConv(weight, bias, slope=SLOPE) for weight, bias in half[:4]]
     last = TritonConv(half[4][0] * SCALE, half[4][1] * SCALE)
-    tiling = ROWS if rows else Tiling()
+    tiling = ROWS if rows else tiling_on(convs[0].weight.device)
 
     def run(buffer: Tensor) -> Tensor:
         pixels = buffer.permute(0, 2, 3, 1)

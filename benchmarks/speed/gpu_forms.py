@@ -11,7 +11,7 @@ import struct
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +130,12 @@ def compiled_form(network: nn.Module, device: str, dtype: torch.dtype) -> Form:
 
 def triton_form(network: nn.Module, device: str, dtype: torch.dtype, **tiling: int) -> Form:
     """The Triton form, with its own tiling or a given one."""
+    from vidsr.inference.forms.compiled_forms import tiling_on
     from vidsr.inference.forms.triton_convolution import Tiling, TritonRRDBNet, TritonSRVGGNetCompact
 
     form = TritonRRDBNet if isinstance(network, RRDBNet) else TritonSRVGGNetCompact
-    return form(placed(deepcopy(network), device, dtype), Tiling(**tiling))  # type: ignore[arg-type]
+    own = tiling_on(torch.device(device)) if device == "cuda" else Tiling()
+    return form(placed(deepcopy(network), device, dtype), replace(own, **tiling))  # type: ignore[arg-type]
 
 
 def weights_of(name: str) -> Path:

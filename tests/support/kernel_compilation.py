@@ -24,7 +24,8 @@ from triton.runtime.jit import mangle_type
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from tests.support import processes
-from vidsr.inference.forms import triton_convolution
+from vidsr.inference.forms import triton_convolution, turing
+from vidsr.inference.forms.triton_convolution import Tiling
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 
@@ -119,8 +120,15 @@ def _kind(value: Any) -> tuple[str, bool]:
     return ("i32", value % 16 == 0) if isinstance(value, int) else ("fp32", False)
 
 
-def launches(networks: list[str], *, rows: bool = False) -> dict[Launch, int]:
-    """The distinct launches of the networks, with how often each is made; ``rows``: those of the form by rows alone."""
+def tiling_for(arch: int, *, rows: bool = False) -> Tiling:
+    """What the product uses there."""
+    if rows:
+        return triton_convolution.ROWS
+    return triton_convolution.TURING if arch == 75 else triton_convolution.Tiling()
+
+
+def launches(networks: list[str], tiling: Tiling) -> dict[Launch, int]:
+    """The distinct launches of the networks, with how often each is made; of a tiling by rows those by rows alone."""
     made: dict[str, tuple[nn.Module, Any]] = {
         "x4plus": (RRDBNet(RRDBNetConfig(num_block=2)), triton_convolution.TritonRRDBNet),
         "compact": (SRVGGNetCompact(SRVGGNetCompactConfig()), triton_convolution.TritonSRVGGNetCompact),
@@ -134,16 +142,16 @@ def launches(networks: list[str], *, rows: bool = False) -> dict[Launch, int]:
             for name in networks:
                 network, form = made[name]
                 x = torch.empty(1, 3, *SIZE, device="meta", dtype=torch.half)
-                tiling = triton_convolution.ROWS if rows else triton_convolution.Tiling()
                 form(network.eval().to(device=x.device, dtype=x.dtype), tiling)(x)
     finally:
         for name, kernel in kernels.items():
             setattr(triton_convolution, name, kernel)
-    return {launch: count for launch, count in found.items() if not rows or launch.kernel is kernels["_convolve_rows"]}
+    by_rows = kernels["_convolve_rows"]
+    return {launch: count for launch, count in found.items() if not tiling.rows or launch.kernel is by_rows}
 
 
-def compiled(launch: Launch, arch: int) -> dict[str, int]:
-    """Figures of one kernel's machine code."""
+def compiled(launch: Launch, arch: int) -> Any:
+    """Triton's result, with its ``metadata`` and ``asm`` ("ptx", "cubin")."""
     signature, constants = dict(launch.signature), dict(launch.constants)
     names = [p.name for p in launch.kernel.params]
     source = ASTSource(
@@ -152,8 +160,14 @@ def compiled(launch: Launch, arch: int) -> dict[str, int]:
         constexprs={(names.index(name),): value for name, value in constants.items()},
         attrs={(names.index(name),): [["tt.divisibility", 16]] for name in launch.aligned},
     )
+    if arch == 75:
+        turing.install()
     options = {"num_warps": launch.warps, "num_stages": launch.stages}
-    result = triton.compile(source, target=GPUTarget("cuda", arch, 32), options=options)
+    return triton.compile(source, target=GPUTarget("cuda", arch, 32), options=options)
+
+
+def examined(result: Any) -> dict[str, int]:
+    """Figures of one kernel's machine code."""
     return {"shared": result.metadata.shared, **_examined(result.asm["cubin"])}
 
 

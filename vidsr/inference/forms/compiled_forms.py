@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,9 @@ from vidsr.inference.backend import placed
 from vidsr.inference.forms.trial_process import Maker
 from vidsr.models.architectures.rrdbnet import RRDBNet
 from vidsr.models.architectures.srvgg import SRVGGNetCompact
+
+if TYPE_CHECKING:
+    from vidsr.inference.forms.triton_convolution import Tiling
 
 
 def compiled(network: nn.Module, device: torch.device, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
@@ -30,8 +34,25 @@ def kernels(network: nn.Module, device: torch.device, dtype: torch.dtype) -> Cal
 
     Raises:
         ValueError: the network's channels do not fit the kernel.
+        RuntimeError: on sm_75, if this Triton cannot be made to use its matrix instructions.
     """
-    return _by_triton(network, device, dtype, rows=False)
+    return _by_triton(network, device, dtype, tiling_on(device))
+
+
+def tiling_on(device: torch.device) -> Tiling:
+    """The tiling of the own kernels on this GPU; for sm_75, Triton is made to use its matrix instructions.
+
+    Raises:
+        RuntimeError: this Triton cannot be made to.
+    """
+    from vidsr.inference.forms.triton_convolution import TURING, Tiling
+
+    if torch.cuda.get_device_capability(device) != (7, 5):
+        return Tiling()
+    from vidsr.inference.forms import turing
+
+    turing.install()
+    return TURING
 
 
 def row_kernels(network: nn.Module, device: torch.device, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
@@ -40,15 +61,17 @@ def row_kernels(network: nn.Module, device: torch.device, dtype: torch.dtype) ->
     Raises:
         ValueError: the network's channels do not fit the kernel.
     """
-    return _by_triton(network, device, dtype, rows=True)
+    from vidsr.inference.forms.triton_convolution import ROWS
+
+    return _by_triton(network, device, dtype, ROWS)
 
 
 def _by_triton(
-    network: nn.Module, device: torch.device, dtype: torch.dtype, *, rows: bool
+    network: nn.Module, device: torch.device, dtype: torch.dtype, tiling: Tiling
 ) -> Callable[[Tensor], Tensor]:
-    from vidsr.inference.forms.triton_convolution import ROWS, Tiling, TritonRRDBNet, TritonSRVGGNetCompact
+    from vidsr.inference.forms.triton_convolution import TritonRRDBNet, TritonSRVGGNetCompact
 
-    there, tiling = placed(deepcopy(network), device, dtype), ROWS if rows else Tiling()
+    there = placed(deepcopy(network), device, dtype)
     made: Callable[[Tensor], Tensor]
     made = TritonRRDBNet(there, tiling) if isinstance(there, RRDBNet) else TritonSRVGGNetCompact(there, tiling)  # type: ignore[arg-type]
     return lambda rgb: made(rgb.to(dtype=dtype, memory_format=torch.channels_last))
@@ -59,12 +82,14 @@ def compiled_forms(
 ) -> dict[str, Maker]:
     """Name → maker of the forms that may be tried on a GPU of this compute capability, simplest first.
 
-    The own kernels take half precision and the asynchronous copies of sm_80 and newer; those by rows take the copy
+    The own kernels take half precision (on sm_75 fp16 alone) and matrix instructions; those by rows take the copy
     engine of sm_90 and newer. ``asked``: rows and ``torch.compile`` too. What rows read from L2 bounds them to half of
     what the other kernels can reach (docs/performance.md), so that they are no default.
     """
     found: dict[str, Maker] = {}
-    fits = isinstance(network, RRDBNet | SRVGGNetCompact) and dtype != torch.float32 and capability >= (8, 0)
+    fits = isinstance(network, RRDBNet | SRVGGNetCompact) and (
+        dtype == torch.float16 if capability == (7, 5) else dtype != torch.float32 and capability >= (8, 0)
+    )
     if fits and find_spec("triton") is not None:
         found["kernels"] = kernels
         if asked and capability >= (9, 0):

@@ -43,6 +43,8 @@ class Tiling:
 
 #: The tiling for rows: with a longer slice of channels there are fewer loads to wait for.
 ROWS = Tiling(channels=64, stages=3, rows=True)
+#: The tiling for sm_75, which has no asynchronous copies: other blocks of the multiprocessor work while one waits.
+TURING = Tiling(stages=1)
 
 
 # Sizes and factors are not specialised: another size of a picture needs no other kernel.
