@@ -222,7 +222,7 @@ def test_headers_keep_the_browser_in_its_place(client: TestClient) -> None:
 
 def test_ids_of_jobs_are_not_paths(client: TestClient, root: Path) -> None:
     for run_id in ("..", "..%2F..", "x", "20260101-0123456789ab", "20260101-0123456789AB"):
-        for tail in ("", "/result", "/report", "/events", "/thumbnail.jpg"):
+        for tail in ("", "/result", "/master", "/report", "/events", "/thumbnail.jpg"):
             assert client.get(f"/api/v1/jobs/{run_id}{tail}").status_code in (404, 422)
 
 
@@ -234,6 +234,27 @@ def test_a_result_that_became_a_link_is_not_given_out(client: TestClient, root: 
     outcome = {"state": "done", "result": {"output": str(root / "made.mkv")}}
     (folder / "outcome.json").write_text(json.dumps(outcome))
     assert client.get(f"/api/v1/jobs/{run['id']}/result").status_code == 404
+
+
+def test_a_master_is_given_out_for_jobs_that_made_one_alone(client: TestClient, root: Path) -> None:
+    for name, options in (("made", {"masters": True}), ("other", {})):
+        wanted = {"source": "clip.mp4", "output": f"{name}.mp4", "options": options}
+        run = client.post("/api/v1/jobs", json=wanted).json()
+        client.post(f"/api/v1/jobs/{run['id']}/cancel")
+        assert run["has_master"] is False
+        assert client.get(f"/api/v1/jobs/{run['id']}/master").status_code == 404
+        for file in (f"{name}.mp4", f"{name}.master.mkv"):
+            (root / file).write_bytes(file.encode())
+        outcome = {"state": "done", "result": {"output": str(root / f"{name}.mp4")}}
+        (root.parent / "state" / run["id"] / "outcome.json").write_text(json.dumps(outcome))
+        answer = client.get(f"/api/v1/jobs/{run['id']}/master")
+        known = client.get(f"/api/v1/jobs/{run['id']}").json()["has_master"]
+        assert (answer.status_code, known) == ((200, True) if options else (404, False))
+        if options:
+            assert answer.content == b"made.master.mkv" and "made.master.mkv" in answer.headers["content-disposition"]
+            (root / "made.master.mkv").unlink()
+            (root / "made.master.mkv").symlink_to(root.parent / "secret.mp4")
+            assert client.get(f"/api/v1/jobs/{run['id']}/master").status_code == 404
 
 
 def test_names_of_uploads() -> None:

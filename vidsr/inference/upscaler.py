@@ -21,6 +21,7 @@ from vidsr.inference.device_copy import Transfer
 from vidsr.inference.forms.graphed_steps import GraphedSteps
 from vidsr.inference.forms.winograd_basicvsr import WinogradBasicVSR
 from vidsr.inference.limits.held_to import HeldTo, ResultLimit
+from vidsr.inference.limits.shared_results import SharedResults
 from vidsr.inference.oom_ladder import Around, Fitted
 from vidsr.inference.recurrent import Carrying, NeighbourMixer, NeighbourMixing, recurrent_form
 from vidsr.inference.regions import ChangedRegions
@@ -36,8 +37,12 @@ if TYPE_CHECKING:
 
 _WHITE = {"u1": 255.0, "u2": 65535.0, "f4": 1.0, "f8": 1.0}
 _PIL_MODES = ("RGB", "L", "I;16")
+# Options that say nothing to the network that results are held to.
+_OF_OTHER_MODELS = ("finish_within", "denoise_strength", "reuse_regions", "reuse_threshold")
 # Changed regions on CUDA: one size for all, because a graph is captured for each.
 _REGION_TILE_PX = 256
+# Batches that a stream may be ahead of another one over the same frames: computed, being finished, waiting, and one.
+_BATCHES_AHEAD = 4
 
 
 class Upscaler:
@@ -68,6 +73,8 @@ class Upscaler:
             ``vidsr.filters.after.last_result.LastResult``. Without it, and for single pictures, such a network sees
             each frame alone.
         limit: what every result is held to, right after the network and the resize; None leaves it as it is.
+        alongside: the Upscaler of a second stream over the same frames, at the same time. Where its network is the one
+            that ``limit`` holds results to, each frame goes through it once, on a CPU.
 
     Raises:
         ModelError: the model is unknown, or is not a network from RGB to RGB.
@@ -85,6 +92,7 @@ class Upscaler:
         multiframe: NeighbourMixing | None = None,
         carrying: Callable[[Callable[[Tensor], Tensor]], Carrying] | None = None,
         limit: ResultLimit | None = None,
+        alongside: Upscaler | None = None,
     ) -> None:
         if options is None or isinstance(options, str):
             options = ModelOptions(model=options) if options else ModelOptions()
@@ -92,7 +100,9 @@ class Upscaler:
         compute_exactly(self.device)
         self.model = model or _load(options)
         self.scale = self.model.scale
-        self._held_to = None if limit is None else self._hold(limit, options)
+        self.options = options
+        self._shared: SharedResults | None = None
+        self._held_to = None if limit is None else self._hold(limit, options, alongside)
         require_rgb(self.model.network, self.model.architecture)
         half = architecture_of(self.model.network).half
         remembers = architecture_of(self.model.network).state_channels is not None
@@ -172,7 +182,7 @@ class Upscaler:
             raise CheckpointError(f"{model.path}: these are not the weights of {name}; remove the file")
         return recurrent_form(model.network, self.device, DTYPES[self.precision])
 
-    def _hold(self, limit: ResultLimit, options: ModelOptions) -> HeldTo | None:
+    def _hold(self, limit: ResultLimit, options: ModelOptions, alongside: Upscaler | None) -> HeldTo | None:
         """The limit with its network; None where nothing is to be limited: the Upscaler's own network is that one, or
         becomes it because nothing else would be left."""
         from vidsr.models.zoo import ZOO, load_chosen
@@ -186,7 +196,24 @@ class Upscaler:
             self.model = model
         if getattr(self.model, "sha256", "") == model.sha256:
             return None
+        if alongside is not None and alongside.is_like(named, model):
+            return HeldTo(network=alongside.shared_results(), limit=limit)
         return HeldTo(network=Upscaler(named, model=model), limit=limit)
+
+    def is_like(self, options: ModelOptions, model: Model) -> bool:
+        """Whether an Upscaler of this model under these options would give the same results as this one, bit for bit,
+        and both are on a CPU."""
+        own = replace(options, **{name: getattr(self.options, name) for name in ("model", *_OF_OTHER_MODELS)})
+        same = getattr(self.model, "sha256", "") == getattr(model, "sha256", None)
+        alone = self._held_to is None and not self.options.reuse_regions
+        return self.device.type == "cpu" and same and alone and own == self.options
+
+    def shared_results(self) -> SharedResults:
+        """This network for a stream alongside, whose results the streams of this Upscaler need not compute again."""
+        if self._shared is None:
+            fitted = self.fitted
+            self._shared = SharedResults(self._finite, lambda high, wide: _BATCHES_AHEAD * fitted.batch_for(high, wide))
+        return self._shared
 
     def stream(
         self,
@@ -218,6 +245,8 @@ class Upscaler:
         if self._reuse_regions:
             tile = _REGION_TILE_PX if self.device.type == "cuda" else None
             network = ChangedRegions(network, self.model, self.stats, self.reuse_threshold, tile)
+        elif self._shared is not None:
+            network = self._unless_shared
         transfer = Transfer(self.device)
 
         def neighbours(stream: Stream) -> NeighbourMixer:
@@ -294,6 +323,10 @@ class Upscaler:
         # On a CPU picture by picture: its kernels sum in an order that depends on the batch size.
         singles = torch.split(rgb, 1) if self.device.type == "cpu" else (rgb,)
         return torch.cat([self._finite(one) for one in singles])
+
+    def _unless_shared(self, rgb: Tensor) -> Tensor:
+        known = None if self._shared is None else self._shared.take(rgb)
+        return self.fitted(rgb) if known is None else known
 
     def _finite(self, rgb: Tensor) -> Tensor:
         out = self.fitted(rgb)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vidsr.errors import JobError, OutputError, VerifyError
-from vidsr.jobs.invention.masters import master_of
+from vidsr.jobs.invention.master_name import master_of
 from vidsr.jobs.job import Job, source_unchanged
 from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.state import job_folders

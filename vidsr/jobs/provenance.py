@@ -14,7 +14,7 @@ from typing import Any
 
 from vidsr.codec_table import CODECS
 from vidsr.errors import VerifyError, VidsrError
-from vidsr.jobs.invention.masters import MASTER_CODEC, master_of
+from vidsr.jobs.invention.master_name import MASTER_CODEC, master_of
 from vidsr.jobs.neighbour_runs import is_used
 from vidsr.media import image_sequence
 from vidsr.media.encode.encoder_plan import encoder_build

@@ -27,7 +27,8 @@ from vidsr.filters.between.rate_table import RateTable
 from vidsr.filters.undo.change_count import FilterChanges
 from vidsr.frames import Colour, Frame, FrameRange, PixelFormat
 from vidsr.jobs.filter_chain import Chain, compose, mask_of
-from vidsr.jobs.invention.masters import MASTER_SUFFIX, MasterSink, master_options, refuse_masters, with_masters
+from vidsr.jobs.invention.master_name import MASTER_SUFFIX
+from vidsr.jobs.invention.masters import MasterSink, master_options, refuse_masters, with_masters
 from vidsr.jobs.open_source import open_source
 from vidsr.jobs.restoration_plan import (
     PlannedFrames,
@@ -336,10 +337,10 @@ class RecipeRun:
         self.recipe = recipe
         self.model_options = model if device is None else dataclasses.replace(model, device=device)
         self.chain = recipe.chain()
+        self._master = None if recipe.master is None else RecipeRun(recipe.master, index=index, device=device)
         self.upscaler = self.upscaler_with(self.model_options)
         self._timeline = timeline
         self._in_order = in_order
-        self._master = None if recipe.master is None else RecipeRun(recipe.master, index=index, device=device)
         self.between = None if table is None else self.between_of(table)
         if index is not None:
             self.index = index
@@ -378,6 +379,7 @@ class RecipeRun:
             multiframe=chain.multiframe,
             carrying=chain.carrying,
             limit=limit_of(self.recipe.options.restore),
+            alongside=None if self._master is None else self._master.upscaler,
         )
 
     def frames(

@@ -14,7 +14,7 @@ from vidsr.jobs.disk_space import disk_outlook
 from vidsr.jobs.engines.engine import Engine, Inline, Slot, check_devices, choose_slots
 from vidsr.jobs.engines.tracker import Tracker
 from vidsr.jobs.finish import can_publish, finish
-from vidsr.jobs.invention.masters import master_of
+from vidsr.jobs.invention.master_name import master_of
 from vidsr.jobs.job import Job, PreparedJob, distrust_damaged, open_job, prepare
 from vidsr.jobs.messages import Order
 from vidsr.jobs.neighbour_runs import joined_runs, neighbour_notes

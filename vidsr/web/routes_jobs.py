@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from vidsr.errors import InputError, OptionsError, OutputError
+from vidsr.jobs.invention.master_name import master_of
 from vidsr.jobs.state.job_folders import LIVE_NAME, job_folder
 from vidsr.options import EnhanceOptions
 from vidsr.web.allowed_paths import folder_inside, inside, output_inside, shown
@@ -146,6 +147,19 @@ def result(request: Request, run_id: Id, download: bool = True) -> Response:
     return FileResponse(file, media_type=kind, filename=file.name, content_disposition_type=disposition)
 
 
+@router.get(
+    "/jobs/{run_id}/master",
+    response_class=Response,
+    responses={200: {"content": {"video/x-matroska": {}}}, 206: {"content": {"video/x-matroska": {}}}},
+)
+def master(request: Request, run_id: Id) -> Response:
+    """The preservation master of a finished job with the option ``masters``; supports range requests."""
+    file = _master_file(run_of(request, run_id), request)
+    if file is None:
+        raise InputError("this job has no preservation master (yet)")
+    return FileResponse(file, media_type="video/x-matroska", filename=file.name)
+
+
 _MEDIA_TYPES = {
     ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm",
     ".mkv": "video/x-matroska", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
@@ -229,6 +243,7 @@ def _job(run: Run, request: Request) -> JobRun:
         error=without_roots(outcome.get("error"), roots) if state in ("failed", "paused") else None,
         result=outcome.get("result"),
         has_result=result_file(run, request) is not None,
+        has_master=_master_file(run, request) is not None,
         has_report=_report_file(run, request) is not None,
         can_compare=comparable(result_file(run, request)),
     )
@@ -250,6 +265,15 @@ def result_file(run: Run, request: Request) -> FilePath | None:
     except InputError:
         return None
     return file if file.is_file() else None
+
+
+def _master_file(run: Run, request: Request) -> FilePath | None:
+    """The preservation master next to the finished file of a job that made one."""
+    file = result_file(run, request)
+    if file is None or not EnhanceOptions.from_json(run.order["options"]).output.masters:
+        return None
+    made = master_of(file)
+    return made if made.is_file() and not made.is_symlink() else None
 
 
 def _report_file(run: Run, request: Request) -> FilePath | None:

@@ -225,6 +225,7 @@ class JobRun(StrictModel):
     error: str | None
     result: dict[str, Any] | None
     has_result: bool
+    has_master: bool
     has_report: bool
     can_compare: bool
 

@@ -14,15 +14,18 @@ import pytest
 from tests.support.places import SAMPLE
 from vidsr.errors import Interrupted, OptionsError, OutputError
 from vidsr.inference.colour import rgb8_of
+from vidsr.inference.limits.shared_results import SharedResults
 from vidsr.jobs import provenance
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.finish import VideoAssembly
-from vidsr.jobs.invention.masters import master_of
+from vidsr.jobs.invention.master_name import master_of
+from vidsr.jobs.preview.estimate import estimate
 from vidsr.jobs.segment_worker import SegmentWorker
 from vidsr.jobs.state.events import Event
 from vidsr.jobs.state.job_folders import job_folder
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
+from vidsr.options import EnhanceOptions
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,86 @@ def test_each_is_what_a_job_of_its_own_makes(both: Path, source: Path, tiny_mode
     assert np.array_equal(frames_of(master_of(both)), frames_of(faithful))
     assert probe(master_of(both)).video.codec == "ffv1"
     assert not job_folder(both).exists()
+
+
+def assert_both(source: Path, network: Path, folder: Path, together: dict[str, Any], **options: Any) -> Path:
+    """Both results with ``options`` are those of jobs of their own; ``together`` is how the two are made at once."""
+    pair = made(source, folder / "pair.mkv", network, masters=True, codec="ffv1", **options, **together)
+    access = made(source, folder / "access.mkv", network, codec="ffv1", **options)
+    faithful = made(source, folder / "faithful.mkv", network, codec="ffv1", **{**options, "invent": 0})
+    assert pair.read_bytes() == access.read_bytes()
+    assert np.array_equal(frames_of(master_of(pair)), frames_of(faithful))
+    times = [[frame.pts * frame.time_base for frame in read_frames(probe(path))] for path in (pair, master_of(pair))]
+    assert times[0] == times[1]
+    return pair
+
+
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch) -> list[SharedResults]:
+    """Filled with what streams share, as it is made."""
+    found: list[SharedResults] = []
+    begin = SharedResults.__init__
+
+    def noted(self: SharedResults, *given: Any) -> None:
+        begin(self, *given)
+        found.append(self)
+
+    monkeypatch.setattr(SharedResults, "__init__", noted)
+    return found
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, pytest.param({"tile": 32, "batch": 3, "stabilize": 0.5}, marks=pytest.mark.long)],
+    ids=["plain", "tiles"],
+)
+def test_a_limited_copy_and_its_master_share_the_faithful_result(
+    source: Path, tiny_model: Path, tmp_path: Path, shared: list[SharedResults], options: dict[str, Any]
+) -> None:
+    assert_both(source, tiny_model, tmp_path, {}, invent=0.5, **options)
+    (one,) = shared
+    assert one.handed_on >= 6, "every frame once"
+
+
+def test_another_backend_shares_nothing(
+    source: Path, tiny_model: Path, tmp_path: Path, shared: list[SharedResults]
+) -> None:
+    """The network that results are held to runs on the backend that is chosen for it, the master's on the named one."""
+    assert_both(source, tiny_model, tmp_path, {}, invent=0.5, backend="torch")
+    assert not shared
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("options", "together"),
+    [
+        ({"invent": 0.5}, {"workers": 2, "threads": 1}),
+        ({"rate": "50"}, {}),
+        ({"multiframe": 0.8, "invent": 0.5}, {}),
+        ({"reuse_regions": True, "invent": 0.5}, {}),
+    ],
+    ids=["workers", "rate", "multiframe", "regions"],
+)
+def test_masters_of_other_ways_to_work(
+    source: Path, tiny_model: Path, tmp_path: Path, options: dict[str, Any], together: dict[str, Any]
+) -> None:
+    assert_both(source, tiny_model, tmp_path, together, **options)
+
+
+@pytest.mark.slow
+def test_masters_by_ray(source: Path, tiny_model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    assert_both(source, tiny_model, tmp_path, {"engine": "ray", "workers": 2, "threads": 1}, invent=0.5)
+
+
+def test_the_plan_counts_the_master(both: Path, source: Path, tiny_model: Path) -> None:
+    asked = {"model": str(tiny_model), "scale": 1, "device": "cpu", "codec": "h264", "audio": False}
+    alone, pair = (estimate(source, EnhanceOptions.from_flat({**asked, "masters": on})) for on in (False, True))
+    assert alone.master_bytes == 0 and pair.result_bytes == pytest.approx(alone.result_bytes, rel=0.2)
+    size = master_of(both).stat().st_size
+    assert pair.master_bytes == pytest.approx(size, rel=0.3)
+    assert pair.disk_bytes > pair.result_bytes + 1.5 * pair.master_bytes
+    assert alone.disk_bytes == alone.result_bytes + alone.video_bytes
 
 
 def test_one_record_links_them(both: Path, source: Path, tmp_path: Path) -> None:

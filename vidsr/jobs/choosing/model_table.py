@@ -79,7 +79,7 @@ def plan_models(
     for number, name in enumerate(names, 1):
         done[name] = trials.time(with_model(named, name), min(_MOST_SECONDS, budget))
         progress(Event(kind="frame", frames=number, total_frames=len(names)))
-    video = estimate.disk_bytes - estimate.result_bytes
+    video = estimate.video_bytes
     own = done[named.model.model].sample_bytes
     return tuple(
         ModelEstimate(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vidsr.jobs.disk_space import check_output
-from vidsr.jobs.invention.masters import master_of
+from vidsr.jobs.invention.master_name import master_of
 from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.manifest import Manifest

@@ -11,24 +11,16 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import tee
-from pathlib import Path
 from types import TracebackType
 
 from vidsr.errors import EncodeError, OptionsError
 from vidsr.frames import Frame
+from vidsr.jobs.invention.master_name import MASTER_CODEC
 from vidsr.media.encode.encoder import SegmentEncoder
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import FAITHFUL_MODEL, ZOO
 from vidsr.options import EncodeOptions, EnhanceOptions
 from vidsr.pipeline.segment import Upscale
-
-#: Codec and container of a preservation master.
-MASTER_CODEC, MASTER_SUFFIX = "ffv1", ".mkv"
-
-
-def master_of(output: Path) -> Path:
-    """The preservation master of an access copy: ``film.x4.mp4`` has ``film.x4.master.mkv``."""
-    return output.with_name(f"{output.stem}.master{MASTER_SUFFIX}")
 
 
 def master_options(options: EnhanceOptions) -> EnhanceOptions:

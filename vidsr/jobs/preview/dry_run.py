@@ -13,7 +13,7 @@ from vidsr.jobs.choosing.settle import settle
 from vidsr.jobs.compare.invention_file import invention_file
 from vidsr.jobs.disk_space import CERTAINTY, check_output
 from vidsr.jobs.engines.engine import check_devices
-from vidsr.jobs.invention.masters import master_of
+from vidsr.jobs.invention.master_name import master_of
 from vidsr.jobs.job import PreparedJob, prepare
 from vidsr.jobs.option_command import command_line
 from vidsr.jobs.preview.estimate import Estimate, estimate
@@ -288,8 +288,10 @@ def described(run: DryRun) -> str:
             f"frames   {e.frames}" + (f", {e.made_frames} of them made in between" if e.made_frames else ""),
             f"time     about {human_seconds(e.seconds)} ({e.frames_per_second:.3g} frames/s; from "
             f"{e.sampled_frames} frames, vidsr plan measures more)",
-            f"disk     about {human_bytes(e.disk_bytes)} while it runs, {human_bytes(e.result_bytes)} for the result; "
-            f"{human_bytes(run.free_bytes)} free" + ("" if run.fits else ": too little, the job will refuse to start"),
+            f"disk     about {human_bytes(e.disk_bytes)} while it runs, {human_bytes(e.result_bytes)} for the result"
+            + (f" and {human_bytes(e.master_bytes)} for the master; " if e.master_bytes else "; ")
+            + f"{human_bytes(run.free_bytes)} free"
+            + ("" if run.fits else ": too little, the job will refuse to start"),
             f"memory   about {human_bytes(e.memory_bytes)}",
         ]
     lines += [f"makes    {path} (while it runs)" for path in run.temporary]

@@ -33,7 +33,9 @@ class Estimate:
     ``frames_per_second`` is the speed of the work itself; ``seconds`` includes start and end.
 
     ``codec`` is the codec of the result, or the format of numbered pictures, such as "png".
-    ``disk_bytes`` is the peak of disk use while the job runs: its segments and the joined file together.
+    ``video_bytes`` of the ``result_bytes`` are its video, the others its copied streams.
+    ``disk_bytes`` is the peak of disk use while the job runs: its segments and the joined file together, those of a
+    preservation master too, whose size is ``master_bytes``; 0 without one.
     ``memory_bytes`` is the peak of this process while it sampled; ``gpu_bytes`` that of the device, 0 on a CPU.
     """
 
@@ -44,6 +46,7 @@ class Estimate:
     frames_per_second: float
     seconds: float
     result_bytes: int
+    video_bytes: int
     disk_bytes: int
     memory_bytes: int
     gpu_bytes: int
@@ -52,6 +55,7 @@ class Estimate:
     codec: str
     notes: tuple[str, ...]
     made_frames: int = 0
+    master_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -110,7 +114,9 @@ def estimate(
     notes = (*settled.notes, *order, *changes, *advice, *neighbours, *sampler.recipe.notes, *index.notes)
     video = round(frames * bytes_per_frame(sampler, done, options.jobs.segment_frames))
     others = options.streams.audio and job.picture is None
-    result = video + (other_bytes(decoded, sampler.span) if others else 0)
+    copied = other_bytes(decoded, sampler.span) if others else 0
+    of_master = round(frames * master_bytes_per_frame(done))
+    result, master = video + copied, of_master + copied if of_master else 0
     return Estimate(
         source_size=(decoded.video.width, decoded.video.height),
         size=sampler.recipe.size,
@@ -119,13 +125,15 @@ def estimate(
         frames_per_second=1 / timing.compute_seconds,
         seconds=timing.seconds,
         result_bytes=result,
-        disk_bytes=video + result,
+        video_bytes=video,
+        disk_bytes=video + result + of_master + master,
         memory_bytes=memory_bytes,
         gpu_bytes=_gpu_bytes(sampler),
         device=str(sampler.upscaler.device),
         precision=sampler.upscaler.precision,
         codec=job.settings.codec if job.picture is None else job.picture.suffix.lstrip("."),
         made_frames=made,
+        master_bytes=master,
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -188,6 +196,11 @@ def bytes_per_frame(sampler: Sampler, done: Sequence[Sample], segment_frames: in
             break
     ratio = sum(sample.packets.total for sample in done) / sampled_interpolated
     return ratio * interpolated / frames
+
+
+def master_bytes_per_frame(done: Sequence[Sample]) -> float:
+    """Bytes of a frame of the preservation master; 0 without one. Its codec predicts nothing from other frames."""
+    return sum(sample.master_bytes for sample in done) / sum(sample.segment.frames for sample in done)
 
 
 def spread(segments: Sequence[Segment]) -> Iterator[Segment]:

@@ -18,7 +18,7 @@ from vidsr.frames import Colour, Frame, PixelFormat
 from vidsr.inference.identity_backend import NoModel, Unchanged
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.recipe import Recipe, RecipeRun
-from vidsr.jobs.state.segments import Segment
+from vidsr.jobs.state.segments import Segment, master_file
 from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex
 from vidsr.media.pictures.files import read_picture
@@ -39,7 +39,7 @@ class Sample:
 
     ``computed`` counts the frames that went through the network, including those that only settle its steps.
     ``seek_seconds`` were spent reaching the first frame; a job that reads from segment to segment hardly
-    spends any.
+    spends any. ``master_bytes`` is the size of the preservation master's video, 0 without one.
     """
 
     segment: Segment
@@ -48,6 +48,7 @@ class Sample:
     computed: int
     seek_seconds: float
     decode_back_seconds: float
+    master_bytes: int = 0
 
 
 class Sampler:
@@ -143,8 +144,11 @@ class Sampler:
                 stats = self._run.run(segment, encoder, watch=self._timed)
             begin = time.perf_counter()
             self._decode(path)
+            if self.recipe.master is not None:
+                self._decode(master_file(path))
             back = time.perf_counter() - begin
             packets = self._packets(path)
+            master = 0 if self.recipe.master is None else video_packets(master_file(path)).total
         return Sample(
             segment=segment,
             stats=stats,
@@ -152,6 +156,7 @@ class Sampler:
             computed=self.computed(segment),
             seek_seconds=sum(self._first_seconds),
             decode_back_seconds=back / 2,
+            master_bytes=master,
         )
 
     def between_seconds(self) -> float:
@@ -186,10 +191,11 @@ class Sampler:
         After ``deadline``, on the clock of ``time.perf_counter``, it ends early, but not before it has enough frames
         for the encoder to work as it does on a whole segment.
         """
-        upscale = self._run.upscale(segment, self._interpolation)
+        # With a format: without the master, whose network would have to run.
+        upscale = self._run.upscale(segment, self._interpolation, self.recipe.frame_format)
         with tempfile.TemporaryDirectory(prefix="vidsr-plan-") as folder:
             path = Path(folder) / segment.file_name
-            with self.recipe.sink(path) as encoder:
+            with replace(self.recipe, master=None).sink(path) as encoder:
                 run_segment(_until(deadline, self._run.frames(segment)), upscale, encoder)
             return self._packets(path)
 

@@ -49,9 +49,10 @@ class QueueEstimate:
 
     @property
     def disk_bytes(self) -> int:
-        """Peak of disk use: all results, and the segments of the largest file."""
-        extra = max((found.disk_bytes - found.result_bytes for _, found in self.files), default=0)
-        return self.result_bytes + extra
+        """Peak of disk use: all results and masters, and the segments of the largest file."""
+        stays = [found.result_bytes + found.master_bytes for _, found in self.files]
+        extra = max((one.disk_bytes - kept for (_, one), kept in zip(self.files, stays, strict=True)), default=0)
+        return sum(stays) + extra
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -86,6 +86,7 @@ function showActions(view, job) {
     resume: ["paused", "failed", "cancelled"].includes(job.state),
     cancel: ["queued", "running", "paused"].includes(job.state),
     download: job.has_result,
+    master: job.has_master,
     report: job.can_compare,
     record: job.has_report,
     remove: job.state !== "running",
@@ -96,6 +97,7 @@ function showActions(view, job) {
     control.setAttribute("aria-label", `${control.textContent}: ${job.source}`);
   }
   if (job.has_result) view.querySelector("[data-do=download]").href = `${API}/jobs/${job.id}/result`;
+  if (job.has_master) view.querySelector("[data-do=master]").href = `${API}/jobs/${job.id}/master`;
   if (job.can_compare) view.querySelector("[data-do=report]").href = `${API}/jobs/${job.id}/comparison`;
 }
 
@@ -130,7 +132,7 @@ async function showThumbnail(image, job) {
 
 async function act(id, event) {
   const what = event.target.closest("[data-do]")?.dataset.do;
-  if (!what || what === "download" || what === "report") return;
+  if (!what || what === "download" || what === "master" || what === "report") return;
   const error = views.get(id).querySelector(".error");
   try {
     if (what === "record") await showRecord(id);
