@@ -15,8 +15,8 @@ from vidsr.errors import OptionsError
 
 #: Filters ahead of the network, in the order in which they act, whatever the order on the command line: frames and
 #: fields; faults of tape, which lie along the lines that were recorded; steadying; brightness; scratches and dust,
-#: which are found by comparing frames; noise; colour. The module's ``FILTER`` is the filter's descriptor, a
-#: :class:`vidsr.filters.before.descriptor.FilterDescriptor`.
+#: which are found by comparing frames; noise; bands, in what is even after that; colour. The module's ``FILTER`` is the
+#: filter's descriptor, a :class:`vidsr.filters.before.descriptor.FilterDescriptor`.
 FILTERS: dict[str, str] = {
     "film": "vidsr.filters.before.film_times",
     "ivtc": "vidsr.filters.before.ivtc",
@@ -38,6 +38,7 @@ FILTERS: dict[str, str] = {
     "scratch": "vidsr.filters.film.scratch",
     "dust": "vidsr.filters.before.dust",
     "denoise": "vidsr.filters.before.denoise",
+    "deband": "vidsr.filters.banding.deband",
     "grey": "vidsr.filters.before.grey",
 }
 

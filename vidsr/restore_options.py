@@ -25,7 +25,7 @@ MATERIALS: dict[str, dict[str, Any]] = {
     "film-bw": {"restore": "deflicker,dust,grey", "fidelity": "auto", "stabilize": 0.5, "grain": 0.7},
     "broadcast": {"restore": "auto", "fidelity": "auto", "stabilize": 0.3},
     "animation": {"restore": "auto", "fidelity": "auto", "stabilize": 0.3},
-    "phone": {"restore": "deblock,denoise", "fidelity": "auto", "strength": 0.9},
+    "phone": {"restore": "deblock,denoise,deband", "fidelity": "auto", "strength": 0.9},
 }
 #: What ``faces`` and ``text`` may be.
 HOLDS = ("hold", "free")

@@ -155,14 +155,18 @@ def pictures(data: Path, part: Part) -> Floats:
     return np.frombuffer(raw, np.uint8).reshape(-1, height, width, 3).astype(np.float32) / 255
 
 
+def planes_of(rgb: Floats) -> list[Floats]:
+    """Y, U and V of 4:2:0, BT.601 limited range, chroma averaged over 2×2 pixels; 8-bit code values, not rounded."""
+    y, u, v = np.moveaxis(rgb @ _TO_YCC.T, 2, 0) + np.array([16, 128, 128], np.float32)[:, None, None]
+    height, width = y.shape
+    return [y, *(p.reshape(height // 2, 2, width // 2, 2).mean((1, 3)) for p in (u, v))]
+
+
 def coded(clip: Floats) -> list[Frame]:
-    """As 8-bit 4:2:0, BT.601 limited range, chroma averaged over 2×2 pixels."""
+    """As 8-bit 4:2:0; see :func:`planes_of`."""
     frames = []
     for n, rgb in enumerate(clip):
-        y, u, v = np.moveaxis(rgb @ _TO_YCC.T, 2, 0) + np.array([16, 128, 128], np.float32)[:, None, None]
-        height, width = y.shape
-        small = [p.reshape(height // 2, 2, width // 2, 2).mean((1, 3)) for p in (u, v)]
-        planes = tuple(np.rint(p).clip(0, 255).astype(np.uint8) for p in (y, *small))
+        planes = tuple(np.rint(p).clip(0, 255).astype(np.uint8) for p in planes_of(rgb))
         frames.append(
             Frame(
                 planes=planes,

@@ -81,14 +81,20 @@ def by_ffmpeg(chain: str, frames: Sequence[Frame]) -> list[Frame]:
     form = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}"]
     command = [FFMPEG, "-v", "error", *form, "-i", "-", "-vf", chain, "-threads", "1", *form[:4], "-"]
     made = subprocess.run(command, input=raw, check=True, capture_output=True).stdout
+    lost = (len(frames) - len(made) // (width * height * 3 // 2)) // 2  # tmedian gives no first and last frame
+    return [*frames[:lost], *from_raw(made, frames[lost : len(frames) - lost]), *frames[len(frames) - lost :]]
+
+
+def from_raw(made: bytes, frames: Sequence[Frame]) -> list[Frame]:
+    """``frames`` with the planes of raw 8-bit 4:2:0."""
+    width, height = frames[0].width, frames[0].height
     luma, each = width * height, width * height * 3 // 2
-    lost = (len(frames) - len(made) // each) // 2  # tmedian gives no first and last frame
-    result = list(frames)
-    for n, frame in list(enumerate(frames))[lost : len(frames) - lost]:
-        part = np.frombuffer(made, np.uint8)[(n - lost) * each : (n - lost + 1) * each]
+    result = []
+    for n, frame in enumerate(frames):
+        part = np.frombuffer(made, np.uint8)[n * each : (n + 1) * each]
         colour = part[luma:].reshape(2, height // 2, width // 2)
         planes = (part[:luma].reshape(height, width), colour[0], colour[1])
-        result[n] = dataclasses.replace(frame, planes=planes)
+        result.append(dataclasses.replace(frame, planes=planes))
     return result
 
 

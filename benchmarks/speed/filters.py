@@ -45,6 +45,7 @@ PAIRS: tuple[tuple[str, str, int], ...] = (
     ("dotcrawl=ntsc", "dedot=m=dotcrawl", 240),
     ("rainbow=ntsc", "dedot=m=rainbows", 240),
     ("dehalo=1:6", "unsharp=lx=7:ly=3:la=-0.4", 240),
+    ("deband=4", "gradfun=strength=4.8", 240),
     ("chroma=4", "chromashift=cbh=-2:crh=-2", 240),
     ("deflicker", "deflicker", 240),
     ("ivtc", "fieldmatch=order=tff,decimate", 240),

@@ -35,7 +35,7 @@ MakeClip = Callable[..., Path]
 ALL = (
     *("dotcrawl=ntsc", "dotcrawl=pal", "rainbow=ntsc", "rainbow=pal", "deinterlace-quick=tff"),
     *("deinterlace=tff", "headswitch=8", "crop=8:4:96:80", "chroma=2.5", "dropout", "deblock=0.5", "weave", "scratch"),
-    *("dehalo=0.8:6", "breathing", "dust", "deflicker", "denoise=0.7", "grey"),
+    *("dehalo=0.8:6", "breathing", "dust", "deflicker", "denoise=0.7", "deband=3", "grey"),
 )
 
 
@@ -205,7 +205,8 @@ def test_every_filter_takes_every_format(text: str, format: str) -> None:
     result = list(made(text)(iter(frames)))
     assert len(result) == 4
     for frame in result:
-        assert all(p.dtype == parsed.dtype for p in frame.planes)
+        assert all(p.dtype == frame.format.dtype for p in frame.planes)
+        assert frame.format == parsed or frame.format == parsed.with_depth(16)
 
 
 def test_dust_goes_and_motion_stays() -> None:

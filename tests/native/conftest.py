@@ -12,9 +12,17 @@ import pytest
 import torch
 
 from tests.support import processes
-from vidsr.native import block_kernels, carried_kernels, field_kernels, motion_kernels, pictures, resize_kernels
+from vidsr.native import (
+    band_kernels,
+    block_kernels,
+    carried_kernels,
+    field_kernels,
+    motion_kernels,
+    pictures,
+    resize_kernels,
+)
 
-MODULES = (pictures, motion_kernels, field_kernels, resize_kernels, block_kernels, carried_kernels)
+MODULES = (pictures, motion_kernels, field_kernels, resize_kernels, block_kernels, carried_kernels, band_kernels)
 INSTRUCTIONS = {"native": "-march=native", "AVX2": "-mavx2 -mfma", "SSE2": "-msse2"}
 
 

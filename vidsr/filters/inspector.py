@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from vidsr.filter_choices import FilterChoice, FilterSelection
+from vidsr.filters.banding.steps import step_height
 from vidsr.filters.before.descriptor import descriptors
 from vidsr.filters.detect import cadence, interlace, repeat_motion, statistics
 from vidsr.filters.detect.fault_places import FaultPlace, FaultPlaces
@@ -35,6 +36,8 @@ _STEADY_FRAMES, _FEWEST_PAIRS = 5, 3
 _GREY_PERCENTILE = 90
 #: Prediction blurs the block grid; intra-coded frames show it.
 _BLOCKING_PERCENTILE = 80
+#: Least share of the frames looked at that have bands in a clip that is called banded.
+_BANDED_SHARE = 0.1
 #: Scans in which film may be found. No interlaced recording repeats whole frames, so the rhythm speaks for itself.
 _WHOLE_PICTURES = ("progressive", "unclear")
 #: One stretch in so many is looked at for the motion of film in a gate, and for scratches, which takes longer.
@@ -61,7 +64,13 @@ class Inspector:
         self.flagged, self.sar, self.rate = flagged, sar, rate
         self.windows: list[interlace.ScanWindow] = []
         self._window_places: list[FaultPlace] = []
-        self._places: dict[str, list[FaultPlace]] = {"looked_at": [], "flicker": [], "noise": [], "blocking": []}
+        self._places: dict[str, list[FaultPlace]] = {
+            "looked_at": [],
+            "flicker": [],
+            "noise": [],
+            "blocking": [],
+            "banding": [],
+        }
         self._bars: statistics.Bars | None = None
         self._grey: list[float] = []
         self._noise: list[float] = []
@@ -172,6 +181,7 @@ class Inspector:
             noise=_median(self._noise),
             flicker=float(np.average([f for _, f in steady], weights=[n for n, _ in steady])) if steady else 0.0,
             blocking=float(np.percentile(self._blocking, _BLOCKING_PERCENTILE)) if self._blocking else 0.0,
+            banding=self._banding(),
             true_width=round(width * _median([a for a, _ in self._shares])),
             true_height=round(height * _median([b for _, b in self._shares])),
             cuts=tuple(self._cuts),
@@ -179,6 +189,12 @@ class Inspector:
             places=self._found_places(),
         )
         return dataclasses.replace(found, recommended=recommend(found))
+
+    def _banding(self) -> float:
+        """The usual height of the steps in the frames that have bands, 8-bit code values; 0 if they are few."""
+        looked = self._places["banding"]
+        banded = [place.strong for place in looked if place.strong]
+        return _median(banded) if len(banded) >= max(1, _BANDED_SHARE * len(looked)) else 0.0
 
     def _film(self) -> cadence.Cadence | None:
         """The rhythm of film, if its repeats stand still."""
@@ -242,7 +258,8 @@ class Inspector:
         inner = luma[top : top + height, left : left + width]
         self._noise.append(noise_of(inner))
         self._blocking.append(statistics.blocking(luma))
-        for name, strong in (("noise", self._noise[-1]), ("blocking", self._blocking[-1])):
+        banding = step_height(frame.planes[0], frame.format.max_code)
+        for name, strong in (("noise", self._noise[-1]), ("blocking", self._blocking[-1]), ("banding", banding)):
             self._places[name].append(_place([frame], 0, 0, strong))
         self._shares.append(statistics.resolution_share(inner))
 

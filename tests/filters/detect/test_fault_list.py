@@ -9,7 +9,7 @@ import pytest
 
 from vidsr.filter_choices import FILTERS
 from vidsr.filters.detect.fault_list import faults_of
-from vidsr.filters.detect.fault_places import FaultPlace
+from vidsr.filters.detect.fault_places import FaultPlace, FaultPlaces
 from vidsr.filters.detect.film_scratches import ScratchedSpan
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.inspection_text import sentences
@@ -43,6 +43,8 @@ def faulty(scan: str, tape: TapeFindings) -> Inspection:
         scratches_at=(ScratchedSpan(**span, lines=2),),
         breathing=0.1,
         breathing_at=(FaultPlace(**span, strong=0.1),),
+        banding=4.0,
+        places=FaultPlaces(banding=(FaultPlace(**span, strong=4.0), FaultPlace(**span, strong=1.0))),
         tape=tape,
     )
 
@@ -60,7 +62,17 @@ def test_every_filter_that_is_named_has_a_fault(scan: str) -> None:
     )
     found = faulty(scan, tape)
     named = set(re.findall(r"--restore (\w+)", "\n".join(sentences(found))))
-    assert {"dehalo", "dotcrawl", "rainbow", "dropout", "chroma", "headswitch", "scratch", "breathing"} <= named
+    assert {
+        "dehalo",
+        "dotcrawl",
+        "rainbow",
+        "dropout",
+        "chroma",
+        "headswitch",
+        "scratch",
+        "breathing",
+        "deband",
+    } <= named
     faults = faults_of(found)
     mended = {name for fault in faults for name in re.findall(r"--restore (\w+)", fault.flags)}
     assert named <= mended <= set(FILTERS)

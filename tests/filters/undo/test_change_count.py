@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.field_clips import frames_of, moments
 from vidsr.filters.before.crop import Crop
-from vidsr.filters.before.filter import with_planes
+from vidsr.filters.before.filter import deepened, with_planes
 from vidsr.filters.undo.change_count import STRETCH_FRAMES, FilterChanges, changed_pixels, together, watched
 from vidsr.filters.undo.mask import FrameMask
 from vidsr.frames import Frame
@@ -104,3 +104,11 @@ def test_what_a_mask_keeps_is_not_counted() -> None:
     made = watched(Marked([20] * 120), iter(SOURCE), 0, mask=lambda _: kept, counted=range(120), into=changes)
     assert all((frame.planes[0][0] == 90).all() for frame in made)
     assert (changes.frames, changes.pixels) == (120, 120 * 4)
+
+
+def test_more_bits_alone_change_nothing() -> None:
+    deep = deepened(SOURCE[0])
+    assert changed_pixels(SOURCE[0], deep) == 0
+    luma = deep.planes[0].copy()
+    luma[3, 4:7] += 90
+    assert changed_pixels(SOURCE[0], with_planes(deep, [luma, *deep.planes[1:]])) == 3

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidsr.filters.before.filter import with_planes
+from vidsr.filters.before.filter import deepened, with_planes
 from vidsr.filters.undo.mask import FrameMask
 from vidsr.frames import Colour, Frame, PixelFormat
 
@@ -51,3 +51,13 @@ def test_a_plane_that_was_not_touched_is_handed_on() -> None:
 def test_a_crop_of_a_mask_is_the_mask_of_the_crop() -> None:
     share = np.random.default_rng(3).random((12, 20)).astype(np.float32)
     assert np.array_equal(FrameMask(share).cropped(4, 2, 10, 8).share, share[2:10, 4:14])
+
+
+def test_where_the_filter_gave_more_bits_black_keeps_the_picture() -> None:
+    was, now = frame(16, 8, 1), deepened(frame(16, 8, 2))
+    share = np.zeros((8, 16), np.float32)
+    share[:, 8:] = 1
+    made = FrameMask(share).applied(was, now)
+    assert made.format.depth == 16
+    assert np.array_equal(made.planes[0][:, :8], was.planes[0][:, :8].astype(np.uint16) << 8)
+    assert np.array_equal(made.planes[0][:, 8:], now.planes[0][:, 8:])

@@ -78,6 +78,32 @@ def quantised(values: npt.NDArray[Any], frame: Frame) -> Plane:
     return codes
 
 
+#: Bits of a sample where a filter's result has more than the source's code values can hold.
+DEEP = 16
+
+
+def deepened(frame: Frame) -> Frame:
+    """The same picture with samples of :data:`DEEP` bits."""
+    if frame.format.depth == DEEP:
+        return frame
+    planes = tuple(deep_plane(plane.astype(np.float32), frame, number) for number, plane in enumerate(frame.planes))
+    return replace(frame, planes=planes, format=frame.format.with_depth(DEEP))
+
+
+def deep_plane(values: npt.NDArray[Any], frame: Frame, number: int) -> Plane:
+    """Float code values of one plane of ``frame`` as code values of :data:`DEEP` bits (ITU-T H.273, equations 20 to 35:
+    limited range is scaled by a power of 2, full range so that its largest code stays the largest)."""
+    format = frame.format
+    alpha = format.alpha and number == format.plane_count - 1
+    gain, offset = float(1 << (DEEP - format.depth)), 0.0
+    if alpha or frame.colour.range == "full":
+        gain = ((1 << DEEP) - 1) / format.max_code
+        if not alpha and number and format.family == "yuv" and frame.colour.matrix != "gbr":
+            offset = (1 << (DEEP - 1)) - gain * (1 << (format.depth - 1))
+    codes: Plane = np.clip(np.rint(values * np.float32(gain) + np.float32(offset)), 0, (1 << DEEP) - 1)
+    return codes.astype(np.uint16)
+
+
 def scale8(frame: Frame) -> float:
     """Code values of the frame per 8-bit code value."""
     return frame.format.max_code / 255

@@ -8,12 +8,13 @@ from fractions import Fraction
 from typing import Literal
 
 from vidsr.filters.detect.fault_places import FaultPlace, above
-from vidsr.filters.detect.inspection import BLOCKY, FLICKERING, NOISY, REPEATING, VERY_NOISY, Inspection
+from vidsr.filters.detect.inspection import BANDED, BLOCKY, FLICKERING, NOISY, REPEATING, VERY_NOISY, Inspection
 from vidsr.filters.detect.inspection_text import sentence_of
 
 #: How a fault is seen: lines of a field that lie apart, thin lines along the film, what only one frame has, fine detail
-#: at its own size, the bottom of the picture, its edges, or several frames one after the other.
-FaultView = Literal["comb", "line", "single", "detail", "bottom", "bars", "series"]
+#: at its own size, the bottom of the picture, its edges, several frames one after the other, or steps between
+#: even areas.
+FaultView = Literal["comb", "line", "single", "detail", "bottom", "bars", "series", "bands"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +238,16 @@ def _picture(found: Inspection) -> Iterator[Fault]:
             remedy="Smooth the small steps between blocks.",
             flags="--restore deblock",
             places=above(found.places.blocking, BLOCKY),
+        )
+    if found.banding > BANDED:
+        yield Fault(
+            name="banding",
+            title="Bands",
+            text=sentence_of(found, "bands"),
+            remedy="Spread the steps into the gradients that they stand for.",
+            flags="--restore deband",
+            places=above(found.places.banding, BANDED),
+            view="bands",
         )
 
 

@@ -39,7 +39,8 @@ class FaultPlaces:
     """Places of what :class:`~vidsr.filters.detect.inspection.Inspection` has as one figure for the whole clip.
 
     ``looked_at`` are the stretches that were examined. ``combed`` are interlaced or telecined stretches, by combed
-    cells; ``flicker`` scenes, ``noise`` and ``blocking`` single frames, all of them in the unit of the figure.
+    cells; ``flicker`` scenes, ``noise``, ``blocking`` and ``banding`` single frames, all of them in the unit of the
+    figure.
     """
 
     looked_at: tuple[FaultPlace, ...] = ()
@@ -47,6 +48,7 @@ class FaultPlaces:
     flicker: tuple[FaultPlace, ...] = ()
     noise: tuple[FaultPlace, ...] = ()
     blocking: tuple[FaultPlace, ...] = ()
+    banding: tuple[FaultPlace, ...] = ()
 
     def moved(self, by: Fraction) -> FaultPlaces:
         """All ``by`` seconds earlier."""

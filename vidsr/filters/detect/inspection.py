@@ -18,6 +18,7 @@ from vidsr.filters.detect.tape_findings import TapeFindings
 NOISY, VERY_NOISY = 4.0, 8.0
 FLICKERING = 0.7
 BLOCKY = 0.6
+BANDED = 1.9  # height of the steps between bands; 8 bits leave steps of 1 in any gradient
 GREY = 2.0
 REPEATING = 0.08
 SCRATCHED = 0.25  # share of the frames looked at that have a scratch
@@ -39,8 +40,9 @@ class Inspection:
     ``weave`` is by how much the picture trembles as film in a gate does, px, and ``weave_at`` the scenes that do.
     ``breathing`` is the share of the brightness by which light wavers differently over the picture, ``breathing_at``
     where it does.
+    ``banding`` is the height of the steps between bands of coarse quantising, 0 if there are few or none.
     ``tape`` are the faults of video tape, in the stretches looked at.
-    ``places`` says where combing, flicker, noise and compression blocks were measured.
+    ``places`` says where combing, flicker, noise, compression blocks and bands were measured.
     ``neighbours`` says in words what ``--multiframe auto`` would do.
     ``recommended`` maps option names to values as on the command line.
     """
@@ -73,6 +75,7 @@ class Inspection:
     breathing: float = 0.0
     breathing_at: tuple[FaultPlace, ...] = ()
     weave_at: tuple[Tremble, ...] = ()
+    banding: float = 0.0
     tape: TapeFindings = field(default_factory=TapeFindings)
     places: FaultPlaces = field(default_factory=FaultPlaces)
     neighbours: str = ""
@@ -95,7 +98,7 @@ class Inspection:
         data["breathing_at"] = [place.to_json() for place in self.breathing_at]
         data["tape"] = self.tape.to_json()
         data["unclear_at"] = None if self.unclear_at is None else round(float(self.unclear_at), 3)
-        for name in ("duplicate_ratio", "noise", "flicker", "blocking", "scratched", "weave", "breathing"):
+        for name in ("duplicate_ratio", "noise", "flicker", "blocking", "scratched", "weave", "breathing", "banding"):
             data[name] = round(data[name], 3)
         return data
 

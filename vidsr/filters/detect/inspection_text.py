@@ -8,7 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 from vidsr.filters.detect.cadence import Cadence
+from vidsr.filters.detect.fault_places import above
 from vidsr.filters.detect.inspection import (
+    BANDED,
     BLOCKY,
     BREATHING,
     FLICKERING,
@@ -60,6 +62,8 @@ def sentences(found: Inspection) -> list[str]:
     if found.scratches_at:
         lines.append(f"scratches{where}: {_scratched(found)}")
     lines.append(f"compression blocks: {'visible' if found.blocking > BLOCKY else 'no'} ({found.blocking:.2f})")
+    if found.banding > BANDED:
+        lines.append(f"bands{where}: {_banded(found)}")
     lines.append(_resolution(found))
     lines.append(f"scene cuts{where}: {len(found.cuts)}")
     if found.neighbours:
@@ -137,6 +141,15 @@ def _scratched(found: Inspection) -> str:
     spans = [f"{timecode(span.start)} to {timecode(span.end)} ({span.lines})" for span in found.scratches_at]
     listed = ", ".join(spans[:_LISTED]) + (", …" if len(spans) > _LISTED else "")
     return f"lines along the film in {found.scratched:.0%} of the frames: {listed}; --restore scratch fills them"
+
+
+def _banded(found: Inspection) -> str:
+    """How high the steps between bands are, where, and what can be done."""
+    at = [timecode(place.shown) for place in above(found.places.banding, BANDED)]
+    listed = ", ".join(at[:_LISTED]) + (", …" if len(at) > _LISTED else "")
+    frames = f"{len(at)} of {len(found.places.banding)} frames looked at"
+    steps = f"steps of {found.banding:.0f} of 255 in even areas"
+    return f"{steps}, in {frames}: {listed}; --restore deband spreads them"
 
 
 def _tape(found: TapeFindings) -> list[str]:

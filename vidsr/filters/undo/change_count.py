@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from vidsr.filters.before.filter import Filter
+from vidsr.filters.before.filter import Filter, deepened
 from vidsr.filters.undo.mask import MaskOf
 from vidsr.frames import Frame
 
@@ -126,6 +126,8 @@ def watched(
 
 def changed_pixels(was: Frame, now: Frame) -> int:
     """How many pixels differ between two frames; 0 where their size does, which cropping changes."""
+    if was.format.depth != now.format.depth:
+        was = deepened(was)
     different: np.ndarray[Any, np.dtype[np.bool_]] | None = None
     for old, new in zip(was.planes, now.planes, strict=True):
         if old is new or old.shape != new.shape:

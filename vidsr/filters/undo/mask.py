@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vidsr.filters.before.filter import quantised, with_planes
+from vidsr.filters.before.filter import deepened, quantised, with_planes
 from vidsr.frames import Floats, Frame, Plane
 
 
@@ -36,7 +36,12 @@ class FrameMask:
         return self._reduced[shape]
 
     def applied(self, was: Frame, now: Frame) -> Frame:
-        """``now`` where the mask is 1, ``was`` where it is 0, both bit for bit, and a blend in between."""
+        """``now`` where the mask is 1, ``was`` where it is 0, both bit for bit, and a blend in between.
+
+        Where the filter gave more bits than it took, so does ``was``.
+        """
+        if was.format.depth != now.format.depth:
+            was = deepened(was)
         pairs = zip(was.planes, now.planes, strict=True)
         return with_planes(now, [old if old is new else self._blended(old, new, now) for old, new in pairs])
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.errors import InputError
+from vidsr.filters.banding.steps import band_edges
 from vidsr.filters.detect.fault_list import Fault
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.lost_frames import timecode
@@ -113,6 +114,8 @@ def _strength(fault: Fault, around: Sequence[Frame], here: int) -> Floats | None
         apart[1:-1] = np.abs(2 * luma[1:-1] - luma[:-2] - luma[2:])
         apart[2:-2] -= np.abs(2 * luma[2:-2] - luma[:-4] - luma[4:])
         return _cells(apart)
+    if fault.view == "bands":
+        return _cells(band_edges(around[here].planes[0], around[here].format.max_code).astype(np.float32))
     if fault.view == "line":
         ridge = np.zeros_like(luma)
         ridge[:, 2:-2] = np.abs(2 * luma[:, 2:-2] - luma[:, :-4] - luma[:, 4:])

@@ -1,0 +1,1 @@
+"""Filters before the network for bands of coarse quantising, and their measure."""
