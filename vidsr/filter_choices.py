@@ -39,6 +39,7 @@ FILTERS: dict[str, str] = {
     "dust": "vidsr.filters.before.dust",
     "denoise": "vidsr.filters.before.denoise",
     "deband": "vidsr.filters.banding.deband",
+    "fade": "vidsr.filters.film.fade",
     "grey": "vidsr.filters.before.grey",
 }
 

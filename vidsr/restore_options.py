@@ -21,7 +21,7 @@ MATERIALS: dict[str, dict[str, Any]] = {
     },
     "dv": {"restore": "deinterlace,crop", "fidelity": "auto", "stabilize": 0.3},
     "dvd": {"restore": "auto", "fidelity": "auto"},
-    "film-8mm": {"restore": "deflicker,dust", "fidelity": "auto", "stabilize": 0.5, "grain": 0.7},
+    "film-8mm": {"restore": "deflicker,dust,fade", "fidelity": "auto", "stabilize": 0.5, "grain": 0.7},
     "film-bw": {"restore": "deflicker,dust,grey", "fidelity": "auto", "stabilize": 0.5, "grain": 0.7},
     "broadcast": {"restore": "auto", "fidelity": "auto", "stabilize": 0.3},
     "animation": {"restore": "auto", "fidelity": "auto", "stabilize": 0.3},

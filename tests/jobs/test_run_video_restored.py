@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import threading
 from collections.abc import Callable
 from fractions import Fraction
@@ -17,7 +18,9 @@ import pytest
 import torch
 
 from tests.support.clips import run_ffmpeg
+from tests.support.colour_scenes import film, stored
 from tests.support.places import STILL
+from vidsr import inspect
 from vidsr.cli.main import run as vidsr
 from vidsr.command_options import SamplingOptions
 from vidsr.errors import InputError, Interrupted
@@ -30,6 +33,7 @@ from vidsr.models.architectures.recurrent_compact import from_still
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.options import EnhanceOptions
 from vidsr.restore_options import MATERIALS
+from vidsr.training.degradation.old_film.light import faded
 
 FIELDS = ("-c:v", "mpeg2video", "-q:v", "2", "-pix_fmt", "yuv420p", "-flags", "+ildct+ilme")
 
@@ -251,6 +255,48 @@ def test_film_is_steadied_the_same_after_an_interruption(tiny_model: Path, tmp_p
     again = stopped_and_resumed(source, tmp_path / "again.mkv", tiny_model, **options)
     assert whole.read_bytes() == again.read_bytes()
     assert whole.stat().st_size < plain.stat().st_size
+
+
+@pytest.mark.long
+def test_faded_film_gets_its_dyes_back_the_same_in_any_segments_and_after_an_interruption(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """The loss is found once in the whole film and stored with the job; a film that has not faded stays as it is."""
+    source, sound = tmp_path / "film.mkv", tmp_path / "sound.mkv"
+    for path, lost in ((source, (0.5, 0.1, 0.3)), (sound, (0.0, 0.0, 0.0))):
+        pictures = [faded(picture, lost) if any(lost) else picture for picture in film(16, 8)]
+        run_ffmpeg(
+            *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "64x48", "-r", "24", "-i", "-"),
+            *("-c:v", "ffv1", "-pix_fmt", "gbrp", str(path)),
+            stdin=b"".join(picture.tobytes() for picture in stored(pictures)),
+        )
+    notes: list[str] = []
+
+    def listen(event: Event) -> None:
+        if event.kind == "note":
+            notes.append(event.text)
+
+    def pictures_of(path: Path) -> bytes:
+        return run_ffmpeg("-i", str(path), "-f", "framemd5", "-")
+
+    whole = run(source, tmp_path / "whole.mkv", tiny_model, restore="fade=0.5", segment_frames=64, provenance=True)
+    again = stopped_and_resumed(source, tmp_path / "again.mkv", tiny_model, restore="fade=0.5", segment_frames=50)
+    plain = run(source, tmp_path / "plain.mkv", tiny_model, segment_frames=64)
+    assert pictures_of(again) == pictures_of(whole) != pictures_of(plain)
+    record = json.loads((tmp_path / "whole.mkv.provenance.json").read_text())
+    assert any(re.fullmatch(r"--restore fade: found fade=0\.5(:0(\.\d+)?){3}", note) for note in record["not_kept"])
+    left = run(sound, tmp_path / "left.mkv", tiny_model, restore="fade", segment_frames=64, progress=listen)
+    same = run(sound, tmp_path / "same.mkv", tiny_model, segment_frames=64)
+    assert pictures_of(left) == pictures_of(same)
+    assert any(note.startswith("--restore fade: left out, at least 12 different scenes") for note in notes)
+    text = inspect_page(source, tmp_path / "page.html")
+    section = text.split('id="fade"')[1].split("</section>")[0]
+    assert "with --restore fade" in section and section.count("<img") == 6
+
+
+def inspect_page(source: Path, page: Path) -> str:
+    inspect(source, report=page)
+    return page.read_text()
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import numpy as np
 
 from vidsr.api.video_file import VideoFrame
 from vidsr.errors import InputError, OptionsError
-from vidsr.filters.before.descriptor import descriptor
+from vidsr.filters.before.descriptor import descriptor, is_open
 from vidsr.frames import Array, Frame, PixelFormat
 from vidsr.jobs.filter_chain import Chain, compose
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, interleaved
@@ -100,7 +100,7 @@ def _for_frames(options: EnhanceOptions) -> EnhanceOptions:
         if filter_.retimes(wanted.fields) is not None:
             what = f"restore={choice.name}" if filter_.retiming is not None else 'fields="double"'
             raise OptionsError(f"{what} changes the number of frames: use vidsr.enhance on the file")
-        if filter_.find is not None and choice.parameter is None:
+        if is_open(choice):
             raise OptionsError(
                 f"restore={choice.name} has to be detected in a file: give it, {choice.name}={filter_.syntax}"
             )

@@ -19,6 +19,7 @@ from vidsr.filters.detect.film_scratches import ScratchLook, look_for_scratches
 from vidsr.filters.detect.gate_motion import GateMotion, Tremble
 from vidsr.filters.detect.inspection import BREATHING, GREY, NOISY, UNSTEADY, Inspection
 from vidsr.filters.detect.lost_frames import LostFrameFinder
+from vidsr.filters.film.dye_loss import FadeSearch
 from vidsr.filters.tape.search import TapeSearch
 from vidsr.frames import Floats, Frame
 
@@ -54,8 +55,8 @@ class Inspector:
     Args:
         flagged: the field order that the file claims: "tff", "bff" or None.
         sar: the shape of a pixel.
-        rate: frames a second; None leaves the rhythm of film, its motion in the gate, its scratches, faults of tape and
-            lost frames unsought.
+        rate: frames a second; None leaves the rhythm of film, its motion in the gate, its scratches, faded dyes,
+            faults of tape and lost frames unsought.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Inspector:
         self._trembles: list[Tremble] = []
         self._scratches: list[ScratchLook] = []
         self._breathing: list[FaultPlace] = []
+        self._fade = FadeSearch()
         self._stretches = 0
         self._tape = TapeSearch()
         self._time_base = Fraction(1)
@@ -130,13 +132,9 @@ class Inspector:
         if self.rate is not None and is_even([f.pts for f in frames]):
             self._changes.append(changes)
             self._steps.append(steps)
-        if self.rate is not None and self._stretches % _GATE_EVERY == 0:
-            self._gate(frames)
-        if self.rate is not None and self._stretches % _SCRATCH_EVERY == 0:
-            self._film_faults(frames)
-        self._stretches += 1
         if self.rate is not None:
-            self._tape.add(frames)
+            self._search(frames)
+        self._stretches += 1
         self._light(frames, means, cuts)
         self._places["looked_at"].append(_place(frames, 0, len(frames) - 1))
         new = len(frames) - goes_on
@@ -186,6 +184,7 @@ class Inspector:
             true_height=round(height * _median([b for _, b in self._shares])),
             cuts=tuple(self._cuts),
             tape=self._tape.result(),
+            fading=self._fade.result(),
             places=self._found_places(),
         )
         return dataclasses.replace(found, recommended=recommend(found))
@@ -231,6 +230,16 @@ class Inspector:
         windows = zip(self.windows, self._window_places, strict=True)
         combed = tuple(place for window, place in windows if window.scan in ("interlaced", "telecined"))
         return FaultPlaces(combed=combed, **{name: tuple(places) for name, places in self._places.items()})
+
+    def _search(self, frames: Sequence[Frame]) -> None:
+        """Look for faults of film and tape."""
+        if self._stretches % _GATE_EVERY == 0:
+            self._gate(frames)
+        if self._stretches % _SCRATCH_EVERY == 0:
+            self._film_faults(frames)
+        self._tape.add(frames)
+        crop = statistics.settle_crop(self._bars, frames[0].width, frames[0].height)
+        self._fade.add(frames, crop)
 
     def _film_faults(self, frames: Sequence[Frame]) -> None:
         """Look for scratches, and for light that wavers."""

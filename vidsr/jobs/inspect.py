@@ -94,6 +94,7 @@ def inspect_file(
         scratches_at=scratches_at,
         places=faulty,
         breathing_at=tuple(place.moved(start) for place in found.breathing_at),
+        fading=None if found.fading is None else found.fading.moved(start),
     )
     return dataclasses.replace(found, tape=tape, neighbours=neighbours), pictures
 

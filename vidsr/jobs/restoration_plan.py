@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vidsr.errors import VidsrError
-from vidsr.filter_choices import FilterChoice, FilterSelection
-from vidsr.filters.before.descriptor import Clock, Retiming, descriptor
+from vidsr.filter_choices import FilterSelection
+from vidsr.filters.before.descriptor import Clock, Retiming, completed, descriptor, is_open
 from vidsr.filters.before.timeline import Timeline, Times
 from vidsr.filters.between.rate_table import RateTable, SourceTimes, clock, on_grid, with_made
-from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.inspection_text import command
 from vidsr.filters.detect.lost_frames import gaps
 from vidsr.filters.inspector import SMALLEST_PX, Inspector, recommended_filters
@@ -45,11 +44,11 @@ def resolve(options: EnhanceOptions, info: StoredInfo) -> EnhanceOptions:
     if options.restore.rate is not None and options.restore.rate.film:
         options = _film(options, info)
     selection = options.restore.restore
-    if not selection.auto and not any(_is_open(choice) for choice in selection.choices):
+    if not selection.auto and not any(is_open(choice) for choice in selection.choices):
         return options
     found, _ = inspect_file(info.path, options)
     wanted = recommended_filters(found) if selection.auto else selection
-    made = (_found(choice, found) for choice in wanted.choices)
+    made = (completed(choice, found) for choice in wanted.choices)
     chosen = FilterSelection.of(choice for choice in made if choice is not None)
     return replace(options, restore=replace(options.restore, restore=chosen))
 
@@ -75,20 +74,6 @@ def left_out_neighbours(options: EnhanceOptions, info: StoredInfo) -> str:
     return ""
 
 
-def _is_open(choice: FilterChoice) -> bool:
-    """Whether the source must be looked at for the filter's parameter."""
-    return choice.parameter is None and descriptor(choice.name).find is not None
-
-
-def _found(choice: FilterChoice, found: Inspection) -> FilterChoice | None:
-    """The choice with its parameter; None where the filter has nothing to do in the source."""
-    find = descriptor(choice.name).find
-    if choice.parameter is not None or find is None:
-        return choice
-    parameter = find(found)
-    return None if parameter is None else FilterChoice(choice.name, parameter)
-
-
 def choice_notes(asked: EnhanceOptions, chosen: EnhanceOptions) -> tuple[str, ...]:
     """Lines that say how :func:`resolve` changed ``asked``: what auto chose, and what was left out and why."""
     before, after = asked.restore.restore, chosen.restore.restore
@@ -105,6 +90,8 @@ def choice_notes(asked: EnhanceOptions, chosen: EnhanceOptions) -> tuple[str, ..
     if before.auto:
         return (f"--restore auto: {'nothing to restore was found' if after.is_off else after}", *notes)
     missing = (choice.name for choice in before.choices if choice.name not in after)
+    open_ones = [choice.name for choice in before.choices if is_open(choice) and descriptor(choice.name).noted]
+    notes = (*(f"--restore {c.name}: found {c}" for c in after.choices if c.name in open_ones), *notes)
     return (*(f"--restore {name}: left out, {descriptor(name).absent}" for name in missing), *notes)
 
 

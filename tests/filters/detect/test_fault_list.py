@@ -14,6 +14,7 @@ from vidsr.filters.detect.film_scratches import ScratchedSpan
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.inspection_text import sentences
 from vidsr.filters.detect.tape_findings import TapeFindings
+from vidsr.filters.film.dye_loss import DyeLoss, Fading
 from vidsr.filters.tape.halos import Ringing
 
 
@@ -45,6 +46,7 @@ def faulty(scan: str, tape: TapeFindings) -> Inspection:
         breathing_at=(FaultPlace(**span, strong=0.1),),
         banding=4.0,
         places=FaultPlaces(banding=(FaultPlace(**span, strong=4.0), FaultPlace(**span, strong=1.0))),
+        fading=Fading(loss=DyeLoss(cyan=0.5, magenta=0.0, yellow=0.2), scenes=20, at=(FaultPlace(**span, strong=0.3),)),
         tape=tape,
     )
 
@@ -62,17 +64,8 @@ def test_every_filter_that_is_named_has_a_fault(scan: str) -> None:
     )
     found = faulty(scan, tape)
     named = set(re.findall(r"--restore (\w+)", "\n".join(sentences(found))))
-    assert {
-        "dehalo",
-        "dotcrawl",
-        "rainbow",
-        "dropout",
-        "chroma",
-        "headswitch",
-        "scratch",
-        "breathing",
-        "deband",
-    } <= named
+    assert {"dehalo", "dotcrawl", "rainbow", "dropout", "chroma", "headswitch"} <= named
+    assert {"scratch", "breathing", "deband", "fade"} <= named
     faults = faults_of(found)
     mended = {name for fault in faults for name in re.findall(r"--restore (\w+)", fault.flags)}
     assert named <= mended <= set(FILTERS)

@@ -105,6 +105,14 @@ def _never(found: Inspection) -> bool:
     return False
 
 
+def _is_never_open(parameter: Any) -> bool:
+    return False
+
+
+def _complete_already(parameter: P, found: Inspection) -> P | None:
+    return parameter
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterDescriptor(Generic[P]):
     """One filter ahead of the network, with a parameter of type ``P``.
@@ -121,7 +129,10 @@ class FilterDescriptor(Generic[P]):
         resize: (width, height) of the frames it gives, from those it takes; raises InputError.
         find: its parameter from an inspection; None where the source gives it nothing to do. Without ``find``, a
             parameter that was not given is the filter's own default.
-        absent: why it was left out if ``find`` gave None, and how to apply it regardless.
+        is_open: whether a parameter that was given leaves something to be found in the source.
+        complete: that parameter with what an inspection found; None where the source gives it nothing to do.
+        noted: whether a note of the job says which parameter was found.
+        absent: why it was left out if nothing was found, and how to apply it regardless.
         recommended: whether an inspection recommends it.
         still: its form for still pictures; None if they cannot have it.
         whole: it moves, cuts or weaves pictures, so that parts of one cannot be left as they were: ``--masks`` does not
@@ -138,6 +149,9 @@ class FilterDescriptor(Generic[P]):
     doubling: Retiming[P] | None = None
     resize: Callable[[P, tuple[int, int], PixelFormat], tuple[int, int]] | None = None
     find: Callable[[Inspection], P | None] | None = None
+    is_open: Callable[[P], bool] = _is_never_open
+    complete: Callable[[P, Inspection], P | None] = _complete_already
+    noted: bool = False
     absent: str = ""
     recommended: Callable[[Inspection], bool] = _never
     still: StillForm[P] | None = None
@@ -160,6 +174,21 @@ def descriptor(name: str) -> FilterDescriptor[Any]:
 def descriptors() -> list[FilterDescriptor[Any]]:
     """All descriptors, in the order in which filters act."""
     return [descriptor(name) for name in FILTERS]
+
+
+def is_open(choice: FilterChoice) -> bool:
+    """Whether the source must be looked at for the filter's parameter, or for a part of it."""
+    own = descriptor(choice.name)
+    return own.find is not None if choice.parameter is None else own.is_open(choice.parameter)
+
+
+def completed(choice: FilterChoice, found: Inspection) -> FilterChoice | None:
+    """The choice with its parameter; None where the filter has nothing to do in the source."""
+    own = descriptor(choice.name)
+    if not is_open(choice) or own.find is None:
+        return choice
+    parameter = own.find(found) if choice.parameter is None else own.complete(choice.parameter, found)
+    return None if parameter is None else FilterChoice(choice.name, parameter)
 
 
 def make_filter(choice: FilterChoice, least_confidence: float = 0.0) -> Filter:

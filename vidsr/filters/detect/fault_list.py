@@ -12,9 +12,9 @@ from vidsr.filters.detect.inspection import BANDED, BLOCKY, FLICKERING, NOISY, R
 from vidsr.filters.detect.inspection_text import sentence_of
 
 #: How a fault is seen: lines of a field that lie apart, thin lines along the film, what only one frame has, fine detail
-#: at its own size, the bottom of the picture, its edges, several frames one after the other, or steps between
-#: even areas.
-FaultView = Literal["comb", "line", "single", "detail", "bottom", "bars", "series", "bands"]
+#: at its own size, the bottom of the picture, its edges, several frames one after the other, steps between even
+#: areas, or colours before and after.
+FaultView = Literal["comb", "line", "single", "detail", "bottom", "bars", "series", "bands", "faded"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Fault:
 
 def faults_of(found: Inspection) -> list[Fault]:
     """The faults of a clip, in the order in which they are mended."""
-    return [*_frames(found), *_tape(found), *_film(found), *_picture(found)]
+    return [*_frames(found), *_tape(found), *_film(found), *_colours(found), *_picture(found)]
 
 
 def _frames(found: Inspection) -> Iterator[Fault]:
@@ -207,6 +207,20 @@ def _film(found: Inspection) -> Iterator[Fault]:
             flags="--restore scratch",
             places=tuple(FaultPlace(start=s.start, end=s.end, strong=s.lines) for s in found.scratches_at),
             view="line",
+        )
+
+
+def _colours(found: Inspection) -> Iterator[Fault]:
+    if found.fading is not None:
+        yield Fault(
+            name="fade",
+            title="Faded dyes",
+            text=sentence_of(found, "fading"),
+            remedy="If the film was not meant to look like that, give the dyes back what they have lost. "
+            "Look at the pictures first: colours that were chosen cannot be distinguished from faded ones.",
+            flags="--restore fade",
+            places=found.fading.at,
+            view="faded",
         )
 
 

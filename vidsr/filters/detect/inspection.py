@@ -13,6 +13,7 @@ from vidsr.filters.detect.film_scratches import ScratchedSpan
 from vidsr.filters.detect.gate_motion import Tremble
 from vidsr.filters.detect.lost_frames import LostFrames
 from vidsr.filters.detect.tape_findings import TapeFindings
+from vidsr.filters.film.dye_loss import Fading
 
 #: Thresholds, in 8-bit code values or ratios, from which a fault is worth a filter.
 NOISY, VERY_NOISY = 4.0, 8.0
@@ -41,6 +42,7 @@ class Inspection:
     ``breathing`` is the share of the brightness by which light wavers differently over the picture, ``breathing_at``
     where it does.
     ``banding`` is the height of the steps between bands of coarse quantising, 0 if there are few or none.
+    ``fading`` is what the dyes of a colour film have lost, and the scenes that show it; None if it is not faded.
     ``tape`` are the faults of video tape, in the stretches looked at.
     ``places`` says where combing, flicker, noise, compression blocks and bands were measured.
     ``neighbours`` says in words what ``--multiframe auto`` would do.
@@ -76,6 +78,7 @@ class Inspection:
     breathing_at: tuple[FaultPlace, ...] = ()
     weave_at: tuple[Tremble, ...] = ()
     banding: float = 0.0
+    fading: Fading | None = None
     tape: TapeFindings = field(default_factory=TapeFindings)
     places: FaultPlaces = field(default_factory=FaultPlaces)
     neighbours: str = ""
@@ -96,6 +99,7 @@ class Inspection:
         data["weave_at"] = [scene.to_json() for scene in self.weave_at]
         data["places"] = self.places.to_json()
         data["breathing_at"] = [place.to_json() for place in self.breathing_at]
+        data["fading"] = None if self.fading is None else self.fading.to_json()
         data["tape"] = self.tape.to_json()
         data["unclear_at"] = None if self.unclear_at is None else round(float(self.unclear_at), 3)
         for name in ("duplicate_ratio", "noise", "flicker", "blocking", "scratched", "weave", "breathing", "banding"):

@@ -22,6 +22,7 @@ from vidsr.filters.detect.inspection import (
 )
 from vidsr.filters.detect.lost_frames import LostFrames, timecode
 from vidsr.filters.detect.tape_findings import TapeFindings
+from vidsr.filters.film.dye_loss import Fading
 
 #: Below this share of real detail along a side a picture counts as enlarged before.
 SOFT = 0.7
@@ -61,6 +62,8 @@ def sentences(found: Inspection) -> list[str]:
         lines.append(f"local flicker{where}: {_breathing(found)}")
     if found.scratches_at:
         lines.append(f"scratches{where}: {_scratched(found)}")
+    if found.fading is not None:
+        lines.append(f"fading: {_faded(found.fading)}")
     lines.append(f"compression blocks: {'visible' if found.blocking > BLOCKY else 'no'} ({found.blocking:.2f})")
     if found.banding > BANDED:
         lines.append(f"bands{where}: {_banded(found)}")
@@ -150,6 +153,18 @@ def _banded(found: Inspection) -> str:
     frames = f"{len(at)} of {len(found.places.banding)} frames looked at"
     steps = f"steps of {found.banding:.0f} of 255 in even areas"
     return f"{steps}, in {frames}: {listed}; --restore deband spreads them"
+
+
+def _faded(found: Fading) -> str:
+    """What the dyes have lost, where that shows, and what can be done."""
+    loss = found.loss
+    lost = ", ".join(f"{name} {getattr(loss, name):.0%}" for name in ("cyan", "magenta", "yellow"))
+    listed = ", ".join(timecode(place.shown) for place in found.at[:_LISTED])
+    listed += ", …" if len(found.at) > _LISTED else ""
+    return (
+        f"dyes have lost density ({lost}) by the shadows of {found.scenes} scenes, for example at {listed}; "
+        "--restore fade gives most of it back"
+    )
 
 
 def _tape(found: TapeFindings) -> list[str]:

@@ -17,6 +17,7 @@ from vidsr.filters.detect.fault_list import Fault
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.lost_frames import timecode
 from vidsr.filters.detect.statistics import codes8
+from vidsr.filters.film.fade import Fade
 from vidsr.frames import Floats, Frame
 from vidsr.jobs.thumbnails import reduced
 from vidsr.media.samples import frames_near
@@ -78,6 +79,9 @@ def _shown(fault: Fault, at: Fraction, around: Sequence[Frame], found: Inspectio
     whole = _whole(frame, timecode(at), _WHOLE_PX, found.crop if fault.view == "bars" else None)
     if fault.view == "bars":
         return [whole]
+    if fault.view == "faded" and found.fading is not None:
+        (undone,) = Fade(found.fading.loss)(iter([frame]))
+        return [whole, _whole(undone, f"{timecode(at)}, with --restore fade", _WHOLE_PX)]
     left, top, width, height = _part(fault, around, here)
     magnified = _rgb(frame)[top : top + height, left : left + width].repeat(_TIMES, 0).repeat(_TIMES, 1)
     caption = f"{timecode(at)}, {width}x{height} pixels at {left}, {top}, {_TIMES} times as large"
