@@ -95,7 +95,7 @@ def by_cudnn(convs: list[nn.Conv2d], buffer: Tensor) -> Block:
         factor = SCALE if last else 1.0
         assert conv.bias is not None
         weight = (conv.weight * factor).half().contiguous(memory_format=torch.channels_last)
-        bias = (conv.bias * factor).half().reshape(1, -1, 1, 1)
+        bias = (conv.bias * factor).half().reshape(1, -1, 1, 1).to(memory_format=torch.channels_last)
         source = buffer[:, : conv.in_channels]
         target = out if last else buffer[:, FEAT + number * GROW : FEAT + (number + 1) * GROW]
         graph = cudnn.pygraph(
@@ -178,6 +178,7 @@ def main() -> None:
     if not torch.cuda.is_available():
         parser.error("a CUDA GPU is needed; python -m scripts.check_kernels examines the Triton form without one")
     width, height = args.size
+    torch.backends.cudnn.allow_tf32 = False  # the reference is fp32
     convs = convolutions("cuda")
     buffer = torch.rand(1, WHOLE, height, width, device="cuda").half().contiguous(memory_format=torch.channels_last)
     expected = plain(convs, torch.float32)(buffer)

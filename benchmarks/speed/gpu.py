@@ -30,7 +30,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from fractions import Fraction
@@ -41,6 +41,7 @@ from typing import Any
 if "cpu" in sys.argv:
     os.environ["TRITON_INTERPRET"] = "1"
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -79,6 +80,7 @@ class Visit:
         self.device: str = args.device
         self.until = time.perf_counter() + args.minutes * 60
         self.rows: list[dict[str, Any]] = []
+        self.shown: list[tuple[np.ndarray, ...]] = []
         dry = self.device == "cpu"
         self.real = {name: not dry and forms.weights_of(name).exists() for name in args.models}
         if args.phase != "ladder":
@@ -165,13 +167,17 @@ class Visit:
         with self.upscaler(model, self.half, steps=steps, batch=batch) as made:
 
             def through(count: int) -> float:
+                given = self.frames(count)
                 begin = time.perf_counter()
-                for _ in made.stream((4 * width, 4 * height), _yuv420p())(self.frames(count)):
+                for _ in made.stream((4 * width, 4 * height), _yuv420p())(iter(given)):
                     pass
                 return time.perf_counter() - begin
 
-            through(4)  # calibration, captures, constants
-            count = max(4, min(96 if self.device == "cuda" else 8, int(4 / (through(4) / 4))))
+            whole = made.fitted.batch_for(height, width)  # full batches alone: a partial one is padded
+            some = 2 * whole * -(-2 // whole)
+            through(some)  # calibration, captures, constants
+            count = min(96 if self.device == "cuda" else 8, int(4 * some / through(some))) // whole * whole
+            count = max(some, count)
             found = self.waits(partial(through, count))
             fps = count / found["seconds"]
             size = made.fitted.smallest_batch
@@ -189,18 +195,19 @@ class Visit:
                 fps=round(fps, 2),
                 share_of_network_alone=round(fps / alone, 3),
                 share_of_cap=round(fps / self.cap(model), 3),
-                busy=self.busy(partial(through, min(count, 12))),
+                busy=self.busy(partial(through, min(count, 6 * some))),
                 waits=found["waits"],
                 notes=list(made.stats.notes),
             )
 
-    def frames(self, count: int) -> Iterator[Frame]:
-        """A picture that moves."""
-        rgb, form = forms.picture(self.large), _yuv420p()
-        shifted = [colours.planes_from_rgb(rgb.roll(2 * n, -1), form, Colour()) for n in range(4)]
-        planes = [tuple(array_from_codes(p)[0] for p in one) for one in shifted]
-        for n in range(count):
-            yield Frame(planes=planes[n % 4], format=form, colour=Colour(), index=n, pts=n, time_base=Fraction(1, 25))
+    def frames(self, count: int) -> list[Frame]:
+        """A picture that moves; made before any clock runs."""
+        if not self.shown:
+            rgb = forms.picture(self.large)
+            shifted = [colours.planes_from_rgb(rgb.roll(2 * n, -1), _yuv420p(), Colour()) for n in range(4)]
+            self.shown = [tuple(array_from_codes(p)[0] for p in one) for one in shifted]
+        common = {"format": _yuv420p(), "colour": Colour(), "time_base": Fraction(1, 25)}
+        return [Frame(planes=self.shown[n % 4], index=n, pts=n, **common) for n in range(count)]  # type: ignore[arg-type]
 
     def waits(self, step: Callable[[], float]) -> dict[str, Any]:
         """The seconds of a step, and which calls made the host wait for the device, each with its count."""
@@ -216,14 +223,17 @@ class Visit:
         places = [f"{Path(w.filename).name}:{w.lineno}" for w in caught if "synchroniz" in str(w.message)]
         return {"seconds": taken, "waits": {place: places.count(place) for place in sorted(set(places))}}
 
-    def busy(self, step: Callable[[], float]) -> float | None:
-        """The share of a step's time in which a kernel or a copy ran on the device, from PyTorch's profiler."""
+    def busy(self, step: Callable[[], float]) -> float | str | None:
+        """The share of a step's time in which a kernel or a copy ran on the device, from PyTorch's profiler; what it
+        says where it may not look, which must not cost the row."""
         if self.device == "cpu":
             return None
-        activities = [torch.profiler.ProfilerActivity.CUDA]
-        with torch.profiler.profile(activities=activities) as profile:
-            step()
-            torch.cuda.synchronize()
+        try:
+            with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+                step()
+                torch.cuda.synchronize()
+        except RuntimeError as error:
+            return f"{type(error).__name__}: {error}"[:120]
         ranges = [
             (event.time_range.start, event.time_range.end)
             for event in profile.events() or []
@@ -302,7 +312,9 @@ class Visit:
                 for m, n in self.networks.items()
             ]
         first, network = next(iter(self.networks.items()))
-        for pixels, channels, warps, stages in TILINGS if self.device == "cuda" else ():
+        # Loads in flight are copies that sm_75 has not.
+        others = TILINGS if self.device == "cuda" and torch.cuda.get_device_capability() >= (8, 0) else ()
+        for pixels, channels, warps, stages in others:
             name = f"triton {pixels}x{channels} {warps} warps {stages} stages"
             make = self.triton(network, dtype, pixels=pixels, channels=channels, warps=warps, stages=stages)
             found.append(Job(name, self.share(30), partial(self.form, first, name, make, at)))

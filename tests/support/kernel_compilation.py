@@ -6,12 +6,14 @@ types, strides and constants. Each distinct one is compiled by Triton's own ptxa
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from triton.runtime.jit import mangle_type
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from tests.support import processes
+from tests.support.ptx import Block, Memory, Program, bits_of
 from vidsr.inference.forms import triton_convolution, turing
 from vidsr.inference.forms.triton_convolution import Tiling
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
@@ -96,18 +99,52 @@ class Recorder:
         return self._launch
 
     def _launch(self, *args: Any, num_warps: int, num_stages: int, **constants: Any) -> None:
-        signature, aligned = {}, set()
-        for parameter, value in zip(self.kernel.params, args, strict=False):
-            kind, even = _kind(value)
-            if isinstance(value, int) and value == 1 and not parameter.do_not_specialize:
-                constants[parameter.name] = 1
-                continue
-            signature[parameter.name] = kind
-            if even and not parameter.do_not_specialize:
-                aligned.add(parameter.name)
-        constant = tuple(sorted(constants.items()))
-        launch = Launch(self.kernel, tuple(signature.items()), constant, frozenset(aligned), num_warps, num_stages)
+        launch, _ = launch_of(self.kernel, args, constants, num_warps, num_stages)
         self.launches[launch] = self.launches.get(launch, 0) + 1
+
+
+def launch_of(
+    kernel: Any, args: Sequence[Any], constants: dict[str, Any], warps: int, stages: int
+) -> tuple[Launch, list[Any]]:
+    """A launch of ``kernel`` with these arguments, and those of them that are left at run time, in order."""
+    signature, aligned, left = {}, set(), []
+    for parameter, value in zip(kernel.params, args, strict=False):
+        kind, even = _kind(value)
+        if isinstance(value, int) and value == 1 and not parameter.do_not_specialize:
+            constants[parameter.name] = 1
+            continue
+        signature[parameter.name] = kind
+        left.append(value)
+        if even and not parameter.do_not_specialize:
+            aligned.add(parameter.name)
+    constant = tuple(sorted(constants.items()))
+    return Launch(kernel, tuple(signature.items()), constant, frozenset(aligned), warps, stages), left
+
+
+class Emulated:
+    """Stands in for a kernel and runs its PTX for a GPU on the CPU's tensors (:mod:`tests.support.ptx`)."""
+
+    def __init__(self, kernel: Any, arch: int) -> None:
+        self.kernel, self.arch = kernel, arch
+        self.programs: dict[Launch, tuple[Program, int]] = {}
+
+    def __getitem__(self, grid: Sequence[int]) -> Callable[..., None]:
+        return partial(self._run, grid)
+
+    def _run(self, grid: Sequence[int], *args: Any, num_warps: int, num_stages: int, **constants: Any) -> None:
+        launch, left = launch_of(self.kernel, args, constants, num_warps, num_stages)
+        if launch not in self.programs:
+            result = compiled(launch, self.arch)
+            self.programs[launch] = (Program(result.asm["ptx"]), result.metadata.shared)
+        program, shared = self.programs[launch]
+        memory = Memory([value for value in left if isinstance(value, torch.Tensor)])
+        parameters = [
+            memory.address(value) if isinstance(value, torch.Tensor) else bits_of(value) if kind == "fp32" else value
+            for value, (_, kind) in zip(left, launch.signature, strict=True)
+        ]
+        for place in itertools.product(*map(range, (*grid, 1, 1)[:3])):
+            Block(memory, parameters, 32 * num_warps, shared, place).run(program)
+        memory.write_back()
 
 
 def _kind(value: Any) -> tuple[str, bool]:

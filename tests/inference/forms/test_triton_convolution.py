@@ -1,16 +1,27 @@
-"""The Triton kernel in Triton's interpreter, on a CPU: it is the plain network's arithmetic in another order."""
+"""The Triton kernel on a CPU, in Triton's interpreter and as compiled for GPUs that are not here: it is the plain
+network's arithmetic in another order."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from tests.support import processes
 from tests.support.places import child_environment
+from tests.support.ptx import Instruction
+from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
+from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 
 pytest.importorskip("triton")
 
+from tests.support.kernel_compilation import Emulated, tiling_for
+from vidsr.inference.forms import triton_convolution
 
 # In a process of its own: the interpreter is chosen when Triton is imported.
 PROGRAM = """
@@ -76,3 +87,60 @@ def test_triton_kernel_in_the_interpreter() -> None:
     done = processes.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip() == "equal"
+
+
+# Compiled by Triton, and the PTX executed.
+
+
+@pytest.fixture
+def emulated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest) -> Emulated:
+    """The kernel of a GPU of this architecture, on the CPU."""
+    from triton import knobs
+
+    monkeypatch.setattr(knobs.runtime, "add_stages_inspection_hook", None)
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    made = Emulated(triton_convolution._convolve, request.param)
+    monkeypatch.setattr(triton_convolution, "_convolve", made)
+    return made
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("emulated", [75, 80], indirect=True)
+def test_the_compiled_kernel_convolves_into_its_slice(emulated: Emulated) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(1, 96, 7, 21).half()
+    weight, bias = (torch.randn(32, 96, 3, 3) / 29).half(), torch.randn(32).half()
+    given = torch.full((1, 7, 21, 192), 7.0).half()
+    given[..., :96] = x.permute(0, 2, 3, 1)
+    want = F.leaky_relu(F.conv2d(x.float(), weight.float(), bias.float(), padding=1), 0.2).permute(0, 2, 3, 1)
+    conv = triton_convolution.TritonConv(weight, bias, slope=0.2)
+
+    def gap() -> float:
+        room = given.clone()
+        conv(room[..., :96], room[..., 96:128], tiling_for(emulated.arch))
+        assert (room[..., 128:] == 7).all() and room[..., :96].equal(given[..., :96]), "wrote beside its slice"
+        return float((room[..., 96:128].float() - want).abs().max())
+
+    assert gap() <= 2.0**-8, "half a unit in the last place of values below 8"
+    program, _ = next(iter(emulated.programs.values()))
+    number = next(n for n, one in enumerate(program.code) if one.name[0] == "mma")
+    program.code[number] = Instruction(None, ("bar", "sync"), ())
+    assert gap() > 0.1, "a missing product went unnoticed"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("emulated", [75, 80, 86, 89], indirect=True)
+def test_networks_of_compiled_kernels_show_the_same_picture(emulated: Emulated) -> None:
+    torch.manual_seed(0)
+    x = torch.rand(1, 3, 9, 17)
+    forms: list[tuple[nn.Module, Any]] = [
+        (SRVGGNetCompact(SRVGGNetCompactConfig(num_conv=1)), triton_convolution.TritonSRVGGNetCompact),
+        (RRDBNet(RRDBNetConfig(num_block=1)), triton_convolution.TritonRRDBNet),
+    ]
+    with torch.inference_mode():
+        for network, form in forms:
+            want: Tensor = network.eval()(x)
+            got = form(network.half(), tiling_for(emulated.arch))(x.half()).float()
+            error = (got - want).square().mean() / want.square().mean()
+            assert -10 * error.log10() >= 55, type(network).__name__
