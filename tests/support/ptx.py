@@ -72,7 +72,7 @@ class Memory:
     def address(self, tensor: torch.Tensor) -> int:
         """Where the tensor's first value lies."""
         start = self._places[tensor.untyped_storage().data_ptr()][0]
-        return _BASE + start + tensor.storage_offset() * tensor.element_size()
+        return _BASE + start + int(tensor.storage_offset()) * tensor.element_size()
 
     def write_back(self) -> None:
         """What the kernel wrote, into the tensors."""
@@ -150,8 +150,7 @@ class Block:
             return self._registers[operand]
         if operand.startswith("0f"):
             return np.full(self._threads, int(operand[2:], 16))
-        bits = _bits(kind)
-        return np.full(self._threads, _unsigned(np.int64(int(operand, 0)), bits))
+        return _unsigned(np.full(self._threads, int(operand, 0), np.int64), _bits(kind))
 
     def _computed(self, name: tuple[str, ...], given: list[Values]) -> Values:
         """The result of an arithmetic instruction, as the bits of its type."""
