@@ -2,6 +2,7 @@
 
     python -m benchmarks.speed.traffic                    # around the network: 1280x720 to 5120x2880, yuv420p
     python -m benchmarks.speed.traffic --networks         # the networks, in half precision
+    python -m benchmarks.speed.traffic --l2               # what vidsr's own kernels read from L2, by arithmetic
 
 The stages run on PyTorch's meta device, which computes nothing but dispatches every operation as a GPU does: no device
 is needed. An operation that only makes a view or allocates is no kernel. Read is what a kernel's inputs hold, written
@@ -111,6 +112,24 @@ def networks(size: tuple[int, int]) -> dict[str, Callable[[], Any]]:
     }
 
 
+def own_kernels(pixels: int, across: int) -> tuple[float, float]:
+    """What the own kernels of realesrgan-x4plus read from L2, in bytes per source pixel, and FLOP per such byte.
+
+    A block of ``pixels``, so many of them ``across``, reads the input around its pixels once for each slice of
+    channels: L1 holds it for the taps, which follow each other. It reads the weights of the convolution, too.
+    """
+    grown = [(64 + 32 * n, 32, 3, 1, 69) for n in range(4)]
+    last = [(192, 64, 3, 1, 69), (64, 64, 3, 1, 1)]
+    ups = [(64, 64, 2, 4, 1), (64, 64, 2, 16, 1)]  # a phase has 2×2 taps; results are 4 and 16 times the source's
+    tail = [(64, 64, 3, 16, 1), (64, 16, 3, 16, 1)]
+    read = operations = 0.0
+    for inputs, outputs, taps, results, times in (*grown, *last, *ups, *tail):
+        around = (pixels // across + taps - 1) * (across + taps - 1) / pixels
+        read += results * times * 2 * inputs * (around + taps * taps * outputs / pixels)
+        operations += results * times * 2 * 9 * inputs * (outputs if outputs > 16 else 3)
+    return read, operations / read
+
+
 @torch.inference_mode()
 def main() -> None:
     """Print a row for each stage, and the sum."""
@@ -118,9 +137,16 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 720), metavar=("WIDTH", "HEIGHT"))
     parser.add_argument("--scale", type=int, default=4)
     parser.add_argument("--networks", action="store_true", help="the networks instead of what is around them")
+    parser.add_argument("--l2", action="store_true", help="what blocks of several shapes read from L2")
     parser.add_argument("--kernels", action="store_true", help="also how often each operation is started")
     args = parser.parse_args()
     width, height = args.size
+    if args.l2:
+        print("| pixels of a block | KB per source pixel | FLOP per byte |\n|---|---|---|")
+        for pixels, across in ((128, 128), (128, 16), (256, 256), (256, 16)):
+            read, rate = own_kernels(pixels, across)
+            print(f"| {pixels // across} × {across} | {read / 1e3:.0f} | {rate:.0f} |")
+        return
     print("| stage | kernels | GB read | GB written |\n|---|---|---|---|")
     total = Traffic()
     chosen = networks((height, width)) if args.networks else stages((height, width), args.scale)

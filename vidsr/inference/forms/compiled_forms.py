@@ -83,8 +83,8 @@ def compiled_forms(
     """Name → maker of the forms that may be tried on a GPU of this compute capability, simplest first.
 
     The own kernels take half precision (on sm_75 fp16 alone) and matrix instructions; those by rows take the copy
-    engine of sm_90 and newer. ``asked``: rows and ``torch.compile`` too. What rows read from L2 bounds them to half of
-    what the other kernels can reach (docs/performance.md), so that they are no default.
+    engine of sm_90 and newer. ``asked``: rows and ``torch.compile`` too. What rows read from L2 bounds them to two
+    fifths of what the other kernels can reach (docs/performance.md), so that they are no default.
     """
     found: dict[str, Maker] = {}
     fits = isinstance(network, RRDBNet | SRVGGNetCompact) and (

@@ -29,12 +29,13 @@ _LEAST_CHANNELS = 16  # what a matrix instruction takes
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """Pixels and input channels per step of a program, its warps, and loads in flight.
+    """Pixels (so many of them ``across``) and input channels per step of a program, its warps, and loads in flight.
 
     ``rows``: a program's pixels lie in one row, which the copy engine of sm_90 and newer loads by tensor descriptors.
     """
 
     pixels: int = 128
+    across: int = 16
     channels: int = 32
     warps: int = 4
     stages: int = 4
@@ -48,24 +49,30 @@ TURING = Tiling(stages=1)
 
 
 # Sizes and factors are not specialised: another size of a picture needs no other kernel.
-@triton.jit(do_not_specialize=["height", "width", "total", "a1", "a2"])  # type: ignore[untyped-decorator, unused-ignore]
+@triton.jit(do_not_specialize=["height", "width", "a1", "a2"])  # type: ignore[untyped-decorator, unused-ignore]
 def _convolve(  # type: ignore[no-untyped-def]
-    x, w, bias, slope, y, r1, r2, height, width, total, ld_x, ld_y, ld_r1, ld_r2, a1, a2,
+    x, w, bias, slope, y, r1, r2, height, width, ld_x, ld_y, ld_r1, ld_r2, a1, a2,
     CIN: tl.constexpr, COUT: tl.constexpr, STORED: tl.constexpr, TAPS: tl.constexpr,
-    R1: tl.constexpr, R2: tl.constexpr, BM: tl.constexpr, BK: tl.constexpr,
+    R1: tl.constexpr, R2: tl.constexpr, BM: tl.constexpr, BW: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
-    """One block of BM pixels × COUT channels.
+    """One block of BM pixels × COUT channels; the pixels are BM / BW rows of BW.
 
     TAPS 3 is a 3×3 convolution; TAPS 2 is phase (a, b) = program_id(1) of an enlargement, whose result pixel
     (i, j) goes to (2i + a, 2j + b). Sums are float32, pixel offsets int64.
 
     Taps and channels are one loop, so that its pipeline of loads fills and drains once, not once per tap. The taps of
-    a slice of channels follow each other: the next ones find in L1 what one of them loaded.
+    a slice of channels follow each other: the next ones find in L1 what one of them loaded. Of a patch, that is less
+    around its pixels than of a row.
     """
-    p = tl.program_id(0) * BM + tl.arange(0, BM)
+    across, down = (width + BW - 1) // BW, (height + BM // BW - 1) // (BM // BW)
+    block, pixel = tl.program_id(0), tl.arange(0, BM)
     phase = tl.program_id(1)
     a, b = phase // 2, phase % 2
-    row, column = (p // width) % height, p % width
+    row = block // across % down * (BM // BW) + pixel // BW
+    column = block % across * BW + pixel % BW
+    line = block // across // down * height + row  # of all pictures one below the other
+    p = line * width + column
+    real = (row < height) & (column < width)
     n, kk = tl.arange(0, COUT), tl.arange(0, BK)
     # Which taps of a pixel lie inside the picture, as one bit each; the first tap is a row up and a column left.
     up, left = row - 1, column - 1
@@ -75,7 +82,7 @@ def _convolve(  # type: ignore[no-untyped-def]
     inside = tl.zeros((BM,), dtype=tl.int32)
     for bit in tl.static_range(TAPS * TAPS):
         i, j = up + bit // TAPS, left + bit % TAPS
-        here = (i >= 0) & (i < height) & (j >= 0) & (j < width) & (p < total)
+        here = (i >= 0) & (i < height) & (j >= 0) & (j < width) & real
         inside |= here.to(tl.int32) << bit
     corner = -width - 1
     if TAPS == 2:
@@ -92,14 +99,14 @@ def _convolve(  # type: ignore[no-untyped-def]
         sums = tl.dot(values, kernel, sums)
     sums += tl.load(bias + n)[None, :]
     sums = tl.where(sums > 0, sums, sums * tl.load(slope + n)[None, :])
-    keep = (p < total)[:, None] & (n < STORED)[None, :]
+    keep = real[:, None] & (n < STORED)[None, :]
     if R1:
         sums += a1 * tl.load(r1 + p.to(tl.int64)[:, None] * ld_r1 + n[None, :], mask=keep, other=0.0).to(tl.float32)
     if R2:
         sums += a2 * tl.load(r2 + p.to(tl.int64)[:, None] * ld_r2 + n[None, :], mask=keep, other=0.0).to(tl.float32)
     target = p.to(tl.int64)
     if TAPS == 2:
-        target = ((p // width).to(tl.int64) * 2 + a) * (2 * width) + 2 * column + b
+        target = (line.to(tl.int64) * 2 + a) * (2 * width) + 2 * column + b
     tl.store(y + target[:, None] * ld_y + n[None, :], sums.to(y.dtype.element_ty), mask=keep)
 
 
@@ -155,16 +162,16 @@ class TritonConv:
         if tiling.rows and self._taps == 3 and self._stored == self._cout:
             return self._by_rows(x, y, tiling, residuals)
         count, height, width, _ = x.shape
-        total = count * height * width
+        lines = tiling.pixels // tiling.across
+        blocks = count * triton.cdiv(height, lines) * triton.cdiv(width, tiling.across)
         (r1, a1), (r2, a2) = (*residuals, (x, 0.0), (x, 0.0))[:2]
-        grid = (triton.cdiv(total, tiling.pixels), self._phases)
-        block: Any = _convolve[grid]
+        block: Any = _convolve[blocks, self._phases]
         block(
-            x, self._weight, self._bias, self._slope, y, r1, r2, height, width, total,
+            x, self._weight, self._bias, self._slope, y, r1, r2, height, width,
             x.stride(2), y.stride(2), r1.stride(2), r2.stride(2), a1, a2,
             CIN=self._cin, COUT=self._cout, STORED=self._stored, TAPS=self._taps,
             R1=len(residuals) > 0, R2=len(residuals) > 1,
-            BM=tiling.pixels, BK=min(tiling.channels, self._cin & -self._cin),
+            BM=tiling.pixels, BW=tiling.across, BK=min(tiling.channels, self._cin & -self._cin),
             num_warps=tiling.warps, num_stages=tiling.stages,
         )  # fmt: skip
         return y
