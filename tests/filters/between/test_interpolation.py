@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.support.scenes import pan, texture
-from vidsr.filters.between.interpolation import BestWay, Way, best_way, is_cut, learned_way, own_way
+from vidsr.filters.between.interpolation import BestWay, Way, best_way, is_cut, is_surely_no_cut, learned_way, own_way
 from vidsr.models.ifnet import IFNet, load
 
 
@@ -41,6 +41,16 @@ def test_a_cut_is_seen_and_motion_is_none() -> None:
     assert is_cut(frames[:1], texture(96, 128, seed=9))
     assert not is_cut(frames[:1], frames[1:2])
     assert not is_cut(frames[:1], frames[:1])
+
+
+def test_what_is_surely_no_cut_is_none() -> None:
+    """Pictures that hardly differ are; fast motion and cuts are left to the search for motion."""
+    frames = pan(8, 3, 1)
+    pictures = [*torch.split(frames, 1), texture(96, 128, seed=9), frames[:1] * 0.98, frames[:1] * 0.5]
+    sure = [(a, b) for a in pictures for b in pictures if is_surely_no_cut(a, b)]
+    assert len(pictures) + 2 <= len(sure) < len(pictures) ** 2, "each with itself, one with its darker copy"
+    assert not any(is_cut(a, b) for a, b in sure)
+    assert not is_surely_no_cut(frames[:1], texture(96, 128, seed=9))
 
 
 @pytest.mark.parametrize(("share", "number"), [(0.5, 2), (0.25, 1)])

@@ -109,6 +109,48 @@ def test_a_limited_job_goes_on_where_it_was_stopped(source: Path, tiny_model: Pa
     assert whole.read_bytes() == again.read_bytes()
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"workers": 2, "threads": 1},
+        {"batch": 3},
+        {"segment_frames": 3},
+        {"reuse_regions": True},
+        {"provenance": True, "invention": "json"},
+    ],
+    ids=["workers", "batches", "segments", "regions", "records"],
+)
+def test_a_limited_result_does_not_depend_on_how_it_is_made(
+    source: Path, tiny_model: Path, tmp_path: Path, way: dict[str, Any]
+) -> None:
+    """Of a compact model, parts that changed give the same as whole frames; of others too, where all has changed."""
+    model = "realesr-animevideov3" if "reuse_regions" in way else str(tiny_model)
+    for invent in (0.25, 0.8):
+        plain = made(source, tmp_path / f"plain-{invent}.mkv", model=model, invent=invent)
+        other = made(source, tmp_path / f"other-{invent}.mkv", **{"model": model, "invent": invent, **way})
+        assert np.array_equal(frames_of(plain), frames_of(other))
+        free = made(source, tmp_path / f"free-{invent}.mkv", model=model)
+        assert not np.array_equal(frames_of(free), frames_of(plain)), "the limit acts at all"
+
+
+@pytest.mark.long
+def test_tiles_change_a_limited_result_no_more_than_its_networks(
+    source: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """The limit looks at whole frames: what differs is what the networks themselves make of tiles."""
+
+    def apart(**options: Any) -> int:
+        whole, tiled = (
+            frames_of(made(source, tmp_path / f"{n}.mkv", overwrite=True, **options, **more)) for n, more in tiles
+        )
+        return int(np.abs(whole - tiled).max())
+
+    tiles: tuple[tuple[str, dict[str, Any]], ...] = (("whole", {}), ("tiled", {"tile": 32}))
+    own = max(apart(model=str(tiny_model)), apart(model="faithful"))
+    assert apart(model=str(tiny_model), invent=0.5) <= own + 1 < 10
+
+
 def test_a_picture_is_limited_too(source: Path, tiny_model: Path, tmp_path: Path) -> None:
     picture = tmp_path / "a.png"
     Image.fromarray(rgb8_of(next(iter(read_frames(probe(source)))))).save(picture)

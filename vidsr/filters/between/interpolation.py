@@ -23,6 +23,8 @@ from vidsr.models.ifnet import MULTIPLE_PX, IFNet
 _MISFIT = 0.06
 #: Two frames between which less than this share of the picture fits have a cut between them.
 _CUT_SHARE = 0.25
+#: Two frames of which this share fits where it is have no cut between them, whatever moves.
+_SURE_SHARE = 0.5
 #: Cuts are looked for in pictures of about this many rows.
 _CUT_ROWS = 180
 #: RIFE sees pictures of at most this many rows: it was trained on small ones, and large motion becomes small.
@@ -163,10 +165,22 @@ def own_way(before: Tensor, after: Tensor, share: float) -> Way:
 
 def is_cut(before: Tensor, after: Tensor) -> bool:
     """Whether two RGB pictures ``[1, 3, H, W]`` that follow each other show different scenes."""
-    factor = max(1, before.shape[-2] // _CUT_ROWS)
-    if factor > 1:
-        before, after = F.avg_pool2d(before, factor), F.avg_pool2d(after, factor)
+    before, after = _for_cuts(before, after)
     flow = flow_between(luma(before), luma(after), 0.5)
-    misfit = (warp(before, flow * -0.5) - warp(after, flow * 0.5)).abs().mean(1, keepdim=True)
-    fit = torch.exp(-((torch.maximum(misfit, gaussian(misfit, 1.0)) / _MISFIT) ** 2))
-    return bool(fit.mean() < _CUT_SHARE)
+    return _share_that_fits(warp(before, flow * -0.5), warp(after, flow * 0.5)) < _CUT_SHARE
+
+
+def is_surely_no_cut(before: Tensor, after: Tensor) -> bool:
+    """Whether most of the two pictures fits without any motion, which is much faster to see: then :func:`is_cut` is
+    false."""
+    return _share_that_fits(*_for_cuts(before, after)) >= _SURE_SHARE
+
+
+def _for_cuts(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
+    factor = max(1, before.shape[-2] // _CUT_ROWS)
+    return (before, after) if factor == 1 else (F.avg_pool2d(before, factor), F.avg_pool2d(after, factor))
+
+
+def _share_that_fits(one: Tensor, other: Tensor) -> float:
+    misfit = (one - other).abs().mean(1, keepdim=True)
+    return float(torch.exp(-((torch.maximum(misfit, gaussian(misfit, 1.0)) / _MISFIT) ** 2)).mean())

@@ -145,7 +145,7 @@ class _Frames:
         if source is None:
             pairs = tuple((number, number) for number in video.part)
         else:
-            mine, yours = ([one.seconds()[n] for n in one.part] for one in (source, video))
+            mine, yours = (one.part_seconds() for one in (source, video))
             found = pair_up(mine, yours, settings.align)
             if not found.pairs:
                 raise InputError(

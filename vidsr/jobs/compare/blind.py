@@ -9,7 +9,6 @@ import random
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -198,12 +197,9 @@ class BlindTest:
 
 def _common_frames(videos: Sequence[Opened]) -> list[tuple[int, ...]]:
     """The frame numbers of every video at each moment that all of them show."""
-
-    def times(opened: Opened) -> list[Fraction]:
-        return [opened.seconds()[n] for n in opened.part]
-
     first = videos[0]
-    partners = [dict(pair_up(times(first), times(other)).pairs) for other in videos[1:]]
+    times = first.part_seconds()
+    partners = [dict(pair_up(times, other.part_seconds()).pairs) for other in videos[1:]]
     return [
         (first.part[i], *(other.part[found[i]] for other, found in zip(videos[1:], partners, strict=True)))
         for i in range(len(first.part))

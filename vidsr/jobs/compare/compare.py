@@ -153,7 +153,7 @@ def _pairs(reference: Opened, other: Opened, settings: CompareSettings) -> Frame
             f"{other.info.path} is {ow}x{oh} and the reference is {w}x{h}: give --fit reference to bring it to the "
             "reference's size, or --fit other to bring the reference to its size"
         )
-    mine, yours = ([opened.seconds()[n] for n in opened.part] for opened in (reference, other))
+    mine, yours = (opened.part_seconds() for opened in (reference, other))
     pairs = pair_up(mine, yours, settings.align)
     if not pairs.pairs:
         raise InputError(

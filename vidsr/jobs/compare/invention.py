@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vidsr.errors import InputError, OptionsError, OutputError
-from vidsr.filters.between.interpolation import is_cut
+from vidsr.filters.between.interpolation import is_cut, is_surely_no_cut
 from vidsr.filters.flow import luma, optical_flow, resize_flow, warp
 from vidsr.frames import Frame
 from vidsr.inference.resize import resize
@@ -280,7 +280,7 @@ class _Sides:
         mine = open_part(source, progress, span or SpanOptions())
         yours = open_part(result, progress, span or SpanOptions(), within=mine)
         _check(mine, yours)
-        low_times, high_times = ([one.seconds()[n] for n in one.part] for one in (mine, yours))
+        low_times, high_times = (one.part_seconds() for one in (mine, yours))
         pairs = pair_up(low_times, high_times)
         if not pairs.pairs:
             raise InputError(f"no frame of {result} is shown at the same time as one of {source}")
@@ -308,7 +308,7 @@ def _evidence(
         # Not around the loop: between two frames the caller's own code runs.
         with torch.inference_mode():
             rgb = viewers[0](low).rgb
-            cut = cut or (last is not None and is_cut(last, rgb))
+            cut = cut or (last is not None and not is_surely_no_cut(last, rgb) and is_cut(last, rgb))
             if count in wanted or count + 1 in wanted:
                 now = FramePair.of(rgb, viewers[1](high).rgb)
             if count in wanted and now is not None:

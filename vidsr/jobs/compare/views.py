@@ -52,6 +52,10 @@ class Opened:
         """When each frame is shown."""
         return [pts * self.index.time_base for pts in self.index.pts]
 
+    def part_seconds(self) -> list[Fraction]:
+        """When each frame of the part is shown."""
+        return [self.index.pts[number] * self.index.time_base for number in self.part]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
