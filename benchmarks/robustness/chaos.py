@@ -5,9 +5,9 @@
 
 Every clip is first enhanced without interruption. Then the same job is run over and over in a process of its own
 that is killed at a random moment of its life, until it ends by itself; its result must be the same file, byte for
-byte, and have as many frames as ffprobe finds in the source; where a job has a second result, so must that. The
-processes are forked from this one, which has imported everything and computed nothing, so that a kill costs no
-start-up time.
+byte, and have as many frames as ffprobe finds in the source; where a job has a second result, so must that. Of
+numbered pictures every file and the list of times count. The processes are forked from this one, which has imported
+everything and computed nothing, so that a kill costs no start-up time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
 
 @dataclass(frozen=True)
 class Case:
-    """A source, by file name and ffmpeg arguments, and what is to become of it."""
+    """A source, by file name and ffmpeg arguments, and what is to become of it.
+
+    ``suffix`` with a slash in it names numbered pictures. With ``masks`` each frame gets one of its own.
+    """
 
     file: str
     recipe: tuple[str, ...]
@@ -44,6 +47,7 @@ class Case:
     suffix: str = ".mkv"
     options: tuple[str, ...] = ()
     workers: int = 1
+    masks: bool = False
     frames: Fraction = Fraction(1)  # of the result for one of the source
 
 
@@ -124,6 +128,17 @@ RESTORED = {
         options=("--restore", "dotcrawl=ntsc,rainbow=ntsc"),
     ),
     "least confidence": Case("l.mp4", FILM, "h264", options=("--restore", "denoise", "--keep-original-below", "0.3")),
+    "deband": Case("z.mp4", PHONE, "h264", options=("--restore", "deblock,deband=3")),
+    "masks": Case("m.mp4", FILM, "h264", options=("--restore", "dust,deband=3"), masks=True),
+    "masks, numbered": Case(
+        "j.mp4", FILM, "png", suffix="/%06d.png", options=("--restore", "deflicker,denoise"), masks=True
+    ),
+    "masks, workers": Case(
+        "u.mp4", FILM, "h264", options=("--restore", "crop=4:2:56:44,dust,grey"), workers=2, masks=True
+    ),
+    "masks, both": Case(
+        "y.mp4", FILM, "png", suffix="/%06d.png", options=("--restore", "dust,deband=3"), workers=2, masks=True
+    ),
     "invent": Case("e.mp4", moving("24", 24, "null", *X264[:2]), "h264", options=("--invent", "0.5")),
     "masters": Case("q.mp4", moving("24", 24, "null", *X264[:2]), "h264", options=("--masters",)),
     "grain": Case("g.mp4", FILM, "h264", options=("--grain", "1", "--strength", "0.5", "--fidelity", "0.7")),
@@ -199,8 +214,40 @@ def run_until_killed(arguments: list[str], log: Path, seconds: float) -> bool:
     return True
 
 
+def make_masks(folder: Path, frames: int, width: int, height: int) -> None:
+    """Grey pictures, one for each frame: a soft disc that moves."""
+    import numpy as np
+    from PIL import Image
+
+    folder.mkdir()
+    rows, columns = np.mgrid[:height, :width]
+    for n in range(frames):
+        away = np.hypot(rows - height / 2, columns - width * (n + 1) / (frames + 1))
+        share = np.clip((height / 3 - away) / 8 + 0.5, 0, 1)
+        Image.fromarray((255 * share).astype(np.uint8)).save(folder / f"{n}.png")
+
+
+def is_numbered(result: Path) -> bool:
+    """Whether a result is a folder of numbered pictures."""
+    return "%" in result.name
+
+
+def is_there(result: Path) -> bool:
+    """Whether a result has its final name; numbered pictures, whether all have."""
+    if is_numbered(result):
+        return result.parent.exists() and not has_job(result) and any(result.parent.iterdir())
+    return result.exists()
+
+
+def has_job(result: Path) -> bool:
+    """Whether the job's folder is there."""
+    return any(result.parent.glob("*.vidsr-job" if is_numbered(result) else f"{result.name}.vidsr-job"))
+
+
 def files(result: Path, second: bool) -> list[Path]:
-    """A result, and its preservation master if it has one."""
+    """A result, and its preservation master if it has one; or all files of numbered pictures."""
+    if is_numbered(result):
+        return sorted(result.parent.iterdir())
     return [result, result.with_name(f"{result.stem}.master.mkv")] if second else [result]
 
 
@@ -213,6 +260,8 @@ def discard(result: Path, second: bool) -> None:
     """Remove all files of a result."""
     for path in files(result, second):
         path.unlink()
+    if is_numbered(result):
+        result.parent.rmdir()
 
 
 def chaos(name: str, kills: int, folder: Path, model: Path, chance: random.Random) -> dict[str, object]:
@@ -220,13 +269,18 @@ def chaos(name: str, kills: int, folder: Path, model: Path, chance: random.Rando
     case = {**CASES, **RESTORED}[name]
     source, log = folder / case.file, folder / "log.txt"
     subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *case.recipe, "-y", str(source)], check=True)
-    options = ["--model", str(model), "--scale", "2", "--codec", case.codec, "--segment-frames", "8", "--quiet"]
-    options += case.options
+    options = ["--model", str(model), "--scale", "2", "--segment-frames", "8", "--quiet", *case.options]
+    frames = count_frames(source)
+    if case.masks:
+        make_masks(folder / "masks", frames, 64, 48)
+        options += ["--masks", str(folder / "masks")]
     second = "--masters" in case.options
-    reference, victim = folder / f"reference{case.suffix}", folder / f"victim{case.suffix}"
+    reference, victim = Path(f"{folder}/reference{case.suffix}"), Path(f"{folder}/victim{case.suffix}")
+    if not is_numbered(victim):
+        options += ["--codec", case.codec]
     peace = run_to_end(["enhance", str(source), "-o", str(reference), *options], log)
     wanted = digest(reference, second)
-    frames, found = count_frames(source), count_frames(reference)
+    found = len(list(reference.parent.glob("*.png"))) if is_numbered(reference) else count_frames(reference)
     if name != "dedupe" and found != frames * case.frames:
         raise SystemExit(f"{name}: the source has {frames} frames, the result {found}")
     command = ["enhance", str(source), "-o", str(victim), *options]
@@ -238,13 +292,13 @@ def chaos(name: str, kills: int, folder: Path, model: Path, chance: random.Rando
     while killed < kills:
         # Somewhere in the life of an uninterrupted job: start, segments, assembly, rename, tidying up.
         killed += run_until_killed(command, log, chance.uniform(0.02, peace))
-        if killed >= kills or (victim.exists() and folder.joinpath(victim.name + ".vidsr-job").exists()):
+        if killed >= kills or (not is_numbered(victim) and victim.exists() and has_job(victim)):
             run_to_end(command, log)
-        if victim.exists():
+        if is_there(victim):
             jobs += 1
             identical += digest(victim, second) == wanted
             discard(victim, second)
-    left = sorted(p.name for p in folder.iterdir() if ".part" in p.name or p.name.endswith(".vidsr-job"))
+    left = sorted(p.name for p in folder.rglob("*") if ".part" in p.name or p.name.endswith(".vidsr-job"))
     return {
         "clip": name,
         "codec": case.codec,
@@ -269,7 +323,7 @@ def main(argv: list[str] | None = None) -> int:
     import vidsr.jobs.enhance
     import vidsr.jobs.run_video  # noqa: F401 - imported before the forks, for their sake
 
-    print(f"{'clip':15} {'codec':7} {'frames':>6} {'kills':>5} {'jobs':>4} {'identical':>9}  left behind", flush=True)
+    print(f"{'clip':18} {'codec':7} {'frames':>6} {'kills':>5} {'jobs':>4} {'identical':>9}  left behind", flush=True)
     rows = []
     with tempfile.TemporaryDirectory(prefix="vidsr-chaos-") as name:
         os.environ["VIDSR_STATE"] = str(Path(name) / "state")
@@ -284,7 +338,7 @@ def main(argv: list[str] | None = None) -> int:
             rows.append(row)
             left = ", ".join(row["left"]) or "nothing"  # type: ignore[arg-type]
             print(
-                f"{row['clip']:15} {row['codec']:7} {row['frames']:6} {row['kills']:5} {row['jobs']:4} "
+                f"{row['clip']:18} {row['codec']:7} {row['frames']:6} {row['kills']:5} {row['jobs']:4} "
                 f"{row['identical']:9}  {left}",
                 flush=True,
             )

@@ -33,6 +33,12 @@ def test_steps_of_one_and_two_are_steps_of_two() -> None:
     assert step_height(fine, 255) == 2
 
 
+def test_a_quantiser_of_eight_also_leaves_steps_of_sixteen() -> None:
+    heights = np.array([8, 16, 8, -16, 8, 16])
+    codes = np.repeat(100 + np.cumsum(heights), 20)[None].repeat(30, 0).astype(np.uint8)
+    assert step_height(codes, 255) == 8
+
+
 @pytest.mark.parametrize("noise", [0.0, 3.0])
 def test_texture_noise_and_flatness_have_no_bands(noise: float) -> None:
     rng = np.random.default_rng(0)

@@ -16,8 +16,9 @@ from vidsr.frames import Plane
 _RUN, _HIGHEST = 8, 16
 #: Fewest steps per sample of a picture that has bands.
 _LEAST = 0.0005
-#: Heights above the most frequent one count too, as long as each next one has this share of it.
-_NEXT = 0.5
+#: The step is the lowest height that is this share as frequent as the most frequent one: a quantiser leaves multiples
+#: of its step, too. The next code values count as long as they also are.
+_FREQUENT = 0.5
 
 Edges = npt.NDArray[np.bool_]
 
@@ -35,9 +36,9 @@ def step_height(luma: Plane, max_code: int) -> float:
         counts += np.bincount(heights[found], minlength=highest + 1)
     if counts.sum() < max(1, _LEAST * luma.size):
         return 0.0
-    usual = int(np.argmax(counts))
-    height = usual
-    while height < highest and counts[height + 1] >= _NEXT * counts[usual]:
+    frequent = counts >= _FREQUENT * counts.max()
+    height = int(np.argmax(frequent))
+    while height < highest and frequent[height + 1]:
         height += 1
     return height * 255 / max_code
 
