@@ -9,7 +9,8 @@ choice is shown. With it the source is enlarged by ``vidsr enhance`` with the op
 against the plain network's result, which is ``--multiframe off --fidelity 0 --no-colour-lock``.
 
 ``--joints`` measures the joints of windows in place of that: the same frames are numbered from 0, 8, 16 and 24, so that
-each of four places is a joint once and lies inside a window three times.
+each of four places is a joint once and lies inside a window three times. It reports the step over the joint itself, and
+the steps in which the windows on both sides fade into each other.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ from benchmarks.quality.restoration import (
     write_lossless,
 )
 from vidsr import enhance
-from vidsr.filters.after.multiframe import AUTO_SHARE, WINDOW, Multiframe
+from vidsr.filters.after.multiframe import AUTO_SHARE, Multiframe
 from vidsr.filters.after.post import post_steps
+from vidsr.filters.after.propagation import FADE, WINDOW
 from vidsr.filters.after.soundness import AROUND, judge, look
 from vidsr.frames import Frame, FrameRange
 from vidsr.inference.colour import rgb8_of
@@ -112,11 +114,11 @@ SHIFTS = (0, 8, 16, 24)
 
 
 class Windowed:
-    """The frames of one source mixed with their neighbours, windows lying elsewhere each time."""
+    """The frames of one source mixed with their neighbours, windows lying elsewhere each time; ``share`` None: auto."""
 
-    def __init__(self, source: Clip) -> None:
+    def __init__(self, source: Clip, share: float | None = AUTO_SHARE) -> None:
         cpu = torch.device("cpu")
-        self._source = source
+        self._source, self._share = source, share
         self._network = recurrent_form(load_model(RECURRENT_MODEL).network, cpu, torch.float32)
         upscaler = Upscaler(ModelOptions(model="realesrgan-x4plus", device="cpu"))
         with torch.inference_mode():
@@ -126,7 +128,7 @@ class Windowed:
     def numbered_from(self, first: int) -> Clip:
         """The results where the first frame has this number."""
         span = FrameRange(first=first, start=first, stop=first + len(self._source))
-        mixing = Multiframe(AUTO_SHARE, None).over(
+        mixing = Multiframe(self._share, None).over(
             span, self._network, torch.float32, self._rgb, lambda out, frame: out, lambda seconds: None, lambda *_: None
         )
         frames: list[Frame] = [_frame_of(picture, number) for number, picture in enumerate(self._source)]
@@ -135,6 +137,19 @@ class Windowed:
             done += mixing.mix([DrawnFrame(frame, self._rgb(frame), self._drawn[frame.index], None)])
         waiting = mixing.waiting()
         done += [] if waiting is None else [mixing.last(waiting)]
+        return self._finished(done)
+
+    @torch.inference_mode()
+    def alone(self) -> Clip:
+        """The results without the option."""
+        frames = [_frame_of(picture, number) for number, picture in enumerate(self._source)]
+        return self._finished(
+            [DrawnFrame(f, self._rgb(f), out, None) for f, out in zip(frames, self._drawn, strict=True)]
+        )
+
+    @staticmethod
+    def _finished(done: list[DrawnFrame]) -> Clip:
+        """The results after the default steps."""
         results = []
         for drawn in done:
             out = drawn.out
@@ -153,13 +168,15 @@ def joints(sequence: Sequence, scorer: Judge) -> None:
     results = {shift: windowed.numbered_from(shift) for shift in SHIFTS}
     ratios = []
     for shift in SHIFTS:
-        at = WINDOW - shift
-        here = scorer.step(results[shift][at - 1], results[shift][at], at)
-        inside = [scorer.step(other[at - 1], other[at], at) for name, other in results.items() if name != shift]
-        ratios.append(here / float(np.mean(inside)))
+        places = range(WINDOW - shift - FADE, WINDOW - shift + FADE + 1)
+        steps = {name: [scorer.step(c[at - 1], c[at], at) for at in places] for name, c in results.items()}
+        inside = np.mean([errors for name, errors in steps.items() if name != shift], axis=0)
+        ratios.append(np.array(steps[shift]) / inside)
+    found = np.array(ratios)
     print(
-        f"{sequence.name}: warping error at {len(ratios)} joints of windows, against the same places inside one: "
-        f"x {np.mean(ratios):.3f}, at most x {max(ratios):.3f}",
+        f"{sequence.name}: warping error at {len(found)} joints of windows, against the same places inside one: "
+        f"x {found[:, FADE].mean():.3f}, at most x {found[:, FADE].max():.3f}; "
+        f"{found.shape[1]} steps around them: x {found.mean():.3f}, the worst of these x {found.mean(0).max():.3f}",
         flush=True,
     )
 
@@ -170,7 +187,7 @@ def main() -> None:
     parser.add_argument("sequences", nargs="+", metavar="NAME=PLACE[:FIRST:COUNT[:WxH]]")
     parser.add_argument("--measure", type=Path, help="the script that defines the warping error")
     parser.add_argument("--damage", action="append", choices=list(DAMAGES), help="only this; may be repeated")
-    parser.add_argument("--joints", action="store_true", help="the joints of windows instead; 34 frames or more")
+    parser.add_argument("--joints", action="store_true", help="the joints of windows instead; 37 frames or more")
     wanted = parser.parse_args()
     if wanted.joints and wanted.measure is None:
         parser.error("--joints needs --measure")

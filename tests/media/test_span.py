@@ -163,7 +163,8 @@ def test_the_index_ends_after_the_part(make_clip: Callable[..., Path]) -> None:
 
 
 def test_no_filter_looks_further_ahead_than_the_index_reaches() -> None:
-    from vidsr.filters.after.multiframe import AROUND, REACH, WINDOW
+    from vidsr.filters.after.multiframe import AROUND
+    from vidsr.filters.after.propagation import REACH, WINDOW
 
     sight = [make_filter(FilterChoice(d.name, None)).lookaround for d in descriptors() if d.make and not d.find]
     assert sum(after for _, after in sight) + WINDOW + REACH + AROUND < AFTER_FRAMES

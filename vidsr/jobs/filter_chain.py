@@ -157,8 +157,9 @@ def compose(options: EnhanceOptions, masks: MaskOf | None = None, *, remembers: 
     ``remembers``: the network takes its own last result.
     """
     from vidsr.filters.after.last_result import WARMUP, LastResult
-    from vidsr.filters.after.multiframe import AROUND, REACH, WINDOW, Multiframe
+    from vidsr.filters.after.multiframe import AROUND, Multiframe
     from vidsr.filters.after.post import post_steps, warmup
+    from vidsr.filters.after.propagation import REACH, WINDOW
     from vidsr.filters.before.descriptor import descriptor, lookaround, make_filter
 
     wanted = options.restore

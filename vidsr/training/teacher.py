@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vidsr.filters.after.multiframe import BLUR_PX
+from vidsr.filters.after.propagation import BLUR_PX
 from vidsr.filters.after.stabilise import Stabilise
 from vidsr.filters.flow import gaussian
 from vidsr.models.zoo import RECURRENT_MODEL, load_model

@@ -18,8 +18,10 @@ from torch import Tensor
 from tests.support.frames import noise_frame
 from tests.support.places import STILL
 from vidsr.errors import InferenceError
-from vidsr.filters.after import multiframe
-from vidsr.filters.after.multiframe import AROUND, BLUR_PX, NOISY_SHARE, REACH, WINDOW, Multiframe, Neighbours
+from vidsr.filters.after import multiframe, propagation
+from vidsr.filters.after.multiframe import AROUND, AUTO_MOST, AUTO_SHARE, NOISY_SHARE, Multiframe, Neighbours
+from vidsr.filters.after.propagation import BLUR_PX, REACH, WINDOW
+from vidsr.filters.after.stabilise import Stabilise
 from vidsr.filters.flow import gaussian
 from vidsr.filters.resample import area_down
 from vidsr.frames import Frame, FrameRange
@@ -213,6 +215,18 @@ def test_auto_cleans_a_noisy_source_first() -> None:
         assert torch.allclose(change, NOISY_SHARE * missing, atol=0.02)
 
 
+def test_the_share_rises_where_neighbours_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, shares = pan(12), []
+    monkeypatch.setattr(multiframe, "NEIGHBOUR_WEIGHT", 0.0)
+    for fit in (0.5, 0.95, 1.0):
+        monkeypatch.setattr(Stabilise, "fit", staticmethod(lambda a, b, motion, fit=fit: a[:, :1] * 0 + fit))
+        network = Shown()
+        result = stream(source, 0, 12, network, None)[5] - drawn(source[5])
+        whole = network.seen[5].repeat_interleave(4, -1).repeat_interleave(4, -2) - drawn(source[5])
+        shares.append(float((result * whole).sum() / (whole**2).sum()))
+    assert shares == pytest.approx([AUTO_SHARE, (AUTO_SHARE + AUTO_MOST) / 2, AUTO_MOST], abs=0.001)
+
+
 def test_auto_follows_the_scene() -> None:
     source, runs = blocky(pan(48, cut=24), range(24, 48)), NeighbourRuns()
     results = stream(source, 0, 48, None, None, runs)
@@ -261,6 +275,7 @@ def test_what_is_kept_does_not_grow_with_the_length(monkeypatch: pytest.MonkeyPa
 def test_the_recurrent_network_alone_at_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
     source, network = film(9), Counting()
     monkeypatch.setattr(multiframe, "WINDOW", 9)
+    monkeypatch.setattr(propagation, "WINDOW", 9)
     part = Neighbours(
         Multiframe(1.0, 0.0),
         FrameRange(first=0, start=0, stop=9),

@@ -1,16 +1,17 @@
 """What neighbouring frames show, mixed into what the network of single frames draws: ``--multiframe``.
 
-A recurrent network (:mod:`vidsr.models.architectures.basicvsr`) runs over windows that lie at fixed frame numbers, each
-with :data:`REACH` more frames on either side. The single-frame result of each frame is averaged with those of the
-frames before and after it, carried along the motion where the source bears that out, and the two are mixed. All of it
-depends on the frames and their numbers only, so a result is the same wherever a segment begins or ends. Cuts end both
-propagation and average; a frame that repeats the one before it is not computed again.
+A recurrent network (:mod:`vidsr.models.architectures.basicvsr`) runs over windows that lie at fixed frame numbers, with
+more frames on either side (:mod:`vidsr.filters.after.propagation`). The single-frame result of each frame is averaged
+with those of the frames before and after it, carried along the motion where the source bears that out, and the two are
+mixed. All of it depends on the frames and their numbers only, so a result is the same wherever a segment begins or
+ends. Cuts end both propagation and average; a frame that repeats the one before it is not computed again.
 
 Where the share is left open, each frame's follows from how sound the source is around it
-(:mod:`vidsr.filters.after.soundness`). Where nothing but noise speaks against it, the recurrent network sees the source
-cleaned of noise along the motion, and its result has a share up to the source's Nyquist frequency only: above that it
-would draw what is left of the noise. A frame whose share is 0 is what the single-frame network drew, bit for bit, and a
-window without any other is not seen by the recurrent network.
+(:mod:`vidsr.filters.after.soundness`), and it rises where the neighbouring frames, carried along the motion, fit that
+source well. Where nothing but noise speaks against it, the recurrent network sees the source cleaned of noise along the
+motion, and its result has a share up to the source's Nyquist frequency only: above that it would draw what is left of
+the noise. A frame whose share is 0 is what the single-frame network drew, bit for bit, and a window without any other
+is not seen by the recurrent network.
 """
 
 from __future__ import annotations
@@ -30,46 +31,26 @@ from torch.nn import functional as F
 from vidsr.errors import InferenceError
 from vidsr.filters.after import soundness
 from vidsr.filters.after.fidelity import Fidelity
+from vidsr.filters.after.propagation import REACH, WINDOW, FrameWindow, MotionPair, Propagation, Recurrent
 from vidsr.filters.after.soundness import Judgement, Look, judge, look
 from vidsr.filters.after.stabilise import CUT_SHARE, Stabilise
 from vidsr.filters.before.denoise import Denoise
-from vidsr.filters.flow import gaussian, luma, optical_flow, resize_flow, warp
+from vidsr.filters.flow import luma, optical_flow, resize_flow, warp
 from vidsr.filters.resample import area_down, cubic_up
 from vidsr.frames import Frame, FrameRange
-from vidsr.models.architectures.basicvsr import carried
 from vidsr.models.zoo import RECURRENT_MODEL
 
-#: Frames of a window, which begins at a multiple of it; their backward features are kept until they are used.
-WINDOW = 32
-#: Frames that a window sees beyond its own, on either side.
-REACH = 8
 #: Frames on either side whose single-frame results are averaged in.
 AROUND = 1
 #: Weight of each of them where it fits perfectly; that of the frame itself is 1.
 NEIGHBOUR_WEIGHT = 0.5
-#: The source is blurred by this many pixels for the recurrent network, which was trained on blurrier reductions than
-#: area averaging or a camera's pixels; see docs/decisions/063-several-frames.md.
-BLUR_PX = 0.4
-#: The recurrent network's share in a sound source where the options leave it open.
+#: The recurrent network's share in a sound source where the options leave it open, and where neighbours fit perfectly.
 AUTO_SHARE = 0.52
+AUTO_MOST = 0.6
+#: Fit of the neighbouring frames' sources, 0 to 1 on average, from which on the share rises.
+AUTO_FIT = 0.9
 #: Its share in a noisy source, up to the source's Nyquist frequency; above that it has none.
 NOISY_SHARE = 0.35
-
-
-class Recurrent(Protocol):
-    """A recurrent network, stepped through a sequence; see :class:`~vidsr.models.architectures.basicvsr.BasicVSR`."""
-
-    def no_features(self, picture: Tensor) -> Tensor:
-        """What a frame without a neighbour is given."""
-
-    def backward_trunk(self, picture: Tensor, carried: Tensor) -> Tensor:
-        """A frame's features, from those of the next frame."""
-
-    def forward_trunk(self, picture: Tensor, carried: Tensor) -> Tensor:
-        """A frame's features, from those of the frame before."""
-
-    def enlarge(self, picture: Tensor, backward: Tensor, forward: Tensor) -> Tensor:
-        """A frame's result."""
 
 
 class Drawn(Protocol):
@@ -175,11 +156,13 @@ class Neighbours:
         spent: Callable[[float], None],
         chose: Callable[[int, str], None] = lambda number, against: None,
     ) -> None:
-        self._network, self._span, self._dtype = network, span, dtype
+        self._network, self._span = network, span
+        self._propagation = Propagation(network, dtype)
         self._judges, self._share = wanted.share is None, AUTO_SHARE if wanted.share is None else wanted.share
         self._rgb, self._sized, self._spent, self._chose = rgb, sized, spent, chose
         self._fidelity = Fidelity(wanted.fidelity)
         self._seen: dict[int, _Seen] = {}
+        self._motions: dict[int, MotionPair] = {}
         # Replaced, never written into: a step that ran out of memory is repeated from the state before it.
         self.state: tuple[int, tuple[Any, ...]] = (self._drawn.start, ())
 
@@ -203,6 +186,7 @@ class Neighbours:
                 number += 1
             while held and held[0][0] < start - REACH:
                 held.popleft()
+            self._motions = {n: motion for n, motion in self._motions.items() if n >= start - REACH}
             window = list(held)
             if window and window[0][1].repeats:  # what it repeats is not part of this window
                 window[0] = (window[0][0], replace(window[0][1], repeats=False))
@@ -238,44 +222,54 @@ class Neighbours:
     def _results(self, window: list[tuple[int, _Fed]], start: int) -> Iterator[tuple[int, _Seen, Frame]]:
         """What the window shows of its own frames that are to be drawn, in order."""
         fed = [entry for _, entry in window]
-        numbers = [number for number, _ in window]
-        own = [start <= n < start + WINDOW and n in self._drawn for n in numbers]
-        if not any(own):
+        own = range(max(start, self._drawn.start), min(start + WINDOW, self._drawn.stop, window[-1][0] + 1))
+        first = window[0][0]
+        if not own:
             return
         with torch.inference_mode():
             doubtful = self._judges and soundness.hopeless([entry.look for entry in fed if not entry.repeats])
-            motion = [] if doubtful else [self._motion(a, b) for a, b in pairwise(fed)]
+            motion = [] if doubtful else self._motion_of(fed, first)
             joined = [True] * len(fed) if doubtful else [pair[0] is not None for pair in motion]
             judged = [self._judged(fed, joined, i) for i in range(len(fed))]
-            if not any(mine and one.is_used for mine, one in zip(own, judged, strict=True)):
-                for i in (i for i, mine in enumerate(own) if mine):
-                    yield numbers[i], _Seen(None, None, None, judged[i]), fed[i].frame
+            if not any(judged[n - first].is_used for n in own):
+                for n in own:
+                    yield n, _Seen(None, None, None, judged[n - first]), fed[n - first].frame
                 return
-            if any(one.noisy for one in judged):
+            noisy = any(one.noisy for one in judged)
+            if noisy:
                 fed = self._cleaned(fed, judged)
                 motion = [self._motion(a, b) for a, b in pairwise(fed)]
-            backward = self._backward(fed, [pair[0] for pair in motion], own)
-        features: Tensor | None = None
+        pictures, repeats = [entry.rgb for entry in fed], [entry.repeats for entry in fed]
+        steps = self._propagation.through(FrameWindow(start, first, pictures, repeats, motion, own, altered=noisy))
         result: Tensor | None = None
-        for i, entry in enumerate(fed):
-            to_last = motion[i - 1][1] if i else None
+        while True:
             with torch.inference_mode():
-                if features is None or not entry.repeats:
-                    features, result = self._step(self._network.forward_trunk, entry, features, to_last), None
-                if not own[i]:
-                    continue
-                kept = backward.pop(i)
+                features = next(steps, None)
+                if features is None:
+                    return
+                i = features.number - first
+                if not features.same:
+                    result = None
                 if result is None and judged[i].is_used:
-                    picture = _blurred(entry.rgb).to(self._dtype)
-                    enlarged = self._network.enlarge(picture, kept.to(self._dtype), features)
-                    result = self._sized(enlarged.float(), entry.frame)
+                    picture = self._propagation.seen(fed[i].rgb)
+                    enlarged = self._network.enlarge(picture, features.backward, features.forward)
+                    result = self._sized(enlarged.float(), fed[i].frame)
                 seen = _Seen(
                     result if judged[i].is_used else None,
                     motion[i][0] if i + 1 < len(fed) else None,
-                    to_last,
+                    motion[i - 1][1] if i else None,
                     judged[i],
                 )
-            yield numbers[i], seen, entry.frame
+                number = features.number
+                del features
+            yield number, seen, fed[i].frame
+
+    def _motion_of(self, fed: Sequence[_Fed], first: int) -> list[MotionPair]:
+        """The motion between each two frames as they are, the first of number ``first``; measured once per stream."""
+        for number, (a, b) in enumerate(pairwise(fed), first):
+            if number not in self._motions:
+                self._motions[number] = self._motion(a, b)
+        return [self._motions[number] for number in range(first, first + len(fed) - 1)]
 
     def _judged(self, fed: Sequence[_Fed], joined: Sequence[bool], at: int) -> Judgement:
         """How far the source can be trusted around one frame, within its scene; ``joined`` frames are of one with the
@@ -298,32 +292,8 @@ class Neighbours:
             cleaned.append(replace(entry, rgb=rgb))
         return cleaned
 
-    def _backward(
-        self, fed: Sequence[_Fed], to_next: Sequence[Tensor | None], own: Sequence[bool]
-    ) -> dict[int, Tensor]:
-        """Backward features in fp16 of the window's own frames, by their place in it."""
-        kept: dict[int, Tensor] = {}
-        features: Tensor | None = None
-        small: Tensor | None = None
-        for i in reversed(range(len(fed))):
-            if features is None or not fed[i + 1].repeats:
-                motion = to_next[i] if i + 1 < len(fed) else None
-                features, small = self._step(self._network.backward_trunk, fed[i], features, motion), None
-            if own[i]:
-                small = features.half() if small is None else small
-                kept[i] = small
-        return kept
-
-    def _step(
-        self, trunk: Callable[[Tensor, Tensor], Tensor], fed: _Fed, features: Tensor | None, motion: Tensor | None
-    ) -> Tensor:
-        picture = _blurred(fed.rgb).to(self._dtype)
-        if features is None or motion is None:
-            return trunk(picture, self._network.no_features(picture))
-        return trunk(picture, carried(features, motion))
-
     @staticmethod
-    def _motion(a: _Fed, b: _Fed) -> tuple[Tensor | None, Tensor | None]:
+    def _motion(a: _Fed, b: _Fed) -> MotionPair:
         """Where pixels of ``a`` are in ``b``, and the reverse; None at a cut."""
         if b.repeats:
             still = a.rgb.new_zeros(1, 2, *a.rgb.shape[-2:])
@@ -373,15 +343,19 @@ class Neighbours:
         ready = [entry.faithful or entry.drawn for entry in entries]
         size = (ready[now].out.shape[-2], ready[now].out.shape[-1])
         total, weights = ready[now].out, torch.ones_like(ready[now].out[:, :1])
+        fits: list[Tensor] = []
         for place, motion in ((before, seen.to_last), (after, seen.to_next)):
             if place is None or motion is None or ready[place].out.shape != ready[now].out.shape:
                 continue
-            fit = NEIGHBOUR_WEIGHT * Stabilise.fit(ready[now].source, ready[place].source, motion)
-            weight = F.interpolate(fit, size=size, mode="bilinear", align_corners=False)
+            fit = Stabilise.fit(ready[now].source, ready[place].source, motion)
+            fits.append(fit.mean())
+            weight = NEIGHBOUR_WEIGHT * F.interpolate(fit, size=size, mode="bilinear", align_corners=False)
             total = total + weight * warp(ready[place].out, resize_flow(motion, size, "bicubic"))
             weights = weights + weight
-        share = self._share * seen.judged.trust
-        return ready[now].with_out(torch.lerp(total / weights, seen.result, share)), entries
+        taken = torch.full_like(total[0, 0, 0, 0], self._share)
+        if self._judges and fits:
+            taken = taken + (AUTO_MOST - AUTO_SHARE) * _risen(fits).to(taken)
+        return ready[now].with_out(torch.lerp(total / weights, seen.result, taken * seen.judged.trust)), entries
 
     def _faithful(self, entry: _Held[DrawnT]) -> _Held[DrawnT]:
         if entry.faithful is not None:
@@ -390,13 +364,14 @@ class Neighbours:
         return replace(entry, faithful=drawn.with_out(self._fidelity(drawn.source, drawn.out, [drawn.frame])))
 
 
+def _risen(fits: Sequence[Tensor]) -> Tensor:
+    """How far the share of a frame rises whose neighbours' sources fit it this well on average, 0 to 1."""
+    return ((torch.stack(tuple(fits)).mean() - AUTO_FIT) / (1 - AUTO_FIT)).clamp(0, 1)
+
+
 def _with_low_frequencies(drawn: DrawnT, recurrent: Tensor, share: float) -> DrawnT:
     """A frame with ``share`` of the recurrent network's result up to the source's Nyquist frequency."""
     size = (drawn.out.shape[-2], drawn.out.shape[-1])
     small = (min(size[0], drawn.source.shape[-2]), min(size[1], drawn.source.shape[-1]))
     missing = area_down(recurrent - drawn.out, small)
     return drawn.with_out(drawn.out + share * cubic_up(missing, size))
-
-
-def _blurred(rgb: Tensor) -> Tensor:
-    return gaussian(rgb, BLUR_PX)
