@@ -151,9 +151,9 @@ def main() -> None:
                 film = np.array([np.rint(picture * 255) for picture in made], np.uint8)
             found = found_in(film)
             ours, spent = ["-"] * len(strengths), 0.0
-            for n, strength in enumerate(strengths if found is not None else ()):
-                result, spent = restored(film, found, strength)
-                ours[n] = scores(result, truth)
+            if found is not None:
+                made_by = [restored(film, found, strength) for strength in strengths]
+                ours, spent = [scores(result, truth) for result, _ in made_by], made_by[-1][1]
             theirs = [scores(by_ffmpeg(film, chain), truth) for chain in PEERS]
             loss = "nothing" if found is None else ", ".join(f"{share:.2f}" for share in found.loss.shares)
             cells = [name, ", ".join(map(str, lost)), loss, str(found.scenes) if found else "", scores(film, truth)]

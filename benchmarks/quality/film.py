@@ -161,8 +161,8 @@ def sway(path: npt.NDArray[np.float64]) -> float:
 
 
 def by_ffmpeg(pictures: Pictures, chain: str) -> Pictures:
-    """Pictures through filters of ffmpeg."""
-    count, height, width = pictures.shape
+    """Pictures through filters of ffmpeg, which may give fewer."""
+    _, height, width = pictures.shape
     command = [
         clips.FFMPEG,
         "-v",
@@ -178,7 +178,7 @@ def by_ffmpeg(pictures: Pictures, chain: str) -> Pictures:
     ]
     command += ["-i", "-", "-vf", chain, "-threads", "1", "-f", "rawvideo", "-pix_fmt", "gray", "-"]
     raw = subprocess.run(command, check=True, capture_output=True, input=pictures.tobytes()).stdout
-    return np.frombuffer(raw, np.uint8).reshape(count, height, width)
+    return np.frombuffer(raw, np.uint8).reshape(-1, height, width)
 
 
 def vidstab(pictures: Pictures) -> Pictures:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.support.clips import run_ffmpeg
 from tests.support.field_clips import YUV, Clip, frames_of, moments, pulled_down, woven
@@ -22,7 +23,7 @@ from vidsr.filters.before.deflicker import Deflicker
 from vidsr.filters.before.deinterlace import Deinterlace, doubled
 from vidsr.filters.before.denoise import Denoise
 from vidsr.filters.before.descriptor import Clock, descriptor, lookaround, make_filter
-from vidsr.filters.before.dust import Dust
+from vidsr.filters.before.dust import Dust, _outside
 from vidsr.filters.before.filter import Filter
 from vidsr.filters.before.grey import Grey
 from vidsr.filters.before.ivtc import matched
@@ -291,3 +292,17 @@ def test_dust_leaves_what_moves_too_fast_to_be_followed() -> None:
     changed = np.abs(made[2].planes[0].astype(float) - np.rint(clip[2])) > 2
     assert changed[:, 72:].mean() < 0.01
     assert np.abs(made[2].planes[0][speck].astype(float) - np.rint(whole)[speck]).mean() < 4
+
+
+def test_dust_leaves_texture_whose_motion_is_a_pixel_wrong_and_takes_a_speck() -> None:
+    rng = np.random.default_rng(4)
+    texture = torch.from_numpy(rng.uniform(0, 1, (1, 1, 40, 40)).astype(np.float32)) * 0.5 + 0.2
+    own = texture.roll(1, 3).clone()
+    own[..., 20:23, 20:23] = 0.95
+    kept = _outside(torch.ones_like(own), own, texture, texture.roll(1, 2), 6 / 255)
+    around = torch.zeros_like(kept, dtype=torch.bool)
+    around[..., 18:25, 18:25] = True
+    assert kept[..., 18:25, 18:25].all()
+    around[..., :4] = True  # what was rolled in
+    around[..., :4, :] = True
+    assert not kept[~around].any()

@@ -23,6 +23,9 @@ _RIM_PX = 2
 #: Pixels around a fault in which the frame must fit its neighbours, and the most by which it may miss them, as a share
 #: of what the fault is beyond them.
 _AROUND_PX, _FITS = 8, 0.25
+#: Somewhere in a fault the frame must lie outside of all that the neighbours show within 1 px, by this share of the
+#: threshold.
+_OUTSIDE = 1 / 3
 #: Most that counts as grain, in 8-bit code values.
 _MOST_GRAIN = 5.0
 
@@ -32,7 +35,9 @@ class Dust:
 
     A pixel is a fault where the frames before and after, carried onto this one, agree with each other and this one
     lies beyond both; it then gets their mean (Storey's detector, SMPTE J. 94, 1985, along the motion). Around it, the
-    frame must fit its neighbours.
+    frame must fit its neighbours; and it must lie outside of what they show within 1 px, so that an error of the motion
+    by a pixel is not taken for dust (as in the rank order detector: Nadenau and Mitra, "Blotch and scratch detection in
+    image sequences based on rank ordered differences", 1997).
 
     Its confidence in a repair is 1 less the share of what this frame is beyond by which the neighbours disagree.
 
@@ -76,6 +81,7 @@ class Dust:
         if not found:
             return frame
         fault = _isolated(fault, now[0], before[0], after[0])
+        fault = _outside(fault, now[0], before[0], after[0], _OUTSIDE * self.threshold / 255)
         # A fault has a soft rim that is no longer beyond the limit.
         mask = gaussian(fault, 0.8).clamp(0, 1)
         planes = []
@@ -105,6 +111,17 @@ def _isolated(fault: Tensor, own: Tensor, before: Tensor, after: Tensor) -> Tens
     misfit = near(apart, 1 - fault) - grain
     strength = near((own - (before + after) / 2).abs(), fault)
     return fault * (misfit < _FITS * strength)
+
+
+def _outside(fault: Tensor, own: Tensor, before: Tensor, after: Tensor, limit: float) -> Tensor:
+    """``fault`` within :data:`_RIM_PX` of pixels that are brighter or darker, by more than ``limit``, than all that the
+    neighbours show within 1 px."""
+    from torch.nn import functional as F
+
+    highest = F.max_pool2d(before.maximum(after), 3, 1, 1)
+    lowest = -F.max_pool2d(-before.minimum(after), 3, 1, 1)
+    outside = (own - highest).maximum(lowest - own) > limit
+    return fault * F.max_pool2d(outside.float(), 2 * _RIM_PX + 1, 1, _RIM_PX)
 
 
 def _faults(own: Tensor, before: Tensor, after: Tensor, limit: float, least: float) -> tuple[Tensor, int]:
