@@ -78,7 +78,7 @@ def head_switching(clip: Floats, rows: int, shift: float, rng: np.random.Generat
         shifts[height - rows :] = shift * depth**_POWER * (
             1 + 0.03 * rng.standard_normal()
         ) + 0.3 * rng.standard_normal(rows)
-        out[n] = _rows_moved(clip[n], shifts, black=True)
+        out[n] = rows_moved(clip[n], shifts, black=True)
         noise = rng.standard_normal((rows, width), np.float32) * np.float32(_BAND_NOISE)
         out[n, height - rows :, :, 0] = (out[n, height - rows :, :, 0] + noise).clip(0, 1)
     return out
@@ -87,13 +87,19 @@ def head_switching(clip: Floats, rows: int, shift: float, rng: np.random.Generat
 def wobbled(clip: Floats, sigma: float, rng: np.random.Generator) -> Floats:
     """Lines displaced by time-base errors of standard deviation ``sigma`` px, alike on neighbouring lines."""
     out = np.empty_like(clip)
-    height = clip.shape[1]
-    error = np.zeros(height)
-    for n in range(clip.shape[0]):
-        fresh = _smooth_noise(height, rng)
-        error = fresh if n == 0 else _FRAME_MEMORY * error + np.sqrt(1 - _FRAME_MEMORY**2) * fresh
-        out[n] = _rows_moved(clip[n], sigma * error, black=False)
+    for n, error in enumerate(time_base_errors(clip.shape[0], clip.shape[1], rng)):
+        out[n] = rows_moved(clip[n], sigma * error, black=False)
     return out
+
+
+def time_base_errors(count: int, height: int, rng: np.random.Generator) -> list[npt.NDArray[np.float64]]:
+    """The displacement of each line of ``count`` frames, of unit variance."""
+    errors: list[npt.NDArray[np.float64]] = []
+    for _ in range(count):
+        fresh = _smooth_noise(height, rng)
+        kept = np.sqrt(1 - _FRAME_MEMORY**2)
+        errors.append(_FRAME_MEMORY * errors[-1] + kept * fresh if errors else fresh)
+    return errors
 
 
 def tracking_noise(clip: Floats, rows: int, shift: float, rng: np.random.Generator) -> Floats:
@@ -107,7 +113,7 @@ def tracking_noise(clip: Floats, rows: int, shift: float, rng: np.random.Generat
         deep = np.sin(np.linspace(0, np.pi, band.stop - band.start))
         shifts = np.zeros(height)
         shifts[band] = shift * deep * _smooth_noise(band.stop - band.start, rng)
-        moved = _rows_moved(clip[n], shifts, black=False)[band]
+        moved = rows_moved(clip[n], shifts, black=False)[band]
         snow = np.zeros((len(deep), width), np.float32)
         for y, x in np.argwhere(rng.random(snow.shape) < _SNOW * deep[:, None] / 2):
             streak = np.exp(-np.arange(min(_STREAK_PX, width - x)) / (_STREAK_PX / 3))
@@ -129,7 +135,7 @@ def _smooth_noise(count: int, rng: np.random.Generator) -> npt.NDArray[np.float6
     return made
 
 
-def _rows_moved(picture: Floats, shifts: npt.NDArray[np.float64], *, black: bool) -> Floats:
+def rows_moved(picture: Floats, shifts: npt.NDArray[np.float64], *, black: bool) -> Floats:
     """Row y of ``[H, W, 3]`` moved right by ``shifts[y]`` px by cubic interpolation (Keys, a = −0.5)."""
     width = picture.shape[1]
     out = picture.copy()
