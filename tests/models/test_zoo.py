@@ -56,7 +56,7 @@ def test_shipped_models_load(nowhere: Path) -> None:
 
 
 def test_entries_are_complete() -> None:
-    assert len(SHIPPED) == 9
+    assert len(SHIPPED) == 10
     for entry in zoo.ZOO.values():
         assert entry.licence and entry.origin and entry.advice.endswith(".")
         assert entry.shipped or entry.parts or (entry.url or "").startswith("https://")

@@ -132,6 +132,17 @@ _ENTRIES = (
         shipped=True,
     ),
     ZooEntry(
+        name="vidsr-video-compact",
+        file="vidsr-video-compact.safetensors",
+        sha256="bd71e7903f5f51e92f46c197cbc0ce47c6137efab77e8fc86d724f7d3746fbad",
+        architecture="RecurrentCompact",
+        licence="BSD-3-Clause",
+        origin="vidsr, scripts/train_video_compact.sh; from realesr-general-x4v3",
+        advice="Compressed camera footage in a hurry: takes its last result along, so that little flickers.",
+        scale=4,
+        shipped=True,
+    ),
+    ZooEntry(
         name="faithful",
         file="efdn-x4.safetensors",
         sha256="4a65d415af48ca3419ada026c0ec3030f22d68b1c0a031275195041f0b5811a9",
