@@ -102,7 +102,7 @@ def test_from_choosing_to_playing(chromium: Any, folder: Path, screenshots: Path
 
 
 @pytest.mark.long
-def test_a_part_between_two_points_of_the_slider(chromium: Any, folder: Path, screenshots: Path) -> None:
+def test_a_part_between_two_points_of_the_slider_and_its_master(chromium: Any, folder: Path, screenshots: Path) -> None:
     with server(folder, folder.parent / "state") as address, page_of(chromium, address, 1280) as page:
         choose_sample(page)
         page.get_by_label("Size").select_option("scale:2")
@@ -112,11 +112,20 @@ def test_a_part_between_two_points_of_the_slider(chromium: Any, folder: Path, sc
         moment.fill("0.5")
         page.get_by_role("button", name="End here").click()
         assert page.locator("#part-text").inner_text() == "Only from 0.25 s to 0.50 s"
+        page.locator("details", has=page.locator("[data-option=masters]")).locator("summary").first.click()
+        page.locator("[data-option=masters]").check()
         page.screenshot(path=screenshots / "part.png", full_page=True)
         page.get_by_role("button", name="Start the job").click()
-        page.locator(".job").get_by_text("Done", exact=True).wait_for(timeout=LONG)
+        job = page.locator(".job")
+        job.get_by_text("Done", exact=True).wait_for(timeout=LONG)
         made = next(p for p in folder.iterdir() if p.name == "bunny.0.25-0.5.x2.mp4")
         assert len(oracle.frame_pts(made)) == 6
+        with page.expect_download() as download:
+            job.get_by_role("link", name="Download the master").click()
+        got = folder.parent / "master"
+        download.value.save_as(got)
+        master = folder / "bunny.0.25-0.5.x2.master.mkv"
+        assert got.read_bytes() == master.read_bytes() and len(oracle.frame_pts(master)) == 6
         page.get_by_role("button", name="Whole video").click()
         assert page.locator("#part-text").inner_text() == ""
         assert page.locator("[data-option=start]").input_value() == ""
