@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # How vidsr-video-compact was trained, from realesr-general-x4v3: about 75 minutes on one core.
-# usage: scripts/train_video_compact.sh VALIDATION_VIDEO FOLDER SOURCE...
+# usage, at the root of a clone: scripts/train_video_compact.sh VALIDATION_VIDEO FOLDER SOURCE...
 #   VALIDATION_VIDEO  a video that training watches and does not learn from
 #   FOLDER            where the clips, the run and the model go
 #   SOURCE            pictures and videos to learn from, or folders of them

@@ -20,12 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.quality.multiframe import DAMAGES
+from benchmarks.quality.multiframe import DAMAGES, enlarged
 from benchmarks.quality.restoration import EVERY, Clip, Sequence, read_sequence, reduced, tensor_of, write_lossless
-from vidsr import enhance
-from vidsr.inference.colour import rgb8_of
-from vidsr.media.decode import read_frames
-from vidsr.media.probe import probe
 from vidsr.quality.lpips import Lpips
 from vidsr.quality.temporal import back_motion, warping_error
 
@@ -75,22 +71,15 @@ class VideoJudge:
         )
 
 
-def enlarged_by(model: str, source: Path, folder: Path, *, steps: bool) -> Clip:
-    """The frames that ``vidsr enhance`` makes of ``source``."""
-    output = folder / "result.mkv"
-    more = {} if steps else {"fidelity": 0.0, "colour_lock": False}
-    enhance(source, output, model=model, scale=4, codec="ffv1", overwrite=True, verify=False, **more)  # type: ignore[arg-type]
-    return np.stack([rgb8_of(frame) for frame in read_frames(probe(output))])
-
-
 def compare(sequence: Sequence, damage: str, models: list[str], judge: VideoJudge, *, steps: bool) -> None:
     """Print a line for each model."""
     first: VideoFigures | None = None
+    alone: dict[str, float | bool] = {} if steps else {"fidelity": 0.0, "colour_lock": False}
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "source.mkv"
         write_lossless(DAMAGES[damage](reduced(sequence.truth)), source)
         for model in models:
-            found = judge.of(enlarged_by(model, source, Path(name), steps=steps))
+            found = judge.of(enlarged(source, Path(name), model, **alone))
             first = first or found
             print(f"{damage:<13} {sequence.name:<9} {Path(model).stem:<22} {found.against(first)}", flush=True)
 

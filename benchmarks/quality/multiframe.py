@@ -94,10 +94,10 @@ def _unit(frame: Clip) -> Tensor:
     return tensor_of(frame[None])
 
 
-def enlarged(source: Path, folder: Path, **options: str | float | bool) -> Clip:
+def enlarged(source: Path, folder: Path, model: str = "realesrgan-x4plus", **options: str | float | bool) -> Clip:
     """The frames that ``vidsr enhance`` makes of ``source``."""
     output = folder / "result.mkv"
-    enhance(source, output, model="realesrgan-x4plus", scale=4, codec="ffv1", overwrite=True, verify=False, **options)  # type: ignore[arg-type]
+    enhance(source, output, model=model, scale=4, codec="ffv1", overwrite=True, verify=False, **options)  # type: ignore[arg-type]
     return np.stack([rgb8_of(frame) for frame in read_frames(probe(output))])
 
 

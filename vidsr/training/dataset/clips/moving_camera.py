@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -141,7 +142,7 @@ def _grid(side: int) -> Tensor:
     return torch.stack(torch.meshgrid(at, at, indexing="xy"), -1)
 
 
-def _seen(side: int, step: int, centre: Tensor | np.ndarray, zoom: float, turn: float) -> Tensor:
+def _seen(side: int, step: int, centre: npt.NDArray[np.float64], zoom: float, turn: float) -> Tensor:
     """Where in the picture the camera sees each of ``side·step`` × ``side·step`` samples: (x, y), px."""
     away = (_grid(side * step) / step - side / 2) * zoom
     cos, sin = math.cos(turn), math.sin(turn)
