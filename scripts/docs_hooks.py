@@ -90,8 +90,8 @@ def _described(command: Any, title: str, parent: Any, level: int) -> Iterator[st
 
 def _options() -> Iterator[str]:
     """Every option of enhance, from its declaration."""
-    from vidsr.option_schema import describe, groups_of
-    from vidsr.options import EnhanceOptions
+    from vidsr.options.enhance_options import EnhanceOptions
+    from vidsr.options.schema import describe, groups_of
 
     yield "# Options\n\nThe options of `vidsr enhance` are fields of dataclasses: the command line, the Python API, the"
     yield 'manifest of a job and the web app use the same. In Python: `enhance("clip.mp4", scale=2, codec="hevc")`.\n'

@@ -39,10 +39,10 @@ from vidsr.media.decode import read_frames
 from vidsr.media.pictures.files import is_picture
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR
 from vidsr.media.probe import probe
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
+from vidsr.options.restore_options import RestoreOptions
 from vidsr.quality.invention.error_model import BOUND, OFFSET, ErrorModel, logarithms
 from vidsr.quality.invention.evidence import KINDS, evidence
-from vidsr.restore_options import RestoreOptions
 
 Clip = npt.NDArray[np.uint8]  # [frames, height, width, 3]
 

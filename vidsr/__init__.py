@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from vidsr.api.frame_stream import enhance_frames
     from vidsr.api.job_handle import JobHandle, start_job
     from vidsr.api.video_file import Video, VideoFrame, open_video
-    from vidsr.command_options import SamplingOptions
     from vidsr.errors import (
         CheckpointError,
         DecodeError,
@@ -61,7 +60,8 @@ if TYPE_CHECKING:
     from vidsr.media.check.verify_report import Check, VerifyReport
     from vidsr.media.index import VideoIndex
     from vidsr.media.source import SourceInfo
-    from vidsr.options import (
+    from vidsr.options.command_options import SamplingOptions
+    from vidsr.options.enhance_options import (
         ColourOptions,
         EncodeOptions,
         EnhanceOptions,
@@ -73,8 +73,8 @@ if TYPE_CHECKING:
         SourceOptions,
         StreamOptions,
     )
-    from vidsr.restore_options import RestoreOptions
-    from vidsr.span_options import FrameNumbers, SpanOptions
+    from vidsr.options.restore_options import RestoreOptions
+    from vidsr.options.span_options import FrameNumbers, SpanOptions
 
 # Module → the names that it defines. The same list as above, for the run time; tests/test_api.py compares the two.
 _EXPORTS = {
@@ -82,7 +82,7 @@ _EXPORTS = {
     "vidsr.api.frame_stream": ("enhance_frames",),
     "vidsr.api.job_handle": ("JobHandle", "start_job"),
     "vidsr.api.video_file": ("Video", "VideoFrame", "open_video"),
-    "vidsr.command_options": ("SamplingOptions",),
+    "vidsr.options.command_options": ("SamplingOptions",),
     "vidsr.errors": (
         "CheckpointError",
         "DecodeError",
@@ -121,7 +121,7 @@ _EXPORTS = {
     "vidsr.media.check.verify_report": ("Check", "VerifyReport"),
     "vidsr.media.index": ("VideoIndex",),
     "vidsr.media.source": ("SourceInfo",),
-    "vidsr.options": (
+    "vidsr.options.enhance_options": (
         "ColourOptions",
         "EncodeOptions",
         "EnhanceOptions",
@@ -133,8 +133,8 @@ _EXPORTS = {
         "SourceOptions",
         "StreamOptions",
     ),
-    "vidsr.restore_options": ("RestoreOptions",),
-    "vidsr.span_options": ("FrameNumbers", "SpanOptions"),
+    "vidsr.options.restore_options": ("RestoreOptions",),
+    "vidsr.options.span_options": ("FrameNumbers", "SpanOptions"),
 }
 
 __all__ = [

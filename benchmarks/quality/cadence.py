@@ -31,7 +31,7 @@ from vidsr.filters.detect.cadence import exact_rates
 from vidsr.jobs.inspect import inspect_file
 from vidsr.jobs.recipe import plan_source
 from vidsr.media.probe import probe
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 #: Mean difference of luma, in 8-bit code values, from which film pictures differ visibly.
 _VISIBLE = 0.5

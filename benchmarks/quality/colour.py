@@ -30,8 +30,8 @@ from vidsr.inference.colour import planes_from_rgb, rgb_from_planes
 from vidsr.inference.upscaler import Upscaler
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
-from vidsr.options import ModelOptions
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.enhance_options import ModelOptions
+from vidsr.options.restore_options import RestoreOptions
 
 SUFFIXES = (".mp4", ".mkv", ".webm", ".mpg", ".vob", ".ps", ".png", ".jpg")
 Chroma = list[npt.NDArray[np.float64]]

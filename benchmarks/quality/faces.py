@@ -24,9 +24,9 @@ from torch import Tensor
 from benchmarks.quality.restoration import Clip, as_x264, enlarged, read_sequence, reduced, tensor_of, treated
 from vidsr.filters.hold.faces import LIKELY, Face, FaceBox, FaceFinder
 from vidsr.inference.upscaler import Upscaler
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
+from vidsr.options.restore_options import RestoreOptions
 from vidsr.quality.lpips import Lpips
-from vidsr.restore_options import RestoreOptions
 
 SCALE = 4
 #: Smallest face in the truth, in its pixels, and smallest side of the part that LPIPS sees.

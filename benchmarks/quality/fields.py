@@ -27,7 +27,7 @@ from vidsr.jobs.restoration_plan import plan_times, reader
 from vidsr.media.decode import read_frames
 from vidsr.media.index import index_video
 from vidsr.media.probe import probe
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PAN = (

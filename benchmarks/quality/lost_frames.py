@@ -37,7 +37,7 @@ from vidsr.jobs.restoration_plan import reader
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
 from vidsr.models.ifnet import load
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 #: Frames of each clip; frames kept between two places; most frames whose PSNR is measured in a clip.
 _FRAMES, _APART, _MEASURED = 150, 9, 6

@@ -28,9 +28,9 @@ from vidsr.jobs.choosing.look import kind_of_pictures, kind_of_video
 from vidsr.media.pictures.files import is_picture
 from vidsr.media.probe import probe
 from vidsr.media.samples import frames_near
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
+from vidsr.options.restore_options import RestoreOptions
 from vidsr.quality.lpips import Lpips
-from vidsr.restore_options import RestoreOptions
 
 MODELS = (
     "realesrgan-x4plus",

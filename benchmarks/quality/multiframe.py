@@ -55,9 +55,9 @@ from vidsr.inference.upscaler import Upscaler
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
 from vidsr.models.zoo import RECURRENT_MODEL, load_model
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
+from vidsr.options.restore_options import RestoreOptions
 from vidsr.quality.lpips import Lpips
-from vidsr.restore_options import RestoreOptions
 
 
 def as_mpeg2(clip: Clip) -> Clip:

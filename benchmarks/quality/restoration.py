@@ -41,9 +41,9 @@ from vidsr.inference.upscaler import Upscaler
 from vidsr.media.decode import read_frames
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR
 from vidsr.media.probe import probe
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
+from vidsr.options.restore_options import RestoreOptions
 from vidsr.quality.lpips import Lpips
-from vidsr.restore_options import RestoreOptions
 
 SCALE = 4
 EVERY = 5

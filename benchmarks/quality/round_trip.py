@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from vidsr.frames import Colour, Frame, PixelFormat, Plane
 from vidsr.inference.colour import planes_from_rgb
 from vidsr.inference.upscaler import Upscaler
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 
 #: vidsr's name of a matrix → FFmpeg's number.
 MATRICES = {"smpte170m": 6, "bt709": 1, "bt2020nc": 9}

@@ -41,14 +41,14 @@ import torch
 from PIL import Image
 
 from benchmarks.quality.tape_peers import FFMPEG, VAPOURSYNTH, by_ffmpeg, by_vapoursynth, chains
-from vidsr.filter_choices import FilterChoice, FilterSelection
 from vidsr.filters.before.descriptor import descriptor, make_filter
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.inspector import Inspector
 from vidsr.filters.tape.dotcrawl import frames_apart
 from vidsr.frames import Colour, Floats, Frame, PixelFormat
 from vidsr.jobs.inspect import inspect_file
-from vidsr.restore_options import MATERIALS
+from vidsr.options.filter_choices import FilterChoice, FilterSelection
+from vidsr.options.restore_options import MATERIALS
 from vidsr.training.degradation.tape.faults import FORMATS, TapeFaults, damaged
 
 COUNT = 12

@@ -24,9 +24,9 @@ from torch.nn import functional as F
 from benchmarks.quality.restoration import Clip, as_x264, rounded, tensor_of, treated
 from vidsr.filters.hold.small_text import small_text
 from vidsr.inference.upscaler import Upscaler
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
+from vidsr.options.restore_options import RestoreOptions
 from vidsr.quality.lpips import Lpips
-from vidsr.restore_options import RestoreOptions
 
 SCALE = 4
 SIZE = (640, 320)

@@ -23,7 +23,7 @@ from PIL import Image
 
 from vidsr.frames import Array
 from vidsr.jobs.stills.picture import enhance_picture
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 
 class Resampler:

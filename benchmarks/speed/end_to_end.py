@@ -27,7 +27,7 @@ from vidsr.inference.device_copy import stack_planes
 from vidsr.inference.upscaler import Upscaler
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "bigbuckbunny-160x90.mp4"
 

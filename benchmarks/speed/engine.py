@@ -24,7 +24,7 @@ def vidsr(model: str, frames: Array, backend: str = "auto") -> Callable[[Array],
     import torch
 
     from vidsr.inference.upscaler import Upscaler
-    from vidsr.options import ModelOptions
+    from vidsr.options.enhance_options import ModelOptions
 
     upscaler = Upscaler(ModelOptions(model=model, backend=backend))
     run = upscaler.fitted.backend

@@ -25,12 +25,12 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from vidsr.filter_choices import FilterSelection
 from vidsr.filters.before.descriptor import descriptor, make_filter
 from vidsr.filters.before.timeline import Times
 from vidsr.frames import Frame
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
+from vidsr.options.filter_choices import FilterSelection
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "bigbuckbunny-160x90.mp4"
 #: Ours, ffmpeg's, and how many frames ffmpeg's slow ones are measured with.

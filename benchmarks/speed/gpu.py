@@ -54,8 +54,8 @@ from vidsr.inference import cuda_backend
 from vidsr.inference.device_copy import array_from_codes
 from vidsr.inference.upscaler import Upscaler
 from vidsr.models.known_architectures import architecture_of
-from vidsr.options import ModelOptions
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.enhance_options import ModelOptions
+from vidsr.options.restore_options import RestoreOptions
 
 #: Rows that run in a process of their own.
 PHASES = ("ladder", "kernels", "compiled")

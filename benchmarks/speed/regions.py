@@ -20,7 +20,7 @@ from vidsr.frames import Frame
 from vidsr.inference.upscaler import Upscaler
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 
 
 def first_frames(clip: Path, count: int, side: int) -> list[Frame]:

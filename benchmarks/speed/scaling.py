@@ -159,7 +159,7 @@ def measure_media(folder: Path) -> dict[str, float]:
     from vidsr.media.probe import probe
     from vidsr.media.reader import VideoReader
     from vidsr.media.source import ShapedInfo
-    from vidsr.options import EnhanceOptions
+    from vidsr.options.enhance_options import EnhanceOptions
 
     source, encoded = folder / "hd.mkv", folder / "hd.nut"
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(SAMPLE), "-an", "-vf", "scale=1920:1080"]

@@ -80,7 +80,7 @@ def size_cost(source: Path, folder: Path, crf: float, limit: int) -> None:
     from vidsr.media.index import index_video
     from vidsr.media.probe import probe
     from vidsr.media.source import ShapedInfo
-    from vidsr.options import EnhanceOptions
+    from vidsr.options.enhance_options import EnhanceOptions
 
     info = probe(source)
     index = index_video(info)

@@ -34,7 +34,7 @@ from vidsr.jobs.recipe import Recipe, RecipeRun
 from vidsr.jobs.state.segments import Segment
 from vidsr.media.decode import read_frames
 from vidsr.models.zoo import ZOO
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "bigbuckbunny-160x90.mp4"
 T = TypeVar("T")

@@ -29,7 +29,7 @@ from vidsr.inference import colour as colours
 from vidsr.inference.forms.folded_torch import FoldedRRDBNet
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.restore_options import RestoreOptions
 
 _ALLOCATIONS = ("empty", "new_empty", "empty_strided", "empty_like")
 

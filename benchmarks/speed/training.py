@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vidsr.option_schema import from_data
+from vidsr.options.schema import from_data
 from vidsr.training.dataset.patch_store import PatchWriter
 from vidsr.training.options import TrainOptions
 from vidsr.training.trainer import Trainer

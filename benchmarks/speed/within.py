@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from vidsr.span_options import parse_duration
+from vidsr.options.span_options import parse_duration
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from vidsr.doctor.page import page_of
 from vidsr.inference import calibration
 from vidsr.inference.backend import TorchBackend
 from vidsr.inference.forms import winograd_library
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 
 
 @pytest.fixture(autouse=True)

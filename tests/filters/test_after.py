@@ -17,7 +17,7 @@ from vidsr.filters.after.stabilise import Stabilise
 from vidsr.filters.after.strength import Strength
 from vidsr.filters.flow import gaussian, luma
 from vidsr.filters.resample import area_down, cubic_up, without
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.restore_options import RestoreOptions
 
 
 def flickering(truth: Tensor, amount: float = 0.08) -> Tensor:

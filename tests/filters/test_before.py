@@ -16,7 +16,6 @@ from tests.support.clips import run_ffmpeg
 from tests.support.field_clips import YUV, Clip, frames_of, moments, pulled_down, woven
 from tests.support.places import SAMPLE
 from vidsr.errors import OptionsError
-from vidsr.filter_choices import FilterSelection
 from vidsr.filters.before.crop import Crop
 from vidsr.filters.before.dedupe import without_repeats
 from vidsr.filters.before.deflicker import Deflicker
@@ -31,6 +30,7 @@ from vidsr.filters.before.timeline import Timeline, Times
 from vidsr.frames import Frame
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
+from vidsr.options.filter_choices import FilterSelection
 
 MakeClip = Callable[..., Path]
 ALL = (

@@ -15,8 +15,8 @@ from vidsr.filters.after.post import post_steps
 from vidsr.frames import Frame
 from vidsr.inference.alongside import Alongside
 from vidsr.inference.upscaler import Upscaler
-from vidsr.options import ModelOptions
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.enhance_options import ModelOptions
+from vidsr.options.restore_options import RestoreOptions
 
 OPTIONS = ModelOptions(device="cpu", precision="fp32", batch=2)
 

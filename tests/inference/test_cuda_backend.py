@@ -34,8 +34,8 @@ from vidsr.inference.forms.trial_process import FormTrialError
 from vidsr.inference.upscaler import Upscaler
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
-from vidsr.options import ModelOptions
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.enhance_options import ModelOptions
+from vidsr.options.restore_options import RestoreOptions
 
 SIZE = (32, 24)
 

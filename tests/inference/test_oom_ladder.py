@@ -16,7 +16,7 @@ from tests.support.networks import identity
 from vidsr.inference.backend import Backend, TorchBackend
 from vidsr.inference.oom_ladder import Fitted
 from vidsr.inference.upscaler import Upscaler
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 
 OPTIONS = ModelOptions(device="cpu", precision="fp32")
 
@@ -100,7 +100,7 @@ import torch
 from tests.support.frames import largest_gap, noise_frame
 from tests.support.networks import tiny_rrdbnet
 from vidsr.inference.upscaler import Upscaler
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 
 torch.set_num_threads(1)
 frames = [noise_frame("yuv420p", (400, 300), index=i, seed=i) for i in range(2)]

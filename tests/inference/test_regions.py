@@ -19,7 +19,7 @@ from vidsr.inference.regions import Box, ChangedRegions, apart, islands
 from vidsr.inference.upscaler import Upscaler
 from vidsr.models.architectures.rrdbnet import RRDBNET, RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNET_COMPACT, SRVGGNetCompact, SRVGGNetCompactConfig
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 
 
 class Compact(TinyModel):

@@ -22,8 +22,8 @@ from vidsr.frames import Colour, Frame
 from vidsr.inference.backend import Backend, TorchBackend
 from vidsr.inference.forms import winograd_library
 from vidsr.inference.upscaler import Upscaler
-from vidsr.options import ModelOptions
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.enhance_options import ModelOptions
+from vidsr.options.restore_options import RestoreOptions
 
 OPTIONS = ModelOptions(device="cpu", precision="fp32")
 

@@ -38,7 +38,7 @@ from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.lock import JobLock, lock_mark
 from vidsr.jobs.state.manifest import Finished
 from vidsr.jobs.state.segments import Segment
-from vidsr.options import EnhanceOptions, ModelOptions
+from vidsr.options.enhance_options import EnhanceOptions, ModelOptions
 
 OPTIONS: dict[str, Any] = {"scale": 2, "segment_frames": 6, "codec": "h264"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vidsr.jobs.neighbour_runs import joined_runs, neighbour_notes
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 AUTO = EnhanceOptions.from_flat({"multiframe": "auto"})
 

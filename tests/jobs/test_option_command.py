@@ -12,8 +12,8 @@ from typer.main import get_command
 
 from vidsr.cli.enhance import app
 from vidsr.jobs.option_command import changes, command_line
-from vidsr.option_schema import groups_of
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.schema import groups_of
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1)
 VALUES: dict[str, st.SearchStrategy[Any]] = {

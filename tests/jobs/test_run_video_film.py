@@ -15,7 +15,7 @@ from vidsr.filters.detect.inspection_text import command, sentences
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.inspect import inspect_file
 from vidsr.jobs.verify import verify_result
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 Ffprobe = Callable[..., dict[str, Any]]
 

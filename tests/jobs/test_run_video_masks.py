@@ -13,13 +13,13 @@ from PIL import Image
 
 from tests.support.clips import run_ffmpeg
 from tests.support.field_clips import moments
-from vidsr.command_options import SamplingOptions
 from vidsr.errors import InputError, Interrupted, JobError, OptionsError
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate
 from vidsr.jobs.preview.preview import Previewer
 from vidsr.jobs.state.events import Event
-from vidsr.options import EnhanceOptions
+from vidsr.options.command_options import SamplingOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 COUNT, WIDTH, HEIGHT = 24, 128, 96
 #: Top left corners of specks of 6x6 px, by frame.

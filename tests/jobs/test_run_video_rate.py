@@ -16,12 +16,12 @@ import pytest
 from tests.support.clips import run_ffmpeg
 from tests.support.places import STILL
 from vidsr.cli.main import run as vidsr
-from vidsr.command_options import SamplingOptions
 from vidsr.errors import Interrupted, OptionsError
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate
 from vidsr.jobs.state.events import Event
-from vidsr.options import EnhanceOptions
+from vidsr.options.command_options import SamplingOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 Ffprobe = Callable[..., dict[str, Any]]
 

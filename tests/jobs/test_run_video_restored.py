@@ -22,7 +22,6 @@ from tests.support.colour_scenes import film, stored
 from tests.support.places import STILL
 from vidsr import inspect
 from vidsr.cli.main import run as vidsr
-from vidsr.command_options import SamplingOptions
 from vidsr.errors import InputError, Interrupted
 from vidsr.jobs import restoration_plan
 from vidsr.jobs.enhance import enhance
@@ -31,8 +30,9 @@ from vidsr.jobs.state.events import Event
 from vidsr.models import saving
 from vidsr.models.architectures.recurrent_compact import from_still
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
-from vidsr.options import EnhanceOptions
-from vidsr.restore_options import MATERIALS
+from vidsr.options.command_options import SamplingOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.restore_options import MATERIALS
 from vidsr.training.degradation.old_film.light import faded
 
 FIELDS = ("-c:v", "mpeg2video", "-q:v", "2", "-pix_fmt", "yuv420p", "-flags", "+ildct+ilme")

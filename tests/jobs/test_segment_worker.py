@@ -30,7 +30,7 @@ from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.manifest import Manifest
 from vidsr.jobs.state.segments import Segment
 from vidsr.media.encode.encoder import SegmentEncoder
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 
 #: Far longer than any of these jobs takes.
 LONG_SECONDS = 120.0

@@ -35,7 +35,7 @@ from vidsr.jobs.state.overview import look_at
 from vidsr.media import image_sequence
 from vidsr.media.pictures.files import read_picture
 from vidsr.media.pictures.frame_files import linear, unpack
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 SMALL: dict[str, Any] = {"model": "realesr-animevideov3", "device": "cpu", "scale": 2}
 RNG = np.random.default_rng(5)

@@ -17,7 +17,7 @@ from vidsr.errors import OptionsError
 from vidsr.jobs.verify import verify_result
 from vidsr.media.pictures.dpx import packed, read_fields, stamp
 from vidsr.media.timecode import Timecode
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 _MXF = ("-c:v", "mpeg2video", "-b:v", "2M", "-pix_fmt", "yuv420p", "-timecode", "10:20:30:05")
 _MOV = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-timecode", "01:00:00;02")

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from tests.support.clips import ClipFactory
 from vidsr.errors import InputError
-from vidsr.filter_choices import FilterChoice
 from vidsr.filters.before.descriptor import descriptors, make_filter
 from vidsr.media.index import AFTER_FRAMES, Enough, VideoIndex, index_video
 from vidsr.media.probe import probe
 from vidsr.media.span import Span, cut_index, enough_for, find_span, later_timecode
-from vidsr.options import EnhanceOptions
-from vidsr.span_options import SpanOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.filter_choices import FilterChoice
+from vidsr.options.span_options import SpanOptions
 
 
 def options(**flat: str) -> SpanOptions:

@@ -12,7 +12,7 @@ from vidsr.models import blend, checkpoint, saving, zoo
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.models.checkpoint import LoadedModel
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 
 State = dict[str, torch.Tensor]
 

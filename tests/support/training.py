@@ -10,7 +10,7 @@ import numpy as np
 from tests.support import processes
 from tests.support.places import child_environment
 from tests.support.web import free_port
-from vidsr.option_toml import to_toml
+from vidsr.options.toml import to_toml
 from vidsr.training.dataset.clips.clip_store import ClipWriter
 from vidsr.training.options import TrainOptions
 

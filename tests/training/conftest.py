@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.support.training import textured
-from vidsr.option_schema import from_data
+from vidsr.options.schema import from_data
 from vidsr.training.dataset.patch_store import PatchWriter
 from vidsr.training.options import TrainOptions
 

@@ -18,7 +18,7 @@ from vidsr.cli import main
 from vidsr.errors import InputError
 from vidsr.models import checkpoint, saving
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 from vidsr.training.evaluation import EvaluateSettings, evaluate, find_cases
 
 ON_CPU = ModelOptions(device="cpu", precision="fp32")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from vidsr.errors import OptionsError
-from vidsr.option_schema import faults_of, from_data
-from vidsr.option_toml import read_toml, to_toml
+from vidsr.options.schema import faults_of, from_data
+from vidsr.options.toml import read_toml, to_toml
 from vidsr.training.options import TrainOptions
 from vidsr.training.run_presets import PRESETS, preset_options
 

@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra web is not installed")
 
 from vidsr.errors import OptionsError
-from vidsr.options import EnhanceOptions
-from vidsr.presets import save_preset
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.presets import save_preset
 from vidsr.web.option_fields import checked_options, preset_infos
 
 

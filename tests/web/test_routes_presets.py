@@ -12,8 +12,8 @@ pytest.importorskip("fastapi.testclient", reason="the extra web or its test clie
 
 from fastapi.testclient import TestClient
 
-from vidsr.options import EnhanceOptions
-from vidsr.presets import presets_folder
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.presets import presets_folder
 from vidsr.web.app import create_app
 from vidsr.web.server_settings import WebSettings
 

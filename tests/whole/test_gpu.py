@@ -45,8 +45,8 @@ from vidsr.models.architectures.basicvsr import BasicVSR, BasicVSRConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.models.ifnet import load
 from vidsr.models.zoo import load_model
-from vidsr.options import ModelOptions
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.enhance_options import ModelOptions
+from vidsr.options.restore_options import RestoreOptions
 
 SHIPPED = (
     "realesrgan-x4plus",

@@ -24,7 +24,7 @@ from vidsr.models import checkpoint, graph, saving
 from vidsr.models.architecture import Architecture, Recognised, State
 from vidsr.models.export import FORMATS, export
 from vidsr.models.known_architectures import ARCHITECTURES
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

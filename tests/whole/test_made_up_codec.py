@@ -33,7 +33,7 @@ from vidsr.jobs.disk_space import estimate_bytes
 from vidsr.media.encode.encoder_plan import prepare
 from vidsr.media.mux.containers import CONTAINERS
 from vidsr.media.probe import probe
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 source, model, output = sys.argv[1:]
 prepared = prepare(probe(Path(source)), EnhanceOptions.from_flat({"codec": "mpeg2video"}), 1)

@@ -16,9 +16,9 @@ from tests.support import processes
 from tests.support.clips import run_ffmpeg
 from vidsr.cli.main import run as vidsr
 from vidsr.errors import OptionsError
-from vidsr.filter_choices import FILTERS
 from vidsr.jobs.enhance import enhance
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.filter_choices import FILTERS
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,7 +83,7 @@ def test_its_parameter_is_checked_and_kept() -> None:
 
 def test_the_flags_help_lists_it_and_needs_no_torch() -> None:
     script = (
-        "import sys; from vidsr.filter_choices import FILTERS; FILTERS['negative'] = 'tests.filters.made_up'\n"
+        "import sys; from vidsr.options.filter_choices import FILTERS; FILTERS['negative'] = 'tests.filters.made_up'\n"
         "from vidsr.cli.main import run; code = run(['enhance', '--help'])\n"
         "sys.exit(code or 'torch' in sys.modules)"
     )

@@ -20,7 +20,7 @@ from vidsr.media.decode import read_frames
 from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.index import index_video
 from vidsr.media.probe import probe
-from vidsr.options import EncodeOptions
+from vidsr.options.enhance_options import EncodeOptions
 from vidsr.pipeline.segment import run_segment
 
 source, target, slow = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from vidsr.command_options import SamplingOptions
 from vidsr.jobs.state.events import Progress, silent
-from vidsr.option_keywords import EnhanceKeywords, SourceKeywords, chosen_options
-from vidsr.options import EnhanceOptions
+from vidsr.options.command_options import SamplingOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.keywords import EnhanceKeywords, SourceKeywords, chosen_options
 
 if TYPE_CHECKING:
     from vidsr.filters.detect.inspection import Inspection

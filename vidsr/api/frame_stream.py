@@ -16,8 +16,8 @@ from vidsr.filters.before.descriptor import descriptor, is_open
 from vidsr.frames import Array, Frame, PixelFormat
 from vidsr.jobs.filter_chain import Chain, compose
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, interleaved
-from vidsr.option_keywords import FrameKeywords, chosen_options
-from vidsr.options import AUTO_MODEL, EnhanceOptions
+from vidsr.options.enhance_options import AUTO_MODEL, EnhanceOptions
+from vidsr.options.keywords import FrameKeywords, chosen_options
 
 _FORMATS = {"u1": "gbrp", "u2": "gbrp16le"}
 

@@ -12,8 +12,8 @@ from vidsr.jobs.enhance import enhance
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event, Progress
 from vidsr.jobs.state.result import EnhanceResult
-from vidsr.option_keywords import EnhanceKeywords, chosen_options
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.keywords import EnhanceKeywords, chosen_options
 
 
 class JobHandle:

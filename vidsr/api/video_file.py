@@ -17,8 +17,8 @@ from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex, index_video
 from vidsr.media.probe import probe
 from vidsr.media.source import SourceInfo, StoredInfo
-from vidsr.option_keywords import SourceKeywords, chosen_options
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.keywords import SourceKeywords, chosen_options
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ import typer
 
 from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
-from vidsr.command_options import BenchOptions
 from vidsr.errors import VidsrError
-from vidsr.options import EnhanceOptions, ModelOptions
+from vidsr.options.command_options import BenchOptions
+from vidsr.options.enhance_options import EnhanceOptions, ModelOptions
 
 if TYPE_CHECKING:
     from vidsr.inference.bench import Ceilings, Row

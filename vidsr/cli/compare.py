@@ -13,7 +13,7 @@ import typer
 from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
 from vidsr.errors import OptionsError, OutputError
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 if TYPE_CHECKING:
     from vidsr.jobs.compare.assess import AssessResult

@@ -143,7 +143,7 @@ def preview(
     options: SheetOptions,
 ) -> None:
     """Write a picture of patches or clips before and after the degradations, as training will see them."""
-    from vidsr.option_toml import read_toml
+    from vidsr.options.toml import read_toml
     from vidsr.training.dataset.example_sheet import fitted, write_sheet
     from vidsr.training.options import TrainOptions
     from vidsr.training.run_presets import preset_options

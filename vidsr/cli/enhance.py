@@ -14,8 +14,8 @@ from vidsr.cli.config.layers import save_layers
 from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
 from vidsr.cli.progress import reporter
-from vidsr.option_layers import Layered
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.layers import Layered
 from vidsr.storage import readable
 
 EXAMPLES = """

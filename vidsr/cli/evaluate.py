@@ -48,7 +48,7 @@ def evaluate(
     ] = False,
 ) -> None:
     """Score a model on a set of pictures as papers do, with bicubic enlargement for comparison."""
-    from vidsr.options import ModelOptions
+    from vidsr.options.enhance_options import ModelOptions
     from vidsr.training.evaluation import EvaluateSettings
     from vidsr.training.evaluation import evaluate as run
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from vidsr.option_layers import layered
-from vidsr.option_schema import Described, describe, groups_of, is_option
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.layers import layered
+from vidsr.options.schema import Described, describe, groups_of, is_option
 
 _CONTEXT, _KEYWORD = "context", inspect.Parameter.KEYWORD_ONLY
 
@@ -26,8 +26,8 @@ def with_options(
     The decorated function has its own parameters and one keyword ``options``, which receives the checked
     ``kind``. ``only`` narrows to the named groups, or fields as ``group.field``; the others keep their defaults.
     ``footage`` is the parameter with the source, or with several, of which the first counts: then environment, presets
-    and ``vidsr.toml`` count as well (see :mod:`vidsr.option_layers`), and a keyword ``layers``, if the function has it,
-    receives where values come from.
+    and ``vidsr.toml`` count as well (see :mod:`vidsr.options.layers`), and a keyword ``layers``, if the function has
+    it, receives where values come from.
 
     Raises:
         OptionsError: (when called) a value is out of range or values contradict each other.

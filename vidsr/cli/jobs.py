@@ -16,7 +16,7 @@ from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command, Group
 from vidsr.cli.queue.commands import app as queue_app
 from vidsr.errors import JobError, OptionsError
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.version import __version__
 
 if TYPE_CHECKING:

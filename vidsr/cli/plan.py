@@ -13,8 +13,8 @@ import typer
 from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
 from vidsr.cli.progress import reporter
-from vidsr.command_options import PlanOptions
-from vidsr.option_layers import Layered
+from vidsr.options.command_options import PlanOptions
+from vidsr.options.layers import Layered
 from vidsr.storage import readable
 
 if TYPE_CHECKING:

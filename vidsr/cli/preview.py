@@ -13,12 +13,12 @@ import typer
 from vidsr.cli.flags import was_typed, with_options
 from vidsr.cli.help import Command
 from vidsr.cli.plan import described
-from vidsr.command_options import PreviewAllOptions
 from vidsr.errors import OptionsError
-from vidsr.option_schema import groups_of
-from vidsr.options import EnhanceOptions
-from vidsr.presets import preset_values
-from vidsr.span_options import parse_time
+from vidsr.options.command_options import PreviewAllOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.presets import preset_values
+from vidsr.options.schema import groups_of
+from vidsr.options.span_options import parse_time
 
 EXAMPLES = """
 Examples:

@@ -9,8 +9,8 @@ import typer
 
 from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
-from vidsr.command_options import ServeAllOptions
 from vidsr.errors import MissingExtraError
+from vidsr.options.command_options import ServeAllOptions
 
 EXAMPLES = """
 Examples:

@@ -80,7 +80,7 @@ def init(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write an options file, with every field explained, to edit before training."""
-    from vidsr.option_toml import to_toml
+    from vidsr.options.toml import to_toml
     from vidsr.storage import AtomicFile
     from vidsr.training.dataset.clips.clip_store import holds_clips
     from vidsr.training.run_presets import preset_options
@@ -131,7 +131,7 @@ def resume(options: Toml) -> None:
 
 
 def _train(path: Path, *, resume: bool) -> None:
-    from vidsr.option_toml import read_toml
+    from vidsr.options.toml import read_toml
     from vidsr.training.options import TrainOptions
     from vidsr.training.trainer import start
 

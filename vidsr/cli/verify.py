@@ -11,7 +11,7 @@ import typer
 from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command
 from vidsr.errors import VerifyError
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

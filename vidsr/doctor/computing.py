@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidsr.doctor.examination import Examination, sentence
 from vidsr.doctor.machine import nvidia_gpus, version_of
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

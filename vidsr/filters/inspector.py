@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from vidsr.filter_choices import FilterChoice, FilterSelection
 from vidsr.filters.banding.steps import step_height
 from vidsr.filters.before.descriptor import descriptors
 from vidsr.filters.detect import cadence, interlace, repeat_motion, statistics
@@ -22,6 +21,7 @@ from vidsr.filters.detect.lost_frames import LostFrameFinder
 from vidsr.filters.film.dye_loss import FadeSearch
 from vidsr.filters.tape.search import TapeSearch
 from vidsr.frames import Floats, Frame
+from vidsr.options.filter_choices import FilterChoice, FilterSelection
 
 #: Frames that are classified together, as progressive, interlaced or telecined.
 WINDOW = 15

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidsr.filter_choices import FilterChoice, FilterSelection
 from vidsr.filters.after.fidelity import trust
 from vidsr.filters.after.post import post_steps
 from vidsr.filters.before.descriptor import StillMeasures, StillPart, descriptor, descriptors
@@ -22,7 +21,8 @@ from vidsr.filters.detect import statistics
 from vidsr.filters.detect.inspection import GREY
 from vidsr.filters.detect.noise import BLOCK, flat_blocks, measure, noise_of
 from vidsr.frames import Array, Colour, Frame, PixelFormat
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.filter_choices import FilterChoice, FilterSelection
+from vidsr.options.restore_options import RestoreOptions
 
 #: Share of the blocks of a picture, the flattest, that its noise is measured in.
 _FLAT_SHARE = 0.1

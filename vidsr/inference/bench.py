@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vidsr.inference.upscaler import Upscaler
 from vidsr.models.known_architectures import architecture_of
 from vidsr.models.zoo import load_chosen
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 from vidsr.system_memory import peak_bytes
 
 _FEWEST, _MOST = 3, 50

@@ -30,7 +30,7 @@ from vidsr.inference.stream import PostStep, Stream, Target
 from vidsr.models.architectures.basicvsr import BasicVSR
 from vidsr.models.checkpoint import require_rgb
 from vidsr.models.known_architectures import architecture_of
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 
 if TYPE_CHECKING:
     from PIL.Image import Image

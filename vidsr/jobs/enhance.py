@@ -17,8 +17,8 @@ from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.result import EnhanceResult
 from vidsr.media import image_sequence
 from vidsr.media.pictures.files import FORMATS, is_picture
-from vidsr.option_keywords import EnhanceKeywords, chosen_options
-from vidsr.options import EnhanceOptions, default_output
+from vidsr.options.enhance_options import EnhanceOptions, default_output
+from vidsr.options.keywords import EnhanceKeywords, chosen_options
 
 if TYPE_CHECKING:
     from vidsr.inference.upscaler import Upscaler

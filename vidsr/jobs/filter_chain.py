@@ -1,7 +1,7 @@
 """The filters before the network and the steps after it that the options ask for, in one chain for a segment.
 
-Everything is chosen by the values of :class:`~vidsr.options.EnhanceOptions`, which travel with every order; so a
-segment is composed in the same way by whichever worker makes it.
+Everything is chosen by the values of :class:`~vidsr.options.enhance_options.EnhanceOptions`, which travel with every
+order; so a segment is composed in the same way by whichever worker makes it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vidsr.filters.undo.mask import FrameMask, MaskOf
 from vidsr.frames import Frame, ReadFrames
 from vidsr.jobs.state.segments import Lookaround, Segment
 from vidsr.media.pictures.masks import MaskFolder
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.pipeline.segment import Upscale
 
 if TYPE_CHECKING:

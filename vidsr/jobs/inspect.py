@@ -23,7 +23,7 @@ from vidsr.jobs.neighbour_runs import is_used
 from vidsr.media.probe import probe
 from vidsr.media.samples import expected_frames, stretches
 from vidsr.media.source import VideoInfo
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 #: FFmpeg's AVFieldOrder: 2 and 4 are shown top field first, 3 and 5 bottom field first.
 _FLAGGED: dict[int, FieldOrder] = {2: "tff", 3: "bff", 4: "bff", 5: "tff"}

@@ -36,8 +36,8 @@ from vidsr.media.mux.containers import choose_suffix
 from vidsr.media.source import StoredInfo
 from vidsr.media.source_files import stamp
 from vidsr.media.span import Span
-from vidsr.options import EnhanceOptions, default_output
-from vidsr.span_options import SpanOptions, earliest
+from vidsr.options.enhance_options import EnhanceOptions, default_output
+from vidsr.options.span_options import SpanOptions, earliest
 from vidsr.storage import WORK_PREFIX, os_errors, sampled_digest
 from vidsr.system_memory import give_back_free_memory
 from vidsr.version import __version__

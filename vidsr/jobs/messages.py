@@ -18,8 +18,8 @@ class Task:
     """What all orders of one job share; sent to each worker once.
 
     ``source`` and ``folder`` (the job folder) are absolute paths; ``options`` are those of the whole job, as
-    :meth:`vidsr.options.EnhanceOptions.to_json` writes them, filters and encoder included. With the manifest's
-    binding they determine every byte of a segment; the bytes of x264 and x265 depend on the thread count.
+    :meth:`vidsr.options.enhance_options.EnhanceOptions.to_json` writes them, filters and encoder included. With the
+    manifest's binding they determine every byte of a segment; the bytes of x264 and x265 depend on the thread count.
     ``pictures`` is the suffix of numbered pictures, empty where the result is a video. ``lock_mark`` is what the runner
     wrote into the folder's lock: a worker that reads the same there sees the same folder.
     """

@@ -15,7 +15,7 @@ from vidsr.media.probe import probe
 from vidsr.media.source import StoredInfo
 from vidsr.media.source_files import files_of
 from vidsr.models.zoo import resolve
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 
 def open_source(source: Path | str, options: EnhanceOptions) -> StoredInfo:

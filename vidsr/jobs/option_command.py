@@ -8,8 +8,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from vidsr.option_schema import Described, describe, groups_of
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.schema import Described, describe, groups_of
 
 
 def command_line(

@@ -24,7 +24,7 @@ from vidsr.media.pictures.frame_files import picture_build
 from vidsr.media.pictures.masks import MaskFolder
 from vidsr.media.source_files import files_of
 from vidsr.models.zoo import BETWEEN_MODEL, FACES_MODEL, FAITHFUL_MODEL, RECURRENT_MODEL, ZOO, load_chosen
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.storage import os_errors, sha256_of, write_atomically
 from vidsr.version import __version__
 

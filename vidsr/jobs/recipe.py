@@ -58,7 +58,7 @@ from vidsr.media.span import Span, enough_for, find_span
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.known_architectures import architecture_of
 from vidsr.models.zoo import load_chosen
-from vidsr.options import EnhanceOptions, ModelOptions
+from vidsr.options.enhance_options import EnhanceOptions, ModelOptions
 from vidsr.pipeline.segment import SegmentStats, Sink, Upscale, run_segment
 
 if TYPE_CHECKING:

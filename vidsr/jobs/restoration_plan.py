@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vidsr.errors import VidsrError
-from vidsr.filter_choices import FilterSelection
 from vidsr.filters.before.descriptor import Clock, Retiming, completed, descriptor, is_open
 from vidsr.filters.before.timeline import Timeline, Times
 from vidsr.filters.between.rate_table import RateTable, SourceTimes, clock, on_grid, with_made
@@ -20,7 +19,8 @@ from vidsr.media.index import VideoIndex, is_variable
 from vidsr.media.samples import stretches
 from vidsr.media.source import DecodedInfo, ReadableInfo, ShapedInfo, StoredInfo, VideoInfo
 from vidsr.media.span import Span, cut_index
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.filter_choices import FilterSelection
 
 #: The quick look: places, frames at each, frames of a source short enough to be looked at whole, and frames that do.
 _QUICK_PLACES, _QUICK_LENGTH, _QUICK_WHOLE, _QUICK_ENOUGH = 2, 16, 48, 32

@@ -27,7 +27,7 @@ from vidsr.jobs.state.manifest import MANIFEST_NAME, SEGMENTS_NAME
 from vidsr.jobs.state.result import EnhanceResult
 from vidsr.jobs.state.segments import longest_first
 from vidsr.media.source import StoredInfo
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.pipeline.segment import SegmentStats
 
 #: Gaps that stay which are listed.

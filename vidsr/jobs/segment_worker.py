@@ -43,7 +43,7 @@ from vidsr.media.index import VideoIndex
 from vidsr.media.pictures.frame_files import picture_build
 from vidsr.media.source_files import files_of
 from vidsr.models.zoo import load_chosen
-from vidsr.options import EnhanceOptions, ModelOptions
+from vidsr.options.enhance_options import EnhanceOptions, ModelOptions
 from vidsr.pipeline.channel import ChannelAborted
 from vidsr.pipeline.segment import SegmentStats, run_segment
 from vidsr.pipeline.turn import Turn

@@ -27,9 +27,9 @@ from vidsr.media.mux.restoration_tag import EXACT_SOUND, restored_of, span_of
 from vidsr.media.probe import probe
 from vidsr.media.source import SourceInfo
 from vidsr.media.span import Span
-from vidsr.options import EnhanceOptions
-from vidsr.restore_options import RestoreOptions
-from vidsr.span_options import FrameNumbers, SpanOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.restore_options import RestoreOptions
+from vidsr.options.span_options import FrameNumbers, SpanOptions
 
 
 def verify_result(

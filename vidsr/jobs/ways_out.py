@@ -12,7 +12,7 @@ from vidsr.jobs.option_command import command_line
 from vidsr.jobs.recipe import Recipe
 from vidsr.media.check.preflight import preflight
 from vidsr.media.mux.containers import CONTAINERS
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 #: Containers to propose, the one that holds most first.
 _PROPOSED = (".mkv", ".mov", ".mp4", ".webm")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from vidsr.frames import ChromaLocation, Colour, PixelFormat, Range
-from vidsr.options import ColourOptions
+from vidsr.options.enhance_options import ColourOptions
 
 MATRICES = {
     0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc",

@@ -23,7 +23,7 @@ from vidsr.media.pixel_formats import planar_format, planes_of
 from vidsr.media.source import Chapter, HdrInfo, SourceInfo, StoredInfo, StreamInfo, VideoInfo
 from vidsr.media.source_files import files_of, size_bytes
 from vidsr.media.truncation import promised_bytes
-from vidsr.options import ColourOptions, SourceOptions
+from vidsr.options.enhance_options import ColourOptions, SourceOptions
 
 #: Packets without any decodable frame after which a stream is given up.
 MAX_BARREN_PACKETS = 2000

@@ -9,7 +9,7 @@ from vidsr.media.index import VideoIndex
 from vidsr.media.mux.containers import CONTAINERS
 from vidsr.media.mux.streams import notes_of, plan_streams, stream_kind
 from vidsr.media.source import SourceInfo, VideoInfo
-from vidsr.options import StreamOptions
+from vidsr.options.enhance_options import StreamOptions
 
 _ORDERS = {0: "unknown", 1: "progressive", 2: "top field first", 3: "bottom field first", 4: "top first, stored bottom",
            5: "bottom first, stored top"}  # fmt: skip

@@ -1,6 +1,6 @@
 """A part of a source: which of its frames, from when to when; and the source and its index cut to it.
 
-Options name the part (:class:`~vidsr.span_options.SpanOptions`); it is resolved once, against the index, by
+Options name the part (:class:`~vidsr.options.span_options.SpanOptions`); it is resolved once, against the index, by
 :func:`find_span`. All else follows from the :class:`Span`: the frames to make, the packets of other streams to copy
 (:mod:`vidsr.media.mux.span_cut`), chapters, timecode, and what a result is verified against.
 """
@@ -18,7 +18,7 @@ from vidsr.errors import InputError
 from vidsr.media.index import Enough, VideoIndex
 from vidsr.media.source import Chapter, SourceInfo
 from vidsr.media.timecode import Timecode
-from vidsr.span_options import SpanOptions, earliest, write_time
+from vidsr.options.span_options import SpanOptions, earliest, write_time
 
 #: A time this far past the end of a source still means its end: players show rounded lengths, or those of the sound.
 _PAST_SECONDS = 1
@@ -91,7 +91,7 @@ def find_span(options: SpanOptions, index: VideoIndex, name: str) -> Span | None
     """The frames that the options name in a source; None for all of it.
 
     A frame belongs to times if it is first shown at or after their start and before their end (see
-    :func:`vidsr.span_options.earliest`). ``name`` of the source is for messages.
+    :func:`vidsr.options.span_options.earliest`). ``name`` of the source is for messages.
 
     Raises:
         InputError: the part begins or ends after the source, or holds no frame.

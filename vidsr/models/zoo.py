@@ -18,7 +18,7 @@ from vidsr.errors import CheckpointError, ModelError, OptionsError
 
 if TYPE_CHECKING:
     from vidsr.models.checkpoint import LoadedModel
-    from vidsr.options import ModelOptions
+    from vidsr.options.enhance_options import ModelOptions
 
 _REAL_ESRGAN = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 _KAIR = "https://github.com/cszn/KAIR/releases/download/v1.0"
@@ -398,7 +398,7 @@ def load_chosen(options: ModelOptions) -> LoadedModel:
         OptionsError: a denoise strength is given for a model that has no such twin, or no model is named.
     """
     from vidsr.models.checkpoint import require_rgb
-    from vidsr.options import AUTO_MODEL, DEFAULT_MODEL
+    from vidsr.options.enhance_options import AUTO_MODEL, DEFAULT_MODEL
 
     if options.model == AUTO_MODEL:
         raise OptionsError(

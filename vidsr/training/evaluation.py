@@ -24,7 +24,7 @@ from vidsr.frames import Rgb8
 from vidsr.inference.upscaler import Upscaler
 from vidsr.media.pictures.files import is_picture, mapped_errors, open_image
 from vidsr.models.checkpoint import LoadedModel
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 from vidsr.quality import full_reference
 from vidsr.quality.bicubic import resize_bicubic, resize_bicubic_uint8
 from vidsr.quality.comparison import PSNR_CAP

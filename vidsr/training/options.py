@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from vidsr.option_schema import Options, opt, weights
+from vidsr.options.schema import Options, opt, weights
 from vidsr.training.degradation.options import DegradationOptions
 
 #: All convolutions of VGG19; VGG16 lacks conv3_4, conv4_4 and conv5_4.

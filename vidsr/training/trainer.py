@@ -25,7 +25,7 @@ from vidsr.errors import Interrupted, TrainingError
 from vidsr.inference.device import DTYPES, choose_device
 from vidsr.models.known_architectures import architecture_of
 from vidsr.models.zoo import resolve
-from vidsr.option_schema import changes
+from vidsr.options.schema import changes
 from vidsr.training import checkpoints, distributed
 from vidsr.training.dataset.clips.clip_loader import Clips
 from vidsr.training.dataset.clips.clip_store import ClipStore

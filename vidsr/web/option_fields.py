@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.errors import OptionsError, VidsrError
-from vidsr.option_schema import describe, groups_of
-from vidsr.options import AUTO_MODEL, EnhanceOptions
-from vidsr.presets import saved_presets
-from vidsr.restore_options import MATERIALS
+from vidsr.options.enhance_options import AUTO_MODEL, EnhanceOptions
+from vidsr.options.presets import saved_presets
+from vidsr.options.restore_options import MATERIALS
+from vidsr.options.schema import describe, groups_of
 from vidsr.web.allowed_paths import inside
 from vidsr.web.schemas import OptionInfo, PresetInfo
 

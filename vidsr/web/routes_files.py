@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from vidsr.errors import InputError
 from vidsr.media.pictures.files import is_picture
 from vidsr.media.source import VIDEO_SUFFIXES
-from vidsr.options import AUTO_MODEL
+from vidsr.options.enhance_options import AUTO_MODEL
 from vidsr.version import __version__
 from vidsr.web.allowed_paths import inside, safe_name, shown
 from vidsr.web.inspections import inspected

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse
 from vidsr.errors import InputError, OptionsError, OutputError
 from vidsr.jobs.invention.master_name import master_of
 from vidsr.jobs.state.job_folders import LIVE_NAME, job_folder
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.web.allowed_paths import folder_inside, inside, output_inside, shown
 from vidsr.web.option_fields import checked_options
 from vidsr.web.routes_files import settings_of

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 
 from vidsr.errors import JobError, OptionsError
-from vidsr.options import EnhanceOptions
-from vidsr.presets import save_preset, saved_presets
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.presets import save_preset, saved_presets
 from vidsr.web.option_fields import checked_options, preset_infos
 from vidsr.web.routes_files import settings_of
 from vidsr.web.routes_jobs import CONFLICT

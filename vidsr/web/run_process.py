@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from vidsr.command_options import SamplingOptions
 from vidsr.errors import InputError, Interrupted, VidsrError
 from vidsr.jobs.state.events import Event
 from vidsr.jobs.state.lock import JobLock
-from vidsr.options import DEFAULT_MODEL, EnhanceOptions
+from vidsr.options.command_options import SamplingOptions
+from vidsr.options.enhance_options import DEFAULT_MODEL, EnhanceOptions
 from vidsr.storage import write_atomically
 
 _FRAME_EVENT_SECONDS = 0.5

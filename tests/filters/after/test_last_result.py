@@ -17,7 +17,7 @@ from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.filter_chain import compose
 from vidsr.models.architectures.recurrent_compact import RecurrentCompact, from_still
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
-from vidsr.options import EnhanceOptions, ModelOptions
+from vidsr.options.enhance_options import EnhanceOptions, ModelOptions
 
 HEIGHT, WIDTH, SCALE = 32, 40, 2
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from tests.support.field_clips import frames_of, moments
 from vidsr.errors import OptionsError
-from vidsr.filter_choices import FilterSelection
 from vidsr.filters.banding.deband import FILTER, Deband, changes
 from vidsr.filters.before.descriptor import StillPart
 from vidsr.filters.detect.fault_places import FaultPlace, FaultPlaces
 from vidsr.filters.detect.inspection_text import sentences
 from vidsr.filters.inspector import Inspector
 from vidsr.frames import Floats, Frame
+from vidsr.options.filter_choices import FilterSelection
 
 
 def hills(seed: int = 0, height: int = 96, width: int = 128) -> Floats:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.support.field_clips import frames_of, moments, woven
-from vidsr.filter_choices import FilterSelection
 from vidsr.filters.before.descriptor import descriptor, make_filter
 from vidsr.filters.before.field_interpolation import bob
 from vidsr.filters.before.timeline import Times
 from vidsr.frames import Frame
+from vidsr.options.filter_choices import FilterSelection
 
 
 def bobbed(frames: list[Frame], number: int, *, first: bool, order: str) -> Frame:

@@ -7,7 +7,6 @@ from fractions import Fraction
 
 import pytest
 
-from vidsr.filter_choices import FILTERS
 from vidsr.filters.detect.fault_list import faults_of
 from vidsr.filters.detect.fault_places import FaultPlace, FaultPlaces
 from vidsr.filters.detect.film_scratches import ScratchedSpan
@@ -16,6 +15,7 @@ from vidsr.filters.detect.inspection_text import sentences
 from vidsr.filters.detect.tape_findings import TapeFindings
 from vidsr.filters.film.dye_loss import DyeLoss, Fading
 from vidsr.filters.tape.halos import Ringing
+from vidsr.options.filter_choices import FILTERS
 
 
 def faulty(scan: str, tape: TapeFindings) -> Inspection:

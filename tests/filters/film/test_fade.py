@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from tests.support.colour_scenes import film, rgb_frames
 from vidsr.errors import OptionsError
-from vidsr.filter_choices import FilterChoice, FilterSelection
 from vidsr.filters.before.descriptor import completed, is_open
 from vidsr.filters.film.dye_loss import MOST_LOST, DyeLoss, Fading
 from vidsr.filters.film.fade import DEFAULT_STRENGTH, Fade, FadeChoice, density_factors
 from vidsr.filters.inspector import Inspector
 from vidsr.frames import Frame
+from vidsr.options.filter_choices import FilterChoice, FilterSelection
 from vidsr.training.degradation.old_film.light import faded
 
 shares = st.floats(0, MOST_LOST).map(lambda share: round(share, 3))

@@ -15,7 +15,7 @@ from vidsr.filters.detect.noise import dct_basis
 from vidsr.filters.hold.faces import Face, FaceBox, FaceFinder
 from vidsr.filters.hold.hold import SETTLE, STEP, FrameFinds, Hold, masks_of
 from vidsr.filters.resample import area_down
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.restore_options import RestoreOptions
 
 SIZE = (64, 96)
 

@@ -7,10 +7,10 @@ import pytest
 
 from tests.support.field_clips import Clip, frames_of
 from vidsr.errors import OptionsError
-from vidsr.filter_choices import FilterSelection
 from vidsr.filters.tape.dehalo import Dehalo, undoing_taps
 from vidsr.filters.tape.halos import Ringing, measured, profiles
 from vidsr.frames import Floats
+from vidsr.options.filter_choices import FilterSelection
 from vidsr.training.degradation.tape.signal import filtered, ringing
 
 #: MHz at which 720 samples a line are taken; 2.2 MHz is a period of 6.1 px.

@@ -9,12 +9,12 @@ import pytest
 
 from tests.support.field_clips import frames_of
 from vidsr.errors import OptionsError
-from vidsr.filter_choices import FilterSelection
 from vidsr.filters.detect.tape_findings import System
 from vidsr.filters.tape.composite_search import CompositeSearch
 from vidsr.filters.tape.dotcrawl import DotCrawl
 from vidsr.filters.tape.rainbow import Rainbow
 from vidsr.frames import Floats, Frame
+from vidsr.options.filter_choices import FilterSelection
 from vidsr.training.degradation.tape.composite import STANDARDS, through_composite
 
 SYSTEMS: tuple[System, ...] = ("ntsc", "pal")

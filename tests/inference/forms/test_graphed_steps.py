@@ -20,8 +20,8 @@ from vidsr.inference import calibration
 from vidsr.inference.forms import cuda_graphs, graphed_steps
 from vidsr.inference.forms.cuda_graphs import Graphed
 from vidsr.inference.upscaler import Upscaler
-from vidsr.options import ModelOptions
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.enhance_options import ModelOptions
+from vidsr.options.restore_options import RestoreOptions
 
 SIZE = (36, 34)
 

@@ -13,7 +13,7 @@ from tests.support.networks import TinyModel, identity, tiny_rrdbnet
 from vidsr.frames import Frame
 from vidsr.inference.backend import TorchBackend
 from vidsr.inference.upscaler import Upscaler
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 
 OPTIONS = ModelOptions(device="cpu", precision="fp32")
 

@@ -8,7 +8,7 @@ import pytest
 
 from vidsr.jobs.choosing.candidates import BY_KIND, SourceKind, described, ladder
 from vidsr.models.zoo import ZOO
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 
 def options(**values: Any) -> EnhanceOptions:

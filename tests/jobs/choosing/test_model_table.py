@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests.support.command_line import vidsr
-from vidsr.command_options import SamplingOptions
 from vidsr.jobs.choosing import model_table
 from vidsr.jobs.choosing.model_table import plan_models, shipped_models, table_lines
 from vidsr.jobs.preview.estimate import estimate
-from vidsr.options import EnhanceOptions
+from vidsr.options.command_options import SamplingOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 
 def test_all_shipped_models_that_enlarge_are_in_it_once() -> None:

@@ -21,7 +21,7 @@ from vidsr.jobs.choosing.settle import settle, weights_of
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.manifest import Manifest
 from vidsr.models.zoo import load_chosen
-from vidsr.options import EnhanceOptions, ModelOptions
+from vidsr.options.enhance_options import EnhanceOptions, ModelOptions
 
 
 def options(**values: Any) -> EnhanceOptions:

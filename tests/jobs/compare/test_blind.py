@@ -14,7 +14,7 @@ from PIL import Image
 from tests.support.places import SAMPLE
 from vidsr.errors import InputError, JobError, OptionsError, OutputError
 from vidsr.jobs.compare.blind import BlindTest
-from vidsr.span_options import SpanOptions
+from vidsr.options.span_options import SpanOptions
 
 MakeClip = Callable[..., Path]
 SHORT = ("-an", "-frames:v", "10", "-c:v", "ffv1")

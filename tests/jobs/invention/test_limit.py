@@ -25,7 +25,7 @@ from vidsr.jobs.invention.limit import InventionLimit, limit_of
 from vidsr.jobs.state.events import Event
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.restore_options import RestoreOptions
 
 
 def pictures(seed: int, noise: float = 0.2) -> tuple[Tensor, Tensor, Tensor]:

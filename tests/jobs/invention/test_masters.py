@@ -25,7 +25,7 @@ from vidsr.jobs.state.events import Event
 from vidsr.jobs.state.job_folders import job_folder
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,13 @@ from PIL import Image
 from tests.support.command_line import vidsr
 from tests.support.places import STILL
 from vidsr.cli.preview import tried
-from vidsr.command_options import SamplingOptions
 from vidsr.errors import InputError, OptionsError
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate, sample_ranges
 from vidsr.jobs.preview.figures import figures_line, moment_figures
 from vidsr.jobs.preview.preview import Moment, Previewer, detail_box, sheet
-from vidsr.options import EnhanceOptions
+from vidsr.options.command_options import SamplingOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 SMALL = {"model": "realesr-animevideov3", "device": "cpu", "scale": 2}
 

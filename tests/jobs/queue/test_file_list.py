@@ -12,7 +12,7 @@ from vidsr.errors import OptionsError
 from vidsr.jobs.queue import planning
 from vidsr.jobs.queue.file_list import FileList
 from vidsr.jobs.queue.records import Ledger
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 PAST, FUTURE = 1_000_000_000, 3_000_000_000
 

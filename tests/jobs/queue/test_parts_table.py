@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vidsr.errors import InputError
 from vidsr.jobs.queue.parts_table import read_parts
-from vidsr.span_options import write_time
+from vidsr.options.span_options import write_time
 
 
 def table(folder: Path, text: str | bytes) -> Path:

@@ -11,7 +11,7 @@ from vidsr.errors import JobError, OptionsError, OutputError
 from vidsr.jobs.queue import planning
 from vidsr.jobs.queue.records import Begun, Ledger, QueuedFile
 from vidsr.jobs.state import job_folders
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from vidsr.jobs.queue.crew import Crew
 from vidsr.jobs.queue.records import QueuedFile, Wishes, queues_folder
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.manifest import MANIFEST_NAME, Manifest
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 
 @pytest.fixture

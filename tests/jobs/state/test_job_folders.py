@@ -21,7 +21,7 @@ from vidsr.media.encode.encoder_plan import prepare
 from vidsr.media.index import index_video
 from vidsr.media.probe import probe
 from vidsr.media.source import ShapedInfo
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 
 def job_at(output: Path) -> Path:

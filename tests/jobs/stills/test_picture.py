@@ -17,7 +17,7 @@ from vidsr.filters import textures
 from vidsr.jobs.stills import folder as folders
 from vidsr.jobs.stills import picture as jobs
 from vidsr.jobs.stills.picture import enhance_picture
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 RNG = np.random.default_rng(3)
 

@@ -16,7 +16,7 @@ from vidsr.jobs.enhance import enhance
 from vidsr.jobs.state.result import PictureResult
 from vidsr.jobs.stills import picture as jobs
 from vidsr.jobs.stills.picture import enhance_picture
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 
 class Tinting:

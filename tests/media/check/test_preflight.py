@@ -28,7 +28,7 @@ from vidsr.media.index import index_video
 from vidsr.media.mux.assemble import assemble
 from vidsr.media.probe import probe
 from vidsr.media.source import ShapedInfo, SourceInfo, VideoInfo
-from vidsr.options import EncodeOptions, EnhanceOptions
+from vidsr.options.enhance_options import EncodeOptions, EnhanceOptions
 
 #: A quarter turn as phones write it, for a picture 48 lines high: the translation moves it back into view.
 PHONE = (0, 65536, 0, -65536, 0, 0, 48 << 16, 0, 1 << 30)

@@ -16,7 +16,7 @@ from tests.support.command_line import vidsr
 from tests.support.hazards.catalogue import by_name
 from vidsr.jobs.enhance import enhance
 from vidsr.media.check.verify import Expectation, largest_error, verify
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from tests.support.source_values import source_info, video_info
 from vidsr.codec_table import CODECS
 from vidsr.media.encode.codec_choice import choose_codec
-from vidsr.options import EncodeOptions
+from vidsr.options.enhance_options import EncodeOptions
 
 
 def chosen(native: str, suffix: str = "", source: str = "clip.mkv", **options: Any) -> tuple[str, str]:

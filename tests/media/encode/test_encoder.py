@@ -20,7 +20,7 @@ from vidsr.media.encode.encoder import SegmentEncoder
 from vidsr.media.index import index_video
 from vidsr.media.encode.encoder_plan import prepare
 from vidsr.media.probe import probe
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 source, folder, codec = sys.argv[1:]
 info = probe(Path(source))
@@ -59,7 +59,7 @@ from pathlib import Path
 from vidsr.media.check.preflight import preflight
 from vidsr.media.encode.encoder_plan import prepare
 from vidsr.media.probe import probe
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 options = EnhanceOptions.from_flat({"codec": "av1", "preset": "13"})
 before = dict(os.environ)
 made = prepare(probe(sys.argv[1]), options, 1)

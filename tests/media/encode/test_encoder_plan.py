@@ -23,7 +23,7 @@ from vidsr.media.encode.geometry import result_geometry
 from vidsr.media.encode.hdr import hdr_params
 from vidsr.media.pixel_formats import planar_format
 from vidsr.media.source import HdrInfo, ShapedInfo
-from vidsr.options import EncodeOptions, EnhanceOptions, SizeOptions
+from vidsr.options.enhance_options import EncodeOptions, EnhanceOptions, SizeOptions
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from vidsr.media.index import index_video
 from vidsr.media.mux.assemble import assemble
 from vidsr.media.probe import probe
 from vidsr.media.source import ShapedInfo
-from vidsr.options import EncodeOptions, EnhanceOptions
+from vidsr.options.enhance_options import EncodeOptions, EnhanceOptions
 
 
 def copy_through(source: Path, output: Path, codec: str, segments: int) -> None:

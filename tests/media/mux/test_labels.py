@@ -58,7 +58,7 @@ def test_tags() -> None:
 def test_what_mov_has_no_place_for_is_said_before_the_work(clips: ClipFactory) -> None:
     from vidsr.media.check.preflight import preflight
     from vidsr.media.encode.encoder_plan import prepare
-    from vidsr.options import EnhanceOptions
+    from vidsr.options.enhance_options import EnhanceOptions
 
     info = ShapedInfo(probe(by_name("roles").make(clips)))
     settled = prepare(info, EnhanceOptions(), 1)

@@ -23,7 +23,7 @@ from vidsr.jobs.enhance import enhance
 from vidsr.media.mux.containers import choose_suffix
 from vidsr.media.mux.matroska import display_size
 from vidsr.media.probe import probe
-from vidsr.options import SourceOptions
+from vidsr.options.enhance_options import SourceOptions
 
 
 @pytest.fixture(scope="module")

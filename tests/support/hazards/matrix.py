@@ -28,7 +28,7 @@ from tests.support.hazards.hazard import Hazard
 from vidsr.errors import VidsrError
 from vidsr.jobs.enhance import enhance
 from vidsr.media.mux.labels import canonical
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 #: container → codecs that fit it
 CELLS: dict[str, tuple[str, ...]] = {

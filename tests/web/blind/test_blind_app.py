@@ -88,7 +88,7 @@ def test_nothing_is_served_when_all_votes_are_there(
 ) -> None:
     from vidsr.cli import main
     from vidsr.jobs.compare.blind import BlindTest
-    from vidsr.span_options import SpanOptions
+    from vidsr.options.span_options import SpanOptions
 
     votes = tmp_path / "votes.json"
     test = BlindTest(videos, votes, moments=2, span=SpanOptions())
@@ -110,7 +110,7 @@ def test_the_api_refuses_others_and_what_does_not_exist(videos: list[Path], tmp_
     from fastapi.testclient import TestClient
 
     from vidsr.jobs.compare.blind import BlindTest
-    from vidsr.span_options import SpanOptions
+    from vidsr.options.span_options import SpanOptions
     from vidsr.web.blind.blind_app import create_blind_app
     from vidsr.web.server_settings import WebSettings
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vidsr.option_layers import Layered
-from vidsr.options import EnhanceOptions
-from vidsr.presets import save_preset
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.layers import Layered
+from vidsr.options.presets import save_preset
 
 
 def save_layers(name: str, layers: Layered) -> Path:
@@ -15,7 +15,7 @@ def save_layers(name: str, layers: Layered) -> Path:
     Environment and ``vidsr.toml`` belong to a machine and to footage: they stay out.
 
     Raises:
-        OptionsError, JobError: as :func:`vidsr.presets.save_preset`.
+        OptionsError, JobError: as :func:`vidsr.options.presets.save_preset`.
     """
     kept = {n: v for n, v in layers.values.items() if layers.origins[n].kind in ("command line", "preset")}
     return save_preset(name, kept, EnhanceOptions, overwrite=bool(layers.values.get("overwrite")))

@@ -11,11 +11,11 @@ import typer
 
 from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command, Group
-from vidsr.option_layers import Layered, Origin
-from vidsr.option_schema import describe, groups_of
-from vidsr.options import EnhanceOptions
-from vidsr.presets import presets_folder, saved_presets
-from vidsr.restore_options import MATERIALS
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.layers import Layered, Origin
+from vidsr.options.presets import presets_folder, saved_presets
+from vidsr.options.restore_options import MATERIALS
+from vidsr.options.schema import describe, groups_of
 
 EXAMPLES = """
 Examples:

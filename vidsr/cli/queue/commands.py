@@ -12,7 +12,7 @@ import typer
 from vidsr.cli.flags import with_options
 from vidsr.cli.help import Command, Group
 from vidsr.errors import OptionsError
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.storage import readable
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from vidsr.filters.after.step import StepDescriptor
 from vidsr.filters.detect.noise import dct_basis
 from vidsr.filters.flow import gaussian, gaussian_taps, luma
 from vidsr.native import pictures
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.restore_options import RestoreOptions
 
 #: Ratio of fine to middling DCT power up to which a source is not followed at all, and from which it is followed all
 #: the way; see docs/restoration.md for where these come from.

@@ -14,7 +14,7 @@ from vidsr.filters.after import colour_lock, fidelity, grain, stabilise, strengt
 from vidsr.filters.after.correction import Correction, Corrections
 from vidsr.filters.after.step import Step, StepDescriptor
 from vidsr.filters.hold import hold
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.restore_options import RestoreOptions
 
 #: In the order in which they act. The hold comes first, so that all others work on what is kept. Fidelity stands before
 #: *and* after the stabiliser: before, so that what is carried along is already true to the source; after, because

@@ -9,7 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from vidsr.frames import Frame
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.restore_options import RestoreOptions
 
 
 class Step(Protocol):
@@ -30,7 +30,7 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDescriptor:
-    """One step: the field of :class:`~vidsr.restore_options.RestoreOptions` that asks for it, and its making.
+    """One step: the field of :class:`~vidsr.options.restore_options.RestoreOptions` that asks for it, and its making.
 
     Attributes:
         option: name of the field.

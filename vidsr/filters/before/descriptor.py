@@ -1,7 +1,7 @@
 """The descriptor of a filter ahead of the network. Help, order, notes, plans and stills are made from descriptors.
 
-Each filter has one module with its class and its descriptor ``FILTER``; :data:`vidsr.filter_choices.FILTERS` names the
-module. Modules of filters are loaded to read the options, so they import torch inside their methods.
+Each filter has one module with its class and its descriptor ``FILTER``; :data:`vidsr.options.filter_choices.FILTERS`
+names the module. Modules of filters are loaded to read the options, so they import torch inside their methods.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Generic, TypeVar, cast
 
-from vidsr.filter_choices import FILTERS, FilterChoice, syntax_of
 from vidsr.filters.before.filter import Filter, JudgingFilter
 from vidsr.filters.before.timeline import Timeline, Times
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.frames import Array, Frame, PixelFormat
+from vidsr.options.filter_choices import FILTERS, FilterChoice, syntax_of
 
 P = TypeVar("P")
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import chain, pairwise
 
-from vidsr.filter_choices import FilterChoice
 from vidsr.filters.before.descriptor import FilterDescriptor, Retiming, find_field_order, parse_field_order
 from vidsr.filters.before.repeats import STILL, Change, Match, gathered, repeats_of_blocks, without
 from vidsr.filters.before.timeline import FIRST, WEAVE, Timeline, Times
@@ -16,6 +15,7 @@ from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.interlace import FieldOrder
 from vidsr.filters.detect.pulldown import CYCLE, field_change, rhythm
 from vidsr.frames import Frame
+from vidsr.options.filter_choices import FilterChoice
 
 #: A frame's own fields are kept unless another pair combs less by this constant and this share of the own comb: for
 #: the pair with the frame before, and for the one with the frame after. The latter must be better by more, because one

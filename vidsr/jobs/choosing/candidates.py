@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Literal
 
 from vidsr.jobs.restoration_plan import AUTO_MULTIFRAME_MODELS
-from vidsr.options import AUTO_MODEL, DEFAULT_MODEL, EnhanceOptions
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.enhance_options import AUTO_MODEL, DEFAULT_MODEL, EnhanceOptions
+from vidsr.options.restore_options import RestoreOptions
 
 SourceKind = Literal["drawings", "camera footage"]
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vidsr.command_options import SamplingOptions
 from vidsr.jobs.choosing.candidates import with_model
 from vidsr.jobs.choosing.settle import settle
 from vidsr.jobs.choosing.trials import ModelTrial, Trials
@@ -15,7 +14,8 @@ from vidsr.jobs.preview.estimate import Estimate
 from vidsr.jobs.preview.timing import job_recipe
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.models.zoo import ZOO
-from vidsr.options import EnhanceOptions
+from vidsr.options.command_options import SamplingOptions
+from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.storage import human_bytes, human_seconds
 
 #: Models are tried on at most this many frames; the estimate itself samples more.

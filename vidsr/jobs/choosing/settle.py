@@ -14,8 +14,8 @@ from vidsr.jobs.choosing.candidates import BY_KIND, SourceKind, described, is_op
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.media.pictures.files import is_picture
-from vidsr.options import AUTO_MODEL, EnhanceOptions
-from vidsr.span_options import exact, write_time
+from vidsr.options.enhance_options import AUTO_MODEL, EnhanceOptions
+from vidsr.options.span_options import exact, write_time
 from vidsr.storage import human_seconds
 
 if TYPE_CHECKING:

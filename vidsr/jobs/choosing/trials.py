@@ -14,7 +14,7 @@ from vidsr.jobs.preview.timing import Timing, job_recipe
 from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.restoration_plan import left_out_neighbours
 from vidsr.media.index import VideoIndex
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 #: Frames before timing starts, then frames at least and at most.
 _WARM_FRAMES, _FEWEST_FRAMES, _MOST_FRAMES = 2, 4, 24

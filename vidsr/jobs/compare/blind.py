@@ -19,8 +19,8 @@ from vidsr.jobs.compare.parties import open_part
 from vidsr.jobs.compare.views import Opened, pair_up
 from vidsr.jobs.state.events import Progress, silent
 from vidsr.media.decode import read_frames
+from vidsr.options.span_options import SpanOptions
 from vidsr.quality.preference import Preference, preferences
-from vidsr.span_options import SpanOptions
 from vidsr.storage import sha256_of, write_atomically
 from vidsr.version import __version__
 

@@ -25,8 +25,8 @@ from vidsr.jobs.compare.views import (
     vmaf_depth,
 )
 from vidsr.jobs.state.events import Event, Progress, silent
+from vidsr.options.span_options import SpanOptions
 from vidsr.quality.comparison import MEASURES, Measured, Meter
-from vidsr.span_options import SpanOptions
 from vidsr.version import __version__
 
 

@@ -29,13 +29,13 @@ from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.index import index_video
 from vidsr.media.probe import probe
 from vidsr.models.zoo import FAITHFUL_MODEL
-from vidsr.options import EncodeOptions, ModelOptions
+from vidsr.options.enhance_options import EncodeOptions, ModelOptions
+from vidsr.options.span_options import SpanOptions
 from vidsr.quality.comparison import rgb8
 from vidsr.quality.invention.error_model import ExpectedError, shipped_model
 from vidsr.quality.invention.evidence import Carried, evidence
 from vidsr.quality.invention.overlay import laid_over
 from vidsr.quality.invention.tally import FrameInvention, InventionTally
-from vidsr.span_options import SpanOptions
 from vidsr.storage import sampled_digest, write_atomically
 
 #: Mean difference over a small place (1 is full scale) of the source and its carried neighbour from which the motion

@@ -11,10 +11,10 @@ from typing import Any, Literal
 from vidsr.errors import InputError, OptionsError
 from vidsr.jobs.compare.invention import evidence_at
 from vidsr.jobs.compare.invention_file import invention_file
+from vidsr.options.span_options import SpanOptions
 from vidsr.quality.comparison import WorstFrame
 from vidsr.quality.invention.overlay import layer_png
 from vidsr.quality.invention.time_line import ShownInvention
-from vidsr.span_options import SpanOptions
 from vidsr.storage import sampled_digest
 
 

@@ -16,7 +16,7 @@ from vidsr.jobs.state.events import Event, Progress
 from vidsr.media.index import index_video
 from vidsr.media.probe import probe
 from vidsr.media.span import find_span
-from vidsr.span_options import SpanOptions
+from vidsr.options.span_options import SpanOptions
 from vidsr.storage import sha256_of
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from vidsr.jobs.engines.overlap import Load, Overlapped
 from vidsr.jobs.messages import Dropped, News, Order, Read, SendNews
 from vidsr.jobs.segment_worker import HOPELESS, SegmentWorker
 from vidsr.jobs.state.cancel import Stop
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 #: Names of errors that every other segment would meet too.
 HOPELESS_KINDS = frozenset({"DiskFullError", *(kind.__name__ for kind in HOPELESS)})

@@ -21,7 +21,7 @@ from vidsr.jobs.messages import Dropped, Failed, Made, Order, Read, Remark, Send
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.manifest import INDEX_NAME, SEGMENTS_NAME
 from vidsr.media.source_files import files_of
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.storage import digest, human_bytes, write_atomically
 
 #: Bytes of the source in one object of Ray's store.

@@ -20,7 +20,7 @@ from vidsr.filters.detect.lost_frames import timecode
 from vidsr.jobs.fault_report.fault_pictures import FaultPicture, pictures_of
 from vidsr.media.probe import probe
 from vidsr.media.samples import duration_seconds
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.storage import write_atomically
 
 #: Places of a fault that its section lists; ticks of the time line.

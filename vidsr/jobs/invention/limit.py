@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from vidsr.models.zoo import FAITHFUL_MODEL
+from vidsr.options.restore_options import RestoreOptions
 from vidsr.quality.invention.error_model import shipped_model
 from vidsr.quality.invention.evidence import evidence
 from vidsr.quality.invention.tally import INVENTED
-from vidsr.restore_options import RestoreOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

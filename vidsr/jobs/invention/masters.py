@@ -19,7 +19,7 @@ from vidsr.jobs.invention.master_name import MASTER_CODEC
 from vidsr.media.encode.encoder import SegmentEncoder
 from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import FAITHFUL_MODEL, ZOO
-from vidsr.options import EncodeOptions, EnhanceOptions
+from vidsr.options.enhance_options import EncodeOptions, EnhanceOptions
 from vidsr.pipeline.segment import Upscale
 
 

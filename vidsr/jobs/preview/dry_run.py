@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vidsr.command_options import SamplingOptions
 from vidsr.errors import JobError
 from vidsr.jobs.choosing.settle import settle
 from vidsr.jobs.compare.invention_file import invention_file
@@ -26,7 +25,8 @@ from vidsr.media.mux.streams import StreamPlan, stream_kind
 from vidsr.media.pictures.files import is_picture, read_picture
 from vidsr.media.source import StreamInfo
 from vidsr.models.zoo import load_chosen
-from vidsr.options import EnhanceOptions, default_output
+from vidsr.options.command_options import SamplingOptions
+from vidsr.options.enhance_options import EnhanceOptions, default_output
 
 #: One short stretch: enough for the order of magnitude, over in seconds.
 SAMPLING = SamplingOptions(samples=2, sample_frames=6, budget_seconds=5)

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vidsr.command_options import SamplingOptions
 from vidsr.jobs.choosing.settle import Settled, settle
 from vidsr.jobs.neighbour_runs import joined_runs, neighbour_notes
 from vidsr.jobs.preview.sample import Sample, Sampler
@@ -18,7 +17,8 @@ from vidsr.jobs.restoration_plan import order_note, reshaping_notes
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.segments import Segment, plan_segments
 from vidsr.media.samples import other_bytes
-from vidsr.options import EnhanceOptions
+from vidsr.options.command_options import SamplingOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 #: Frames before timing starts: more than any batch on a CPU.
 _WARM_FRAMES = 4

@@ -14,7 +14,7 @@ from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.compare.invention import FramePair
 from vidsr.jobs.preview.preview import AFTER_NAME, SOURCE_NAME
 from vidsr.models.zoo import FAITHFUL_MODEL
-from vidsr.options import ModelOptions
+from vidsr.options.enhance_options import ModelOptions
 from vidsr.quality.invention.error_model import shipped_model
 from vidsr.quality.invention.evidence import evidence
 from vidsr.quality.invention.overlay import layer_png

@@ -20,7 +20,7 @@ from vidsr.jobs.thumbnails import picture_rgb
 from vidsr.media.pictures.files import is_picture, read_picture
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, interleaved
 from vidsr.media.samples import duration_seconds
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 #: Files of a saved moment: the source at its own size and enlarged to the size of the result, and the result.
 SOURCE_NAME, BEFORE_NAME, AFTER_NAME = "source.png", "before.png", "after.png"

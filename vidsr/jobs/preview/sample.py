@@ -26,7 +26,7 @@ from vidsr.media.pictures.frame_files import stored_pictures, unpack
 from vidsr.media.probe import probe
 from vidsr.media.samples import VideoPackets, frames_near, video_packets
 from vidsr.media.span import Span
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.pipeline.segment import SegmentStats, run_segment
 
 #: Twice what x264 looks ahead by default.

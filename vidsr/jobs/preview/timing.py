@@ -12,7 +12,7 @@ from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.restoration_plan import expected_frames, expected_made
 from vidsr.jobs.state.segments import plan_segments
 from vidsr.media import image_sequence
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 
 def job_recipe(source: Path, output: Path | None, options: EnhanceOptions, *, resolved: bool = False) -> Recipe:

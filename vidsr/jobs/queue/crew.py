@@ -15,7 +15,7 @@ from vidsr.jobs.engines.json_process import JsonProcess, describe_exit
 from vidsr.jobs.engines.subprocess_env import child_environment, python_module
 from vidsr.jobs.messages import Failed
 from vidsr.jobs.queue.records import QueuedFile
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 LOG_NAME = "workers.log"
 #: A file with at least this many segments for each process is shared out segment by segment.

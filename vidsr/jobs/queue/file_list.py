@@ -14,7 +14,7 @@ from vidsr.jobs.queue.records import Ended, FileState, Ledger, QueuedFile, Queue
 from vidsr.jobs.queue.report import FileOutcome
 from vidsr.jobs.queue.sources import Found, Place
 from vidsr.media.source_files import files_of
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 #: Seconds without a change after which a file is taken where ``--watch`` does not wait for more to come.
 CALM_SECONDS = 2.0

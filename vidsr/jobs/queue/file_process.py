@@ -27,7 +27,7 @@ from vidsr.errors import InputError, Interrupted
 from vidsr.jobs.messages import Failed
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event
-from vidsr.options import AUTO_MODEL, EnhanceOptions
+from vidsr.options.enhance_options import AUTO_MODEL, EnhanceOptions
 
 if TYPE_CHECKING:
     from vidsr.inference.upscaler import Upscaler

@@ -31,8 +31,8 @@ from vidsr.media.mux.containers import CONTAINERS, choose_suffix
 from vidsr.media.samples import expected_frames
 from vidsr.media.source import StoredInfo
 from vidsr.media.source_files import stamp
-from vidsr.options import EnhanceOptions, default_output
-from vidsr.span_options import write_time
+from vidsr.options.enhance_options import EnhanceOptions, default_output
+from vidsr.options.span_options import write_time
 from vidsr.storage import os_errors
 
 #: A time this far past the end that a file claims may still be within it: players and headers round.

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidsr.errors import InputError, OptionsError
-from vidsr.span_options import FrameNumbers, SpanOptions, parse_time
+from vidsr.options.span_options import FrameNumbers, SpanOptions, parse_time
 
 _COLUMNS = ("from", "to", "name")
 _KNOWN = (*_COLUMNS, "frames")

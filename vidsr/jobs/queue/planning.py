@@ -20,7 +20,7 @@ from vidsr.jobs.state.manifest import MANIFEST_NAME
 from vidsr.media import joined
 from vidsr.media.libav import continues
 from vidsr.media.source_files import stamp
-from vidsr.options import EnhanceOptions, default_output
+from vidsr.options.enhance_options import EnhanceOptions, default_output
 
 #: A joined source has a path of its own.
 _NOT_OPTIONS = ("source.join",)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from vidsr.command_options import SamplingOptions
 from vidsr.errors import Interrupted, VidsrError
 from vidsr.jobs.choosing.settle import weights_of
 from vidsr.jobs.disk_space import CERTAINTY
@@ -25,8 +24,9 @@ from vidsr.jobs.queue.records import LEFT_OUT, Ended, FileState, Ledger, QueuedF
 from vidsr.jobs.queue.report import FileOutcome
 from vidsr.jobs.queue.sources import below
 from vidsr.jobs.state.events import Event, Progress, silent
-from vidsr.option_keywords import EnhanceKeywords, chosen_options
-from vidsr.options import EnhanceOptions
+from vidsr.options.command_options import SamplingOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.keywords import EnhanceKeywords, chosen_options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from vidsr.command_options import SamplingOptions
 from vidsr.errors import InputError, Interrupted, VidsrError
 from vidsr.jobs.choosing.settle import refuse_within
 from vidsr.jobs.preview.estimate import Estimate, estimate
 from vidsr.jobs.queue.planning import discover
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.media import image_sequence
-from vidsr.option_keywords import EnhanceKeywords, chosen_options
-from vidsr.options import EnhanceOptions
+from vidsr.options.command_options import SamplingOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.keywords import EnhanceKeywords, chosen_options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,8 +32,8 @@ from vidsr.jobs.queue.totals import Totals
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event, Progress, of_job, silent
 from vidsr.jobs.state.lock import JobLock, lock_mark
-from vidsr.option_keywords import EnhanceKeywords, chosen_options
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.keywords import EnhanceKeywords, chosen_options
 from vidsr.storage import os_errors
 
 _POLL_SECONDS = 0.1

@@ -17,7 +17,7 @@ from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.result import PictureResult
 from vidsr.jobs.stills.picture import PictureUpscaler, enhance_picture
 from vidsr.media.pictures.files import is_picture
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.storage import os_errors, write_atomically
 
 JOURNAL = ".vidsr-folder.jsonl"

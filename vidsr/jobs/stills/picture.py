@@ -21,7 +21,7 @@ from vidsr.media.pictures.animation import ANIMATED, Animation, animation_frames
 from vidsr.media.pictures.files import FORMATS, read_picture, write_picture
 from vidsr.media.pictures.metadata import exif_for_size, scaled_geotiff
 from vidsr.media.pictures.types import Picture
-from vidsr.options import EnhanceOptions, PictureOptions
+from vidsr.options.enhance_options import EnhanceOptions, PictureOptions
 
 #: Pictures up to this many pixels go through the network as one; larger ones by blocks, in bounded memory.
 WHOLE_PX = 2_000_000

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vidsr.filter_choices import FilterSelection
 from vidsr.frames import Array
 from vidsr.media.pictures.types import Picture
-from vidsr.restore_options import RestoreOptions
+from vidsr.options.filter_choices import FilterSelection
+from vidsr.options.restore_options import RestoreOptions
 
 if TYPE_CHECKING:
     from vidsr.filters.picture_restoration import StillFilters, StillSteps

@@ -40,7 +40,7 @@ from vidsr.media.mux.restoration_tag import content_tags
 from vidsr.media.mux.streams import notes_of
 from vidsr.media.probe import probe
 from vidsr.media.source import ShapedInfo, StoredInfo
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 #: Longest side in pixels of the frame that is tried out.
 _TRIAL_PX = 256

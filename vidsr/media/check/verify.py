@@ -23,7 +23,7 @@ from vidsr.media.probe import probe
 from vidsr.media.reader import VideoReader
 from vidsr.media.source import ShapedInfo, SourceInfo, StoredInfo
 from vidsr.media.span import Span, cut_info
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 
 #: Containers that round every timestamp to a millisecond.
 MILLISECOND = ("mkv", "webm")

@@ -10,7 +10,7 @@ from vidsr.errors import EncodeError, OptionsError
 from vidsr.frames import PixelFormat
 from vidsr.media.encode.codecs import EncoderFormat, check_options, encode_formats, is_available
 from vidsr.media.source import SourceInfo, VideoInfo
-from vidsr.options import EncodeOptions
+from vidsr.options.enhance_options import EncodeOptions
 
 
 def choose_codec(info: SourceInfo, options: EncodeOptions, suffix: str) -> tuple[EncodeOptions, str | None]:

@@ -16,7 +16,7 @@ from vidsr.media.colour_tags import ColourTags
 from vidsr.media.encode.encoder import EncoderSettings, add_video, encoder_picture, segment_format, start_video
 from vidsr.media.pixel_formats import planes_of
 from vidsr.media.source import VideoInfo
-from vidsr.options import EncodeOptions
+from vidsr.options.enhance_options import EncodeOptions
 
 #: Large enough for every hardware encoder.
 _WIDTH, _HEIGHT, _FRAMES, _RATE = 256, 256, 6, Fraction(25)

@@ -16,7 +16,7 @@ from vidsr.frames import Colour, PixelFormat
 from vidsr.media.colour_tags import MATRICES, ColourTags
 from vidsr.media.encode import svt
 from vidsr.media.source import VideoInfo
-from vidsr.options import EncodeOptions
+from vidsr.options.enhance_options import EncodeOptions
 
 
 def check_options(options: EncodeOptions) -> None:

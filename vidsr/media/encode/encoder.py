@@ -22,7 +22,7 @@ from vidsr.media.encode import svt
 from vidsr.media.encode.codecs import EncoderFormat, encode_formats, entry, row_of, trouble
 from vidsr.media.encode.hdr import hdr_params
 from vidsr.media.source import NO_HDR, HdrInfo, VideoInfo
-from vidsr.options import EncodeOptions
+from vidsr.options.enhance_options import EncodeOptions
 from vidsr.storage import publish
 
 _BITEXACT_CONTAINER, _BITEXACT_CODEC = 0x0400, 1 << 23

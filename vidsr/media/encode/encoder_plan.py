@@ -15,7 +15,7 @@ from vidsr.media.encode.encoder import EncoderSettings
 from vidsr.media.encode.geometry import result_geometry
 from vidsr.media.frame_memory import check_memory
 from vidsr.media.source import ShapedInfo, VideoInfo
-from vidsr.options import EncodeOptions, EnhanceOptions
+from vidsr.options.enhance_options import EncodeOptions, EnhanceOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from vidsr.media.encode.codecs import EncoderFormat, fit_size
 from vidsr.media.source import VideoInfo
-from vidsr.options import SizeOptions
+from vidsr.options.enhance_options import SizeOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from vidsr.media.mux.segment_timing import retime
 from vidsr.media.mux.streams import StreamPlan, plan_streams
 from vidsr.media.source import ShapedInfo, SourceInfo, StreamInfo
 from vidsr.media.span import Span, cut_info
-from vidsr.options import EnhanceOptions
+from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.storage import publish
 
 _BITEXACT_CONTAINER = 0x0400

@@ -11,8 +11,8 @@ from vidsr.media import libav
 from vidsr.media.mux.audio import takes
 from vidsr.media.mux.containers import ContainerEntry, first_packets, holds
 from vidsr.media.source import ATTACHED_PIC, SourceInfo, StreamInfo
-from vidsr.options import StreamOptions
-from vidsr.span_options import SpanOptions
+from vidsr.options.enhance_options import StreamOptions
+from vidsr.options.span_options import SpanOptions
 
 Action = Literal["copy", "convert", "attach", "cover", "timecode", "drop"]
 #: Text subtitles that can be turned into each other, losing at most their styling.

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.training import write_clips
 from vidsr.cli.main import run
 from vidsr.errors import InputError, TrainingError
-from vidsr.option_toml import read_toml
+from vidsr.options.toml import read_toml
 from vidsr.quality.bicubic import resize_bicubic_uint8
 from vidsr.training.dataset.clips.clip_loader import Clips
 from vidsr.training.dataset.clips.clip_store import ClipStore, holds_clips

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vidsr.option_schema import Options, opt
+from vidsr.options.schema import Options, opt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.frames import Floats
-from vidsr.option_schema import Options, opt
+from vidsr.options.schema import Options, opt
 from vidsr.training.degradation.tape import lines
 from vidsr.training.degradation.tape.composite import STANDARDS, through_composite
 from vidsr.training.degradation.tape.signal import delayed, low_passed, ringing, sampling_rate

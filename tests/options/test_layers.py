@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tests.support import processes
 from vidsr.errors import OptionsError
-from vidsr.option_layers import FILE_NAME, Layered, layered
-from vidsr.options import EnhanceOptions
-from vidsr.presets import presets_folder
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.layers import FILE_NAME, Layered, layered
+from vidsr.options.presets import presets_folder
 
 
 @pytest.fixture(autouse=True)

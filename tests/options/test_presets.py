@@ -19,8 +19,8 @@ from vidsr.cli.preview import tried
 from vidsr.errors import JobError, OptionsError
 from vidsr.jobs.state.job_folders import job_folder
 from vidsr.jobs.state.manifest import Manifest
-from vidsr.options import EncodeOptions, EnhanceOptions
-from vidsr.presets import preset_values, presets_folder, save_preset
+from vidsr.options.enhance_options import EncodeOptions, EnhanceOptions
+from vidsr.options.presets import preset_values, presets_folder, save_preset
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "model": st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidsr.errors import OptionsError
-from vidsr.rate_choice import Rate
+from vidsr.options.rate_choice import Rate
 
 NUMBERS = st.fractions(1, 1000, max_denominator=10**6).map(lambda number: Rate(number=number))
 RATES = NUMBERS | st.integers(2, 16).map(lambda times: Rate(times=times)) | st.just(Rate(film=True))

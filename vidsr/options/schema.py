@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self, TypeVar
 
 from vidsr.errors import OptionsError
-from vidsr.option_values import convert, fits, hint_text, literal, range_text
+from vidsr.options.values import convert, fits, hint_text, literal, range_text
 
 T = TypeVar("T", bound="Options")
 

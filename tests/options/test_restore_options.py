@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.places import ROOT
 from vidsr.errors import OptionsError
-from vidsr.filter_choices import FILTERS, FilterChoice, FilterSelection
 from vidsr.filters.before.crop import CropWindow
 from vidsr.filters.before.descriptor import descriptors
 from vidsr.filters.before.film_times import FilmRate
-from vidsr.options import EnhanceOptions
-from vidsr.rate_choice import Rate
-from vidsr.restore_options import MATERIALS, RestoreOptions
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.filter_choices import FILTERS, FilterChoice, FilterSelection
+from vidsr.options.rate_choice import Rate
+from vidsr.options.restore_options import MATERIALS, RestoreOptions
 
 SHARES = st.floats(0, 1, exclude_min=True)
 ORDERS = st.sampled_from(["tff", "bff"])
@@ -125,7 +125,7 @@ def test_strings_of_earlier_manifests_are_read() -> None:
 
 
 def test_the_guide_describes_every_filter() -> None:
-    guide = (Path(__file__).parents[1] / "docs" / "restoration.md").read_text()
+    guide = (ROOT / "docs" / "restoration.md").read_text()
     rows = [line for line in guide.splitlines() if line.startswith("| `")]
     for d in descriptors():
         assert [row for row in rows if row.startswith(f"| `{d.name}`") and d.help in row], d.name

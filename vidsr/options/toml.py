@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vidsr.errors import OptionsError
-from vidsr.option_schema import (
+from vidsr.options.schema import (
     Options,
     checked_data,
     choice_text,
@@ -23,7 +23,7 @@ from vidsr.option_schema import (
     groups_of,
     is_option,
 )
-from vidsr.option_values import literal, range_text
+from vidsr.options.values import literal, range_text
 
 T = TypeVar("T", bound=Options)
 

@@ -9,9 +9,9 @@ import pytest
 
 from vidsr.errors import OptionsError
 from vidsr.jobs.enhance import enhance
-from vidsr.option_keywords import EnhanceKeywords, FrameKeywords, SourceKeywords, chosen_options
-from vidsr.option_schema import describe, groups_of
-from vidsr.options import EnhanceOptions, ModelOptions, SizeOptions
+from vidsr.options.enhance_options import EnhanceOptions, ModelOptions, SizeOptions
+from vidsr.options.keywords import EnhanceKeywords, FrameKeywords, SourceKeywords, chosen_options
+from vidsr.options.schema import describe, groups_of
 
 
 def declared(*groups: str) -> dict[str, object]:
@@ -23,7 +23,7 @@ def declared(*groups: str) -> dict[str, object]:
 
 
 def test_keywords_and_dataclasses_agree() -> None:
-    """On failure: copy the option's name and type from its dataclass into vidsr/option_keywords.py."""
+    """On failure: copy the option's name and type from its dataclass into vidsr/options/keywords.py."""
     assert typing.get_type_hints(EnhanceKeywords) == declared()
     assert typing.get_type_hints(SourceKeywords) == declared("colour", "source")
     assert typing.get_type_hints(FrameKeywords) == declared("model", "size", "restore")

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from vidsr.codec_table import CODECS
 from vidsr.errors import OptionsError
-from vidsr.option_schema import Options, groups_of, typed_values
-from vidsr.option_toml import GivenOptions, given_toml, read_given
-from vidsr.restore_options import MATERIALS, RestoreOptions
+from vidsr.options.restore_options import MATERIALS, RestoreOptions
+from vidsr.options.schema import Options, groups_of, typed_values
+from vidsr.options.toml import GivenOptions, given_toml, read_given
 from vidsr.storage import os_errors, write_atomically
 
 T = TypeVar("T", bound=Options)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from vidsr.codec_table import AUTO_CODEC, CODECS
-from vidsr.option_schema import Options, opt
-from vidsr.presets import filled, preset_values
-from vidsr.restore_options import MATERIALS, RestoreOptions
-from vidsr.span_options import SpanOptions, exact, parse_duration, write_time
+from vidsr.options.presets import filled, preset_values
+from vidsr.options.restore_options import MATERIALS, RestoreOptions
+from vidsr.options.schema import Options, opt
+from vidsr.options.span_options import SpanOptions, exact, parse_duration, write_time
 
 ENGINES = ("local", "ray")
 PROGRESS_FORMATS = ("bar", "json", "none")

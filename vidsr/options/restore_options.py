@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from vidsr.errors import OptionsError
-from vidsr.filter_choices import FilterSelection, filter_list, syntax_of
-from vidsr.option_schema import Options, opt
-from vidsr.rate_choice import Rate, write_rate
+from vidsr.options.filter_choices import FilterSelection, filter_list, syntax_of
+from vidsr.options.rate_choice import Rate, write_rate
+from vidsr.options.schema import Options, opt
 
 #: What each material stands for: values of :class:`RestoreOptions`, as on the command line. "auto" lets the analysis
 #: of the source choose.

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from vidsr.option_schema import Options, opt
-from vidsr.options import BACKENDS, PRECISIONS, EnhanceOptions
+from vidsr.options.enhance_options import BACKENDS, PRECISIONS, EnhanceOptions
+from vidsr.options.schema import Options, opt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidsr.errors import OptionsError
-from vidsr.options import EnhanceOptions, SizeOptions, default_output
+from vidsr.options.enhance_options import EnhanceOptions, SizeOptions, default_output
 
 
 def test_all_faults_are_told_at_once_and_name_their_flags() -> None:

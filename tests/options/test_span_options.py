@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidsr.errors import OptionsError
-from vidsr.options import EnhanceOptions, SizeOptions, default_output
-from vidsr.span_options import FrameNumbers, SpanOptions, earliest, parse_duration, parse_time, write_time
+from vidsr.options.enhance_options import EnhanceOptions, SizeOptions, default_output
+from vidsr.options.span_options import FrameNumbers, SpanOptions, earliest, parse_duration, parse_time, write_time
 
 WRITTEN = {
     "0": Fraction(0),

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import ClassVar, Self
 
 from vidsr.errors import OptionsError
-from vidsr.option_schema import Options, opt
+from vidsr.options.schema import Options, opt
 
 #: A time in seconds after the first frame. Texts become exact fractions; the API takes floats, too.
 TimeInSeconds = Fraction | float

@@ -1,6 +1,6 @@
-"""The options of :mod:`vidsr.options` as typed keyword arguments, for functions that take them by name.
+"""The options of :mod:`vidsr.options.enhance_options` as typed keyword arguments, for functions that take them by name.
 
-A type checker and an editor know every keyword and its type from these; ``tests/test_option_keywords.py`` holds them
+A type checker and an editor know every keyword and its type from these; ``tests/options/test_keywords.py`` holds them
 to the dataclasses.
 """
 
@@ -11,14 +11,15 @@ from fractions import Fraction
 from typing import Any, TypedDict
 
 from vidsr.errors import OptionsError
-from vidsr.filter_choices import FilterSelection
-from vidsr.options import EnhanceOptions
-from vidsr.rate_choice import Rate
-from vidsr.span_options import FrameNumbers
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.filter_choices import FilterSelection
+from vidsr.options.rate_choice import Rate
+from vidsr.options.span_options import FrameNumbers
 
 
 class SourceKeywords(TypedDict, total=False):
-    """How a source is read: :class:`~vidsr.options.ColourOptions`, :class:`~vidsr.options.SourceOptions`."""
+    """How a source is read: :class:`~vidsr.options.enhance_options.ColourOptions`,
+    :class:`~vidsr.options.enhance_options.SourceOptions`."""
 
     # ColourOptions
     input_matrix: str | None
@@ -31,8 +32,8 @@ class SourceKeywords(TypedDict, total=False):
 
 
 class FrameKeywords(TypedDict, total=False):
-    """What is done to single frames: :class:`~vidsr.options.ModelOptions`, :class:`~vidsr.options.SizeOptions`,
-    :class:`~vidsr.options.RestoreOptions`."""
+    """What is done to single frames: :class:`~vidsr.options.enhance_options.ModelOptions`,
+    :class:`~vidsr.options.enhance_options.SizeOptions`, :class:`~vidsr.options.restore_options.RestoreOptions`."""
 
     # ModelOptions
     model: str
@@ -69,7 +70,7 @@ class FrameKeywords(TypedDict, total=False):
 
 
 class EnhanceKeywords(SourceKeywords, FrameKeywords, total=False):
-    """Every option of :class:`~vidsr.options.EnhanceOptions`."""
+    """Every option of :class:`~vidsr.options.enhance_options.EnhanceOptions`."""
 
     # EncodeOptions
     codec: str

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from vidsr.errors import OptionsError
-from vidsr.option_schema import Options, describe, groups_of, typed_values, value_faults
-from vidsr.option_toml import read_given
-from vidsr.options import EnhanceOptions
-from vidsr.presets import Preset, find_preset, with_model_beside
+from vidsr.options.enhance_options import EnhanceOptions
+from vidsr.options.presets import Preset, find_preset, with_model_beside
+from vidsr.options.schema import Options, describe, groups_of, typed_values, value_faults
+from vidsr.options.toml import read_given
 
 T = TypeVar("T", bound=Options)
 Kind = Literal["default", "file", "preset", "environment", "command line"]

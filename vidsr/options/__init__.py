@@ -1,0 +1,1 @@
+"""What can be chosen: the options of the commands, how they are declared, read, layered and written."""
