@@ -17,8 +17,9 @@ from torch import Tensor
 from tests.support.frames import largest_gap, noise_frame, pixel_format
 from tests.support.networks import TinyModel, identity, tiny_rrdbnet
 from vidsr.errors import InferenceError, OptionsError
+from vidsr.filters.after.multiframe import Multiframe
 from vidsr.filters.after.post import post_steps
-from vidsr.frames import Colour, Frame
+from vidsr.frames import Colour, Frame, FrameRange
 from vidsr.inference.backend import Backend, TorchBackend
 from vidsr.inference.forms import winograd_library
 from vidsr.inference.upscaler import Upscaler
@@ -309,6 +310,20 @@ def test_closing_frees_the_network() -> None:
     with pytest.raises(ValueError, match="is closed"):
         upscaler(np.zeros((8, 8, 3), np.uint8))
     upscaler.close()
+
+
+def test_a_stream_frees_its_frames_without_the_garbage_collector() -> None:
+    upscaler = Upscaler(OPTIONS, model=identity(4), multiframe=Multiframe(0.5, 0.0))
+    frames = [noise_frame("gbrp", (16, 12), index=i, seed=i) for i in range(3)]
+    stream = upscaler.stream((64, 48), pixel_format("gbrp"), span=FrameRange(first=0, start=0, stop=3))
+    held = weakref.ref(stream)
+    gc.disable()
+    try:
+        assert len(list(stream(iter(frames)))) == 3
+        del stream
+        assert held() is None, "a circle of references: each segment's last window would wait for the collector"
+    finally:
+        gc.enable()
 
 
 @pytest.mark.gpu

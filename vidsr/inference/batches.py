@@ -70,6 +70,12 @@ class InferenceStats:
     notes: list[str] = field(default_factory=list)
     neighbours: NeighbourRuns = field(default_factory=NeighbourRuns)
 
+    def spent_ahead(self, seconds: float) -> None:
+        """Count time that passed while a stream waited for frames as inference."""
+        self.infer_seconds += seconds
+        self.network_seconds += seconds
+        self.wait_in_seconds -= seconds
+
 
 def batches(
     frames: Iterator[Frame], size_for: Callable[[Frame], int], stats: InferenceStats, threshold: float = 0.0

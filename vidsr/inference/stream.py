@@ -66,6 +66,13 @@ class Target:
     colour: Colour | None = None
     reuse_threshold: float = 0.0
 
+    def sized(self, out: Tensor, frame: Frame) -> Tensor:
+        """A network's result ``[N, 3, H, W]`` at the target's size; grey sources stay exactly neutral."""
+        if frame.format.family == "gray":
+            out = out.mean(1, keepdim=True)
+        out = _each(lambda one: resize(one, (self.height, self.width)), out)
+        return out.expand(-1, 3, -1, -1)
+
 
 @dataclass(frozen=True, slots=True)
 class _Pictures:
@@ -137,7 +144,7 @@ class Stream:
         stats: InferenceStats,
         target: Target,
         transfer: Transfer,
-        neighbours: Callable[[Stream], NeighbourMixer] | None = None,
+        neighbours: NeighbourMixer | None = None,
         carrying: Carrying | None = None,
         graphed: GraphedSteps | None = None,
         held_to: HeldTo | None = None,
@@ -149,7 +156,7 @@ class Stream:
         self._stats = stats
         self._target = target
         self._transfer = transfer
-        self._neighbours = None if neighbours is None else neighbours(self)
+        self._neighbours = neighbours
         self._stateless = all(getattr(step, "stateless", False) for step in self._post)
         self._graphed = graphed if self._stateless else None
         self._held_to = held_to
@@ -394,7 +401,7 @@ class Stream:
         """Network and resize over distinct frames of one shape; and which of the results are finite ``[N]``."""
         first = frames[0]
         codes = self._transfer.upload([f.planes for f in frames])
-        source = self._source(codes, first)
+        source = _rgb(codes, first)
         started = time.perf_counter()
         try:
             out = self._network(source)
@@ -408,32 +415,10 @@ class Stream:
 
     def _held(self, source: Tensor, out: Tensor, frame: Frame) -> Tensor:
         """The network's result at the target's size, held to what supports it."""
-        sized = self.sized(out, frame)
+        sized = self._target.sized(out, frame)
         if self._held_to is None:
             return sized
-        return self._held_to(source, sized, lambda supported: self.sized(supported, frame))
-
-    @staticmethod
-    def _source(codes: Sequence[Tensor], first: Frame) -> Tensor:
-        """The RGB ``[N, 3, h, w]`` of planes of code values."""
-        return _each(lambda *planes: colours.rgb_from_planes(planes, first.format, first.colour), *codes)
-
-    def spent_ahead(self, seconds: float) -> None:
-        """Count time that passed while this stream waited for frames as inference."""
-        self._stats.infer_seconds += seconds
-        self._stats.network_seconds += seconds
-        self._stats.wait_in_seconds -= seconds
-
-    def rgb(self, frame: Frame) -> Tensor:
-        """A frame as RGB ``[1, 3, h, w]`` on the device."""
-        return self._source(self._transfer.upload([frame.planes]), frame)
-
-    def sized(self, out: Tensor, frame: Frame) -> Tensor:
-        """The network's result at the target's size; grey sources stay exactly neutral."""
-        if frame.format.family == "gray":
-            out = out.mean(1, keepdim=True)
-        out = _each(lambda one: resize(one, (self._target.height, self._target.width)), out)
-        return out.expand(-1, 3, -1, -1)
+        return self._held_to(source, sized, lambda supported: self._target.sized(supported, frame))
 
     def _alpha(self, codes: Sequence[Tensor], frame: Frame) -> Tensor | None:
         """Alpha ``[N, H, W]``, resized on its own; opaque where only the target has it."""
@@ -487,6 +472,16 @@ class Stream:
         if pictures_made:
             self._carried_planes = pictures_made[-1]
         return frames
+
+
+def rgb_on_device(frame: Frame, transfer: Transfer) -> Tensor:
+    """A frame as RGB ``[1, 3, h, w]`` float32 on the device, not clamped."""
+    return _rgb(transfer.upload([frame.planes]), frame)
+
+
+def _rgb(codes: Sequence[Tensor], first: Frame) -> Tensor:
+    """The RGB ``[N, 3, h, w]`` of planes of code values."""
+    return _each(lambda *planes: colours.rgb_from_planes(planes, first.format, first.colour), *codes)
 
 
 def _alone(batch: Tensor) -> bool:

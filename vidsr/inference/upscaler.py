@@ -26,7 +26,7 @@ from vidsr.inference.oom_ladder import Around, Fitted
 from vidsr.inference.recurrent import Carrying, NeighbourMixer, NeighbourMixing, recurrent_form
 from vidsr.inference.regions import ChangedRegions
 from vidsr.inference.resize import resize
-from vidsr.inference.stream import PostStep, Stream, Target
+from vidsr.inference.stream import PostStep, Stream, Target, rgb_on_device
 from vidsr.models.architectures.basicvsr import BasicVSR
 from vidsr.models.checkpoint import require_rgb
 from vidsr.models.known_architectures import architecture_of
@@ -249,16 +249,27 @@ class Upscaler:
             network = self._unless_shared
         transfer = Transfer(self.device)
 
-        def neighbours(stream: Stream) -> NeighbourMixer:
-            assert self._multiframe is not None and self._recurrent is not None and span is not None
-            dtype = DTYPES[self.precision]
-            chose, spent = self.stats.neighbours.note, stream.spent_ahead
-            return self._multiframe.over(span, self._recurrent, dtype, stream.rgb, stream.sized, spent, chose)
-
-        sees = neighbours if self._multiframe is not None and span is not None else None
+        neighbours = None if span is None else self._neighbours(span, target, transfer)
         carrying = None if self._make_carrying is None else self._make_carrying(network)
         graphed, held_to = self.graphed, self._held_to
-        return Stream(network, self.fitted, self.post, self.stats, target, transfer, sees, carrying, graphed, held_to)
+        return Stream(
+            network, self.fitted, self.post, self.stats, target, transfer, neighbours, carrying, graphed, held_to
+        )
+
+    def _neighbours(self, span: FrameRange, target: Target, transfer: Transfer) -> NeighbourMixer | None:
+        """What mixes in the neighbouring frames of one stream. It does not refer to the stream: a circle of references
+        would keep the last window of each segment until the garbage collector finds it."""
+        if self._multiframe is None or self._recurrent is None:
+            return None
+        return self._multiframe.over(
+            span,
+            self._recurrent,
+            DTYPES[self.precision],
+            lambda frame: rgb_on_device(frame, transfer),
+            target.sized,
+            self.stats.spent_ahead,
+            self.stats.neighbours.note,
+        )
 
     @torch.inference_mode()
     def picture(self, picture: npt.NDArray[Any], size: tuple[int, int] | None = None) -> npt.NDArray[Any]:
