@@ -321,7 +321,7 @@ def test_a_stream_frees_its_frames_without_the_garbage_collector() -> None:
     try:
         assert len(list(stream(iter(frames)))) == 3
         del stream
-        assert held() is None, "a circle of references: each segment's last window would wait for the collector"
+        assert held() is None, "a reference cycle: each segment's last window would wait for the collector"
     finally:
         gc.enable()
 

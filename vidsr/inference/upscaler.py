@@ -257,7 +257,7 @@ class Upscaler:
         )
 
     def _neighbours(self, span: FrameRange, target: Target, transfer: Transfer) -> NeighbourMixer | None:
-        """What mixes in the neighbouring frames of one stream. It does not refer to the stream: a circle of references
+        """What mixes in the neighbouring frames of one stream. It does not refer to the stream: a reference cycle
         would keep the last window of each segment until the garbage collector finds it."""
         if self._multiframe is None or self._recurrent is None:
             return None
