@@ -2,11 +2,13 @@
 
     python -m benchmarks.quality.multiframe foliage=vid4/foliage carphone=carphone_pristine.mp4:0:31
     python -m benchmarks.quality.multiframe --measure temporal.py --damage clean carphone=carphone_pristine.mp4:0:31
+    python -m benchmarks.quality.multiframe --damage clean --reduction area --reduction bicubic bsd9=009.png:0:7:256x192
 
 Sequences and the script of ``--measure`` are as in :mod:`benchmarks.quality.restoration`. Each sequence is reduced by
-four, damaged and stored without loss, so that ``auto`` judges by its pictures alone. Without ``--measure`` only its
-choice is shown. With it the source is enlarged by ``vidsr enhance`` with the option off and on auto, and both are held
-against the plain network's result, which is ``--multiframe off --fidelity 0 --no-colour-lock``.
+four, by area or in the ways of ``--reduction``, damaged and stored without loss, so that ``auto`` judges by its
+pictures alone. Without ``--measure`` only its choice is shown. With it the source is enlarged by ``vidsr enhance`` with
+the option off and on auto, and both are held against the plain network's result, which is ``--multiframe off --fidelity
+0 --no-colour-lock``.
 
 ``--joints`` measures the joints of windows in place of that: the same frames are numbered from 0, 8, 16 and 24, so that
 each of four places is a joint once and lies inside a window three times. It reports the step over the joint itself, and
@@ -20,12 +22,14 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.quality.reductions import KERNELS, reduced_by
 from benchmarks.quality.restoration import (
     Clip,
     Figures,
@@ -79,6 +83,11 @@ DAMAGES: dict[str, Callable[[Clip], Clip]] = {
 }
 
 
+def _reduced(truth: Clip, how: str) -> Clip:
+    # By area as the other benchmarks do it, so that halves are rounded alike.
+    return reduced(truth) if how == "area" else rounded(reduced_by(how, tensor_of(truth)))
+
+
 @torch.inference_mode()
 def choice(source: Clip) -> str:
     """How many frames ``auto`` would mix with their neighbours, how far, and what speaks against the others."""
@@ -87,7 +96,8 @@ def choice(source: Clip) -> str:
     against = Counter(one.against for one in judged if one.against)
     used, trust = sum(one.is_used for one in judged), float(np.mean([max(one.trust, one.noisy) for one in judged]))
     reasons = "; ".join(f"{reason} ({count})" for reason, count in against.most_common())
-    return f"{used:2} of {len(judged)} frames, mean trust {trust:.2f}  {reasons}"
+    aliases = np.mean([one.aliasing for one in looks if one is not None])
+    return f"{used:2} of {len(judged)} frames, mean trust {trust:.2f}, log-odds of aliases {aliases:+5.1f}  {reasons}"
 
 
 def _unit(frame: Clip) -> Tensor:
@@ -187,6 +197,10 @@ def main() -> None:
     parser.add_argument("sequences", nargs="+", metavar="NAME=PLACE[:FIRST:COUNT[:WxH]]")
     parser.add_argument("--measure", type=Path, help="the script that defines the warping error")
     parser.add_argument("--damage", action="append", choices=list(DAMAGES), help="only this; may be repeated")
+    parser.add_argument(
+        "--reduction", action="append", choices=list(KERNELS), help="how it is reduced, may be repeated; default: area"
+    )
+    parser.add_argument("--share", action="append", default=[], help="measure this share, too; may be repeated")
     parser.add_argument("--joints", action="store_true", help="the joints of windows instead; 37 frames or more")
     wanted = parser.parse_args()
     if wanted.joints and wanted.measure is None:
@@ -199,16 +213,16 @@ def main() -> None:
         if wanted.joints and scorer is not None:
             joints(sequence, scorer)
             continue
-        for damage in wanted.damage or DAMAGES:
-            source = DAMAGES[damage](reduced(sequence.truth))
-            print(f"{sequence.name:<10} {damage:<17} {choice(source)}", flush=True)
+        for reduction, damage in product(wanted.reduction or ["area"], wanted.damage or DAMAGES):
+            source = DAMAGES[damage](_reduced(sequence.truth, reduction))
+            print(f"{sequence.name:<10} {reduction:<12} {damage:<17} {choice(source)}", flush=True)
             if scorer is None:
                 continue
             with tempfile.TemporaryDirectory() as name:
                 place = Path(name) / "source.mkv"
                 write_lossless(source, place)
                 plain = scorer.of(enlarged(place, Path(name), multiframe="off", fidelity=0.0, colour_lock=False))
-                for share in ("off", "auto"):
+                for share in ("off", "auto", *wanted.share):
                     print(figures(share, scorer.of(enlarged(place, Path(name), multiframe=share)), plain), flush=True)
 
 

@@ -4,11 +4,12 @@
         foliage=vid4/foliage carphone=carphone_pristine.mp4:0:31 bunny=bigbuckbunny.mp4:40:31:384x256
 
 A sequence is NAME=PLACE[:FIRST:COUNT[:WIDTHxHEIGHT]]: a folder of PNGs or a video, and what of it to take (a middle
-part of that size). Each is reduced by four with area averaging, rounded to 8 bits, damaged, enlarged by the network,
-and treated by the steps after it. Warping error (against the truth's own, and against "plain") is defined by the script
-given as ``--measure``, which needs ``flows_and_masks``, ``warp`` and ``warping_error``; PSNR is over RGB, frame by
-frame; LPIPS is on AlexNet, on every fifth frame. ``--seams`` measures the joints of segments in place of the tables.
-The network's pictures are kept in the cache, so that variants are quick.
+part of that size); or a picture, over which a part of that size moves. Each is reduced by four with area averaging,
+rounded to 8 bits, damaged, enlarged by the network, and treated by the steps after it. Warping error (against the
+truth's own, and against "plain") is defined by the script given as ``--measure``, which needs ``flows_and_masks``,
+``warp`` and ``warping_error``; PSNR is over RGB, frame by frame; LPIPS is on AlexNet, on every fifth frame. ``--seams``
+measures the joints of segments in place of the tables. The network's pictures are kept in the cache, so that variants
+are quick.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from vidsr.frames import PixelFormat
 from vidsr.inference.colour import rgb8_of
 from vidsr.inference.upscaler import Upscaler
 from vidsr.media.decode import read_frames
+from vidsr.media.pictures.files import is_picture
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR
 from vidsr.media.probe import probe
 from vidsr.options.enhance_options import ModelOptions
@@ -75,6 +77,9 @@ def read_sequence(text: str) -> Sequence:
     name, _, rest = text.partition("=")
     place, *numbers = rest.split(":")
     first, count = (int(n) for n in (numbers[:2] or ("0", "31")))
+    if is_picture(Path(place)) and len(numbers) > 2:
+        width, height = (int(side) for side in numbers[2].split("x"))
+        return Sequence(name, _moved_over(np.asarray(Image.open(place).convert("RGB")), count, height, width))
     if Path(place).is_dir():
         paths = sorted(Path(place).glob("*.png"))[first : first + count]
         frames = [np.asarray(Image.open(p).convert("RGB")) for p in paths]
@@ -86,6 +91,15 @@ def read_sequence(text: str) -> Sequence:
         width, height = (int(side) for side in numbers[2].split("x"))
     top, left = (clip.shape[1] - height) // 2, (clip.shape[2] - width) // 2
     return Sequence(name, np.ascontiguousarray(clip[:, top : top + height, left : left + width]))
+
+
+def _moved_over(picture: Clip, count: int, height: int, width: int) -> Clip:
+    """``count`` frames of that size around the middle of a picture, each three pixels further right and one down."""
+    room = picture.shape[0] - height, picture.shape[1] - width
+    down, right = (min(most, side // max(1, count - 1)) for most, side in zip((1, 3), room, strict=True))
+    top, left = (room[0] - down * (count - 1)) // 2, (room[1] - right * (count - 1)) // 2
+    corners = [(top + down * n, left + right * n) for n in range(count)]
+    return np.stack([picture[y : y + height, x : x + width] for y, x in corners])
 
 
 def tensor_of(clip: Clip) -> Tensor:

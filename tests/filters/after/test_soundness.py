@@ -53,6 +53,16 @@ def test_a_sound_source_is_trusted() -> None:
     assert not hopeless([look(one) for one in pan()])
 
 
+def test_a_source_whose_reduction_left_no_aliases_has_nothing_to_gain() -> None:
+    whole = Image.open(STILL).convert("RGB")
+    half = whole.resize((whole.width // 2, whole.height // 2), Image.Resampling.LANCZOS)
+    small = np.asarray(half, np.float32) / 255
+    picture = torch.from_numpy(small).permute(2, 0, 1)[None]
+    frames = [picture[..., 5:85, n : n + 144] for n in range(FRAMES)]
+    assert judged(frames) == Judgement(0.0, "reduced without aliases")
+    assert hopeless([look(one) for one in frames])
+
+
 UNSTEADY = "detail that changes from frame to frame"
 DAMAGES: dict[str, tuple[Callable[[Tensor, int], Tensor], str]] = {
     "noise of 2": (lambda rgb, n: noisy(rgb, 2, n), "noise"),

@@ -11,9 +11,12 @@ looked at for four kinds of damage:
 - **unsteady detail**: encoders spend different numbers of bits on I, P and B frames, so that the finest detail of a
   place changes from frame to frame, where a camera's changes slowly.
 
+A source can be undamaged and still have nothing to gain: where it was reduced in a way that left no aliases,
+neighbouring frames show no more than one (:mod:`vidsr.filters.after.reduction`).
+
 One frame is judged from those up to :data:`AROUND` frames away in its scene, so the judgement follows a scene and does
 not depend on where a stream begins. Where a measure is between its two limits the share falls in proportion. The limits
-are in docs/decisions/063-several-frames.md with the figures that they come from.
+are in docs/decisions/063-several-frames.md and 103-how-a-source-was-reduced.md with the figures that they come from.
 
 A source that only noise speaks against can be cleaned of it along the motion and used with more care: such a frame has
 no trust, but it is ``noisy`` (docs/decisions/082-noise-goes-before-propagation.md).
@@ -29,6 +32,7 @@ import torch
 from torch import Tensor
 
 from vidsr.filters.after.fidelity import noise
+from vidsr.filters.after.reduction import aliasing
 from vidsr.filters.detect.noise import dct_basis
 from vidsr.filters.flow import luma
 
@@ -44,6 +48,8 @@ TOO_NOISY = (6.5, 12.5)
 BLOCKS = (0.025, 0.035)
 DETAIL = (0.3, 0.275)
 UNSTEADY = (0.05, 0.065)
+#: In log-odds.
+ALIASING = (0.7, 0.2)
 #: A scene in which nothing changes shows no unsteadiness, and its frames show nothing that one alone does not.
 MOVING = (0.004, 0.002)
 #: How much detail a visible grid is set against.
@@ -61,12 +67,13 @@ _NOISE = "noise"
 @dataclass(frozen=True, slots=True)
 class Look:
     """What one frame shows: strength of ``noise`` in 8-bit code values; share of fine coefficients that only the 8×8
-    grid sets to zero; ratio of the finest to fine power; and, by place, contrast and the logarithm of the finest power
-    ``[places]``."""
+    grid sets to zero; ratio of the finest to fine power; log-odds that its reduction left aliases; and, by place,
+    contrast and the logarithm of the finest power ``[places]``."""
 
     noise: float
     blocks: float
     detail: float
+    aliasing: float
     contrast: Tensor
     finest: Tensor
 
@@ -104,8 +111,10 @@ def look(rgb: Tensor) -> Look | None:
     contrast, fine, finest = (_band(power, low, high).mean(-1) for low, high in ((3, 6), (7, 10), (10, 15)))
     busy = contrast >= contrast.median()
     ratio = torch.where(busy, finest / (fine + 0.1), torch.nan).nanmedian()
-    level, blocks, detail = torch.stack((noise(rgb).mean() * 255, _blocks(grey), ratio)).tolist()
-    return Look(level, blocks, detail, contrast, (finest + 0.05).log())
+    level, blocks, detail, aliases = torch.stack(
+        (noise(rgb).mean() * 255, _blocks(grey), ratio, aliasing(grey))
+    ).tolist()
+    return Look(level, blocks, detail, aliases, contrast, (finest + 0.05).log())
 
 
 def unbroken(rgb: Tensor) -> float:
@@ -116,7 +125,7 @@ def unbroken(rgb: Tensor) -> float:
 
 
 def hopeless(looks: Sequence[Look | None]) -> bool:
-    """Whether these frames are damaged whichever of them are judged together: one measure finds all of them so."""
+    """Whether these frames are left out whichever of them are judged together: one measure speaks against all."""
     known = [one for one in looks if one is not None]
     if len(known) < FEWEST or len(known) < len(looks):
         return True
@@ -143,10 +152,11 @@ def judge(looks: Sequence[Look | None]) -> Judgement:
 
 
 def _measures(looks: Sequence[Look]) -> Iterator[tuple[list[float], tuple[float, float], str]]:
-    """What each frame shows by itself, with the limits and the name of the damage; noise comes first."""
+    """What each frame shows by itself, with the limits and the reason against it; noise comes first."""
     yield [one.noise for one in looks], NOISE, _NOISE
     yield [one.blocks for one in looks], BLOCKS, "compression blocks"
     yield [one.detail - _DETAIL_PER_BLOCK * one.blocks for one in looks], DETAIL, "little fine detail"
+    yield [one.aliasing for one in looks], ALIASING, "reduced without aliases"
 
 
 def _unsteadiness(looks: Sequence[Look]) -> float:
