@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidsr.filters.after.fidelity import above_noise, intact
+from vidsr.filters.after.fidelity import above_noise, intact, noise
 from vidsr.filters.flow import gaussian, gaussian_taps, optical_flow, pyramid, warp
 from vidsr.filters.resample import area_down, cubic_up, without
 from vidsr.frames import Colour
@@ -141,7 +141,7 @@ def _corrections() -> list[Kernel]:
         ),
         Kernel(
             name="power above the noise, 160x90",
-            call=lambda: above_noise(source, missing, one),
+            call=lambda: above_noise(missing, noise(source), one),
             operations=small + _separable(len(gaussian_taps(2.0)), small) + 5 * small + _noise_operations(),
             traffic=3 * small * _FLOAT,
         ),

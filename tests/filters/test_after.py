@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.support.scenes import gray_frames, pan, shrink, texture
+from vidsr.filters.after import fidelity
 from vidsr.filters.after.colour_lock import ColourLock
 from vidsr.filters.after.correction import Corrections
 from vidsr.filters.after.fidelity import Fidelity, above_noise, intact, noise_of_colour
@@ -73,13 +74,13 @@ def test_noise_is_not_followed_and_what_stands_out_of_it_is() -> None:
     truth = torch.full((1, 3, 160, 160), 0.5)
     truth[..., 60:100, 60:100] = 0.8
     noise = 5 / 255 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(3))
-    share = above_noise(truth + noise, truth + noise - 0.5, torch.ones(1))
+    share = above_noise(truth + noise - 0.5, fidelity.noise(truth + noise), torch.ones(1))
     assert float(share[..., :40, :].mean()) < 0.05
     assert float(share[..., 70:90, 70:90].min()) > 0.95
     # Without noise all of it is followed, texture too.
     shade = torch.linspace(0, 1, 160).view(1, 1, 160, 1)
     clean = 0.5 + (texture(160, 160, coarse=0.6) - 0.5) * shade
-    assert float(above_noise(clean, clean - gaussian(clean, 2), torch.ones(1)).mean()) > 0.9
+    assert float(above_noise(clean - gaussian(clean, 2), fidelity.noise(clean), torch.ones(1)).mean()) > 0.9
 
 
 @pytest.mark.parametrize("size", [(36, 44), (120, 180)])
@@ -90,7 +91,7 @@ def test_noise_is_measured_under_texture_and_in_small_pictures(size: tuple[int, 
     for sigma in (2.0, 5.0, 10.0):
         found = float(noise_of_colour(clean + sigma / 255 * draw)) * 255
         assert found == pytest.approx(sigma, rel=0.25)
-    share = above_noise(clean + 5 / 255 * draw, 5 / 255 * draw, torch.ones(1))
+    share = above_noise(5 / 255 * draw, fidelity.noise(clean + 5 / 255 * draw), torch.ones(1))
     assert float(share.mean()) < 0.02
 
 

@@ -18,11 +18,21 @@ from vidsr.native import (
     carried_kernels,
     field_kernels,
     motion_kernels,
+    noise_kernels,
     pictures,
     resize_kernels,
 )
 
-MODULES = (pictures, motion_kernels, field_kernels, resize_kernels, block_kernels, carried_kernels, band_kernels)
+MODULES = (
+    pictures,
+    motion_kernels,
+    field_kernels,
+    resize_kernels,
+    block_kernels,
+    carried_kernels,
+    band_kernels,
+    noise_kernels,
+)
 INSTRUCTIONS = {"native": "-march=native", "AVX2": "-mavx2 -mfma", "SSE2": "-msse2"}
 
 

@@ -19,7 +19,7 @@ from vidsr.frames import luma_weights
 from vidsr.native import motion_kernels, pictures
 
 #: Which weights are used matters little to matching.
-_LUMA = luma_weights("bt709")
+LUMA = luma_weights("bt709")
 #: Differences larger than this are occlusions or noise: they get little say (Geman-McClure weights).
 _OCCLUDED = 0.05
 #: Added to the squares of gradients, so that flat areas keep their flow.
@@ -32,7 +32,7 @@ _COARSEST_PX = 24
 
 def luma(rgb: Tensor) -> Tensor:
     """``[N, 3, H, W]`` RGB to ``[N, 1, H, W]`` luma, same range."""
-    made = pictures.mixed(rgb, _LUMA)
+    made = pictures.mixed(rgb, LUMA)
     if made is not None:
         return made
     weights = _luma_weights(str(rgb.device)).to(rgb.dtype)
@@ -42,7 +42,7 @@ def luma(rgb: Tensor) -> Tensor:
 @lru_cache(maxsize=16)
 def _luma_weights(device: str) -> Tensor:
     with torch.inference_mode(False):  # else a first call from inference would spoil it for training
-        return torch.tensor(_LUMA).view(1, 3, 1, 1).to(device)
+        return torch.tensor(LUMA).view(1, 3, 1, 1).to(device)
 
 
 def warp(picture: Tensor, flow: Tensor, mode: str = "bicubic") -> Tensor:

@@ -1,4 +1,4 @@
-/* What happens to pictures around the network on a CPU: filters, resampling, block spectra, code values.
+/* What happens to pictures around the network on a CPU: filters, resampling, code values.
  *
  * A picture is a number of planes of floats, [planes][height][width], one after the other. Borders repeat. Each function
  * runs in the thread that calls it and writes every value by the same sequence of operations wherever it lies, so results
@@ -7,7 +7,6 @@
 #include "planes.h"
 
 #define CUBIC 5 /* taps of a phase of bicubic enlargement */
-#define SIDE 8  /* pixels of a block whose spectrum is measured */
 
 /* Filtered by odd numbers of taps, at most MOST_TAPS, down and across; or, where `base` is not NULL, `base` minus that. */
 int pictures_filter(const float *in, const float *base, float *out, long planes, int height, int width, const float *down,
@@ -136,44 +135,6 @@ int pictures_linear(const float *restrict in, float *restrict out, long pictures
     free(ints);
     free(floats);
     return failed;
-}
-
-/* Mean power of those coefficients of the DCT of 8x8 blocks whose two frequencies (0 to 7) add up to `low` <= sum <
- * `high`. Blocks lie `stride` (which divides 8) pixels apart; out is [planes][blocks down][blocks across]. `basis` is
- * the transform, [frequency][pixel]. */
-int pictures_block_power(const float *in, float *out, long planes, int height, int width, int stride, int low, int high,
-                         const float *basis) {
-    int down = (height - SIDE) / stride + 1, across = (width - SIDE) / stride + 1, phases = width / stride + 1;
-    /* The row, each stride-th pixel in a row of its own; then, for the last SIDE rows, the transform across of all blocks,
-     * [row modulo SIDE][frequency][block]; then a sum for each coefficient of one row of blocks. */
-    float *split = malloc(sizeof(float) * ((long)stride * phases + (long)SIDE * SIDE * across + across));
-    if (!split) return 1;
-    float *lines = split + (long)stride * phases, *sum = lines + (long)SIDE * SIDE * across;
-    int first = low > SIDE - 1 ? low - (SIDE - 1) : 0, count = 0;
-    for (int u = 0; u < SIDE; u++)
-        for (int v = 0; v < SIDE; v++) count += u + v >= low && u + v < high;
-    for (long p = 0; p < planes; p++, in += (long)height * width)
-        for (int y = 0; y < height; y++) {
-            const float *row = in + (long)y * width, *rows[SIDE];
-            for (int s = 0; s < stride; s++)
-                for (int x = 0; x * stride + s < width; x++) split[s * phases + x] = row[x * stride + s];
-            for (int k = 0; k < SIDE; k++) rows[k] = split + k % stride * phases + k / stride;
-            for (int u = first; u < SIDE && u < high; u++)
-                combine(lines + ((long)(y % SIDE) * SIDE + u) * across, rows, basis + u * SIDE, SIDE, across);
-            int top = y - SIDE + 1;
-            if (top < 0 || top % stride || top / stride >= down) continue;
-            for (int x = 0; x < across; x++) out[x] = 0;
-            for (int u = first; u < SIDE && u < high; u++)
-                for (int v = low - u < 0 ? 0 : low - u; v < SIDE && u + v < high; v++) {
-                    for (int k = 0; k < SIDE; k++) rows[k] = lines + ((long)((top + k) % SIDE) * SIDE + u) * across;
-                    combine(sum, rows, basis + v * SIDE, SIDE, across);
-                    for (int x = 0; x < across; x++) out[x] += sum[x] * sum[x];
-                }
-            for (int x = 0; x < across; x++) out[x] /= (float)count;
-            out += across;
-        }
-    free(split);
-    return 0;
 }
 
 /* Where chroma samples lie relative to the two luma samples that they cover. */
@@ -415,32 +376,59 @@ void pictures_mix(const float *restrict in, float *restrict out, long pictures, 
     }
 }
 
-/* How far planes stand out of noise: 1 - floor / power, from 0 to 1, times `shares`; the power is the mean of the squares
- * around, weighted by `taps` both ways. `floors` and `shares` are of each plane. */
-int pictures_above(const float *in, float *out, long planes, int height, int width, const float *taps, int count,
-                   const float *floors, const float *shares) {
-    int radius = count / 2;
-    float *room = malloc(sizeof(float) * ((count + 1L) * width + 2 * radius));
-    if (!room) return 1;
-    float *line = room + (long)count * width + radius;
+/* `out` filtered down and across by an odd number of taps, one row of it: `y` of a plane. `line` has room for the taps. */
+static void filtered_row(const float *plane, float *out, int y, int height, int width, const float *taps, int count, float *line) {
     const float *rows[MOST_TAPS];
-    for (long p = 0; p < planes; p++, in += (long)height * width) {
-        float level = floors[p], share = shares[p];
-        for (int y = 0, made = 0; y < height; y++, out += width) {
-            for (; made < height && made <= y + radius; made++) {
-                const float *restrict from = in + (long)made * width;
-                float *restrict to = room + (long)(made % count) * width;
-                for (int x = 0; x < width; x++) to[x] = from[x] * from[x];
+    for (int k = 0; k < count; k++) rows[k] = plane + (long)clamp(y + k - count / 2, height - 1) * width;
+    combine(line, rows, taps, count, width);
+    combine_across(out, line, taps, count, width);
+}
+
+/* Low frequencies of pictures of three channels: blurred by the `coarse` taps; or, as far as `whole` (0 to 1, one for each
+ * picture) says, the mean of the channels by those and what they differ from it by the `fine` taps. */
+int pictures_low_frequencies(const float *in, float *out, long pictures, int height, int width, const float *coarse,
+                             int coarses, const float *fine, int fines, const float *whole) {
+    int most = coarses > fines ? coarses : fines;
+    long plane = (long)height * width;
+    float *room = malloc(sizeof(float) * (7L * width + most)), *line = room + 6L * width + most / 2;
+    if (!room) return 1;
+    for (long n = 0; n < pictures; n++, in += 3 * plane, out += 3 * plane)
+        for (int y = 0; y < height; y++) {
+            float share = whole[n], *wide[3], *narrow[3];
+            for (int c = 0; c < 3; c++) {
+                wide[c] = share > 0 ? room + (long)c * width : out + c * plane + (long)y * width;
+                narrow[c] = room + (3L + c) * width;
+                filtered_row(in + c * plane, wide[c], y, height, width, coarse, coarses, line);
+                if (share > 0) filtered_row(in + c * plane, narrow[c], y, height, width, fine, fines, line);
             }
-            for (int k = 0; k < count; k++) rows[k] = room + (long)(clamp(y + k - radius, height - 1) % count) * width;
-            combine(line, rows, taps, count, width);
-            combine_across(out, line, taps, count, width);
+            if (!(share > 0)) continue;
+            const float *restrict w0 = wide[0], *restrict w1 = wide[1], *restrict w2 = wide[2];
+            const float *restrict n0 = narrow[0], *restrict n1 = narrow[1], *restrict n2 = narrow[2];
+            float *restrict o0 = out + (long)y * width, *restrict o1 = o0 + plane, *restrict o2 = o1 + plane;
             for (int x = 0; x < width; x++) {
-                float above = 1 - level / (out[x] + 1e-12f);
-                out[x] = (above < 0 ? 0 : above > 1 ? 1 : above) * share;
+                float light = ((w0[x] - n0[x]) + (w1[x] - n1[x]) + (w2[x] - n2[x])) / 3;
+                o0[x] = w0[x] + share * (n0[x] + light - w0[x]);
+                o1[x] = w1[x] + share * (n1[x] + light - w1[x]);
+                o2[x] = w2[x] + share * (n2[x] + light - w2[x]);
             }
         }
-    }
     free(room);
     return 0;
+}
+
+/* Whether the three channels of every pixel differ by less than `limit`. */
+int pictures_neutral(const float *rgb, long plane, float limit) {
+    const float *restrict r = rgb, *restrict g = rgb + plane, *restrict b = rgb + 2 * plane;
+    for (long first = 0; first < plane; first += 1024) {
+        long stop = plane - first < 1024 ? plane : first + 1024;
+        int apart = 0;
+        for (long x = first; x < stop; x++) {
+            float high = r[x] > g[x] ? r[x] : g[x], low = r[x] > g[x] ? g[x] : r[x];
+            high = high > b[x] ? high : b[x];
+            low = low < b[x] ? low : b[x];
+            apart |= !(high - low < limit);
+        }
+        if (apart) return 0;
+    }
+    return 1;
 }

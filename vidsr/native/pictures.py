@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _SOURCE = Path(__file__).with_name("pictures.c")
 #: Taps of one phase of bicubic enlargement (CUBIC).
 _CUBIC = 5
-_BLOCK_PX = 8
 _POSITIONS = {"first": 0, "middle": 1, "last": 2}
 
 
@@ -157,43 +156,34 @@ def mixed(rgb: Tensor, weights: Sequence[float]) -> Tensor | None:
     return out
 
 
-def above(picture: Tensor, taps: Sequence[float], floors: Tensor, shares: Tensor) -> Tensor | None:
-    """``shares · clamp(1 − floors / power, 0, 1)``, the power being the squares of ``picture`` filtered by ``taps``.
+def low_frequencies(missing: Tensor, coarse: Sequence[float], fine: Sequence[float], whole: Tensor) -> Tensor | None:
+    """See :func:`vidsr.filters.after.colour_lock.low_frequencies`; the taps are those of its two blurs.
 
     Args:
-        picture: ``[N, C, H, W]``.
-        taps: an odd number of them, across and down.
-        floors, shares: of each plane, ``[N, C]``.
+        missing: ``[N, 3, H, W]``.
+        coarse, fine: odd numbers of taps, across and down.
+        whole: ``[N]``.
     """
-    kernels = _for(picture, floors, shares)
-    if kernels is None or len(taps) > MOST_TAPS or not floors.shape == shares.shape == picture.shape[:2]:
+    kernels = _for(missing, whole)
+    if kernels is None or max(len(coarse), len(fine)) > MOST_TAPS or missing.shape[1] != 3:
         return None
-    picture, floors, shares = picture.contiguous(), floors.contiguous(), shares.contiguous()
-    out = picture.new_empty(picture.shape)
-    work = (*sides(picture), floats(taps), len(taps), address(floors), address(shares))
-    check(kernels.pictures_above(address(picture), address(out), *work))
+    missing, whole = missing.contiguous(), whole.contiguous()
+    out = missing.new_empty(missing.shape)
+    pictures, _, height, width = missing.shape
+    taps = (floats(coarse), len(coarse), floats(fine), len(fine))
+    work = (ctypes.c_long(pictures), height, width, *taps, address(whole))
+    check(kernels.pictures_low_frequencies(address(missing), address(out), *work))
     return out
 
 
-def block_power(picture: Tensor, stride: int, low: int, high: int, basis: Tensor) -> Tensor | None:
-    """Mean power of some DCT coefficients of each 8×8 block, ``[N, C, blocks]``.
-
-    Args:
-        picture: ``[N, C, H, W]``, at least 8 pixels each way.
-        stride: pixels from block to block; divides 8.
-        low, high: taken are the coefficients whose two frequencies (0 to 7) add up to ``low`` ≤ sum < ``high``.
-        basis: the transform ``[8, 8]``.
-    """
-    kernels = _for(picture, basis)
-    if kernels is None:
+def neutral(rgb: Tensor, limit: float) -> list[bool] | None:
+    """For each of ``[N, 3, H, W]``: do the channels of every pixel differ by less than ``limit``?"""
+    kernels = _for(rgb)
+    if kernels is None or rgb.shape[1] != 3:
         return None
-    picture, basis = picture.contiguous(), basis.contiguous()
-    planes, height, width = sides(picture)
-    blocks = ((height - _BLOCK_PX) // stride + 1) * ((width - _BLOCK_PX) // stride + 1)
-    out = picture.new_empty((*picture.shape[:2], blocks))
-    arguments = (planes, height, width, stride, low, high, address(basis))
-    check(kernels.pictures_block_power(address(picture), address(out), *arguments))
-    return out
+    rgb = rgb.contiguous()
+    plane = ctypes.c_long(rgb.shape[2] * rgb.shape[3])
+    return [bool(kernels.pictures_neutral(address(one), plane, ctypes.c_float(limit))) for one in rgb]
 
 
 def converted(

@@ -20,6 +20,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 INLINE int clamp(int value, int most) { return value < 0 ? 0 : value > most ? most : value; }
 

@@ -18,7 +18,7 @@ def test_low_frequencies(share: float, count: int) -> None:
     light = missing.mean(1, keepdim=True)
     coarse, fine = (gaussian(missing - light, s) for s in (colour_lock.LIGHTNESS_SIGMA, colour_lock.CHROMA_SIGMA))
     expected = gaussian(light, colour_lock.LIGHTNESS_SIGMA) + torch.lerp(coarse, fine, whole)
-    agree((colour_lock._low_frequencies(missing, whole), expected), 1e-6)
+    agree((colour_lock.low_frequencies(missing, whole), expected), 1e-6)
 
 
 def test_a_single_coloured_pixel_is_seen() -> None:

@@ -8,6 +8,8 @@ enlarged once.
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -23,6 +25,9 @@ ROUNDS = 2
 #: What of a lack ``[N, 3, h, w]`` is followed; linear.
 Follow = Callable[[Tensor], Tensor]
 
+#: What each thread has measured of which source.
+_LAST = threading.local()
+
 
 class Source:
     """The source of a correction, ``rgb`` ``[N, 3, h, w]``, with what has been measured of it."""
@@ -30,6 +35,20 @@ class Source:
     def __init__(self, rgb: Tensor) -> None:
         self.rgb = rgb
         self._known: dict[Callable[[Tensor], Tensor], Tensor] = {}
+
+    @classmethod
+    def of(cls, rgb: Tensor) -> Source:
+        """The source ``rgb``; on a CPU with what this thread has measured of it last, if that was the same tensor.
+
+        Steps between two corrections leave the source alone. On a GPU a captured graph must measure anew.
+        """
+        source = cls(rgb)
+        if rgb.device.type == "cpu":
+            last: weakref.ref[Tensor] | None = getattr(_LAST, "rgb", None)
+            if last is not None and last() is rgb:
+                source._known = _LAST.known
+            _LAST.rgb, _LAST.known = weakref.ref(rgb), source._known
+        return source
 
     def measured(self, measure: Callable[[Tensor], Tensor]) -> Tensor:
         """``measure(rgb)``, computed once however many corrections ask."""
@@ -85,7 +104,7 @@ class Corrections:
 
 def _corrected(steps: Sequence[Correction], rgb: Tensor, out: Tensor) -> Tensor:
     """``out`` ``[N, 3, H, W]`` as the corrections leave it."""
-    source, size = Source(rgb), (out.shape[-2], out.shape[-1])
+    source, size = Source.of(rgb), (out.shape[-2], out.shape[-1])
     missing = rgb - area_down(out, (rgb.shape[-2], rgb.shape[-1]))
     total: Tensor | None = None
     change: Tensor | None = None  # followed, but still part of `missing`

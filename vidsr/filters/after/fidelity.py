@@ -17,14 +17,19 @@ from torch.nn import functional as F
 from vidsr.filters.after.correction import Correction, Follow, Source
 from vidsr.filters.after.step import StepDescriptor
 from vidsr.filters.detect.noise import dct_basis
-from vidsr.filters.flow import gaussian, gaussian_taps, luma
-from vidsr.native import pictures
+from vidsr.filters.flow import LUMA, gaussian, gaussian_taps, luma
+from vidsr.native import noise_kernels
 from vidsr.options.restore_options import RestoreOptions
 
 #: Ratio of fine to middling DCT power up to which a source is not followed at all, and from which it is followed all
 #: the way; see docs/restoration.md for where these come from.
 DAMAGED = 0.007
 INTACT = 0.02
+#: Pixels from block to block where they do not overlap.
+_GRID = 8
+#: Sums of a coefficient's two frequencies (0 to 7), from the first up to below the second: middling and fine detail of
+#: :func:`intact`, and what shows noise.
+_MIDDLE, _FINE, _FINEST = (2, 5), (11, 15), (10, 15)
 #: The finest detail of the blocks at these quantiles shows noise: their ratio is small where it is the same everywhere.
 #: Clean pictures whose flattest blocks are still rough have a ratio of 1.3 to 2.2, noisy ones of 1.15 to 1.35.
 _QUIETEST, _QUIET = 0.05, 0.2
@@ -60,7 +65,7 @@ class Fidelity(Correction):
         share = self.amount
         if share is not None:
             return lambda lack: lack * share
-        amount = above_noise(source.rgb, missing, source.measured(intact))
+        amount = above_noise(missing, source.measured(noise), source.measured(intact))
         return lambda lack: lack * amount
 
 
@@ -72,22 +77,27 @@ def intact(source: Tensor) -> Tensor:
     """
     if min(source.shape[-2:]) < 32:
         return source.new_ones(source.shape[0])
+    made = noise_kernels.intactness(source, _limits())
+    if made is not None:
+        return made
     grey = luma(source)
-    middle, fine = (_block_power(grey, 8, low, high)[:, 0] for low, high in ((2, 5), (11, 15)))
+    middle, fine = (_block_power(grey, _GRID, *band)[:, 0] for band in (_MIDDLE, _FINE))
     busy = middle >= middle.median(1, keepdim=True).values
     ratio = torch.where(busy, fine / (middle + 0.25), torch.nan).nanmedian(1).values
     return ((ratio - DAMAGED) / (INTACT - DAMAGED)).clamp(0, 1)
 
 
-def above_noise(source: Tensor, missing: Tensor, share: Tensor) -> Tensor:
+def above_noise(missing: Tensor, level: Tensor, share: Tensor) -> Tensor:
     """How far ``missing`` (what the result lacks of the source) is more than noise, times ``share`` ``[N]``.
+
+    ``level`` ``[N, 3]`` is the source's :func:`noise`.
 
     ``[N, 3, h, w]``, 0 to 1. Around each place the power of what is missing is held against that of the noise, as
     Wiener's filter does: edges and texture that stand out of the noise are followed, grounds on which only noise is
     missing are not.
     """
-    floors = _FACTOR * noise(source) ** 2
-    made = pictures.above(missing, gaussian_taps(_AROUND_PX), floors, share[:, None].expand_as(floors))
+    floors = _FACTOR * level**2
+    made = noise_kernels.above(missing, gaussian_taps(_AROUND_PX), floors, share[:, None].expand_as(floors))
     if made is not None:
         return made
     around = gaussian(missing**2, _AROUND_PX)
@@ -108,11 +118,12 @@ def noise(source: Tensor) -> Tensor:
     """
     if min(source.shape[-2:]) < 32:
         return source.new_zeros(source.shape[0], source.shape[1])
-    grey = _floor(_block_power(luma(source), _stride(source), 10, 15))
+    made = noise_kernels.levels(source, _stride(source), _limits())
+    if made is not None:
+        return made
+    grey = _floor(_block_power(luma(source), _stride(source), *_FINEST))
     even = ((TEXTURE_RATIO - grey[1] / (grey[0] + 0.05)) / (TEXTURE_RATIO - NOISE_RATIO)).clamp(0, 1)
-    if even.device.type == "cpu" and not bool(even.any()):
-        return noise_of_colour(source).expand(-1, source.shape[1])
-    shared = _floor(_block_power(source, 8, 10, 15))[0] / _SHOWN * even
+    shared = _floor(_block_power(source, _GRID, *_FINEST))[0] / _SHOWN * even
     return torch.maximum(shared / 255, noise_of_colour(source))
 
 
@@ -123,7 +134,7 @@ def noise_of_colour(source: Tensor) -> Tensor:
     of the lightness alone, and of subsampled chroma, cannot be seen there.
     """
     differences = source[:, ::2] - source[:, 1:2]  # red and blue minus green
-    power = _block_power(differences, _stride(source), 10, 15) * 0.5
+    power = _block_power(differences, _stride(source), *_FINEST) * 0.5
     floor = _floor(power)[0].mean(1, keepdim=True)
     return (floor**2 - _COLOUR_DETAIL**2).clamp(min=0).sqrt() / _SHOWN_BY_COLOUR / 255
 
@@ -139,12 +150,26 @@ def _block_power(picture: Tensor, stride: int, low: int, high: int) -> Tensor:
         found = F.conv2d(planes, _dct_kernels(low, high, str(picture.device)), stride=stride)
         return found.square_().mean(1).view(*picture.shape[:2], -1)
     basis = dct_basis(picture)
-    made = pictures.block_power(picture, stride, low, high, basis)
+    made = noise_kernels.block_power(picture, stride, low, high, basis)
     if made is not None:
         return made * 255**2
     blocks = (picture * 255).unfold(2, 8, stride).unfold(3, 8, stride).flatten(2, 3)
     power = (basis @ blocks @ basis.T) ** 2
     return power.flatten(-2)[..., _wanted(low, high)].mean(-1)
+
+
+@lru_cache(maxsize=1)
+def _limits() -> noise_kernels.Limits:
+    """All of these as the kernels take them."""
+    limits = noise_kernels.Limits(
+        quietest=_QUIETEST, quiet=_QUIET, noise_ratio=NOISE_RATIO, texture_ratio=TEXTURE_RATIO
+    )
+    limits.shown, limits.colour_detail, limits.shown_by_colour = _SHOWN, _COLOUR_DETAIL, _SHOWN_BY_COLOUR
+    limits.damaged, limits.intact = DAMAGED, INTACT
+    limits.middle[:], limits.fine[:], limits.finest[:] = _MIDDLE, _FINE, _FINEST
+    limits.luma[:] = LUMA
+    limits.basis[:] = dct_basis(torch.empty(0)).flatten().tolist()
+    return limits
 
 
 def _stride(picture: Tensor) -> int:

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from vidsr.filters.after.correction import Correction, Follow, Source
-from vidsr.filters.after.fidelity import above_noise
+from vidsr.filters.after.fidelity import above_noise, noise
 from vidsr.filters.after.soundness import unbroken
 from vidsr.filters.after.step import StepDescriptor
 from vidsr.filters.between.interpolation import is_cut
@@ -145,7 +145,7 @@ class _Followed(Correction):
 
     def follow(self, source: Source, missing: Tensor, size: tuple[int, int]) -> Follow:
         """See :class:`~vidsr.filters.after.correction.Correction`."""
-        amount = self._mask * above_noise(source.rgb, missing, missing.new_ones(missing.shape[0]))
+        amount = self._mask * above_noise(missing, source.measured(noise), missing.new_ones(missing.shape[0]))
         return lambda lack: lack * amount
 
 
