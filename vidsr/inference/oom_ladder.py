@@ -17,8 +17,8 @@ from vidsr.models.known_architectures import architecture_of
 _LARGEST_BATCH = 16
 # Source pixels per step that keep a device busy; more frames per step only cost memory.
 _BUSY_PIXELS = {"cuda": 1 << 20, "xpu": 1 << 19, "mps": 1 << 18, "cpu": 1 << 14}
-# Of the memory that is free, what a step may plan for: allocators fragment, and other programs need some.
-_MEMORY_SHARE = 0.6
+#: Of the memory that is free, what a step may plan for: allocators fragment, and other programs need some.
+MEMORY_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class Fitted:
         if (height, width) not in batches:
             pixels = height * width
             busy = -(-_BUSY_PIXELS.get(self._device.type, 1 << 16) // pixels)
-            room = _MEMORY_SHARE * free_bytes(self._device)
+            room = MEMORY_SHARE * free_bytes(self._device)
             fits = int(room / (self.bytes_per_pixel(height, width) * pixels))
             if fits < 1 and self._room.tile is None:
                 self._room.tile = self._tile_that_fits(height, width)
@@ -167,7 +167,7 @@ class Fitted:
 
     def _tile_that_fits(self, height: int, width: int) -> int:
         """The largest tile side that fits in memory next to the whole frames held there."""
-        room = _MEMORY_SHARE * free_bytes(self._device) - self._around.waiting * height * width
+        room = MEMORY_SHARE * free_bytes(self._device) - self._around.waiting * height * width
         side = max(MIN_TILE_PX, max(height, width) // 16 * 16)
         while side > MIN_TILE_PX and self.backend.bytes_per_pixel(side, side) * side**2 > room:
             side -= 16

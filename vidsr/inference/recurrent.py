@@ -13,16 +13,33 @@ from torch import Tensor
 from vidsr.frames import Frame, FrameRange
 from vidsr.inference.forms import winograd_library
 from vidsr.inference.forms.winograd_basicvsr import WinogradBasicVSR
-from vidsr.models.architectures.basicvsr import BasicVSR
+from vidsr.models.architectures.basicvsr import SCALE, BasicVSR, BasicVSRConfig
+
+
+#: Memory of the weights: as tiles of 6x6 frequencies with the checkpoint next to them, and in fp32.
+_PACKED_BYTES, _PLAIN_BYTES = 160 << 20, 32 << 20
+
+
+def _is_winograd(device: torch.device, dtype: torch.dtype) -> bool:
+    return device.type == "cpu" and dtype == torch.float32 and winograd_library.library() is not None
 
 
 def recurrent_form(network: BasicVSR, device: torch.device, dtype: torch.dtype) -> BasicVSR | WinogradBasicVSR:
     """The network in its fastest form there: the Winograd kernels in fp32 on a CPU, else PyTorch, channels last."""
-    library = winograd_library.library() if device.type == "cpu" and dtype == torch.float32 else None
+    library = winograd_library.library() if _is_winograd(device, dtype) else None
     if library is not None:
         return WinogradBasicVSR(network, library)
     placed: BasicVSR = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return placed
+
+
+def recurrent_bytes(config: BasicVSRConfig, device: torch.device, dtype: torch.dtype, size: tuple[int, int]) -> int:
+    """Memory of that form beyond what a window keeps, for frames of ``size`` (width, height): weights and buffers."""
+    width, height = size
+    if _is_winograd(device, dtype):
+        return _PACKED_BYTES + WinogradBasicVSR.buffer_bytes(config.num_feat, height, width)
+    # In PyTorch the tail's widest tensors exist three times: before and after the pixel shuffle, and activated.
+    return _PLAIN_BYTES + 3 * config.num_feat * SCALE**2 * dtype.itemsize * width * height
 
 
 class Carrying(Protocol):

@@ -14,6 +14,7 @@ from typing import Any
 from vidsr.errors import InputError, JobError, NoPlaceError, OutputError
 from vidsr.filters.before.timeline import Timeline
 from vidsr.filters.between.rate_table import RateTable
+from vidsr.jobs.choosing.neighbour_memory import as_begun
 from vidsr.jobs.disk_space import already_there, check_output, check_writable
 from vidsr.jobs.invention.master_checks import check_master
 from vidsr.jobs.messages import Task
@@ -191,6 +192,7 @@ def prepare(
         if numbered or asked is None:
             raise
         raise with_way_out(error, source, asked, options) from error
+    recipe = as_begun(recipe, job_folders.job_folder(output))
     binding = Binding(
         source=SourceIdentity.of(recipe.stored.path),
         options=bound_options(recipe.options),
@@ -318,6 +320,7 @@ def _begin(order: PreparedJob, journal: Journal, progress: Progress) -> Job:
         created=time.time(),
         first=planned.first,
         span=None if span is None else span.to_json(),
+        no_memory=order.recipe.no_memory,
     )
     manifest.save(order.folder)
     part = "" if span is None else f" ({span} of the source)"

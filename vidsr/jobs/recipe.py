@@ -26,6 +26,7 @@ from vidsr.filters.before.timeline import Timeline
 from vidsr.filters.between.rate_table import RateTable
 from vidsr.filters.undo.change_count import FilterChanges
 from vidsr.frames import Colour, Frame, FrameRange, PixelFormat
+from vidsr.jobs.choosing.neighbour_memory import with_memory_checked
 from vidsr.jobs.filter_chain import Chain, compose, mask_of
 from vidsr.jobs.invention.master_name import MASTER_SUFFIX
 from vidsr.jobs.invention.masters import MasterSink, master_options, refuse_masters, with_masters
@@ -181,7 +182,8 @@ class Recipe(SourcePlan):
 
     ``settings`` say how the result is encoded. Of numbered pictures, ``picture`` does; their ``settings`` are those of
     the lossless codec that takes any format, and give the size. ``notes`` say what the result cannot keep and what was
-    left out. ``master`` is the recipe of the preservation master of ``--masters``.
+    left out. ``master`` is the recipe of the preservation master of ``--masters``. ``no_memory`` says why ``--multiframe
+    auto`` was left out for lack of memory; "" where it was not.
     """
 
     model: LoadedModel
@@ -189,6 +191,7 @@ class Recipe(SourcePlan):
     picture: PictureSettings | None = None
     notes: tuple[str, ...] = ()
     master: Recipe | None = None
+    no_memory: str = ""
 
     @classmethod
     def of(
@@ -221,7 +224,8 @@ class Recipe(SourcePlan):
         if options.restore.masks is not None:
             MaskFolder.find(Path(options.restore.masks)).check_size(stored.video.width, stored.video.height)
         model = model or load_chosen(options.model)
-        return cls._settled(plan_source(stored, options, resolved=resolved), model, pictures, container)
+        recipe = cls._settled(plan_source(stored, options, resolved=resolved), model, pictures, container)
+        return recipe if resolved else with_memory_checked(recipe)
 
     @classmethod
     def _settled(cls, plan: SourcePlan, model: LoadedModel, pictures: str, container: str = "") -> Recipe:
@@ -294,7 +298,8 @@ class Recipe(SourcePlan):
             "" if self.picture is None else self.picture.suffix,
         )
         note = moments_note(self.options, options)
-        return dataclasses.replace(other, notes=tuple(dict.fromkeys((*self.notes, *other.notes, note))))
+        notes = tuple(dict.fromkeys((*self.notes, *other.notes, note)))
+        return dataclasses.replace(other, notes=notes, no_memory=self.no_memory)
 
     @property
     def build(self) -> str:

@@ -195,6 +195,16 @@ class Propagation:
             yield number, features
 
 
+def kept_bytes_per_pixel(features: int, *, cleaned: bool) -> int:
+    """Bytes per source pixel that a window keeps while it runs, with a network of this many ``features``.
+
+    Of every frame that it sees, RGB and motion in both directions in fp32, twice where a copy is ``cleaned`` of noise;
+    features in fp16 of its own frames and of both fades; and features of three chains and the frame in fp32.
+    """
+    frames = 4 * (3 + 2 * 2) * (WINDOW + 2 * REACH)
+    return frames * (2 if cleaned else 1) + 2 * features * (WINDOW + 2 * FADE) + 4 * (3 * features + 3)
+
+
 def _share(frames: int) -> float:
     """Share of the chain that is fading in, ``frames`` after it began to."""
     return min(1.0, max(0.0, (frames + 1) / (FADE + 1)))

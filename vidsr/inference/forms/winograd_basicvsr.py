@@ -104,9 +104,13 @@ class WinogradBasicVSR:
             self._result.get(part, part, first=SCALE * (strip.top - strip.first))
         return out
 
-    def bytes_per_pixel(self) -> float:
-        """Bytes per source pixel beyond the features that a window keeps: buffers of both trunks, features, result."""
-        return 4.0 * (2 * (3 * self._feat + 32) + 6 * self._feat + 3 * 3 * SCALE**2)
+    @staticmethod
+    def buffer_bytes(features: int, height: int, width: int) -> int:
+        """Bytes for one size beyond the features that a window keeps: buffers of both trunks, features, result, and the
+        strip of the tail, at 2, 4 and 4 times the size."""
+        whole = 4 * (2 * (3 * features + 32) + 6 * features + 3 * 3 * SCALE**2)
+        strip = 4 * features * (2 * 2 + 2 * SCALE**2) * min(STRIP_ROWS, height)
+        return (whole * height + strip) * width
 
     def _prepare(self, height: int, width: int) -> None:
         if self._shape == (height, width):

@@ -87,7 +87,8 @@ class Trials:
         With neighbouring frames it is one whole window, whose cost is that of all others.
         """
         own, first = options.restore, self.recipe
-        multiframe = 0.0 if left_out_neighbours(options, first.stored) else own.multiframe
+        left_out = first.no_memory or left_out_neighbours(options, first.stored)
+        multiframe = 0.0 if left_out else own.multiframe
         restore = replace(
             first.options.restore, multiframe=multiframe, fidelity=own.fidelity, colour_lock=own.colour_lock
         )
