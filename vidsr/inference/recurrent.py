@@ -15,9 +15,8 @@ from vidsr.inference.forms import winograd_library
 from vidsr.inference.forms.winograd_basicvsr import WinogradBasicVSR
 from vidsr.models.architectures.basicvsr import SCALE, BasicVSR, BasicVSRConfig
 
-
 #: Memory of the weights: as tiles of 6x6 frequencies with the checkpoint next to them, and in fp32.
-_PACKED_BYTES, _PLAIN_BYTES = 160 << 20, 32 << 20
+_PACKED_BYTES, _PLAIN_BYTES = 190 << 20, 32 << 20
 
 
 def _is_winograd(device: torch.device, dtype: torch.dtype) -> bool:
