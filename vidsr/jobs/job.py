@@ -14,7 +14,7 @@ from typing import Any
 from vidsr.errors import InputError, JobError, NoPlaceError, OutputError
 from vidsr.filters.before.timeline import Timeline
 from vidsr.filters.between.rate_table import RateTable
-from vidsr.jobs.choosing.neighbour_memory import as_begun
+from vidsr.jobs.choosing.neighbour_memory import as_begun, with_memory_checked
 from vidsr.jobs.disk_space import already_there, check_output, check_writable
 from vidsr.jobs.invention.master_checks import check_master
 from vidsr.jobs.messages import Task
@@ -192,7 +192,7 @@ def prepare(
         if numbered or asked is None:
             raise
         raise with_way_out(error, source, asked, options) from error
-    recipe = as_begun(recipe, job_folders.job_folder(output))
+    recipe = as_begun(with_memory_checked(recipe), job_folders.job_folder(output))
     binding = Binding(
         source=SourceIdentity.of(recipe.stored.path),
         options=bound_options(recipe.options),

@@ -26,7 +26,6 @@ from vidsr.filters.before.timeline import Timeline
 from vidsr.filters.between.rate_table import RateTable
 from vidsr.filters.undo.change_count import FilterChanges
 from vidsr.frames import Colour, Frame, FrameRange, PixelFormat
-from vidsr.jobs.choosing.neighbour_memory import with_memory_checked
 from vidsr.jobs.filter_chain import Chain, compose, mask_of
 from vidsr.jobs.invention.master_name import MASTER_SUFFIX
 from vidsr.jobs.invention.masters import MasterSink, master_options, refuse_masters, with_masters
@@ -224,8 +223,7 @@ class Recipe(SourcePlan):
         if options.restore.masks is not None:
             MaskFolder.find(Path(options.restore.masks)).check_size(stored.video.width, stored.video.height)
         model = model or load_chosen(options.model)
-        recipe = cls._settled(plan_source(stored, options, resolved=resolved), model, pictures, container)
-        return recipe if resolved else with_memory_checked(recipe)
+        return cls._settled(plan_source(stored, options, resolved=resolved), model, pictures, container)
 
     @classmethod
     def _settled(cls, plan: SourcePlan, model: LoadedModel, pictures: str, container: str = "") -> Recipe:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.support.clips import run_ffmpeg
 from vidsr import enhance
 from vidsr.errors import Interrupted, OptionsError
-from vidsr.inference import device
 from vidsr.jobs import restoration_plan
+from vidsr.jobs.choosing import neighbour_memory
 from vidsr.jobs.choosing.neighbour_memory import lack_of_memory, window_bytes
 from vidsr.jobs.preview.timing import job_recipe
 from vidsr.jobs.state import job_folders
@@ -41,12 +41,12 @@ def options(**flat: Any) -> EnhanceOptions:
 
 
 def test_the_memory_of_the_device_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures = {"source": (720, 576), "result": (2880, 2304), "half": True}
-    monkeypatch.setattr(device, "free_bytes", lambda _: 12 << 30)
+    pictures: dict[str, Any] = {"source": (720, 576), "result": (2880, 2304), "half": True}
+    monkeypatch.setattr(neighbour_memory, "free_bytes", lambda _: 12 << 30)
     assert lack_of_memory(options(multiframe="auto"), **pictures) == ""
     assert "for 4 workers" in lack_of_memory(options(multiframe="auto", workers=4), **pictures)
     assert lack_of_memory(options(multiframe="auto"), results=2, **pictures)
-    monkeypatch.setattr(device, "free_bytes", lambda _: 4 << 30)
+    monkeypatch.setattr(neighbour_memory, "free_bytes", lambda _: 4 << 30)
     assert "720x576" in lack_of_memory(options(multiframe="auto"), **pictures)
     assert lack_of_memory(options(multiframe="off"), **pictures) == ""
     with pytest.raises(
@@ -70,17 +70,16 @@ def test_a_job_goes_on_with_what_was_decided_when_it_began(
         if event.kind == "segment":
             stop.soft.set()
 
-    monkeypatch.setattr(device, "free_bytes", lambda _: first)
+    monkeypatch.setattr(neighbour_memory, "free_bytes", lambda _: first)
     with pytest.raises(Interrupted):
         enhance(source, out, progress=hear, stop=stop, **flat)
     begun = Manifest.load(job_folders.job_folder(out))
     left_out = first == SMALL
-    assert (begun.options["restore"]["multiframe"] == 0) == left_out == bool(begun.no_memory)
-    assert (
-        any(note.startswith("--multiframe auto: left out, its windows of frames of 32x24") for note in notes)
-        == left_out
-    )
-    monkeypatch.setattr(device, "free_bytes", lambda _: then)
+    asked = EnhanceOptions.from_json(begun.options)
+    assert (asked.restore.multiframe == 0) == left_out == bool(begun.no_memory)
+    expected = "--multiframe auto: left out, its windows of frames of 32x24 "
+    assert any(note.startswith(expected) for note in notes) == left_out
+    monkeypatch.setattr(neighbour_memory, "free_bytes", lambda _: then)
     resumed = enhance(source, out, **flat)
     assert any("left out, its windows" in note for note in resumed.notes) == left_out
     fresh = job_recipe(source, None, EnhanceOptions.from_flat(flat))

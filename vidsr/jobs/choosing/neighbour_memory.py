@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
 
 from vidsr.errors import JobError, OptionsError
+from vidsr.filters.after.propagation import REACH, WINDOW, kept_bytes_per_pixel
+from vidsr.inference.device import DTYPES, choose_device, choose_precision, free_bytes
+from vidsr.inference.oom_ladder import MEMORY_SHARE
+from vidsr.inference.recurrent import recurrent_bytes
+from vidsr.jobs.engines.engine import choose_slots
+from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.state.manifest import MANIFEST_NAME, Manifest
+from vidsr.models.architectures.basicvsr import BasicVSRConfig
 from vidsr.models.known_architectures import architecture_of
 from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.storage import human_bytes
-
-if TYPE_CHECKING:
-    import torch
-
-    from vidsr.jobs.recipe import Recipe
 
 #: fp32 pictures of the result's size while results are mixed: of three frames as drawn, held to the source and from the
 #: recurrent network, and those under way.
@@ -40,11 +43,6 @@ def window_bytes(
         device: where it computes, with numbers of ``precision``.
         cleaned: noise may be removed from a copy of the frames first.
     """
-    from vidsr.filters.after.propagation import REACH, WINDOW, kept_bytes_per_pixel
-    from vidsr.inference.device import DTYPES
-    from vidsr.inference.recurrent import recurrent_bytes
-    from vidsr.models.architectures.basicvsr import BasicVSRConfig
-
     config, pixels = BasicVSRConfig(), source[0] * source[1]
     kept = kept_bytes_per_pixel(config.num_feat, cleaned=cleaned)
     if device.type == "cpu":
@@ -73,9 +71,6 @@ def lack_of_memory(
     share = options.restore.multiframe
     if share == 0 or options.jobs.engine == "ray":
         return ""
-    from vidsr.inference.device import choose_device, choose_precision, free_bytes
-    from vidsr.inference.oom_ladder import MEMORY_SHARE
-
     for device, workers in _workers(options).items():
         chosen = choose_device(device)
         precision = choose_precision(options.model.precision, chosen, half=half)
@@ -101,10 +96,6 @@ def lack_of_memory(
 
 def _workers(options: EnhanceOptions) -> Counter[str]:
     """How many workers share each device."""
-    import torch
-
-    from vidsr.jobs.engines.engine import choose_slots
-
     return Counter(slot.device for slot in choose_slots(options, torch.cuda.device_count()))
 
 

@@ -17,6 +17,7 @@ from vidsr.filters.between.rate_table import RateEntry, RateTable
 from vidsr.frames import Colour, Frame, PixelFormat
 from vidsr.inference.identity_backend import NoModel, Unchanged
 from vidsr.inference.upscaler import Upscaler
+from vidsr.jobs.choosing.neighbour_memory import with_memory_checked
 from vidsr.jobs.recipe import Recipe, RecipeRun
 from vidsr.jobs.state.segments import Segment, master_file
 from vidsr.media.decode import read_frames
@@ -65,7 +66,7 @@ class Sampler:
         self, source: Path, options: EnhanceOptions, recipe: Recipe | None = None, index: VideoIndex | None = None
     ) -> None:
         begin = time.perf_counter()
-        self.job = recipe or Recipe.of(source, options)
+        self.job = recipe or with_memory_checked(Recipe.of(source, options))
         self.recipe = self.job.for_moments()
         self._run = RecipeRun(self.recipe, index=index)
         self.setup_seconds = time.perf_counter() - begin

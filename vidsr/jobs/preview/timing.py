@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidsr.jobs.choosing.neighbour_memory import with_memory_checked
 from vidsr.jobs.engines.engine import choose_slots
 from vidsr.jobs.preview.sample import Sample, Sampler
 from vidsr.jobs.recipe import Recipe
@@ -22,9 +23,11 @@ def job_recipe(source: Path, output: Path | None, options: EnhanceOptions, *, re
         VidsrError: whatever would stop the job before its first frame.
     """
     if image_sequence.is_pattern(output or source):
-        return Recipe.of(source, options, pictures=(output or source).suffix.lower(), resolved=resolved)
-    container = "" if output is None else output.suffix.lower()
-    return Recipe.of(source, options, container=container, resolved=resolved)
+        recipe = Recipe.of(source, options, pictures=(output or source).suffix.lower(), resolved=resolved)
+    else:
+        container = "" if output is None else output.suffix.lower()
+        recipe = Recipe.of(source, options, container=container, resolved=resolved)
+    return recipe if resolved else with_memory_checked(recipe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
