@@ -312,6 +312,13 @@ def test_closing_frees_the_network() -> None:
     upscaler.close()
 
 
+def test_frames_for_a_network_that_is_not_there_are_left_out() -> None:
+    frames = [noise_frame("gbrp", (16, 12), index=i, seed=i) for i in range(6)]
+    span = FrameRange(first=10, start=12, stop=14)
+    made = list(Upscaler(OPTIONS, model=identity()).stream((16, 12), pixel_format("gbrp"), span=span)(iter(frames)))
+    assert [frame.index for frame in made] == [2, 3]
+
+
 def test_a_stream_frees_its_frames_without_the_garbage_collector() -> None:
     upscaler = Upscaler(OPTIONS, model=identity(4), multiframe=Multiframe(0.5, 0.0))
     frames = [noise_frame("gbrp", (16, 12), index=i, seed=i) for i in range(3)]

@@ -33,7 +33,7 @@ from vidsr.jobs.messages import (
     news_from_json,
     news_to_json,
 )
-from vidsr.jobs.segment_worker import RUNGS, is_visible, on_rung
+from vidsr.jobs.segment_worker import ALONE, is_visible, on_rung
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.lock import JobLock, lock_mark
 from vidsr.jobs.state.manifest import Finished
@@ -366,7 +366,7 @@ def test_another_folder_under_the_same_path_is_not_the_jobs(tmp_path: Path) -> N
 
 def test_the_ladder_goes_to_less_memory_and_more_precision() -> None:
     asked = ModelOptions(batch=4, precision="fp16", compile=True)
-    rungs = [on_rung(asked, rung) for rung in range(len(RUNGS))]
+    rungs = [on_rung(asked, rung) for rung in range(ALONE)]
     assert [r.batch for r in rungs] == [4, 1, 1, 1]
     assert [r.tile for r in rungs] == [None, None, 128, 128]
     assert [r.precision for r in rungs] == ["fp16", "fp16", "fp16", "fp32"]

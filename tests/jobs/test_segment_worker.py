@@ -11,12 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support import oracle
 from tests.support.clips import ClipFactory, picture
 from tests.support.cuda_simulation import CudaSimulation
 from tests.support.processes import open_files
 from tests.support.small_job import SmallJob
 from vidsr import Event, enhance
 from vidsr.errors import DeviceMemoryError, EncodeError, InferenceError, Interrupted
+from vidsr.filters.after.propagation import Propagation
 from vidsr.frames import Frame
 from vidsr.inference.cuda_backend import CudaBackend
 from vidsr.inference.forms import cuda_graphs
@@ -24,7 +26,7 @@ from vidsr.jobs import segment_worker
 from vidsr.jobs.engines.overlap import Load
 from vidsr.jobs.messages import Read
 from vidsr.jobs.recipe import RecipeRun
-from vidsr.jobs.segment_worker import FALLBACK_TILE_PX, RUNGS, next_rung, on_rung
+from vidsr.jobs.segment_worker import ALONE, FALLBACK_TILE_PX, RUNGS, next_rung, on_rung
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.manifest import Manifest
@@ -57,7 +59,27 @@ def test_only_rungs_that_change_something_are_tried(asked: dict[str, Any], rungs
 def test_what_each_rung_computes_with() -> None:
     options = ModelOptions(batch=4, tile=512, precision="fp16", compile=True)
     found = [(o.batch, o.tile, o.precision, o.compile) for o in (on_rung(options, rung) for rung in range(len(RUNGS)))]
-    assert found == [(4, 512, "fp16", True), (1, 512, "fp16", True), (1, 128, "fp16", True), (1, 128, "fp32", False)]
+    ladder = [(4, 512, "fp16", True), (1, 512, "fp16", True), (1, 128, "fp16", True), (1, 128, "fp32", False)]
+    assert found == [*ladder, (1, 512, "fp16", True)]
+    assert next_rung(options, 3, windows=True) == ALONE and next_rung(options, ALONE, windows=True) == len(RUNGS)
+
+
+def test_without_memory_for_windows_the_frames_are_enlarged_alone(
+    clips: ClipFactory, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = clips.make("alone.mkv", *picture("32x24", seconds=0.5), "-c:v", "ffv1", "-pix_fmt", "yuv420p")
+    flat: dict[str, Any] = {"model": str(tiny_model), "codec": "ffv1", "scale": 4, "segment_frames": 6}
+
+    def lacking(*_: Any) -> Any:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
+
+    plain = enhance(source, tmp_path / "plain.mkv", **flat)
+    with monkeypatch.context() as patch:
+        patch.setattr(Propagation, "through", lacking)
+        made = enhance(source, tmp_path / "made.mkv", multiframe=0.5, **flat)
+    assert oracle.digest(made.output) == oracle.digest(plain.output)
+    assert made.neighbours == ((0, 12, "out of memory"),)
+    assert any(RUNGS[ALONE] in note for note in made.notes)
 
 
 class Journal:

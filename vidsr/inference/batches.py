@@ -54,6 +54,7 @@ class InferenceStats:
 
     ``wait_in_seconds``: for the decoder; ``wait_out_seconds``: for the consumer of results; ``infer_seconds``:
     everything between, of which ``network_seconds`` is the network alone (on CUDA: the time to queue it).
+    ``ahead_seconds`` of both were spent on neighbouring frames, ahead of that network.
     ``reused`` frames repeated their predecessor and were not computed; ``unchanged_frames`` is how many frames'
     worth of pixels ``--reuse-regions`` kept; ``fp32_reruns`` overflowed in half precision; ``notes`` lists what was
     done to fit in memory; ``neighbours`` are the choices of ``--multiframe``.
@@ -67,11 +68,13 @@ class InferenceStats:
     wait_out_seconds: float = 0.0
     infer_seconds: float = 0.0
     network_seconds: float = 0.0
+    ahead_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
     neighbours: NeighbourRuns = field(default_factory=NeighbourRuns)
 
     def spent_ahead(self, seconds: float) -> None:
         """Count time that passed while a stream waited for frames as inference."""
+        self.ahead_seconds += seconds
         self.infer_seconds += seconds
         self.network_seconds += seconds
         self.wait_in_seconds -= seconds

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from vidsr.errors import DeviceMemoryError, InferenceError
-from vidsr.frames import Colour, Frame, PixelFormat, Plane
+from vidsr.frames import Colour, Frame, FrameRange, PixelFormat, Plane
 from vidsr.inference import colour as colours
 from vidsr.inference.alongside import Alongside
 from vidsr.inference.batches import CARRIED, Batch, InferenceStats, batches
@@ -148,6 +148,7 @@ class Stream:
         carrying: Carrying | None = None,
         graphed: GraphedSteps | None = None,
         held_to: HeldTo | None = None,
+        span: FrameRange | None = None,
     ) -> None:
         self._network = network if carrying is None else carrying
         self._carrying = carrying
@@ -157,6 +158,7 @@ class Stream:
         self._target = target
         self._transfer = transfer
         self._neighbours = neighbours
+        self._span = span
         self._stateless = all(getattr(step, "stateless", False) for step in self._post)
         self._graphed = graphed if self._stateless else None
         self._held_to = held_to
@@ -173,6 +175,8 @@ class Stream:
         behind = int(self._transfer.is_async)
         if self._neighbours is not None:
             frames = self._neighbours.ahead(frames)
+        elif self._span is not None:
+            frames = _wanted(frames, self._span)
         with work.finishing:
             for batch in batches(frames, self._batch_size, self._stats, self._target.reuse_threshold):
                 made = self._timed(self._try_compute, batch)
@@ -482,6 +486,11 @@ def rgb_on_device(frame: Frame, transfer: Transfer) -> Tensor:
 def _rgb(codes: Sequence[Tensor], first: Frame) -> Tensor:
     """The RGB ``[N, 3, h, w]`` of planes of code values."""
     return _each(lambda *planes: colours.rgb_from_planes(planes, first.format, first.colour), *codes)
+
+
+def _wanted(frames: Iterator[Frame], span: FrameRange) -> Iterator[Frame]:
+    """Those of the frames that are to be enlarged; all are taken, because whoever feeds them need not know."""
+    yield from (frame for number, frame in enumerate(frames, span.first) if span.start <= number < span.stop)
 
 
 def _alone(batch: Tensor) -> bool:

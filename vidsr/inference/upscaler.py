@@ -229,7 +229,8 @@ class Upscaler:
             size: (width, height) of the results in pixels.
             out_format: pixel format of the results.
             out_colour: matrix, range and siting of the results; the source's if None.
-            span: which frames come in and which of them are enlarged, where a recurrent network sees more of them.
+            span: which frames come in and which of them are enlarged, where a recurrent network sees more of them;
+                without one, the others are left out.
         """
         self._check_open()
         for step in self.post:
@@ -253,7 +254,7 @@ class Upscaler:
         carrying = None if self._make_carrying is None else self._make_carrying(network)
         graphed, held_to = self.graphed, self._held_to
         return Stream(
-            network, self.fitted, self.post, self.stats, target, transfer, neighbours, carrying, graphed, held_to
+            network, self.fitted, self.post, self.stats, target, transfer, neighbours, carrying, graphed, held_to, span
         )
 
     def _neighbours(self, span: FrameRange, target: Target, transfer: Transfer) -> NeighbourMixer | None:

@@ -369,8 +369,9 @@ class RecipeRun:
         device = self.upscaler.device
         return FramesBetween(table=table, device=device, network=load().to(device), rgb=rgb_of)
 
-    def upscaler_with(self, options: ModelOptions) -> Upscaler:
-        """The recipe's network under other options: smaller batches, tiles, another precision."""
+    def upscaler_with(self, options: ModelOptions, *, alone: bool = False) -> Upscaler:
+        """The recipe's network under other options: smaller batches, tiles, another precision; ``alone`` without
+        neighbouring frames."""
         from vidsr.inference.upscaler import Upscaler
         from vidsr.jobs.invention.limit import limit_of
 
@@ -379,7 +380,7 @@ class RecipeRun:
             options,
             model=self.recipe.model,
             post=chain.after,
-            multiframe=chain.multiframe,
+            multiframe=None if alone else chain.multiframe,
             carrying=chain.carrying,
             limit=limit_of(self.recipe.options.restore),
             alongside=None if self._master is None else self._master.upscaler,

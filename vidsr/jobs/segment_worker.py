@@ -57,27 +57,34 @@ HOPELESS = (OutputError, OptionsError, InputError, ModelError, MissingExtraError
 FALLBACK_TILE_PX = 128
 
 #: What each rung of the ladder says; rung 0 is the work as asked for.
-RUNGS = ("", "one frame at a time", "in tiles", "in tiles, in fp32")
+RUNGS = ("", "one frame at a time", "in tiles", "in tiles, in fp32", "without neighbouring frames")
+
+#: The rung that leaves out ``--multiframe``, only for lack of memory: its windows hold whole frames, tiles or not.
+ALONE = 4
 
 
 def on_rung(options: ModelOptions, rung: int) -> ModelOptions:
-    """The model options of a rung of the ladder: fewer frames a batch, then tiles, then fp32."""
+    """The model options of a rung of the ladder: fewer frames a batch, then tiles, then fp32; without neighbouring
+    frames, where there is memory again, fewer frames a batch only."""
     if rung >= 1:
         options = dataclasses.replace(options, batch=1)
-    if rung >= 2:
+    if 2 <= rung < ALONE:
         options = dataclasses.replace(options, tile=min(options.tile or FALLBACK_TILE_PX, FALLBACK_TILE_PX))
-    if rung >= 3:
+    if 3 <= rung < ALONE:
         options = dataclasses.replace(options, precision="fp32", compile=False)
     return options
 
 
-def next_rung(options: ModelOptions, rung: int) -> int:
-    """The next rung of the ladder that changes anything for these options, or ``len(RUNGS)`` if none does."""
+def next_rung(options: ModelOptions, rung: int, *, windows: bool = False) -> int:
+    """The next rung of the ladder that changes anything for these options, or ``len(RUNGS)`` if none does.
+
+    ``windows``: memory ran out while neighbouring frames were in use, which may be left out.
+    """
     now = on_rung(options, rung)
-    rung += 1
-    while rung < len(RUNGS) and on_rung(options, rung) == now:
-        rung += 1
-    return rung
+    for following in range(rung + 1, ALONE):
+        if on_rung(options, following) != now:
+            return following
+    return ALONE if windows and rung < ALONE else len(RUNGS)
 
 
 def describe_encoder(task: Task) -> str:
@@ -241,7 +248,7 @@ class SegmentWorker:
                     raise
                 plain_retry, failure = False, _text(error)
             except Exception as error:
-                rung = next_rung(self._run.model_options, attempt.rung)
+                rung = self._next_rung(error, attempt)
                 if rung >= len(RUNGS):
                     raise
                 failure = _text(error)
@@ -321,11 +328,15 @@ class SegmentWorker:
             except (ChannelAborted, Interrupted, *HOPELESS):
                 raise
             except Exception as error:
-                rung = next_rung(self._run.model_options, attempt.rung)
+                rung = self._next_rung(error, attempt)
                 _free_frames(error, retried=rung < len(RUNGS))
                 if _memory_ran_out(error) and rung < len(RUNGS):
                     self._rung = rung
                 raise
+
+    def _next_rung(self, error: Exception, attempt: _Attempt) -> int:
+        windows = self._run.chain.multiframe is not None and _memory_ran_out(error)
+        return next_rung(self._run.model_options, attempt.rung, windows=windows)
 
     def _results(self, attempt: _Attempt, frames: Iterator[Frame]) -> Iterator[Frame]:
         upscaler = self._upscaler_at(attempt.rung)
@@ -335,6 +346,8 @@ class SegmentWorker:
         yield from self._run.upscale(attempt.segment, upscaler)(frames)
         give_back_free_memory()  # each segment has threads of its own, which find no use for what these freed
         attempt.notes = stats.notes[known:]
+        alone = attempt.rung == ALONE and self._run.chain.multiframe is not None
+        left_out = [[attempt.segment.start, attempt.segment.stop, "out of memory"]]
         attempt.outcome = {
             "device": str(upscaler.device),
             "precision": upscaler.precision,
@@ -342,7 +355,7 @@ class SegmentWorker:
             "batch": upscaler.fitted.smallest_batch,
             "reused": stats.reused - reused,
             "unchanged": stats.unchanged_frames - unchanged,
-            "neighbours": [[*run] for run in stats.neighbours.runs],
+            "neighbours": left_out if alone else [[*run] for run in stats.neighbours.runs],
         }
 
     def _upscaler_at(self, rung: int) -> Upscaler:
@@ -351,7 +364,8 @@ class SegmentWorker:
             self._loaded_rung = None
             self._run.upscaler.close()
             gc.collect()  # a backend's functions refer to the backend: its memory waits for the collector
-            self._run.upscaler = self._run.upscaler_with(on_rung(self._run.model_options, rung))
+            options = on_rung(self._run.model_options, rung)
+            self._run.upscaler = self._run.upscaler_with(options, alone=rung == ALONE)
             self._loaded_rung = rung
         return self._run.upscaler
 

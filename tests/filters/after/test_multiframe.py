@@ -146,6 +146,12 @@ def test_a_scene_reaches_over_all_its_frames_of_a_window() -> None:
     assert not any(torch.equal(before[n], after[n]) for n in range(12))
 
 
+def test_frames_that_are_only_averaged_cost_no_window() -> None:
+    network = Counting()
+    stream(film(3 * WINDOW), WINDOW, 2 * WINDOW, network)
+    assert network.steps == WINDOW
+
+
 def test_repeated_frames_are_computed_once() -> None:
     network = Counting()
     results = stream(film(20, still=range(5, 15)), 0, 20, network)

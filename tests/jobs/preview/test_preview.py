@@ -88,10 +88,18 @@ def test_figures_of_a_moment_stand_under_its_picture() -> None:
 
 
 def test_sample_ranges_are_spread_and_cover_short_videos() -> None:
-    assert sample_ranges(1000, 4, 20) == [(115, 135), (365, 385), (615, 635), (865, 885)]
-    short = sample_ranges(50, 4, 24)
+    assert sample_ranges(range(1000), 4, 20) == [(115, 135), (365, 385), (615, 635), (865, 885)]
+    short = sample_ranges(range(50), 4, 24)
     assert short[0][0] == 0 and short[-1][1] == 50
     assert all(a[1] == b[0] for a, b in pairwise(short))
+
+
+def test_sample_ranges_are_whole_windows() -> None:
+    assert sample_ranges(range(1000), 1, 4, 32) == [(512, 544)], "one, however few frames were asked for"
+    found = sample_ranges(range(7, 1000), 4, 24, 32)
+    assert len(found) == 3 and all(start % 32 == 0 and stop - start == 32 for start, stop in found)
+    assert sample_ranges(range(5, 40), 1, 4, 32) == [(5, 37)], "no window lies in the part"
+    assert sample_ranges(range(5, 35), 1, 4, 32) == [(5, 35)]
 
 
 def test_estimate_of_the_size_and_its_figures(clips: Any, tmp_path: Path) -> None:

@@ -226,6 +226,11 @@ class Neighbours:
         first = window[0][0]
         if not own:
             return
+        if own.start >= self._span.stop or own.stop <= self._span.start:
+            # Drawn for the average of a frame that another window shows.
+            for n in own:
+                yield n, _Seen(None, None, None, _SOUND), fed[n - first].frame
+            return
         with torch.inference_mode():
             doubtful = self._judges and soundness.hopeless([entry.look for entry in fed if not entry.repeats])
             motion = [] if doubtful else self._motion_of(fed, first)

@@ -141,11 +141,10 @@ def estimate(
 def _sampled(sampler: Sampler, sampling: SamplingOptions, progress: Progress) -> list[Sample]:
     """Samples from all over the video, until the budget is spent."""
     done: list[Sample] = []
-    first = sampler.part[0]
-    ranges = sample_ranges(len(sampler.part), sampling.samples, sampling.sample_frames)
+    ranges = sample_ranges(sampler.part, sampling.samples, sampling.sample_frames, sampler.window)
     began = time.perf_counter()
     for start, stop in ranges:
-        done.append(sampler.sample(first + start, first + stop))
+        done.append(sampler.sample(start, stop))
         counted = sum(s.stats.frames for s in done)
         progress(Event(kind="frame", frames=counted, total_frames=sum(b - a for a, b in ranges)))
         if time.perf_counter() - began > sampling.budget_seconds:
@@ -153,12 +152,23 @@ def _sampled(sampler: Sampler, sampling: SamplingOptions, progress: Progress) ->
     return done
 
 
-def sample_ranges(total: int, samples: int, frames: int) -> list[tuple[int, int]]:
-    """Half-open frame ranges to sample: evenly spread, the whole video where the samples would cover it."""
+def sample_ranges(part: range, samples: int, frames: int, window: int = 0) -> list[tuple[int, int]]:
+    """Half-open ranges to sample of the frames ``part``: evenly spread, or all of it where the samples would cover it.
+
+    Where frames are seen in windows of ``window`` frames, ranges are whole windows, so that the work on each is that of
+    a job; there are as many as the ``samples`` of ``frames`` hold, and at least one.
+    """
+    if window:
+        samples, frames = max(1, samples * frames // window), window
+    total = len(part)
     if total <= samples * frames:
-        return [(segment.start, segment.stop) for segment in plan_segments(total, max(frames, 2))]
+        planned = plan_segments(total, total if window else max(frames, 2), first=part[0])
+        return [(segment.start, segment.stop) for segment in planned]
     gap = total / samples
-    starts = [round(gap * (i + 0.5) - frames / 2) for i in range(samples)]
+    starts = [part[0] + round(gap * (i + 0.5) - frames / 2) for i in range(samples)]
+    if window:
+        starts = [min(-(-s // window) * window, (part.stop - window) // window * window) for s in starts]
+        starts = [s for s in dict.fromkeys(starts) if s >= part[0]] or [part[0]]
     return [(s, s + frames) for s in starts]
 
 

@@ -40,7 +40,8 @@ class Sample:
 
     ``computed`` counts the frames that went through the network, including those that only settle its steps.
     ``seek_seconds`` were spent reaching the first frame; a job that reads from segment to segment hardly
-    spends any. ``master_bytes`` is the size of the preservation master's video, 0 without one.
+    spends any. ``ahead_seconds`` were spent on the windows of ``--multiframe``. ``master_bytes`` is the size of the
+    preservation master's video, 0 without one.
     """
 
     segment: Segment
@@ -49,6 +50,7 @@ class Sample:
     computed: int
     seek_seconds: float
     decode_back_seconds: float
+    ahead_seconds: float = 0.0
     master_bytes: int = 0
 
 
@@ -141,6 +143,7 @@ class Sampler:
         with tempfile.TemporaryDirectory(prefix="vidsr-plan-") as folder:
             path = Path(folder) / segment.file_name
             self._first_seconds.clear()
+            ahead = self.upscaler.stats.ahead_seconds
             with self.recipe.sink(path) as encoder:
                 stats = self._run.run(segment, encoder, watch=self._timed)
             begin = time.perf_counter()
@@ -157,6 +160,7 @@ class Sampler:
             computed=self.computed(segment),
             seek_seconds=sum(self._first_seconds),
             decode_back_seconds=back / 2,
+            ahead_seconds=self.upscaler.stats.ahead_seconds - ahead,
             master_bytes=master,
         )
 

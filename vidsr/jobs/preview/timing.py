@@ -69,9 +69,17 @@ class Timing:
             computed=sum(map(sampler.computed, segments)),
             compute_seconds=rates.compute_seconds,
             check_seconds=rates.check_seconds,
-            fixed_seconds=fixed_seconds + max(0.0, warm.stats.wall_seconds - warm.computed * rates.compute_seconds),
+            fixed_seconds=fixed_seconds + _excess(warm, done, rates),
             between_seconds=sampler.between_seconds() if made else 0.0,
         )
+
+
+def _excess(warm: Sample, done: Sequence[Sample], rates: _Rates) -> float:
+    """What ``warm`` took beyond the work on its frames. These few need whole windows of ``--multiframe``, whose time is
+    left out on both sides."""
+    ahead = sum(s.ahead_seconds for s in done) / sum(s.computed for s in done)
+    alone = max(0.0, rates.compute_seconds - ahead)
+    return max(0.0, warm.stats.wall_seconds - warm.ahead_seconds - warm.computed * alone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,8 +88,8 @@ class Lookaround:
         """The half-open range of frames that enter the stream of the network, after the filters ahead of it."""
         low, high = self.computed(segment)
         if self.window:
-            low = max(0, low - self.around) // self.window * self.window - self.reach
-            high = -(-(high + self.around) // self.window) * self.window + self.reach
+            low = low // self.window * self.window - max(self.reach, self.around)
+            high = -(-high // self.window) * self.window + max(self.reach, self.around)
         return max(0, low), min(frames, high)
 
     def computed(self, segment: Segment) -> tuple[int, int]:
