@@ -21,6 +21,7 @@ from vidsr.errors import InferenceError
 from vidsr.filters.after import multiframe, propagation
 from vidsr.filters.after.multiframe import AROUND, AUTO_MOST, AUTO_SHARE, NOISY_SHARE, Multiframe, Neighbours
 from vidsr.filters.after.propagation import BLUR_PX, REACH, WINDOW
+from vidsr.filters.after.soundness import Judgement
 from vidsr.filters.after.stabilise import Stabilise
 from vidsr.filters.flow import gaussian
 from vidsr.filters.resample import area_down
@@ -231,6 +232,15 @@ def test_the_share_rises_where_neighbours_fit(monkeypatch: pytest.MonkeyPatch) -
         whole = network.seen[5].repeat_interleave(4, -1).repeat_interleave(4, -2) - drawn(source[5])
         shares.append(float((result * whole).sum() / (whole**2).sum()))
     assert shares == pytest.approx([AUTO_SHARE, (AUTO_SHARE + AUTO_MOST) / 2, AUTO_MOST], abs=0.001)
+
+
+def test_what_is_hardly_trusted_hardly_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = pan(12)
+    changes = []
+    for trust in (1.0, 0.01):
+        monkeypatch.setattr(multiframe, "judge", lambda looks, trust=trust: Judgement(trust, "x"))
+        changes.append(float((stream(source, 0, 12, None, None)[5] - drawn(source[5])).abs().mean()))
+    assert changes[1] < 0.03 * changes[0]
 
 
 def test_auto_follows_the_scene() -> None:

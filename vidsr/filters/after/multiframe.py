@@ -354,7 +354,8 @@ class Neighbours:
                 continue
             fit = Stabilise.fit(ready[now].source, ready[place].source, motion)
             fits.append(fit.mean())
-            weight = NEIGHBOUR_WEIGHT * F.interpolate(fit, size=size, mode="bilinear", align_corners=False)
+            most = NEIGHBOUR_WEIGHT * seen.judged.trust
+            weight = most * F.interpolate(fit, size=size, mode="bilinear", align_corners=False)
             total = total + weight * warp(ready[place].out, resize_flow(motion, size, "bicubic"))
             weights = weights + weight
         taken = torch.full_like(total[0, 0, 0, 0], self._share)
