@@ -35,21 +35,28 @@ def with_model(options: EnhanceOptions, name: str) -> EnhanceOptions:
     return replace(options, model=replace(options.model, model=name))
 
 
-def ladder(options: EnhanceOptions, kind: SourceKind) -> Iterator[EnhanceOptions]:
+def ladder(options: EnhanceOptions, kind: SourceKind, *, lossless: bool) -> Iterator[EnhanceOptions]:
     """What ``--within`` may take, best first: each model with the steps that were asked for, without neighbouring
-    frames, and at last the fastest without the steps that only came by default."""
+    frames, and at last the fastest without the steps that only came by default. Of sources that are not ``lossless``
+    ``--multiframe auto`` takes no neighbouring frames that could be left out."""
     names = _LADDERS[kind] if is_open(options) else (options.model.model,)
+    plain, own = RestoreOptions(), options.restore
+
+    def without_neighbours(name: str) -> float | None:
+        judged = own.multiframe is None and lossless and name in AUTO_MULTIFRAME_MODELS
+        return 0.0 if own.multiframe or judged else own.multiframe
+
     for name in names:
         chosen = with_model(options, name)
         yield chosen
-        # "auto" has no neighbouring frames to leave out with models that it does not take.
-        if options.restore.multiframe or (options.restore.multiframe is None and name in AUTO_MULTIFRAME_MODELS):
-            yield replace(chosen, restore=replace(chosen.restore, multiframe=0.0))
-    plain, own = RestoreOptions(), options.restore
+        alone = without_neighbours(name)
+        if alone != own.multiframe:
+            yield replace(chosen, restore=replace(own, multiframe=alone))
     fidelity = 0.0 if own.fidelity == plain.fidelity else own.fidelity
     colour_lock = own.colour_lock and own.colour_lock != plain.colour_lock
-    last = replace(own, multiframe=0.0, fidelity=fidelity, colour_lock=colour_lock)
-    if last != replace(own, multiframe=0.0):
+    alone = without_neighbours(names[-1])
+    last = replace(own, multiframe=alone, fidelity=fidelity, colour_lock=colour_lock)
+    if last != replace(own, multiframe=alone):
         yield with_model(replace(options, restore=last), names[-1])
 
 

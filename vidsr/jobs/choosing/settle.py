@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from vidsr.errors import JobError, OptionsError
 from vidsr.jobs.choosing.candidates import BY_KIND, SourceKind, described, is_open, ladder, with_model
+from vidsr.jobs.restoration_plan import left_out_neighbours
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.media.pictures.files import is_picture
@@ -85,7 +86,7 @@ def settle(
             options = with_model(options, BY_KIND[kind])
     if options.model.finish_within is not None:
         # Whatever stops the job is found before any trial; all models that may be chosen have the same scale.
-        first = next(ladder(options, kind or "camera footage"))
+        first = next(ladder(options, kind or "camera footage", lossless=False))
         draft = prepare(source, output, first, dry=True, new_folder=new_folder)
         options, note = _earlier(draft, options) or _fitting(
             Trials(source, output, draft.recipe), options, kind, begun, stop or Stop(), progress
@@ -152,7 +153,8 @@ def _fitting(
         kind = kind_of_video(trials.recipe.stored)
     progress(Event(kind="stage", text="trials"))
     slower: list[str] = []
-    for candidate in ladder(options, kind or "camera footage"):
+    lossless = trials.recipe.stored.video.is_lossless
+    for candidate in ladder(options, kind or "camera footage", lossless=lossless):
         stop.check()
         left = float(allowed) - (time.perf_counter() - begun)
         name = described(candidate, options)
@@ -197,8 +199,10 @@ def _earlier(draft: PreparedJob, options: EnhanceOptions) -> tuple[EnhanceOption
         return None
     if exact(begun.model.finish_within) != exact(options.model.finish_within):
         return None
+    chosen = with_model(options, begun.model.model)
     own, was = options.restore, begun.restore
-    multiframe = 0.0 if was.multiframe == 0 else own.multiframe
+    by_itself = left_out_neighbours(chosen, draft.recipe.stored)
+    multiframe = own.multiframe if by_itself or was.multiframe != 0 else 0.0
     restore = replace(own, multiframe=multiframe, fidelity=was.fidelity, colour_lock=was.colour_lock)
-    chosen = with_model(replace(options, restore=restore), begun.model.model)
+    chosen = replace(chosen, restore=restore)
     return chosen, f"{_flag(options)}: {described(chosen, options)}, chosen when the job was started"
