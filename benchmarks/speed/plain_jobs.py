@@ -2,9 +2,12 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.speed.plain_jobs start
     OMP_NUM_THREADS=1 python -m benchmarks.speed.plain_jobs film [--frames 120]
+    python -m benchmarks.speed.plain_jobs busy [--frames 240] [--model realesr-animevideov3]
 
 `start` measures from the start of a process to its first finished frame. `film` enlarges 720x576 by 2 with every
 default step, H.264 at preset veryfast; what a frame costs is the difference of two jobs, so start-up is not in it.
+`busy` does the same for the sample and a real network, with index and verification: how many cores are busy says what
+overlapping more could still gain (only on a machine that does nothing else).
 Other programs on the machine blur CPU seconds (of all threads) least. Medians of three in turn for `start`.
 """
 
@@ -102,18 +105,28 @@ def _cpu(command: list[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def film(folder: Path, frames: int) -> None:
-    """Frames per second of standard definition."""
+def per_frame(folder: Path, frames: int, model: Path | str, cut: list[object], **options: Any) -> dict[str, float]:
+    """CPU and clock milliseconds a frame of the sample, cut with those options of ffmpeg."""
     made = {}
     for count in (frames // 6, frames):
         clip = folder / f"{count}.mkv"
-        ffmpeg(
-            "-stream_loop", -1, "-i", SAMPLE, "-an", "-vf", "scale=720:576", "-frames:v", count, "-c:v", "libx264", clip
-        )
-        options = {"scale": 2, "codec": "h264", "preset": "veryfast"}
-        made[count] = job(clip, folder / f"{count}-large.mkv", identity_model(folder), **options)
+        ffmpeg("-stream_loop", -1, "-i", SAMPLE, "-an", *cut, "-frames:v", count, "-c:v", "libx264", clip)
+        made[count] = job(clip, folder / f"{count}-large.mkv", model, **options)
     few, many = made[frames // 6], made[frames]
-    ms = {key: 1e3 * (many[key] - few[key]) / (frames - frames // 6) for key in ("cpu", "wall")}
+    return {key: 1e3 * (many[key] - few[key]) / (frames - frames // 6) for key in ("cpu", "wall")}
+
+
+def busy(folder: Path, frames: int, model: str) -> None:
+    """How many cores a job keeps busy."""
+    ms = per_frame(folder, frames, model, ["-qp", 12])
+    print(f"160x90 with {model}: {ms['cpu']:.1f} ms CPU a frame, {ms['wall']:.1f} ms on the clock")
+    print(f"{ms['cpu'] / ms['wall']:.2f} of {os.cpu_count()} cores busy")
+
+
+def film(folder: Path, frames: int) -> None:
+    """Frames per second of standard definition."""
+    options = {"scale": 2, "codec": "h264", "preset": "veryfast"}
+    ms = per_frame(folder, frames, identity_model(folder), ["-vf", "scale=720:576"], **options)
     print(f"720x576 to 1440x1152, every default step: {ms['cpu']:.1f} ms CPU a frame, {ms['wall']:.1f} ms on the clock")
     print(f"{1e3 / ms['wall']:.1f} frames a second here; at most {os.cpu_count()} cores: {2e3 / ms['cpu']:.1f} on two")
 
@@ -121,12 +134,15 @@ def film(folder: Path, frames: int) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("start", "film"))
+    parser.add_argument("what", choices=("start", "film", "busy"))
     parser.add_argument("--frames", type=int, default=120)
+    parser.add_argument("--model", default="realesr-animevideov3")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         if asked.what == "start":
             start(Path(name))
+        elif asked.what == "busy":
+            busy(Path(name), asked.frames, asked.model)
         else:
             film(Path(name), asked.frames)
 

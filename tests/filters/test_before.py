@@ -22,7 +22,7 @@ from vidsr.filters.before.deflicker import Deflicker
 from vidsr.filters.before.deinterlace import Deinterlace, doubled
 from vidsr.filters.before.denoise import Denoise
 from vidsr.filters.before.descriptor import Clock, descriptor, lookaround, make_filter
-from vidsr.filters.before.dust import Dust, _outside
+from vidsr.filters.before.dust import Dust, _highest, _outside
 from vidsr.filters.before.filter import Filter
 from vidsr.filters.before.grey import Grey
 from vidsr.filters.before.ivtc import matched
@@ -280,6 +280,14 @@ def test_real_film_comes_back_whole(order: str, first: str, codec: tuple[str, ..
     result = list(table.read(lambda a, b: iter(source[a:b]), 0, len(table.entries)))
     assert len(film) == 48 and [f.pts for f in result] == [7 + 15015 * n for n in range(48)]
     assert psnr(result, film) > (60 if codec == ("ffv1",) else 35)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 9), (17, 40)])
+@pytest.mark.parametrize("around", [1, 2])
+def test_highest_value_around(size: tuple[int, int], around: int) -> None:
+    picture = torch.rand(1, 2, *size, generator=torch.Generator().manual_seed(3)) - 0.5
+    expected = torch.nn.functional.max_pool2d(picture, 2 * around + 1, 1, around)
+    assert torch.equal(_highest(picture, around), expected)
 
 
 def test_dust_leaves_what_moves_too_fast_to_be_followed() -> None:

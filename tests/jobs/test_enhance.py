@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from PIL import Image
 
 from tests.support.command_line import vidsr
 from vidsr.errors import InputError, OutputError
-from vidsr.jobs.enhance import enhance, kind_of
+from vidsr.jobs.enhance import _uncollected, enhance, kind_of
 from vidsr.jobs.state.result import EnhanceResult
 
 SMALL: dict[str, Any] = {"model": "realesr-animevideov3", "device": "cpu"}
@@ -109,3 +110,14 @@ def test_blocks_of_a_large_tiff_meet_without_a_seam(tmp_path: Path, monkeypatch:
     enhance(tmp_path / "in.tif", tmp_path / "blocks.tif", **SMALL)
     difference = np.abs(tifffile.imread(tmp_path / "whole.tif").astype(int) - tifffile.imread(tmp_path / "blocks.tif"))
     assert difference.max() <= 2
+
+
+def test_what_is_imported_counts_as_old_at_once() -> None:
+    """The collector would look through all of PyTorch's objects three times otherwise."""
+    assert gc.isenabled() and gc.get_freeze_count() == 0
+    with _uncollected():
+        assert not gc.isenabled()
+        made = [[n] for n in range(1000)]
+    assert gc.isenabled() and gc.get_freeze_count() == 0
+    old = {id(thing) for thing in gc.get_objects(generation=2)}
+    assert all(id(thing) in old for thing in made)

@@ -164,12 +164,16 @@ def _enhance(
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
     """Without garbage collection. Importing PyTorch makes hundreds of thousands of objects that all stay; looking
-    through them again and again takes an eighth of the time."""
+    through them again and again takes an eighth of the time. Afterwards they count as old without having been looked
+    at."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if gc.get_freeze_count() == 0:  # else some objects were frozen on purpose
+            gc.freeze()
+            gc.unfreeze()
         if enabled:
             gc.enable()
 
