@@ -153,6 +153,28 @@ def test_frames_that_are_only_averaged_cost_no_window() -> None:
     assert network.steps == WINDOW
 
 
+class CountingAll(Counting):
+    """Counts the steps of both trunks as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for trunk in (self.backward_trunk, self.forward_trunk):
+            trunk.register_forward_hook(self._count)
+
+    def _count(self, *_: Any) -> None:
+        self.steps += 1
+
+
+@settings(max_examples=6, deadline=None)
+@given(frames=st.integers(2, 100), data=st.data())
+def test_the_steps_of_a_stream_are_known_beforehand(frames: int, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, frames - 1))
+    stop = data.draw(st.integers(start + 1, frames))
+    network = CountingAll()
+    stream(film(frames), start, stop, network)
+    assert network.steps == multiframe.steps_for(range(start, stop), frames)
+
+
 def test_repeated_frames_are_computed_once() -> None:
     network = Counting()
     results = stream(film(20, still=range(5, 15)), 0, 20, network)

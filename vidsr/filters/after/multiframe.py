@@ -31,7 +31,7 @@ from torch.nn import functional as F
 from vidsr.errors import InferenceError
 from vidsr.filters.after import soundness
 from vidsr.filters.after.fidelity import Fidelity
-from vidsr.filters.after.propagation import REACH, WINDOW, FrameWindow, MotionPair, Propagation, Recurrent
+from vidsr.filters.after.propagation import FADE, REACH, WINDOW, FrameWindow, MotionPair, Propagation, Recurrent
 from vidsr.filters.after.soundness import Judgement, Look, judge, look
 from vidsr.filters.after.stabilise import CUT_SHARE, Stabilise
 from vidsr.filters.before.denoise import Denoise
@@ -368,6 +368,22 @@ class Neighbours:
             return entry
         drawn = entry.drawn
         return replace(entry, faithful=drawn.with_out(self._fidelity(drawn.source, drawn.out, [drawn.frame])))
+
+
+def steps_for(part: range, frames: int) -> int:
+    """Steps of the recurrent network's trunks, and frames that it enlarges, for the frames ``part`` of a stream of
+    ``frames``: no cut, no repeat, no noise, all of them sound. Each takes about the same time."""
+    steps, goes_on = 0, False
+    for start in range(part.start // WINDOW * WINDOW, part.stop, WINDOW):
+        end, first, stop = start + WINDOW, max(0, start - REACH), min(frames, start + WINDOW + REACH)
+        own = range(max(start, part.start - AROUND), min(end, part.stop + AROUND, stop))
+        steps += len(own) + stop - own.start + own.stop - (start if goes_on else first)
+        if not goes_on and first < start and own.start < start + FADE:
+            steps += min(stop, start + REACH) - own.start
+        if stop > end and own.stop > end - FADE:
+            steps += own.stop - max(first, end - REACH)
+        goes_on = stop > end and own.stop == end
+    return steps
 
 
 def _risen(fits: Sequence[Tensor]) -> Tensor:

@@ -112,6 +112,13 @@ class Sampler:
         first, stop = self._run.chain.lookaround.computed(segment)
         return stop - first
 
+    def steps(self, segment: Segment) -> int:
+        """The work on neighbouring frames for a segment, as :func:`vidsr.filters.after.multiframe.steps_for`; 0 where
+        each frame is enlarged alone."""
+        from vidsr.filters.after.multiframe import steps_for
+
+        return steps_for(range(*self._run.chain.lookaround.computed(segment)), self._run.count) if self.window else 0
+
     def moment(self, seconds: float, format: PixelFormat, colour: Colour) -> tuple[Frame, Frame]:
         """The source's frame at a moment, cropped, and the enhanced one in ``format`` and ``colour``."""
         chain = self._run.chain

@@ -11,7 +11,7 @@ from vidsr.jobs.engines.engine import choose_slots
 from vidsr.jobs.preview.sample import Sample, Sampler
 from vidsr.jobs.recipe import Recipe
 from vidsr.jobs.restoration_plan import expected_frames, expected_made
-from vidsr.jobs.state.segments import plan_segments
+from vidsr.jobs.state.segments import Segment, plan_segments
 from vidsr.media import image_sequence
 from vidsr.options.enhance_options import EnhanceOptions
 
@@ -62,7 +62,7 @@ class Timing:
         made = expected_made(job.decoded, sampler.index, options, sampler.span, frames)
         # Filters that change the number of frames move their numbers; what lies before the part is warm-up anyway.
         segments = plan_segments(frames, options.jobs.segment_frames, first=part[0])
-        rates = _Rates.of(done, sampler, options)
+        rates = _Rates.of(done, sampler, options, _surplus_seconds(done, sampler, segments))
         return Timing(
             frames=frames,
             made=made,
@@ -74,12 +74,22 @@ class Timing:
         )
 
 
+def _surplus_seconds(done: Sequence[Sample], sampler: Sampler, segments: Sequence[Segment]) -> float:
+    """What the samples spent on neighbouring frames beyond what the job will spend on as many: short stretches begin
+    new chains of features more often."""
+    ahead = sum(s.ahead_seconds for s in done)
+    sampled = sum(sampler.steps(s.segment) for s in done) / sum(s.computed for s in done)
+    whole = sum(map(sampler.steps, segments)) / max(1, sum(map(sampler.computed, segments)))
+    return ahead * (1 - whole / sampled) if sampled else 0.0
+
+
 def _excess(warm: Sample, done: Sequence[Sample], rates: _Rates) -> float:
     """What ``warm`` took beyond the work on its frames. These few need whole windows of ``--multiframe``, whose time is
     left out on both sides."""
-    ahead = sum(s.ahead_seconds for s in done) / sum(s.computed for s in done)
-    alone = max(0.0, rates.compute_seconds - ahead)
-    return max(0.0, warm.stats.wall_seconds - warm.ahead_seconds - warm.computed * alone)
+    computed = sum(s.computed for s in done)
+    alone = sum(s.stats.wall_seconds - s.seek_seconds - s.ahead_seconds for s in done) / computed
+    each = alone if any(s.ahead_seconds for s in done) else rates.compute_seconds
+    return max(0.0, warm.stats.wall_seconds - warm.ahead_seconds - warm.computed * each)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +100,20 @@ class _Rates:
     check_seconds: float
 
     @staticmethod
-    def of(done: Sequence[Sample], sampler: Sampler, options: EnhanceOptions) -> _Rates:
-        """On a CPU the stages share its cores, so that their sum counts, as the clock showed it; with a GPU the
-        slowest stage decides once the pipeline is full, and several GPUs share the frames out."""
+    def of(done: Sequence[Sample], sampler: Sampler, options: EnhanceOptions, surplus_seconds: float) -> _Rates:
+        """Without ``surplus_seconds`` of the network's time. On a CPU the stages share its cores, so that their sum
+        counts, as the clock showed it; with a GPU the slowest stage decides once the pipeline is full, and several GPUs
+        share the frames out."""
         computed = sum(s.computed for s in done)
         check = sum(s.decode_back_seconds for s in done) / sum(s.stats.frames for s in done)
         if sampler.upscaler.device.type == "cpu":
             return _Rates(
-                compute_seconds=sum(s.stats.wall_seconds - s.seek_seconds for s in done) / computed,
+                compute_seconds=(sum(s.stats.wall_seconds - s.seek_seconds for s in done) - surplus_seconds) / computed,
                 check_seconds=check if options.output.verify else 0.0,
             )
         stages: tuple[Callable[[Sample], float], ...] = (
             lambda s: s.stats.decode_seconds - s.seek_seconds,
-            lambda s: s.stats.infer_seconds,
+            lambda s: s.stats.infer_seconds - surplus_seconds / len(done),
             lambda s: s.stats.encode_seconds,
         )
         slowest = max(sum(map(stage, done)) for stage in stages) / computed
