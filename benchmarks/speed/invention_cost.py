@@ -55,7 +55,9 @@ def main() -> None:
             begin = time.process_time()
             enhance(source, result, model=wanted.model, device="cpu", threads=1, overwrite=True)
             job = time.process_time() - begin
-            map_invention(source, result, Path(name) / "map.json", device="cpu", sampling=sampling)
+            map_invention(
+                source, result, Path(name) / "map.json", device="cpu", sampling=sampling, written=wanted.frames
+            )
             more = time.process_time() - begin - job
             print(f"job {job:.1f} s, measuring {more:.2f} s: {100 * more / job:.1f} % more", flush=True)
 

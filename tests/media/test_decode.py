@@ -14,7 +14,7 @@ from tests.support.hazards.catalogue import by_name
 from vidsr.errors import DecodeError
 from vidsr.frames import Frame
 from vidsr.media.decode import read_frames
-from vidsr.media.index import index_video
+from vidsr.media.index import index_packets, index_video
 from vidsr.media.probe import probe
 
 # The clips whose frames a plain seek gets wrong: open groups, no keyframes, edit lists, transport and program streams.
@@ -42,6 +42,18 @@ def test_any_range_is_what_decoding_from_the_start_gives(name: str, clips: ClipF
             assert [p[:2] for p in part] == [w[:2] for w in whole[start : start + 3]]
         else:
             assert part == whole[start : start + 3], f"from frame {start}"
+
+
+@pytest.mark.parametrize("name", ["b-pyramid", "vfr-mp4", "opus-vp9", "avi-bframes", "start-10s"])
+def test_packets_say_when_frames_are_shown(name: str, clips: ClipFactory) -> None:
+    info = probe(by_name(name).make(clips))
+    decoded = index_video(info)
+    found = index_packets(info, len(decoded))
+    assert (found.pts, found.durations, found.sizes) == (decoded.pts, decoded.durations, decoded.sizes)
+    assert index_packets(info, len(decoded) + 1) == decoded, "packets that are not what they should be are not believed"
+    start = len(found) // 2
+    parts = [[fingerprint(f) for f in read_frames(info, start, start + 2, one)] for one in (found, decoded)]
+    assert parts[0] == parts[1]
 
 
 def test_a_long_clip_is_reached_by_a_seek(clips: ClipFactory) -> None:

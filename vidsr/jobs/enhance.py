@@ -120,7 +120,15 @@ def _invention(
         if chosen.output.invention == "json":
             sampling = FrameSampling.of(load_chosen(chosen.model).network, result.frames)
         device = chosen.model.device
-        tally = map_invention(source, result.output, target, device=device, sampling=sampling, span=chosen.span)
+        tally = map_invention(
+            source,
+            result.output,
+            target,
+            device=device,
+            sampling=sampling,
+            span=chosen.span,
+            written=result.frames,
+        )
     except (InputError, OptionsError) as error:
         # The result is whole and named by now; it is not taken back because it cannot be judged.
         progress(Event(kind="note", text=f"--invention: not measured: {error}"))

@@ -194,6 +194,36 @@ def index_video(
     )
 
 
+def index_packets(info: ReadableInfo, frames: int) -> VideoIndex:
+    """The same of a file that vidsr has just written, from its packets alone: one frame each, with sound stamps.
+
+    Nothing is decoded, so there are no digests and no notes. Where the packets are not ``frames`` with stamps of their
+    own, or the container counts otherwise (AVI), the file is indexed like any other.
+
+    Raises:
+        InputError, DecodeError: as for :func:`index_video`.
+    """
+    stamps: list[int | None] = []
+    durations: list[int] = []
+    with VideoReader(info) as reader:
+        for packet in reader.container.demux(reader.stream):
+            if packet.size:
+                stamps.append(packet.pts)
+                durations.append(packet.duration or 0)
+    known = sorted(stamp for stamp in stamps if stamp is not None)
+    steps = np.diff(np.asarray(known, np.int64))
+    if info.container == "avi" or not known or not len(known) == len(stamps) == frames or not bool(np.all(steps > 0)):
+        return index_video(info)
+    usual = int(steps[-1]) if len(steps) else info.video.step
+    last = durations[max(range(len(stamps)), key=lambda number: stamps[number] or 0)]
+    return VideoIndex(
+        pts=known,
+        durations=[*map(int, steps), _last_duration(last, usual)],
+        time_base=info.video.time_base,
+        sizes=((0, info.video.width, info.video.height),),
+    )
+
+
 def _repaired(scan: _Scan, video: VideoInfo, first_dts: int | None) -> tuple[Sequence[int], list[Fraction], list[str]]:
     """The stamps of a scan as :func:`repair` leaves them; ``first_dts`` where they are those of an AVI, else None."""
     stamps = np.asarray(scan.raw)

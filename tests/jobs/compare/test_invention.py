@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,15 @@ from PIL import Image
 from tests.support import oracle
 from tests.support.places import SAMPLE
 from vidsr.errors import OptionsError, OutputError
+from vidsr.jobs.compare.assess import assess
+from vidsr.jobs.compare.compare import CompareSettings, compare
 from vidsr.jobs.compare.invention import STEPS, evidence_at, frame_evidence, map_invention
+from vidsr.jobs.compare.views import Opened
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.invention.sampling import FrameSampling
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
+from vidsr.options.span_options import FrameNumbers, SpanOptions
 from vidsr.quality.invention.evidence import KINDS
 from vidsr.storage import sampled_digest
 
@@ -60,10 +65,37 @@ def test_noise_in_one_half_is_found_there(source: Path, noisy: Path, tmp_path: P
 
 def test_frames_left_out_change_nothing_of_the_others(source: Path, noisy: Path) -> None:
     whole = list(frame_evidence(source, noisy, device="cpu"))
-    some = list(frame_evidence(source, noisy, device="cpu", every=2))
-    assert [frame.seconds for frame in some] == [whole[0].seconds, whole[2].seconds]
-    assert all((a.evidence == b.evidence).all() for a, b in zip(some, (whole[0], whole[2]), strict=True))
+    for every, measured in ((2, 1), (3, 1), (4, 2), (9, 2)):
+        (some,) = frame_evidence(source, noisy, device="cpu", every=every, written=3)
+        assert some.seconds == whole[measured].seconds and (some.evidence == whole[measured].evidence).all()
     assert whole[2].evidence[0, KINDS.index("unsteady")].max() > 0 and not any(frame.cut for frame in whole)
+
+
+def test_times_are_computed_once_however_many_frames_there_are(
+    source: Path, noisy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are lists as long as the video: computed for every frame, they made long films take hours."""
+    calls: list[str] = []
+    plain = {name: getattr(Opened, name) for name in ("seconds", "part_seconds")}
+
+    def counted(name: str) -> Callable[[Opened], list[Fraction]]:
+        def times(self: Opened) -> list[Fraction]:
+            calls.append(name)
+            return list(plain[name](self))
+
+        return times
+
+    for name in plain:
+        monkeypatch.setattr(Opened, name, counted(name))
+    found = {}
+    for last in (1, 3):
+        calls.clear()
+        span = SpanOptions(frames=FrameNumbers.parse(f"0:{last}"))
+        list(frame_evidence(source, noisy, device="cpu", span=span))
+        compare(source, [noisy], CompareSettings(measures=("psnr",), fit="other", device="cpu", span=span))
+        assess([noisy], source, CompareSettings(measures=("sharpness",), device="cpu", span=span))
+        found[last] = list(calls)
+    assert found[1] == found[3] and found[1]
 
 
 def test_single_moments_are_measured_like_the_whole(source: Path, noisy: Path) -> None:
@@ -83,7 +115,7 @@ def test_a_cut_begins_a_shot_even_between_two_measured_frames(make_clip: MakeCli
     )
     for every in (1, 4):
         shots = map_invention(cut, cut, device="cpu", sampling=FrameSampling(every=every, rule="")).to_json()["shots"]
-        assert [shot["frames"] for shot in shots] == ([5, 5] if every == 1 else [2, 1])
+        assert [shot["frames"] for shot in shots] == ([5, 5] if every == 1 else [1, 1])
 
 
 def test_the_three_kinds_of_files(source: Path, plain: Path, noisy: Path, tmp_path: Path) -> None:

@@ -95,13 +95,15 @@ def map_invention(
     device: str = "auto",
     sampling: FrameSampling | None = None,
     span: SpanOptions | None = None,
+    written: int | None = None,
     progress: Progress = silent,
 ) -> InventionTally:
     """Measure how far ``result`` is supported by ``source``, and write the map to ``target`` if there is one.
 
     A ``.json`` holds the figures of film, shots and frames; a ``.png`` a few moments with the expected error laid over
     them in red; a ``.mkv`` the expected error of every pixel of every frame, ``STEPS`` luma steps a code value (FFV1).
-    ``sampling`` says which frames are measured, all where it is None, as the last two kinds need.
+    ``sampling`` says which frames are measured, all where it is None, as the last two kinds need. ``written``: vidsr
+    has just written so many frames to ``result``, which saves decoding all of them once more.
 
     Raises:
         InputError, OptionsError: as for :func:`frame_evidence` and :func:`check_map`.
@@ -114,7 +116,9 @@ def map_invention(
     kind = "" if target is None else target.suffix.lower()
     moments = _Moments(_frame_count(result)) if kind == ".png" else None
     with _MapVideo(target, result) if target is not None and kind == ".mkv" else nullcontext() as video:
-        for frame in frame_evidence(source, result, device=device, every=every, span=span, progress=progress):
+        for frame in frame_evidence(
+            source, result, device=device, every=every, span=span, written=written, progress=progress
+        ):
             tally.frames.append(FrameInvention.of(frame.seconds, frame.error(), cut=frame.cut))
             if moments is not None:
                 moments.add(frame.result, frame.expected())
@@ -223,20 +227,23 @@ def frame_evidence(
     device: str = "auto",
     every: int = 1,
     span: SpanOptions | None = None,
+    written: int | None = None,
     progress: Progress = silent,
 ) -> Iterator[EvidenceFrame]:
     """Every pair of frames of source and result that are shown at one time, with the evidence against the result.
 
-    With ``every`` above 1 only the first and every so many-th after it are measured, each with the frame before it for
-    the motion; the others are decoded and looked at for cuts.
+    With ``every`` above 1 only one frame in so many is measured, in the middle of them, with the frame before it for
+    the motion; the others are decoded and looked at for cuts. ``written`` is as for :func:`map_invention`.
 
     Raises:
         InputError: a file is not a video, or no frame of one is shown at the time of one of the other.
         OptionsError: the two do not show the same picture: their aspect ratios differ, or the result is the smaller.
     """
-    sides = _Sides.of(source, result, span, progress)
+    sides = _Sides.of(source, result, span, progress, written)
+    count = len(sides.numbers)
     with Upscaler(ModelOptions(model=FAITHFUL_MODEL, device=device)) as faithful:
-        yield from _evidence(sides, sides.numbers, range(0, len(sides.numbers), every), faithful, progress)
+        wanted = range(min(every // 2, count - 1), count, every)
+        yield from _evidence(sides, sides.numbers, wanted, faithful, progress)
 
 
 def evidence_at(
@@ -276,9 +283,11 @@ class _Sides:
     numbers: list[tuple[int, int]]
 
     @staticmethod
-    def of(source: Path, result: Path, span: SpanOptions | None, progress: Progress) -> _Sides:
+    def of(
+        source: Path, result: Path, span: SpanOptions | None, progress: Progress, written: int | None = None
+    ) -> _Sides:
         mine = open_part(source, progress, span or SpanOptions())
-        yours = open_part(result, progress, span or SpanOptions(), within=mine)
+        yours = open_part(result, progress, span or SpanOptions(), within=mine, written=written)
         _check(mine, yours)
         low_times, high_times = (one.part_seconds() for one in (mine, yours))
         pairs = pair_up(low_times, high_times)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vidsr.jobs.compare.views import Opened
 from vidsr.jobs.provenance import SCHEMA, sidecar_of
 from vidsr.jobs.state.events import Event, Progress
-from vidsr.media.index import index_video
+from vidsr.media.index import index_packets, index_video
 from vidsr.media.probe import probe
 from vidsr.media.span import find_span
 from vidsr.options.span_options import SpanOptions
@@ -48,11 +48,16 @@ class Party:
         }
 
 
-def open_part(path: Path, progress: Progress, span: SpanOptions, within: Opened | None = None) -> Opened:
-    """A video and the part of it that ``span`` names; all of one that is no longer than the part of ``within``."""
+def open_part(
+    path: Path, progress: Progress, span: SpanOptions, within: Opened | None = None, *, written: int | None = None
+) -> Opened:
+    """A video and the part of it that ``span`` names; all of one that is no longer than the part of ``within``.
+
+    ``written``: vidsr has just written so many frames to it, so that its packets say when they are shown.
+    """
     info = probe(path)
     progress(Event(kind="stage", text=f"reading {path.name}"))
-    index = index_video(info)
+    index = index_video(info) if written is None else index_packets(info, written)
     whole = Opened(info, index, range(len(index)))
     if span.is_whole or (within is not None and whole.length() <= within.length() + whole.step()):
         return whole

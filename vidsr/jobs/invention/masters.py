@@ -40,7 +40,11 @@ def refuse_masters(options: EnhanceOptions, model: LoadedModel, *, numbered: boo
         OptionsError: the access copy would be numbered pictures, or the same pictures as the master.
     """
     if numbered:
-        raise OptionsError("--masters writes two videos: name a video such as film.mkv as --output")
+        raise OptionsError(
+            "--masters writes two videos, film.mkv and film.master.mkv, and numbered pictures are none: name a video "
+            "as --output; or make the two in two jobs, the pictures without --masters, and the master with "
+            "--invent 0 --codec ffv1 --output film.master.mkv"
+        )
     if options.restore.invent == 0 or model.sha256 == ZOO[FAITHFUL_MODEL].sha256:
         given = "--invent 0" if options.restore.invent == 0 else f"--model {FAITHFUL_MODEL}"
         raise OptionsError(f"--masters with {given}: both results would show the same; leave one of the two out")
