@@ -143,10 +143,10 @@ _YUV = PixelFormat("yuv420p", "yuv", 8, 1, 1)
 _TO_YCC = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]], np.float32)
 
 
-def pictures(data: Path, part: Part) -> Floats:
-    """``[T, H, W, 3]`` RGB, 0 to 1."""
+def pictures(data: Path, part: Part, count: int = COUNT) -> Floats:
+    """Up to ``count`` frames ``[T, H, W, 3]`` RGB, 0 to 1."""
     width, height = part.size
-    chain = f"trim=start_frame={part.first}:end_frame={part.first + COUNT},{part.filters}"
+    chain = f"trim=start_frame={part.first}:end_frame={part.first + count},{part.filters}"
     chain += f",scale={width}:{height}:flags=area,format=rgb24"
     start = ["-start_number", "1"] if "%" in part.path else []
     command = [FFMPEG, "-v", "error", *start, "-i", str(data / part.path), "-map", part.stream, "-vf", chain]
@@ -307,7 +307,9 @@ def _judged(asked: argparse.Namespace, name: str, strength: str, faults: TapeFau
             print(f"    {clip}: {alone.line()}", flush=True)
         if asked.pictures is not None:
             asked.pictures.mkdir(parents=True, exist_ok=True)
-            _write(asked.pictures / f"{name}-{strength}-{clip}.png".replace(" ", "_"), source, result or source, clean)
+            write_sheet(
+                asked.pictures / f"{name}-{strength}-{clip}.png".replace(" ", "_"), source, result or source, clean
+            )
     return total.line()
 
 
@@ -351,7 +353,7 @@ def _claims(found: Inspection) -> str:
     return ", ".join(sorted(descriptors_found(found))) or "nothing"
 
 
-def _write(path: Path, *clips: Sequence[Frame]) -> None:
+def write_sheet(path: Path, *clips: Sequence[Frame]) -> None:
     """The frame that differs most between the first two, of each clip, one below the other."""
     changes = [int((a.planes[0] != b.planes[0]).sum()) for a, b in zip(clips[0], clips[1], strict=True)]
     n = int(np.argmax(changes)) if max(changes) else len(changes) // 2

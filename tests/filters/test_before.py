@@ -34,7 +34,7 @@ from vidsr.options.filter_choices import FilterSelection
 
 MakeClip = Callable[..., Path]
 ALL = (
-    *("dotcrawl=ntsc", "dotcrawl=pal", "rainbow=ntsc", "rainbow=pal", "deinterlace-quick=tff"),
+    *("dotcrawl=ntsc", "dotcrawl=pal", "rainbow=ntsc", "rainbow=pal", "wobble", "deinterlace-quick=tff"),
     *("deinterlace=tff", "headswitch=8", "crop=8:4:96:80", "chroma=2.5", "dropout", "deblock=0.5", "weave", "scratch"),
     *("dehalo=0.8:6", "breathing", "dust", "deflicker", "denoise=0.7", "deband=3"),
     *("fade=0.7:0.5:0:0.3", "grey"),

@@ -81,7 +81,11 @@ def inspect_file(
     start = (info.video.start or 0) * info.video.time_base
     at = None if found.unclear_at is None else max(Fraction(0), found.unclear_at - start)
     lost = tuple(dataclasses.replace(place, at=max(Fraction(0), place.at - start)) for place in found.lost)
-    tape = dataclasses.replace(found.tape, dropouts=tuple(max(Fraction(0), t - start) for t in found.tape.dropouts))
+    tape = dataclasses.replace(
+        found.tape,
+        dropouts=tuple(max(Fraction(0), t - start) for t in found.tape.dropouts),
+        wobble=tuple(place.moved(start) for place in found.tape.wobble),
+    )
     weave_at = tuple(_from_start(scene, start) for scene in found.weave_at)
     scratches_at = tuple(_from_start(span, start) for span in found.scratches_at)
     neighbours = _neighbours(info.video, against)

@@ -22,6 +22,7 @@ FILTERS: dict[str, str] = {
     "ivtc": "vidsr.filters.before.ivtc",
     "dotcrawl": "vidsr.filters.tape.dotcrawl",
     "rainbow": "vidsr.filters.tape.rainbow",
+    "wobble": "vidsr.filters.tape.wobble",
     "deinterlace": "vidsr.filters.before.deinterlace",
     "deinterlace-quick": "vidsr.filters.before.quick_deinterlace",
     "dedupe": "vidsr.filters.before.dedupe",

@@ -121,6 +121,16 @@ def _tape(found: Inspection) -> Iterator[Fault]:
             flags="--restore headswitch",
             view="bottom",
         )
+    if tape.wobble:
+        yield Fault(
+            name="wobble",
+            title="Displaced lines",
+            text=sentence_of(found, "wobble"),
+            remedy="Move each line back to its usual place, where blanking or still parts of the picture show it.",
+            flags="--restore wobble",
+            places=tape.wobble,
+            view="series",
+        )
     if tape.chroma_delay:
         yield Fault(
             name="chroma",

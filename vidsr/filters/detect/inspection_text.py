@@ -183,6 +183,14 @@ def _tape(found: TapeFindings) -> list[str]:
         lines.append(
             f"colour: {abs(found.chroma_delay):.1f} pixels to the {side} of luma; --restore chroma moves it back"
         )
+    if found.wobble:
+        spans = [f"{timecode(place.start)} to {timecode(place.end)}" for place in found.wobble]
+        listed = ", ".join(spans[:_LISTED]) + (", …" if len(spans) > _LISTED else "")
+        strongest = max(place.strong for place in found.wobble)
+        lines.append(
+            f"wobble: lines are displaced one by one, by up to {strongest:.1f} px (RMS): {listed}; "
+            "--restore wobble moves them back"
+        )
     if found.dot_crawl is not None:
         lines.append(
             f"dot crawl: luma holds the colour subcarrier of {found.dot_crawl.upper()}; "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+from vidsr.filters.detect.fault_places import FaultPlace
 from vidsr.filters.tape.halos import Ringing
 
 System = Literal["ntsc", "pal"]
@@ -22,6 +23,7 @@ class TapeFindings:
         head_switching: rows of the displaced band at the bottom; 0 if there is none.
         chroma_delay: how far colour lies to the right of luma, in luma pixels; 0 if that is not clear.
         ringing: the frequencies that halos beside edges show to be raised; None if there are none for certain.
+        wobble: the stretches in which lines are displaced one by one, with the RMS of that in px.
         dot_crawl, rainbows: the colour system whose residue luma, or colour, holds; None if there is none.
     """
 
@@ -30,6 +32,7 @@ class TapeFindings:
     head_switching: int = 0
     chroma_delay: float = 0.0
     ringing: Ringing | None = None
+    wobble: tuple[FaultPlace, ...] = ()
     dot_crawl: System | None = None
     rainbows: System | None = None
 
@@ -40,6 +43,7 @@ class TapeFindings:
             "searched": self.searched,
             "head_switching": self.head_switching,
             "chroma_delay": round(self.chroma_delay, 2),
+            "wobble": [place.to_json() for place in self.wobble],
             "dot_crawl": self.dot_crawl,
             "rainbows": self.rainbows,
             "ringing": None if self.ringing is None else dataclasses.asdict(self.ringing),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from vidsr.filters.detect import chroma_delay, head_switching
 from vidsr.filters.detect.dropouts import may_be_lost
+from vidsr.filters.detect.fault_places import FaultPlace
 from vidsr.filters.detect.statistics import codes8
 from vidsr.filters.detect.tape_findings import TapeFindings
 from vidsr.filters.tape import halos
@@ -23,7 +24,8 @@ _SUSPECT_PX, _MOST_CHECKED = 12, 4
 #: Every so many frames of a stretch, beginning with this one, are measured for the band, the delay, halos and
 #: composite video; of stretches shorter than this every second one.
 _EVERY, _FIRST, _SHORT = 4, 1, 24
-
+#: Frames at the beginning of a stretch that are searched for displaced lines, at least so many.
+_LINES_FRAMES, _LINES_LEAST = 9, 5
 #: Fewest frames with dropouts, and their least share of those searched, that are reported.
 _FEWEST, _SHARE = 3, 0.01
 
@@ -38,6 +40,7 @@ class TapeSearch:
         self._scores: list[Floats] = []
         self._edges: list[Floats] = []
         self._composite = CompositeSearch()
+        self._wobble: list[FaultPlace] = []
         self._log2_chroma_w = 0
 
     def add(self, frames: Sequence[Frame]) -> None:
@@ -53,6 +56,7 @@ class TapeSearch:
             measured = chroma_delay.scores(frames[n])
             if measured is not None:
                 self._scores.append(measured)
+        self._search_lines(frames[:_LINES_FRAMES])
         suspects = []
         for n in range(1, len(frames) - 1):
             count = may_be_lost(luma[n], luma[n - 1], luma[n + 1])
@@ -62,6 +66,16 @@ class TapeSearch:
         for _, n in sorted(sorted(suspects)[:_MOST_CHECKED], key=lambda pair: pair[1]):
             if _holds_dropouts(frames[n - 1 : n + 2]):
                 self._dropouts.append(frames[n].pts * frames[n].time_base)
+
+    def _search_lines(self, frames: Sequence[Frame]) -> None:
+        from vidsr.filters.tape.wobble import displaced_px, measured
+
+        if len(frames) < _LINES_LEAST:
+            return
+        strong = displaced_px(list(measured(iter(frames))))
+        if strong:
+            start, end = (frames[n].pts * frames[n].time_base for n in (0, -1))
+            self._wobble.append(FaultPlace(start=start, end=end, strong=strong))
 
     def result(self) -> TapeFindings:
         """What was found in all stretches."""
@@ -73,6 +87,7 @@ class TapeSearch:
             head_switching=head_switching.band(self._steps),
             chroma_delay=chroma_delay.delay(self._scores, self._log2_chroma_w),
             ringing=halos.measured(self._edges),
+            wobble=tuple(self._wobble),
             dot_crawl=self._composite.dot_crawl(),
             rainbows=self._composite.rainbows(),
         )
