@@ -8,6 +8,7 @@ independently.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,12 +70,12 @@ class Agreement:
     def correlation(self) -> float:
         """-1 to 1; 0 without lines."""
         energy = self.first * self.second
-        return self.both / energy**0.5 if energy > 0 else 0.0
+        return self.both / math.sqrt(energy) if energy > 0 else 0.0
 
     @property
     def common_px(self) -> float:
         """RMS of the displacement that both share, px."""
-        return max(0.0, self.both / max(1, self.lines)) ** 0.5
+        return math.sqrt(max(0.0, self.both / max(1, self.lines)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
