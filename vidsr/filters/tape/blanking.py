@@ -32,22 +32,22 @@ _TABLE = np.array([0.5 * (1 + erf(value / 2**0.5)) for value in _TABLE_AT])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edges:
+class LineEdges:
     """The ``place`` of one edge on each line, px from the left, where it is ``known``."""
 
     place: npt.NDArray[np.float64]
     known: npt.NDArray[np.bool_]
 
 
-def edges_of(luma: Floats) -> tuple[Edges, Edges]:
+def edges_of(luma: Floats) -> tuple[LineEdges, LineEdges]:
     """The left and the right edge of ``[h, w]`` in 8-bit code values."""
     left, right = _left_edge(luma), _left_edge(luma[:, ::-1])
-    return left, Edges(place=luma.shape[1] - 1 - right.place, known=right.known)
+    return left, LineEdges(place=luma.shape[1] - 1 - right.place, known=right.known)
 
 
-def _left_edge(luma: Floats) -> Edges:
+def _left_edge(luma: Floats) -> LineEdges:
     height, width = luma.shape
-    nothing = Edges(place=np.zeros(height), known=np.zeros(height, np.bool_))
+    nothing = LineEdges(place=np.zeros(height), known=np.zeros(height, np.bool_))
     columns = blanking_columns(luma)
     if columns < _FEWEST_PX or columns + _AFTER_PX >= width // 2:
         return nothing
@@ -57,7 +57,7 @@ def _left_edge(luma: Floats) -> Edges:
     some = part[_EVERY // 2 :: _EVERY] - level
     softness = min(_WIDTHS, key=lambda width: float(np.median(_fitted(some, width, _FEW_ROUNDS).misfit)))
     best = _fitted(part - level, softness, _ROUNDS)
-    return Edges(place=best.place + first, known=best.known)
+    return LineEdges(place=best.place + first, known=best.known)
 
 
 def blanking_columns(luma: Floats) -> int:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from vidsr.filters.tape.lines_moved import lines_moved
 from vidsr.frames import Floats
 
-Lines = npt.NDArray[np.float64]
+PerLine = npt.NDArray[np.float64]
 Known = npt.NDArray[np.bool_]
 
 #: Width of a block, px; rounds of least squares; where Huber's weights begin in each, 8-bit code values.
@@ -49,7 +49,7 @@ class Agreement:
     second: float = 0.0
 
     @classmethod
-    def of(cls, first: Lines, second: Lines) -> Agreement:
+    def of(cls, first: PerLine, second: PerLine) -> Agreement:
         """Of two measures of the same lines."""
         return cls(
             lines=len(first),
@@ -84,7 +84,7 @@ class LineDisplacement:
     fields, and changes evenly down a field, is taken off. ``agreement`` is that of both halves in what varies from
     line to line."""
 
-    shift: Lines
+    shift: PerLine
     known: Known
     agreement: Agreement
 
@@ -130,7 +130,7 @@ def _softened(luma: Floats) -> Floats:
     return made
 
 
-def _blocks(was: Floats, now: Floats, inside: slice, limit: float) -> tuple[Lines, Lines, Lines]:
+def _blocks(was: Floats, now: Floats, inside: slice, limit: float) -> tuple[PerLine, PerLine, PerLine]:
     """For each line and block: the gradient times what is left, the gradient squared, both with Huber's weights, and
     the mean square of what is left.
 
@@ -141,7 +141,7 @@ def _blocks(was: Floats, now: Floats, inside: slice, limit: float) -> tuple[Line
     weighted = slope * (limit / np.maximum(np.abs(apart), limit))
     shape = (len(was), -1, _BLOCK_PX)
 
-    def summed(a: Floats, b: Floats) -> Lines:
+    def summed(a: Floats, b: Floats) -> PerLine:
         return np.asarray(np.einsum("hbw,hbw->hb", a.reshape(shape), b.reshape(shape)), np.float64)
 
     energy = summed(weighted, _slope(was)[:, inside])
@@ -155,12 +155,12 @@ def _slope(luma: Floats) -> Floats:
     return slope
 
 
-def _step(share: Lines, energy: Lines) -> Lines:
+def _step(share: PerLine, energy: PerLine) -> PerLine:
     """The least-squares step of each line, px."""
     return np.asarray((share.sum(1) / np.maximum(energy.sum(1), _LEAST_ENERGY)).clip(-1, 1), np.float64)
 
 
-def _without_motion(shift: Lines, known: Known) -> tuple[Lines, Known]:
+def _without_motion(shift: PerLine, known: Known) -> tuple[PerLine, Known]:
     """``shift`` less the straight line that fits each field's; fields that move too far are not known."""
     flat, sure = np.zeros_like(shift), known.copy()
     for parity in (0, 1):
@@ -175,7 +175,7 @@ def _without_motion(shift: Lines, known: Known) -> tuple[Lines, Known]:
     return flat, sure
 
 
-def _straight(own: Lines, mask: Known) -> Lines:
+def _straight(own: PerLine, mask: Known) -> PerLine:
     """The straight line through the known ones, without those that lie far from it."""
     places = np.linspace(-1, 1, len(own))
     line = np.full(len(own), np.median(own[mask]))
@@ -187,7 +187,7 @@ def _straight(own: Lines, mask: Known) -> Lines:
     return np.asarray(line, np.float64)
 
 
-def without_slow(shift: Lines, known: Known) -> Lines:
+def without_slow(shift: PerLine, known: Known) -> PerLine:
     """``shift`` less what changes slowly down each field; meaningless where it is not known."""
     fast = np.zeros_like(shift)
     for parity in (0, 1):
@@ -195,12 +195,12 @@ def without_slow(shift: Lines, known: Known) -> Lines:
     return fast
 
 
-def smoothed(values: Lines, weights: Lines, sigma: float) -> Lines:
+def smoothed(values: PerLine, weights: PerLine, sigma: float) -> PerLine:
     """The weighted mean around each place of the last axis, Gaussian with ``sigma``; 0 where there are no weights."""
     reach = int(3 * sigma)
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
 
-    def along(a: Lines) -> Lines:
+    def along(a: PerLine) -> PerLine:
         return np.asarray(np.convolve(np.pad(a, reach), taps, "valid"))
 
     total = along(weights)

@@ -20,12 +20,12 @@ import numpy as np
 from vidsr.filters.before.descriptor import FilterDescriptor
 from vidsr.filters.before.filter import quantised, windowed, with_planes
 from vidsr.filters.detect.statistics import codes8
-from vidsr.filters.tape.blanking import Edges, edges_of
+from vidsr.filters.tape.blanking import LineEdges, edges_of
 from vidsr.filters.tape.line_displacement import (
     Agreement,
     Known,
     LineDisplacement,
-    Lines,
+    PerLine,
     line_displacement,
     smoothed,
     without_slow,
@@ -37,7 +37,7 @@ from vidsr.frames import Floats, Frame
 REACH, _FEWEST = 12, 5
 #: Least correlation of two halves, of edges and of blocks; least displacement that they share, RMS px; fewest lines.
 _EDGES_AGREE, _BLOCKS_AGREE, _SHARED_PX, _LINES = 0.6, 0.85, 0.1, 200
-#: Lines of a field over which the usual place of an edge is smoothed; edges this far away are another recording's, px.
+#: PerLine of a field over which the usual place of an edge is smoothed; edges this far away are another recording's, px.
 _EDGE_LINES, _ELSEWHERE_PX = 2.0, 1.5
 #: Largest correction, px; most lines of a field side by side that take theirs from their neighbours.
 _LARGEST_PX, _GAP = 4.0, 3
@@ -51,13 +51,13 @@ class MeasuredFrame:
 
     frame: Frame
     displacement: LineDisplacement | None
-    edges: tuple[Edges, Edges]
+    edges: tuple[LineEdges, LineEdges]
 
 
 class Wobble:
     """Moves lines back to where they are on average, by a Lanczos filter along the line.
 
-    Lines whose displacement is not known, or below a twentieth of a pixel, stay bit for bit, and so do all lines where
+    PerLine whose displacement is not known, or below a twentieth of a pixel, stay bit for bit, and so do all lines where
     no measure is sure.
     """
 
@@ -73,7 +73,7 @@ def measured(frames: Iterator[Frame]) -> Iterator[MeasuredFrame]:
     before: Floats | None = None
     for frame in frames:
         if frame.format.family == "rgb" or frame.width < _LEAST_WIDTH or frame.height < _LEAST_HEIGHT:
-            none = Edges(place=np.zeros(frame.height), known=np.zeros(frame.height, np.bool_))
+            none = LineEdges(place=np.zeros(frame.height), known=np.zeros(frame.height, np.bool_))
             yield MeasuredFrame(frame=frame, displacement=None, edges=(none, none))
             continue
         luma = codes8(frame.planes[0], frame.format.max_code)
@@ -100,7 +100,7 @@ def _steadied(window: Sequence[MeasuredFrame], at: int) -> Frame:
     return with_planes(frame, planes)
 
 
-def corrections(window: Sequence[MeasuredFrame], at: int) -> Lines:
+def corrections(window: Sequence[MeasuredFrame], at: int) -> PerLine:
     """By how much each line of frame ``at`` is to be moved right, px; 0 where that is not known."""
     shape = window[at].frame.planes[0].shape
     low, high = at, at + 1
@@ -130,7 +130,7 @@ def _blocks_agreement(window: Sequence[MeasuredFrame]) -> Agreement:
     return reduce(add, (m.displacement.agreement for m in window[1:] if m.displacement is not None), Agreement())
 
 
-def _by_blocks(window: Sequence[MeasuredFrame], at: int) -> tuple[Lines, Known]:
+def _by_blocks(window: Sequence[MeasuredFrame], at: int) -> tuple[PerLine, Known]:
     """From the displacement between each two frames, added up in both directions as far as it is known."""
     height = window[at].frame.height
     steps = [m.displacement for m in window[1:]]
@@ -157,9 +157,9 @@ class _EdgesApart:
     """How far the ``left`` and ``right`` edges of a frame lie from their usual place, where they are known, and the
     agreement of both over the whole window."""
 
-    left: Lines
+    left: PerLine
     left_known: Known
-    right: Lines
+    right: PerLine
     right_known: Known
     agreement: Agreement
 
@@ -196,7 +196,7 @@ def _edges_apart(window: Sequence[MeasuredFrame], at: int) -> _EdgesApart:
     )
 
 
-def _by_edges(window: Sequence[MeasuredFrame], at: int) -> tuple[Lines, Known]:
+def _by_edges(window: Sequence[MeasuredFrame], at: int) -> tuple[PerLine, Known]:
     """From the edges of the blanking: back by the mean of both, or by the one that is known."""
     found = _edges_apart(window, at)
     if len(window) < _FEWEST or not _is_sure(found.agreement, _EDGES_AGREE):
@@ -212,7 +212,7 @@ def _is_sure(agreement: Agreement, least: float) -> bool:
     return enough and agreement.common_px >= _SHARED_PX
 
 
-def _with_gaps_filled(found: Lines, known: Known) -> Lines:
+def _with_gaps_filled(found: PerLine, known: Known) -> PerLine:
     """Lines between known ones of their field, a few at most, between these; 0 on other lines that are not known."""
     made = np.where(known, found, 0.0)
     for parity in (0, 1):
