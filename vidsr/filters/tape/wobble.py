@@ -37,7 +37,7 @@ from vidsr.frames import Floats, Frame
 REACH, _FEWEST = 12, 5
 #: Least correlation of two halves, of edges and of blocks; least displacement that they share, RMS px; fewest lines.
 _EDGES_AGREE, _BLOCKS_AGREE, _SHARED_PX, _LINES = 0.6, 0.85, 0.1, 200
-#: PerLine of a field over which the usual place of an edge is smoothed; edges this far away are another recording's, px.
+#: Lines of a field over which the usual place of an edge is smoothed; edges this far away are another recording's, px.
 _EDGE_LINES, _ELSEWHERE_PX = 2.0, 1.5
 #: Largest correction, px; most lines of a field side by side that take theirs from their neighbours.
 _LARGEST_PX, _GAP = 4.0, 3
@@ -57,7 +57,7 @@ class MeasuredFrame:
 class Wobble:
     """Moves lines back to where they are on average, by a Lanczos filter along the line.
 
-    PerLine whose displacement is not known, or below a twentieth of a pixel, stay bit for bit, and so do all lines where
+    Lines whose displacement is not known, or below a twentieth of a pixel, stay bit for bit, and so do all lines where
     no measure is sure.
     """
 
