@@ -40,25 +40,28 @@ def _parse_fidelity(text: str) -> float | None:
     """A share from 0 to 1; None for "auto"."""
     if text == "auto":
         return None
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise OptionsError(f"--fidelity {text}: give auto or a number between 0 and 1")
-    return share
+    return _parse_share(text, f"--fidelity {text}: give auto or a number between 0 and 1")
 
 
 def _parse_multiframe(text: str) -> float | None:
     """A share from 0 to 1; None for "auto", 0 for "off"."""
     if text in ("auto", "off"):
         return None if text == "auto" else 0.0
+    return _parse_share(text, f"--multiframe {text}: give auto, off or a number between 0 and 1")
+
+
+def _parse_share(text: str, advice: str) -> float:
+    """A share from 0 to 1.
+
+    Raises:
+        OptionsError: it is none; the message is ``advice``.
+    """
     try:
         share = float(text)
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise OptionsError(f"--multiframe {text}: give auto, off or a number between 0 and 1")
+        raise OptionsError(advice)
     return share
 
 
