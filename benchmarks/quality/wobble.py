@@ -15,7 +15,7 @@ Printed: the RMS of what was displaced and of what is left, px; PSNR of all samp
 displaced, before and after; whether inspection recommends the filter, for the displaced clip and for the other; and the
 share of that other clip's samples that the filter changes. What all lines of a frame share counts as displaced too.
 
-No filter of ffmpeg, or of the VapourSynth packages on PyPI by their names, moves single lines, so there is no other row.
+No filter of ffmpeg, or of the VapourSynth packages on PyPI by their names, moves single lines: there is no other row.
 """
 
 from __future__ import annotations
