@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from tests.support.places import SAMPLE
 from vidsr.errors import InputError, JobError, OptionsError, OutputError
 from vidsr.jobs.compare.blind import BlindTest
+from vidsr.jobs.compare.views import Opened
 from vidsr.options.span_options import SpanOptions
 
 MakeClip = Callable[..., Path]
@@ -74,6 +76,28 @@ def test_votes_are_kept_and_continued(videos: list[Path], tmp_path: Path) -> Non
     assert kept["schema"] == "vidsr-blind/1" and len(kept["votes"]) == 12
     assert [v["wins"] for v in kept["videos"]] == [8, 4, 0]
     assert opened(videos, file).waiting() is None
+
+
+def test_times_are_computed_once_however_many_votes_there_are(
+    videos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are a list as long as the video, and every vote writes the file."""
+    calls: list[Opened] = []
+    plain = Opened.seconds
+
+    def counted(self: Opened) -> list[Fraction]:
+        calls.append(self)
+        return plain(self)
+
+    monkeypatch.setattr(Opened, "seconds", counted)
+    file = tmp_path / "votes.json"
+    for _ in range(2):  # with new votes, and with those of before
+        calls.clear()
+        test = opened(videos, file)
+        for number in range(4):
+            test.vote(number, "same")
+        assert len(calls) == 1
+    assert len(json.loads(file.read_text())["moments"]) == 4
 
 
 def test_refusals(videos: list[Path], tmp_path: Path) -> None:

@@ -71,6 +71,9 @@ class BlindTest:
             raise InputError("there is no moment at which all of these videos show a frame")
         count = min(moments, len(frames))
         self._frames = [frames[int((i + 0.5) * len(frames) / count)] for i in range(count)]
+        times = first.seconds()
+        #: In the first video. Its times are a list as long as it is, so they are not computed again for every vote.
+        self._moments = [float(times[numbers[0]]) for numbers in self._frames]
         if votes.exists():
             self._resume(votes)
         self.trials = self._trials()
@@ -134,7 +137,6 @@ class BlindTest:
 
     def to_json(self) -> dict[str, Any]:
         """The file of votes: videos, moments in seconds, every trial's vote in the order given, and what they say."""
-        first = self._videos[0].seconds()
         return {
             "schema": BLIND_SCHEMA,
             "vidsr": __version__,
@@ -142,7 +144,7 @@ class BlindTest:
                 {"path": str(path), "sha256": digest, **found.to_json()}
                 for path, digest, found in zip(self._paths, self._digests, self.found(), strict=True)
             ],
-            "moments": [float(first[numbers[0]]) for numbers in self._frames],
+            "moments": self._moments,
             "seed": self._seed,
             "trials": len(self.trials),
             "votes": [
@@ -164,9 +166,7 @@ class BlindTest:
         try:
             kept = json.loads(file.read_text(encoding="utf-8"))
             same = kept["schema"] == BLIND_SCHEMA and [v["sha256"] for v in kept["videos"]] == self._digests
-            first = self._videos[0].seconds()
-            moments = [float(first[numbers[0]]) for numbers in self._frames]
-            same = same and kept["moments"] == moments
+            same = same and kept["moments"] == self._moments
             self._seed = int(kept["seed"])
             self._choices = {int(v["trial"]): v["choice"] for v in kept["votes"]}
             self._order = list(self._choices)
