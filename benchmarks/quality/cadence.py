@@ -29,7 +29,7 @@ from benchmarks.quality import cadence_clips as clips
 from vidsr.filters.before.timeline import Timeline
 from vidsr.filters.detect.cadence import exact_rates
 from vidsr.jobs.inspect import inspect_file
-from vidsr.jobs.recipe import plan_source
+from vidsr.jobs.recipe.source_plan import plan_source
 from vidsr.media.probe import probe
 from vidsr.options.enhance_options import EnhanceOptions
 

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.frames import Frame
-from vidsr.jobs.restoration_plan import plan_times, reader
+from vidsr.jobs.recipe.restoration_plan import plan_times, reader
 from vidsr.media.decode import read_frames
 from vidsr.media.index import index_video
 from vidsr.media.probe import probe
@@ -65,7 +65,7 @@ def psnr(result: Luma, truth: Luma) -> float:
 
 def ours(source: Path, restore: str, fields: str = "same") -> list[Frame]:
     """What vidsr's filters give, with the times that they give."""
-    from vidsr.jobs.filter_chain import compose
+    from vidsr.jobs.recipe.filter_chain import compose
     from vidsr.jobs.state.segments import Segment
 
     options = EnhanceOptions.from_flat({"restore": restore, "fields": fields})

@@ -32,8 +32,8 @@ from vidsr.filters.between.made_frames import FramesBetween
 from vidsr.frames import Frame
 from vidsr.inference.colour import rgb_of
 from vidsr.jobs.inspect import inspect_file
-from vidsr.jobs.recipe import plan_source
-from vidsr.jobs.restoration_plan import reader
+from vidsr.jobs.recipe.restoration_plan import reader
+from vidsr.jobs.recipe.source_plan import plan_source
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
 from vidsr.models.ifnet import load

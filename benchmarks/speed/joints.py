@@ -24,7 +24,7 @@ from vidsr import enhance
 from vidsr.frames import Frame
 from vidsr.jobs.engines.engine import Inline
 from vidsr.jobs.engines.overlap import Load
-from vidsr.jobs.recipe import RecipeRun
+from vidsr.jobs.recipe.recipe_run import RecipeRun
 
 FRAMES = 640
 SEGMENTS = 10

@@ -30,7 +30,8 @@ from vidsr.frames import Frame
 from vidsr.inference import colour
 from vidsr.inference.device_copy import array_from_codes, stack_planes
 from vidsr.inference.resize import resize
-from vidsr.jobs.recipe import Recipe, RecipeRun
+from vidsr.jobs.recipe.recipe import Recipe
+from vidsr.jobs.recipe.recipe_run import RecipeRun
 from vidsr.jobs.state.segments import Segment
 from vidsr.media.decode import read_frames
 from vidsr.models.zoo import ZOO

@@ -23,9 +23,9 @@ from tests.support.places import STILL
 from vidsr import inspect
 from vidsr.cli.main import run as vidsr
 from vidsr.errors import InputError, Interrupted
-from vidsr.jobs import restoration_plan
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate
+from vidsr.jobs.recipe import restoration_plan
 from vidsr.jobs.state.events import Event
 from vidsr.models import saving
 from vidsr.models.architectures.recurrent_compact import from_still

@@ -25,7 +25,7 @@ from vidsr.inference.forms import cuda_graphs
 from vidsr.jobs import segment_worker
 from vidsr.jobs.engines.overlap import Load
 from vidsr.jobs.messages import Read
-from vidsr.jobs.recipe import RecipeRun
+from vidsr.jobs.recipe.recipe_run import RecipeRun
 from vidsr.jobs.segment_worker import ALONE, FALLBACK_TILE_PX, RUNGS, next_rung, on_rung
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.cancel import Stop

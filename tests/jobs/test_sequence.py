@@ -26,7 +26,7 @@ from vidsr.cli.main import run
 from vidsr.errors import DiskFullError, InputError, Interrupted, JobError, OptionsError, OutputError, VerifyError
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate
-from vidsr.jobs.recipe import Recipe
+from vidsr.jobs.recipe.recipe import Recipe
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event

@@ -14,7 +14,7 @@ from vidsr.api.video_file import VideoFrame
 from vidsr.errors import InputError, OptionsError
 from vidsr.filters.before.descriptor import descriptor, is_open
 from vidsr.frames import Array, Frame, PixelFormat
-from vidsr.jobs.filter_chain import Chain, compose
+from vidsr.jobs.recipe.filter_chain import Chain, compose
 from vidsr.media.pictures.frame_files import PICTURE_COLOUR, interleaved
 from vidsr.options.enhance_options import AUTO_MODEL, EnhanceOptions
 from vidsr.options.keywords import FrameKeywords, chosen_options

@@ -12,7 +12,7 @@ from typing import Protocol
 from vidsr.errors import JobError, OutputError, VerifyError
 from vidsr.jobs.invention.master_name import master_of
 from vidsr.jobs.job import Job, source_unchanged
-from vidsr.jobs.recipe import Recipe
+from vidsr.jobs.recipe.recipe import Recipe
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.event_log import Status
 from vidsr.jobs.state.events import Event, Progress

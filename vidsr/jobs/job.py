@@ -19,8 +19,8 @@ from vidsr.jobs.disk_space import already_there, check_output, check_writable
 from vidsr.jobs.invention.master_checks import check_master
 from vidsr.jobs.messages import Task
 from vidsr.jobs.option_command import absolute_paths
-from vidsr.jobs.recipe import Recipe
-from vidsr.jobs.restoration_plan import PlannedFrames
+from vidsr.jobs.recipe.recipe import Recipe
+from vidsr.jobs.recipe.restoration_plan import PlannedFrames
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.event_log import Journal
 from vidsr.jobs.state.events import Event, Progress

@@ -18,7 +18,7 @@ from vidsr.jobs.invention.master_name import master_of
 from vidsr.jobs.job import Job, PreparedJob, distrust_damaged, open_job, prepare
 from vidsr.jobs.messages import Order
 from vidsr.jobs.neighbour_runs import joined_runs, neighbour_notes
-from vidsr.jobs.restoration_plan import refills
+from vidsr.jobs.recipe.restoration_plan import refills
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event, Progress, of_job, silent

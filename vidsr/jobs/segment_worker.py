@@ -32,7 +32,8 @@ from vidsr.frames import Frame
 from vidsr.inference.device import is_out_of_memory
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.messages import Order, Task
-from vidsr.jobs.recipe import Recipe, RecipeRun
+from vidsr.jobs.recipe.recipe import Recipe
+from vidsr.jobs.recipe.recipe_run import RecipeRun
 from vidsr.jobs.state.index_file import load_index, load_rate_table, load_timeline
 from vidsr.jobs.state.lock import lock_mark
 from vidsr.jobs.state.manifest import SEGMENTS_NAME, Finished

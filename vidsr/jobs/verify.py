@@ -16,8 +16,8 @@ from pathlib import Path
 from vidsr.errors import OptionsError
 from vidsr.filters.between.rate_table import progressions
 from vidsr.jobs import provenance
-from vidsr.jobs.recipe import plan_source
-from vidsr.jobs.restoration_plan import PlannedFrames
+from vidsr.jobs.recipe.restoration_plan import PlannedFrames
+from vidsr.jobs.recipe.source_plan import plan_source
 from vidsr.media.check.verify import Expectation, verify
 from vidsr.media.check.verify_pictures import TIMES_NAME, read_times, verify_pictures
 from vidsr.media.check.verify_report import Check, VerifyReport

@@ -9,7 +9,7 @@ from pathlib import Path
 from vidsr.codec_table import AUTO_CODEC
 from vidsr.errors import NoPlaceError, VidsrError
 from vidsr.jobs.option_command import command_line
-from vidsr.jobs.recipe import Recipe
+from vidsr.jobs.recipe.recipe import Recipe
 from vidsr.media.check.preflight import preflight
 from vidsr.media.mux.containers import CONTAINERS
 from vidsr.options.enhance_options import EnhanceOptions

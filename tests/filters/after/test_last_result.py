@@ -14,7 +14,7 @@ from tests.support.frames import noise_frame
 from vidsr.filters.after.last_result import WARMUP, LastResult, known_from
 from vidsr.frames import Frame
 from vidsr.inference.upscaler import Upscaler
-from vidsr.jobs.filter_chain import compose
+from vidsr.jobs.recipe.filter_chain import compose
 from vidsr.models.architectures.recurrent_compact import RecurrentCompact, from_still
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
 from vidsr.options.enhance_options import EnhanceOptions, ModelOptions

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tests.support.clips import run_ffmpeg
 from vidsr import enhance
 from vidsr.errors import Interrupted, OptionsError
-from vidsr.jobs import restoration_plan
 from vidsr.jobs.choosing import neighbour_memory
 from vidsr.jobs.choosing.neighbour_memory import lack_of_memory, window_bytes
 from vidsr.jobs.preview.timing import job_recipe
+from vidsr.jobs.recipe import restoration_plan
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event

@@ -2,8 +2,8 @@
 
 This filter only leaves out what stands in for lost frames: repeats next to a jump of the motion. All other frames keep
 their times. The gaps, and those that the source has in its time stamps, are filled after the other filters by the table
-of frames in between (:mod:`vidsr.filters.between.rate_table`), as :func:`vidsr.jobs.restoration_plan.planned_frames`
-plans it.
+of frames in between (:mod:`vidsr.filters.between.rate_table`), as planned in
+:func:`vidsr.jobs.recipe.restoration_plan.planned_frames`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
-from vidsr.jobs.restoration_plan import AUTO_MULTIFRAME_MODELS
+from vidsr.jobs.recipe.restoration_plan import AUTO_MULTIFRAME_MODELS
 from vidsr.options.enhance_options import AUTO_MODEL, DEFAULT_MODEL, EnhanceOptions
 from vidsr.options.restore_options import RestoreOptions
 

@@ -18,7 +18,7 @@ from vidsr.inference.device import DTYPES, choose_device, choose_precision, free
 from vidsr.inference.oom_ladder import MEMORY_SHARE
 from vidsr.inference.recurrent import recurrent_bytes
 from vidsr.jobs.engines.engine import choose_slots
-from vidsr.jobs.recipe import Recipe
+from vidsr.jobs.recipe.recipe import Recipe
 from vidsr.jobs.state.manifest import MANIFEST_NAME, Manifest
 from vidsr.models.architectures.basicvsr import BasicVSRConfig
 from vidsr.models.known_architectures import architecture_of

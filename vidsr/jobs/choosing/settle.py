@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vidsr.errors import JobError, OptionsError
 from vidsr.jobs.choosing.candidates import BY_KIND, SourceKind, described, is_open, ladder, with_model
-from vidsr.jobs.restoration_plan import left_out_neighbours
+from vidsr.jobs.recipe.restoration_plan import left_out_neighbours
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.media.pictures.files import is_picture

@@ -11,8 +11,8 @@ from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.invention.limit import limit_of
 from vidsr.jobs.preview.sample import Sample, Sampler
 from vidsr.jobs.preview.timing import Timing, job_recipe
-from vidsr.jobs.recipe import Recipe
-from vidsr.jobs.restoration_plan import left_out_neighbours
+from vidsr.jobs.recipe.recipe import Recipe
+from vidsr.jobs.recipe.restoration_plan import left_out_neighbours
 from vidsr.media.index import VideoIndex
 from vidsr.options.enhance_options import EnhanceOptions
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vidsr.jobs.disk_space import check_output
 from vidsr.jobs.invention.master_name import master_of
-from vidsr.jobs.recipe import Recipe
+from vidsr.jobs.recipe.recipe import Recipe
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.manifest import Manifest
 from vidsr.media.check.preflight import preflight

@@ -12,8 +12,8 @@ from vidsr.jobs.choosing.settle import Settled, settle
 from vidsr.jobs.neighbour_runs import joined_runs, neighbour_notes
 from vidsr.jobs.preview.sample import Sample, Sampler
 from vidsr.jobs.preview.timing import Timing, job_recipe
-from vidsr.jobs.recipe import Recipe
-from vidsr.jobs.restoration_plan import order_note, reshaping_notes
+from vidsr.jobs.recipe.recipe import Recipe
+from vidsr.jobs.recipe.restoration_plan import order_note, reshaping_notes
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.segments import Segment, plan_segments
 from vidsr.media.samples import other_bytes

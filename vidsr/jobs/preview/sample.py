@@ -18,7 +18,8 @@ from vidsr.frames import Colour, Frame, PixelFormat
 from vidsr.inference.identity_backend import NoModel, Unchanged
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.choosing.neighbour_memory import with_memory_checked
-from vidsr.jobs.recipe import Recipe, RecipeRun
+from vidsr.jobs.recipe.recipe import Recipe
+from vidsr.jobs.recipe.recipe_run import RecipeRun
 from vidsr.jobs.state.segments import Segment, master_file
 from vidsr.media.decode import read_frames
 from vidsr.media.index import VideoIndex

@@ -9,8 +9,8 @@ from pathlib import Path
 from vidsr.jobs.choosing.neighbour_memory import with_memory_checked
 from vidsr.jobs.engines.engine import choose_slots
 from vidsr.jobs.preview.sample import Sample, Sampler
-from vidsr.jobs.recipe import Recipe
-from vidsr.jobs.restoration_plan import expected_frames, expected_made
+from vidsr.jobs.recipe.recipe import Recipe
+from vidsr.jobs.recipe.restoration_plan import expected_frames, expected_made
 from vidsr.jobs.state.segments import Segment, plan_segments
 from vidsr.media import image_sequence
 from vidsr.options.enhance_options import EnhanceOptions

@@ -163,7 +163,7 @@ def compose(options: EnhanceOptions, masks: MaskOf | None = None, *, remembers: 
     from vidsr.filters.before.descriptor import descriptor, lookaround, make_filter
 
     wanted = options.restore
-    # Frames are read through the table of a filter that retimes (see jobs.restoration_plan): it has no place here.
+    # Frames are read through the table of a filter that retimes (see restoration_plan): it has no place here.
     choices = [c for c in wanted.restore.choices if descriptor(c.name).retimes(wanted.fields) is None]
     filters = {choice.name: make_filter(choice, wanted.keep_original_below) for choice in choices}
     before, after = lookaround(list(filters.values()))
