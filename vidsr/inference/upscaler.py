@@ -15,6 +15,7 @@ from vidsr.errors import CheckpointError, OptionsError
 from vidsr.frames import Colour, FrameRange, PixelFormat
 from vidsr.inference.backend import Backend, Model
 from vidsr.inference.backend_choice import choose_backend
+from vidsr.inference.batch_stages import BatchStages, PostStep, Target, rgb_on_device
 from vidsr.inference.batches import InferenceStats
 from vidsr.inference.device import DTYPES, choose_device, choose_precision, compute_exactly, release_cache
 from vidsr.inference.device_copy import Transfer
@@ -26,7 +27,7 @@ from vidsr.inference.oom_ladder import Around, Fitted
 from vidsr.inference.recurrent import Carrying, NeighbourMixer, NeighbourMixing, recurrent_form
 from vidsr.inference.regions import ChangedRegions
 from vidsr.inference.resize import resize
-from vidsr.inference.stream import PostStep, Stream, Target, rgb_on_device
+from vidsr.inference.stream import Stream
 from vidsr.models.architectures.basicvsr import BasicVSR
 from vidsr.models.checkpoint import require_rgb
 from vidsr.models.known_architectures import architecture_of
@@ -235,13 +236,7 @@ class Upscaler:
         self._check_open()
         for step in self.post:
             step.reset()
-        target = Target(
-            width=size[0],
-            height=size[1],
-            format=out_format,
-            colour=out_colour,
-            reuse_threshold=self.reuse_threshold,
-        )
+        target = Target(width=size[0], height=size[1], format=out_format, colour=out_colour)
         network: Callable[[Tensor], Tensor] = self.fitted
         if self._reuse_regions:
             tile = _REGION_TILE_PX if self.device.type == "cuda" else None
@@ -253,9 +248,10 @@ class Upscaler:
         neighbours = None if span is None else self._neighbours(span, target, transfer)
         carrying = None if self._make_carrying is None else self._make_carrying(network)
         graphed, held_to = self.graphed, self._held_to
-        return Stream(
-            network, self.fitted, self.post, self.stats, target, transfer, neighbours, carrying, graphed, held_to, span
+        stages = BatchStages(
+            network, self.fitted, self.post, self.stats, target, transfer, neighbours, carrying, graphed, held_to
         )
+        return Stream(stages, self.fitted, self.stats, transfer, self.reuse_threshold, neighbours, span)
 
     def _neighbours(self, span: FrameRange, target: Target, transfer: Transfer) -> NeighbourMixer | None:
         """What mixes in the neighbouring frames of one stream. It does not refer to the stream: a reference cycle

@@ -171,14 +171,14 @@ def test_what_a_graph_keeps_is_what_was_estimated() -> None:
     source, out = torch.rand(1, 3, 64, 96), torch.rand(1, 3, 256, 384)
     with CudaSimulation() as cuda, torch.inference_mode():
         made = upscaler("cuda", form="eager")
-        stream = made.stream((384, 256), noise(1)[0].format)
+        stages = made.stream((384, 256), noise(1)[0].format)._stages
         frame = noise(1, size=(96, 64))[0]
         there, result = source.to("cuda:0"), out.to("cuda:0")
 
         def planes() -> Any:
-            from vidsr.inference.stream import _Pictures
+            from vidsr.inference.batch_stages import _Pictures
 
-            return stream._quantise(stream._after(_Pictures(there, result, None), [frame]), frame)
+            return stages._quantise(stages._after(_Pictures(there, result, None), [frame]), frame)
 
         planes()
         device = torch.device("cuda:0")

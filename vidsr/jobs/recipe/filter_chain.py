@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vidsr.filters.after.last_result import LastResult
     from vidsr.filters.after.multiframe import Multiframe
     from vidsr.filters.between.made_frames import FramesBetween
-    from vidsr.inference.stream import PostStep
+    from vidsr.inference.batch_stages import PostStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
