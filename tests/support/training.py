@@ -93,11 +93,25 @@ def train_with_kills(options: TrainOptions, folder: Path, checkpoints: Path, *si
 
 
 _RANKS = """
-import os, sys
+import gc, os, sys
 import torch._dynamo  # an optimiser's first step imports it
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
 import vidsr.cli.main, vidsr.training.trainer
 
 code, port = sys.argv.pop(1), sys.argv.pop(1)
+destroy = distributed.destroy_process_group
+
+
+def destroy_last():
+    # A wrapper that outlives its group ends it while it holds Python's lock, which gloo's threads may wait for.
+    if any(isinstance(thing, DistributedDataParallel) for thing in gc.get_objects()):
+        print("a wrapped network outlives the process group", file=sys.stderr, flush=True)
+        os._exit(3)
+    destroy()
+
+
+distributed.destroy_process_group = destroy_last
 children = []
 for rank in range(2):
     children.append(os.fork())

@@ -101,6 +101,7 @@ RelativisticAverage().discriminator(judge(high), judge(fake)).backward()
 values = {k: p.grad for k, p in network.named_parameters()} | dict(network.named_buffers())
 if rank < 1:
     torch.save(values, sys.argv[1])
+del judge
 distributed.leave()
 """
 

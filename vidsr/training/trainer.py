@@ -113,14 +113,14 @@ class Trainer:
         o = self.options
         self.settings: StageOptions = o.psnr if stage == "psnr" else o.gan
         network: Any = torch.compile(self.generator) if o.run.compile else self.generator
-        self.forward = distributed.wrapped(Unrolled(network, self.generator))
+        self.forward: Any = distributed.wrapped(Unrolled(network, self.generator))
         self.optimisers = {"generator": self._adam(self.generator)}
         self.discriminator: nn.Module | None = None
         if stage == "gan":
             torch.manual_seed(o.run.seed + 1)
             critic: nn.Module = DISCRIMINATORS[o.gan.discriminator](o.gan.discriminator_feat)
             self.discriminator = placed(critic, self.device, self.format)
-            self.judge = distributed.wrapped(self.discriminator)
+            self.judge: Any = distributed.wrapped(self.discriminator)
             self.optimisers["discriminator"] = self._adam(self.discriminator)
             self.adversarial = ADVERSARIAL[o.gan.loss]()
 
@@ -158,6 +158,7 @@ class Trainer:
             raise
         finally:
             self.journal.close()
+            self.forward = self.judge = None  # see leave()
             distributed.leave()
         return self.scores
 
