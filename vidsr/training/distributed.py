@@ -35,7 +35,7 @@ def leave() -> None:
     """Leave the process group; every network that :func:`wrapped` returned must be gone by then.
 
     Such a wrapper, if it is the last to hold the group, ends gloo's threads while it holds Python's global lock. A
-    thread that needs this lock to drop its last operation then waits for ever, and so does the process.
+    thread that needs this lock to drop its last operation then waits without end, and so does the process.
     """
     if joined():
         distributed.destroy_process_group()
