@@ -10,7 +10,9 @@ strength, over all clips, for frames that have two neighbours on each side:
 - *sound*: share of the samples outside the simulator's mask that it changed;
 - *PSNR*: of all samples of the three planes against the truth, before and after, mean and least gain of a clip; of
   dot crawl and halos luma alone, of rainbows colour alone;
-- *found*: clips in which inspection finds the fault;
+- *found*: clips in which inspection finds the fault; of head switching, *shown* are those clips whose last rows differ
+  by more than the band's noise once they are displaced, luma RMS: where the bottom is black and flat, displaced rows
+  look as they did, so that there is nothing to find or to move back;
 - *ffmpeg*, *VapourSynth*: the same PSNR after the nearest of their filters (:mod:`benchmarks.quality.tape_peers`).
   Where there are several, or several settings, the best of them counts for each clip.
 
@@ -50,6 +52,7 @@ from vidsr.jobs.inspect import inspect_file
 from vidsr.options.filter_choices import FilterChoice, FilterSelection
 from vidsr.options.restore_options import MATERIALS
 from vidsr.training.degradation.tape.faults import FORMATS, TapeFaults, damaged
+from vidsr.training.degradation.tape.lines import BAND_NOISE, head_switching
 
 COUNT = 12
 #: A sample is harmed if it changed by more than this many code values.
@@ -200,6 +203,7 @@ class Score:
     sound: int = 0
     changed: int = 0
     found: int = 0
+    shown: int | None = None
     before: list[float]
     after: list[float]
     peer: list[float]
@@ -224,10 +228,11 @@ class Score:
     def line(self) -> str:
         """In figures."""
         gains = [b - a for a, b in zip(self.before, self.after, strict=True)]
+        shown = "" if self.shown is None else f" ({self.shown} shown)"
         return (
             f"recall {self.mended / max(self.harmed, 1):.1%}, sound {self.changed / max(self.sound, 1):.4%}, "
             f"PSNR {np.mean(self.before):.2f} → {np.mean(self.after):.2f} dB (least gain {min(gains):+.2f}), "
-            f"found in {self.found} of {len(gains)}; ffmpeg {np.mean(self.peer):.2f} dB"
+            f"found in {self.found} of {len(gains)}{shown}; ffmpeg {np.mean(self.peer):.2f} dB"
             + (f", VapourSynth {np.mean(self.other):.2f} dB" if self.other else "")
         )
 
@@ -297,6 +302,8 @@ def _judged(asked: argparse.Namespace, name: str, strength: str, faults: TapeFau
         alone = empty()
         for score in (total, alone):
             score.found += name in descriptors_found(found)
+            if faults.head_switching_rows:
+                score.shown = (score.shown or 0) + _is_shown(clean, truth, faults, seed)
             score.add(clean, source, result or source, made.mask)
             score.peer.append(theirs)
         if others:
@@ -311,6 +318,15 @@ def _judged(asked: argparse.Namespace, name: str, strength: str, faults: TapeFau
                 asked.pictures / f"{name}-{strength}-{clip}.png".replace(" ", "_"), source, result or source, clean
             )
     return total.line()
+
+
+def _is_shown(clean: Sequence[Frame], truth: Floats, faults: TapeFaults, seed: int) -> bool:
+    """Whether the displacement of the last rows alone changes their luma by more than the band's noise, RMS."""
+    rows = faults.head_switching_rows
+    rng = np.random.default_rng(seed)
+    moved = coded(head_switching(truth, rows, faults.head_switching_shift, rng, sigma=0.0))
+    was, now = (np.stack([f.planes[0][-rows:] for f in frames]).astype(np.float32) for frames in (clean, moved))
+    return float(np.sqrt(((now - was) ** 2).mean())) > 219 * BAND_NOISE
 
 
 def _by_preset(data: Path, clip: str) -> str:

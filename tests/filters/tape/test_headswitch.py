@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.field_clips import frames_of, moments
-from vidsr.filters.detect.head_switching import band, steps
+from tests.support.field_clips import Clip, frames_of, moments
+from vidsr.filters.detect.head_switching import BandSearch
 from vidsr.filters.tape.headswitch import HeadSwitch
 from vidsr.frames import Frame
 
@@ -25,11 +25,18 @@ def displaced(frame: Frame, sign: int) -> Frame:
     return replace(frame, planes=(plane, *frame.planes[1:]))
 
 
+def band_in(clip: Clip) -> int:
+    search = BandSearch()
+    for luma in clip:
+        search.add(luma)
+    return search.rows()
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_band_is_found_and_rebuilt_and_what_lies_above_stays(sign: int) -> None:
     clean = frames_of(moments(8, 1))
     source = [displaced(frame, sign) for frame in clean]
-    rows = band([steps(f.planes[0].astype(np.float32)) for f in source])
+    rows = band_in([f.planes[0].astype(np.float32) for f in source])
     assert rows in (len(SHIFTS), len(SHIFTS) + 1)
     for true, before, after in zip(clean, source, HeadSwitch(rows)(iter(source)), strict=True):
         assert np.array_equal(after.planes[0][:-rows], before.planes[0][:-rows])
@@ -39,11 +46,68 @@ def test_the_band_is_found_and_rebuilt_and_what_lies_above_stays(sign: int) -> N
 
 def test_pictures_without_a_band_have_none() -> None:
     for clip in (moments(8, 2), moments(8, 0), [np.roll(y, n * 7, 1) for n, y in enumerate(moments(8))]):
-        assert band([steps(y) for y in clip]) == 0
+        assert band_in(clip) == 0
     y, x = np.mgrid[:96, :128]
     slanted = [(120 + 80 * np.sin((x + 2 * y + n) / 6)).astype(np.float32) for n in range(8)]
-    assert band([steps(p) for p in slanted]) == 0
-    assert band([steps(np.full((96, 128), 40, np.float32))] * 8) == 0
+    assert band_in(slanted) == 0
+    assert band_in([np.full((96, 128), 40, np.float32)] * 8) == 0
+
+
+def test_a_slant_in_a_part_of_the_line_is_no_band() -> None:
+    """A post leans, and stands in the picture's last rows only; all else stays."""
+    clip = [y.copy() for y in moments(12, 0)]
+    for picture in clip:
+        for n, shift in enumerate(SHIFTS):
+            picture[len(picture) - len(SHIFTS) + n, 40 + 2 * shift : 60 + 2 * shift] = 240
+    assert band_in(clip) == 0
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_weak_evidence_adds_up_over_frames(sign: int) -> None:
+    """Contrast below the noise: most groups of six frames say too little, all together enough."""
+    faint = [60 + 0.05 * (y - 128) for y in moments(48, 3)]
+    rng = np.random.default_rng(5)
+    worn = [displaced(f, sign).planes[0] for f in frames_of(faint)]
+    source: Clip = [(y + rng.normal(0, 4, y.shape)).astype(np.float32) for y in worn]
+    for picture in source:
+        # Without the black edge.
+        edge = slice(0, 15) if sign > 0 else slice(-15, None)
+        picture[:, edge] = 60 + rng.normal(0, 4, (96, 15))
+    assert sum(band_in(source[n : n + 6]) > 0 for n in range(0, 48, 6)) < 4
+    assert len(SHIFTS) - 2 <= band_in(source) <= len(SHIFTS)
+    assert band_in([(y + rng.normal(0, 4, y.shape)).astype(np.float32) for y in faint]) == 0
+
+
+def flat(rows: int, noise: float, left: bool, right: bool) -> Clip:
+    """An even picture with noise; more of it in the last rows, in which black grows from the sides."""
+    rng = np.random.default_rng(2)
+    clip = []
+    for _ in range(12):
+        picture = 55 + rng.normal(0, 1, (96, 160))
+        picture[-rows:] += rng.normal(0, noise, (rows, 160))
+        for n in range(rows):
+            lost = slice(0, 3 * (n + 1)), slice(160 - 3 * (n + 1), None)
+            for on, part in zip((left, right), lost, strict=True):
+                if on:
+                    picture[96 - rows + n, part] = 16
+        clip.append(np.rint(picture).clip(0, 255).astype(np.float32))
+    return clip
+
+
+def test_a_flat_band_shows_by_its_edge_and_its_noise_together() -> None:
+    assert band_in(flat(8, 6, left=True, right=False)) == band_in(flat(8, 6, left=False, right=True)) == 8
+    assert band_in(flat(8, 0, left=True, right=False)) == 0  # a dark corner
+    assert band_in(flat(8, 6, left=False, right=False)) == 0  # noise alone, nothing to move back
+    assert band_in(flat(8, 6, left=True, right=True)) == 0  # a film gate's corners
+    assert band_in(flat(24, 6, left=True, right=False)) == 0
+
+
+def test_long_recordings_take_no_more_memory() -> None:
+    search = BandSearch()
+    for luma in [f.planes[0].astype(np.float32) for f in (displaced(f, 1) for f in frames_of(moments(10, 2)))] * 70:
+        search.add(luma)
+    assert len(search._bins) <= 64
+    assert search.rows() in (len(SHIFTS), len(SHIFTS) + 1)
 
 
 def test_colour_is_moved_with_its_rows() -> None:

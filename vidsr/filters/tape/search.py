@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-import numpy as np
-import numpy.typing as npt
-
-from vidsr.filters.detect import chroma_delay, head_switching
+from vidsr.filters.detect import chroma_delay
 from vidsr.filters.detect.dropouts import may_be_lost
 from vidsr.filters.detect.fault_places import FaultPlace
+from vidsr.filters.detect.head_switching import BandSearch
 from vidsr.filters.detect.statistics import codes8
 from vidsr.filters.detect.tape_findings import TapeFindings
 from vidsr.filters.tape import halos
@@ -21,9 +19,9 @@ from vidsr.frames import Floats, Frame
 _MOST_LINES, _MOST_COLUMNS = 608, 800
 #: A frame with this many pixels of runs that differ is looked at along the motion; of a stretch the most such frames.
 _SUSPECT_PX, _MOST_CHECKED = 12, 4
-#: Every so many frames of a stretch, beginning with this one, are measured for the band, the delay, halos and
-#: composite video; of stretches shorter than this every second one.
-_EVERY, _FIRST, _SHORT = 4, 1, 24
+#: Every so many frames of a stretch, beginning with this one, are measured for the delay, halos and composite video; of
+#: stretches shorter than this every second one. The band, whose measures cost little, is looked for in every second.
+_EVERY, _FIRST, _SHORT, _OFTEN = 4, 1, 24, 2
 #: Frames at the beginning of a stretch that are searched for displaced lines, at least so many.
 _LINES_FRAMES, _LINES_LEAST = 9, 5
 #: Fewest frames with dropouts, and their least share of those searched, that are reported.
@@ -36,7 +34,7 @@ class TapeSearch:
     def __init__(self) -> None:
         self._dropouts: list[Fraction] = []
         self._searched = 0
-        self._steps: list[npt.NDArray[np.float64]] = []
+        self._band = BandSearch()
         self._scores: list[Floats] = []
         self._edges: list[Floats] = []
         self._composite = CompositeSearch()
@@ -49,8 +47,9 @@ class TapeSearch:
             return
         self._log2_chroma_w = frames[0].format.log2_chroma_w
         luma = [codes8(frame.planes[0], frame.format.max_code) for frame in frames]
+        for n in range(_FIRST, len(frames), _OFTEN):
+            self._band.add(luma[n])
         for n in range(_FIRST, len(frames), _EVERY if len(frames) >= _SHORT else 2):
-            self._steps.append(head_switching.steps(luma[n]))
             self._edges.append(halos.profiles(luma[n]))
             self._composite.add(frames, n)
             measured = chroma_delay.scores(frames[n])
@@ -84,7 +83,7 @@ class TapeSearch:
         return TapeFindings(
             dropouts=tuple(self._dropouts) if enough else (),
             searched=self._searched,
-            head_switching=head_switching.band(self._steps),
+            head_switching=self._band.rows(),
             chroma_delay=chroma_delay.delay(self._scores, self._log2_chroma_w),
             ringing=halos.measured(self._edges),
             wobble=tuple(self._wobble),

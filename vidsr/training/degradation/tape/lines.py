@@ -16,7 +16,7 @@ FILLS = ("white", "black", "noise", "colour")
 _MEDIAN_US, _SPREAD, _LEAST_US, _MOST_US, _NEXT_LINE = 8.0, 0.8, 2.0, 52.0, 0.35
 _MOST_LINES = 4
 #: Head switching: displacement grows towards the bottom by this power of the depth (as in ntsc-rs); noise of the band.
-_POWER, _BAND_NOISE = 1.5, 0.03
+_POWER, BAND_NOISE = 1.5, 0.03
 #: Correlation of the time-base error from line to line, and from frame to frame.
 _LINE_MEMORY, _FRAME_MEMORY = 0.9, 0.3
 #: Tracking noise: chance that a pixel begins a streak of snow, and its length in px (as in ntsc-rs: 5 %).
@@ -68,8 +68,10 @@ def _drop(line: Floats, first: int, stop: int, kind: str, rng: np.random.Generat
     line[first:stop, 0] = line[first:stop, 0].clip(0, 1)
 
 
-def head_switching(clip: Floats, rows: int, shift: float, rng: np.random.Generator) -> Floats:
-    """The last ``rows`` rows displaced by up to ``shift`` px at the bottom, the new edge black, with some noise."""
+def head_switching(
+    clip: Floats, rows: int, shift: float, rng: np.random.Generator, *, sigma: float = BAND_NOISE
+) -> Floats:
+    """The last ``rows`` rows displaced by up to ``shift`` px at the bottom, the new edge black, with noise."""
     out = clip.copy()
     height, width = clip.shape[1:3]
     depth = np.arange(1, rows + 1) / rows
@@ -79,7 +81,7 @@ def head_switching(clip: Floats, rows: int, shift: float, rng: np.random.Generat
             1 + 0.03 * rng.standard_normal()
         ) + 0.3 * rng.standard_normal(rows)
         out[n] = rows_moved(clip[n], shifts, black=True)
-        noise = rng.standard_normal((rows, width), np.float32) * np.float32(_BAND_NOISE)
+        noise = rng.standard_normal((rows, width), np.float32) * np.float32(sigma)
         out[n, height - rows :, :, 0] = (out[n, height - rows :, :, 0] + noise).clip(0, 1)
     return out
 
