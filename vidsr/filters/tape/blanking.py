@@ -55,8 +55,9 @@ def _left_edge(luma: Floats) -> LineEdges:
     part = luma[:, first : columns + _AFTER_PX].astype(np.float64)
     level = float(np.median(luma[:, : max(1, columns - 1)]))
     some = part[_EVERY // 2 :: _EVERY] - level
-    softness = min(_WIDTHS, key=lambda width: float(np.median(_fitted(some, width, _FEW_ROUNDS).misfit)))
-    best = _fitted(part - level, softness, _ROUNDS)
+    tried = _fitted(np.tile(some, (len(_WIDTHS), 1)), np.repeat(_WIDTHS, len(some)), _FEW_ROUNDS)
+    softness = _WIDTHS[int(np.argmin(np.median(tried.misfit.reshape(len(_WIDTHS), -1), axis=1)))]
+    best = _fitted(part - level, np.full(height, softness), _ROUNDS)
     return LineEdges(place=best.place + first, known=best.known)
 
 
@@ -77,10 +78,11 @@ class _Fit:
     misfit: npt.NDArray[np.float64]
 
 
-def _fitted(part: npt.NDArray[np.float64], width: float, rounds: int) -> _Fit:
-    """A softened step with a picture behind it that rises evenly, fitted to each line of ``[h, n]``, which lies above
-    the level of black: height, rise and place."""
+def _fitted(part: npt.NDArray[np.float64], widths: npt.NDArray[np.float64], rounds: int) -> _Fit:
+    """A step softened by the line's own of ``widths`` ``[h]``, px, with a picture behind it that rises evenly, fitted
+    to each line of ``[h, n]``, which lies above the level of black: height, rise and place."""
     count = part.shape[1]
+    width = widths[:, None]
     at = np.arange(count)
     high = part[:, -5:].mean(1)
     place = (count - np.clip((part / np.maximum(high, 1)[:, None]).clip(0, 1).sum(1), 1, count - 1)) - 0.5

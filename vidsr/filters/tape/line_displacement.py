@@ -188,10 +188,11 @@ def _straight(own: PerLine, mask: Known) -> PerLine:
 
 
 def without_slow(shift: PerLine, known: Known) -> PerLine:
-    """``shift`` less what changes slowly down each field; meaningless where it is not known."""
+    """``shift`` less what changes slowly down each field, both ``[…, h]``; meaningless where it is not known."""
     fast = np.zeros_like(shift)
     for parity in (0, 1):
-        fast[parity::2] = shift[parity::2] - smoothed(shift[parity::2], known[parity::2].astype(np.float64), SLOW_LINES)
+        own, weights = shift[..., parity::2], known[..., parity::2].astype(np.float64)
+        fast[..., parity::2] = own - smoothed(own, weights, SLOW_LINES)
     return fast
 
 
@@ -201,7 +202,12 @@ def smoothed(values: PerLine, weights: PerLine, sigma: float) -> PerLine:
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
 
     def along(a: PerLine) -> PerLine:
-        return np.asarray(np.convolve(np.pad(a, reach), taps, "valid"))
+        # All in one convolution, with zeros between: calls cost more than sums.
+        length = a.shape[-1] + 2 * reach
+        padded = np.zeros((*a.shape[:-1], length))
+        padded[..., reach : length - reach] = a
+        made = np.convolve(padded.reshape(-1), taps, "same").reshape(padded.shape)
+        return np.asarray(made[..., reach : length - reach])
 
     total = along(weights)
     return np.asarray(along(values * weights) / np.maximum(total, 1e-9))

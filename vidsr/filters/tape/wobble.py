@@ -183,10 +183,11 @@ def _edges_apart(window: Sequence[MeasuredFrame], at: int) -> _EdgesApart:
         apart.append(place - smooth)
         sure.append(known & (times >= min(_FEWEST, len(window))))
     agreement = Agreement()
+    both = sure[0] & sure[1]
+    fast = [without_slow(side, both) for side in apart]
     for n in range(len(window)):
-        both = sure[0][n] & sure[1][n]
-        if both.sum() >= _FEWEST:
-            agreement += Agreement.of(*(without_slow(side[n], both)[both] for side in apart))
+        if both[n].sum() >= _FEWEST:
+            agreement += Agreement.of(*(side[n][both[n]] for side in fast))
     return _EdgesApart(
         left=apart[0][at],
         left_known=sure[0][at],
