@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.clips import run_ffmpeg
 from vidsr import enhance
-from vidsr.errors import Interrupted, OptionsError
+from vidsr.errors import Interrupted, ModelError, OptionsError
 from vidsr.jobs.choosing import neighbour_memory
 from vidsr.jobs.choosing.neighbour_memory import lack_of_memory, window_bytes
 from vidsr.jobs.preview.timing import job_recipe
@@ -21,6 +21,7 @@ from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event
 from vidsr.jobs.state.manifest import Manifest
+from vidsr.models import zoo
 from vidsr.options.enhance_options import EnhanceOptions
 
 CPU = torch.device("cpu")
@@ -53,6 +54,22 @@ def test_the_memory_of_the_device_decides(monkeypatch: pytest.MonkeyPatch) -> No
         OptionsError, match=r"--multiframe 0\.5: its windows of frames of 720x576 .* on cpu; .* are free"
     ):
         lack_of_memory(options(multiframe=0.5), **pictures)
+
+
+def test_without_its_weights_auto_is_left_out_with_a_note(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restoration_plan, "AUTO_MULTIFRAME_MODELS", (str(tiny_model),))
+    monkeypatch.setattr(neighbour_memory, "free_bytes", lambda _: LARGE)
+    source = tmp_path / "moving.mkv"
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=32x24:r=24:d=0.25", "-c:v", "ffv1", str(source))
+    flat: dict[str, Any] = {"model": str(tiny_model), "codec": "ffv1"}
+    monkeypatch.setattr(zoo, "folders", lambda: [tmp_path])
+    made = enhance(source, tmp_path / "auto.mkv", multiframe="auto", **flat)
+    (note,) = (note for note in made.notes if "--multiframe" in note)
+    assert note.startswith("--multiframe auto: left out, its model basicvsr-bd-x4") and "not on this machine" in note
+    with pytest.raises(ModelError, match=r"basicvsr-bd-x4 is not on this machine"):
+        enhance(source, tmp_path / "half.mkv", multiframe=0.5, **flat)
 
 
 @pytest.mark.parametrize(("first", "then"), [(SMALL, LARGE), (LARGE, SMALL)], ids=["left out", "used"])

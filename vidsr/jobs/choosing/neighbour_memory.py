@@ -1,7 +1,8 @@
-"""Whether there is memory for the windows of frames of ``--multiframe``: before the work, by arithmetic.
+"""Whether a machine has what ``--multiframe`` takes: its network's weights, and memory for its windows of frames, by
+arithmetic.
 
-The decision is made once for a job and kept in its manifest, so that a result does not depend on the memory that is
-free when a job is resumed.
+The decision is made once for a job, before the work, and kept in its manifest, so that a result does not depend on what
+a machine has when a job is resumed.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from vidsr.jobs.recipe.recipe import Recipe
 from vidsr.jobs.state.manifest import MANIFEST_NAME, Manifest
 from vidsr.models.architectures.basicvsr import BasicVSRConfig
 from vidsr.models.known_architectures import architecture_of
+from vidsr.models.zoo import RECURRENT_MODEL, ZOO, locate
 from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.storage import human_bytes
 
 #: fp32 pictures of the result's size while results are mixed: of three frames as drawn, held to the source and from the
 #: recurrent network, and those under way.
 _RESULTS = 12
+_WINDOWS = "its windows"
 #: Planes of a source frame on the host, in bytes per pixel: 8 bits in 4:4:4, or 16 in 4:2:0.
 _PLANES = 3
 
@@ -79,7 +82,7 @@ def lack_of_memory(
         if need > MEMORY_SHARE * free:
             wide, high = source
             reason = (
-                f"its windows of frames of {wide}x{high} take {human_bytes(need)}"
+                f"{_WINDOWS} of frames of {wide}x{high} take {human_bytes(need)}"
                 + (f" for {workers} workers" if workers > 1 else "")
                 + f", which needs {human_bytes(round(need / MEMORY_SHARE))} of free memory on {chosen}; "
                 f"{human_bytes(free)} are free"
@@ -100,11 +103,13 @@ def _workers(options: EnhanceOptions) -> Counter[str]:
 
 
 def with_memory_checked(recipe: Recipe) -> Recipe:
-    """The recipe, without ``--multiframe auto`` where there is too little memory for it.
+    """The recipe, without ``--multiframe auto`` where its weights are missing or there is too little memory for it.
 
     Raises:
         OptionsError: as :func:`lack_of_memory`.
     """
+    if recipe.options.restore.multiframe is None and locate(ZOO[RECURRENT_MODEL]) is None:
+        return _decided(recipe, f"its model {RECURRENT_MODEL}, which comes with vidsr, is not on this machine")
     video, half = recipe.shaped.video, architecture_of(recipe.model.network).half
     results = 1 if recipe.master is None else 2
     lack = lack_of_memory(recipe.options, (video.width, video.height), recipe.size, half=half, results=results)
@@ -116,7 +121,7 @@ def as_begun(recipe: Recipe, folder: Path) -> Recipe:
     if recipe.options.jobs.restart or not (folder / MANIFEST_NAME).is_file():
         return recipe
     if recipe.options.restore.multiframe is not None and not recipe.no_memory:
-        return recipe  # it was not left to the memory
+        return recipe  # it was not left to the machine
     try:
         begun = Manifest.load(folder)
     except JobError:
@@ -125,7 +130,8 @@ def as_begun(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def _decided(recipe: Recipe, no_memory: str) -> Recipe:
-    """The recipe with ``--multiframe auto`` left out for this lack of memory, or left in where there is none."""
+    """The recipe with ``--multiframe auto`` left out because of what the machine lacks, or left in where that is
+    nothing."""
     if no_memory == recipe.no_memory:
         return recipe
     restore = replace(recipe.options.restore, multiframe=0.0 if no_memory else None)
@@ -140,4 +146,5 @@ def _decided(recipe: Recipe, no_memory: str) -> Recipe:
 
 
 def _note(no_memory: str) -> str:
-    return f"--multiframe auto: left out, {no_memory}; close other programs and use --restart to have it"
+    closing = "close other programs and " if no_memory.startswith(_WINDOWS) else ""
+    return f"--multiframe auto: left out, {no_memory}; {closing}use --restart to have it"

@@ -44,8 +44,8 @@ class Recipe(SourcePlan):
 
     ``settings`` say how the result is encoded. Of numbered pictures, ``picture`` does; their ``settings`` are those of
     the lossless codec that takes any format, and give the size. ``notes`` say what the result cannot keep and what was
-    left out. ``master`` is the recipe of the preservation master of ``--masters``. ``no_memory`` is the lack of
-    memory for which ``--multiframe auto`` was left out; "" where it was not.
+    left out. ``master`` is the recipe of the preservation master of ``--masters``. ``no_memory`` is what the
+    machine lacks for ``--multiframe auto``, which is therefore left out; "" where it is not.
     """
 
     model: LoadedModel

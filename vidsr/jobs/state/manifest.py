@@ -139,8 +139,9 @@ class Manifest:
     resumed from its folder alone; ``encoder_threads`` is the encoder's thread count in every worker. ``result``
     is the joined file, with the sampled digest in place of the full one. The ``frames`` begin with frame
     ``first``, which is above 0 where only a part of the source is worked on: ``span``, as
-    :meth:`vidsr.media.span.Span.to_json` writes it. ``no_memory`` is the lack of memory for which ``--multiframe
-    auto`` was left out when the job began; "" where it was not. A resumed job does the same, whatever memory there is.
+    :meth:`vidsr.media.span.Span.to_json` writes it. ``no_memory`` is what the machine lacked (memory,
+    or the weights) for ``--multiframe auto``, which was therefore left out when the job began; "" where it was not. A
+    resumed job does the same, whatever there is by then.
     """
 
     job: str
