@@ -20,6 +20,7 @@ from vidsr.jobs.compare.invention import STEPS, evidence_at, frame_evidence, map
 from vidsr.jobs.compare.views import Opened
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.invention.sampling import FrameSampling
+from vidsr.jobs.state.events import Event
 from vidsr.media.decode import read_frames
 from vidsr.media.probe import probe
 from vidsr.options.span_options import FrameNumbers, SpanOptions
@@ -69,6 +70,13 @@ def test_frames_left_out_change_nothing_of_the_others(source: Path, noisy: Path)
         (some,) = frame_evidence(source, noisy, device="cpu", every=every, written=3)
         assert some.seconds == whole[measured].seconds and (some.evidence == whole[measured].evidence).all()
     assert whole[2].evidence[0, KINDS.index("unsteady")].max() > 0 and not any(frame.cut for frame in whole)
+
+
+def test_nothing_is_decoded_after_the_last_measured_frame(source: Path, noisy: Path) -> None:
+    events: list[Event] = []
+    (some,) = frame_evidence(source, noisy, device="cpu", every=2, written=3, progress=events.append)
+    assert [(event.frames, event.total_frames) for event in events if event.kind == "frame"][-2:] == [(1, 2), (2, 2)]
+    assert not some.cut
 
 
 def test_times_are_computed_once_however_many_frames_there_are(
