@@ -66,13 +66,17 @@ def enhance_frames(
         InferenceError: (from the generator) a frame could not be computed after every fallback; the message names it.
     """
     from vidsr.filters.after.last_result import LastResult
+    from vidsr.filters.hold import text_hold
     from vidsr.inference.upscaler import Upscaler
     from vidsr.jobs.invention.limit import limit_of
+    from vidsr.models.zoo import load_chosen
 
-    chosen = chosen_options(options, keywords)
-    steps = compose(_for_frames(chosen))
+    chosen = _for_frames(chosen_options(options, keywords))
+    model = load_chosen(chosen.model)
+    chosen = replace(chosen, restore=text_hold.settled(chosen.restore, model.network))
+    steps = compose(chosen)
     limit = limit_of(chosen.restore)
-    upscaler = Upscaler(chosen.model, post=steps.after, carrying=LastResult, limit=limit)
+    upscaler = Upscaler(chosen.model, model=model, post=steps.after, carrying=LastResult, limit=limit)
     return _enhanced(iter(frames), chosen, steps, upscaler)
 
 

@@ -40,7 +40,8 @@ class PostStep(Protocol):
     frames in order; returns the new result RGB. ``reset`` forgets what it remembers of earlier frames. Its memory
     lies in its attributes, and tensors among them are replaced, never written into: a call that ran out of memory is
     repeated on a copy of the step from before. A step with an attribute ``stateless`` that is true depends on nothing
-    but the two pictures: it is not called again for a frame that repeats the one before.
+    but the two pictures: it is not called again for a frame that repeats the one before. One with a true
+    ``data_dependent`` looks at the pictures on the host to decide what to do: no CUDA graph can hold it.
     """
 
     def __call__(self, source_rgb: Tensor, out_rgb: Tensor, frames: Sequence[Frame], /) -> Tensor:
@@ -145,7 +146,11 @@ class BatchStages:
         self._transfer = transfer
         self._neighbours = neighbours
         self._stateless = all(getattr(step, "stateless", False) for step in self._post)
-        self._graphed = graphed if self._stateless else None
+        dependent = [n for n, step in enumerate(self._post) if getattr(step, "data_dependent", False)]
+        #: Steps up to the last one that decides by what it sees run before the graph of the others.
+        self._ahead = dependent[-1] + 1 if dependent else 0
+        rest = self._post[self._ahead :]
+        self._graphed = graphed if all(getattr(step, "stateless", False) for step in rest) else None
         self._held_to = held_to
         self._carried: _Pictures | None = None
         self._carried_planes: tuple[Plane, ...] = ()
@@ -262,11 +267,12 @@ class BatchStages:
     def _planes(self, pictures: _Pictures, frames: Sequence[Frame]) -> list[Tensor]:
         """The target's planes of these pictures, after the post steps; as one CUDA graph where that is possible."""
         if self._graphed is None or pictures.alpha is not None:
-            return self._quantise(self._after(pictures, frames), frames[0])
-        first = frames[0]
+            return self._quantise(self._after(pictures, frames, self._post), frames[0])
+        first, rest = frames[0], self._post[self._ahead :]
+        pictures = self._after(pictures, frames, self._post[: self._ahead])
 
         def steps(source: Tensor, out: Tensor) -> list[Tensor]:
-            return self._quantise(self._after(_Pictures(source, out, None), [first] * len(out)), first)
+            return self._quantise(self._after(_Pictures(source, out, None), [first] * len(out), rest), first)
 
         kind = (self._target, first.colour, first.width, first.height)
         return self._graphed(steps, pictures.source, pictures.out, kind)
@@ -282,11 +288,14 @@ class BatchStages:
         self._carried = pictures.take([len(pictures.out) - 1])
         return pictures.take(slots)
 
-    def _after(self, shown: _Pictures, frames: Sequence[Frame]) -> _Pictures:
-        """The pictures as the post steps leave them."""
+    @staticmethod
+    def _after(shown: _Pictures, frames: Sequence[Frame], post: Sequence[PostStep]) -> _Pictures:
+        """The pictures as these steps leave them."""
+        if not post:
+            return shown
 
         def steps(source: Tensor, out: Tensor, frames: Sequence[Frame]) -> Tensor:
-            for step in self._post:
+            for step in post:
                 out = step(source, out, frames)
             return out
 

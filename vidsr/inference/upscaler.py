@@ -361,7 +361,7 @@ def _around(scale: int, post: Sequence[PostStep], device: torch.device, *, limit
     more = 200.0 if limited else 0.0
     if not post:
         return Around(busy=(48.0 + more) * scale**2, waiting=20.0 * scale**2)
-    if all(getattr(step, "stateless", False) for step in post):
+    if all(getattr(step, "stateless", False) and not getattr(step, "data_dependent", False) for step in post):
         return Around(busy=(60.0 + more) * scale**2, waiting=21.0 * scale**2)
     return Around(busy=(125.0 + more) * scale**2, waiting=46.0 * scale**2)
 

@@ -23,6 +23,7 @@ from vidsr.media.libav import whole_recording
 from vidsr.media.pictures.frame_files import picture_build
 from vidsr.media.pictures.masks import MaskFolder
 from vidsr.media.source_files import files_of
+from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import BETWEEN_MODEL, FACES_MODEL, FAITHFUL_MODEL, RECURRENT_MODEL, ZOO, load_chosen
 from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.storage import os_errors, sha256_of, write_atomically
@@ -79,7 +80,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
         "masks": _masks(options),
         "neighbours": _neighbours(options, facts),
         "held_to": _held_to(options),
-        "held": _held(options, facts),
+        "held": _held(options, model, facts),
         "made_frames": _made(facts),
         "software": {
             "vidsr": __version__,
@@ -138,10 +139,12 @@ def _masks(options: EnhanceOptions) -> dict[str, Any] | None:
     return {"folder": str(masks.folder), "count": len(masks.files), "blake2": masks.digest()}
 
 
-def _held(options: EnhanceOptions, facts: dict[str, Any]) -> dict[str, Any] | None:
+def _held(options: EnhanceOptions, model: LoadedModel, facts: dict[str, Any]) -> dict[str, Any] | None:
     """Whether faces and text were held, and the networks that find faces and that text is mixed with; None where
     neither was."""
-    chosen = options.restore
+    from vidsr.filters.hold import text_hold
+
+    chosen = text_hold.settled(options.restore, model.network)
     if "hold" not in (chosen.faces, chosen.text) or facts.get("kind") not in ("video", "sequence"):
         return None
     used = [FACES_MODEL] * (chosen.faces == "hold") + [FAITHFUL_MODEL] * (chosen.text == "hold")

@@ -29,6 +29,7 @@ MATERIALS: dict[str, dict[str, Any]] = {
 }
 #: What ``faces`` and ``text`` may be.
 HOLDS = ("hold", "free")
+TEXT_HOLDS = ("auto", *HOLDS)
 _DOUBLED, _RATE = "fields=double", "rate="
 
 
@@ -125,8 +126,9 @@ class RestoreOptions(Options):
     )
     text: str = opt(
         "free",
-        "hold: small text is mixed with the result of the model faithful, and follows the source likewise.",
-        choices=HOLDS,
+        "hold: small text is mixed with the result of the model faithful, and follows the source likewise; auto holds "
+        "it where the network is so slow that the search for text takes little of the time.",
+        choices=TEXT_HOLDS,
     )
     colour_lock: bool = opt(True, "Keep the source's colour at low frequencies.", "--colour-lock/--no-colour-lock")
     grain: float = opt(0.0, "Share of the source's grain to add back, at the new size.", between=(0, 1))

@@ -27,6 +27,14 @@ def test_lines_of_text_are_found(height: int, light: bool) -> None:
     assert found[90 - 8 :].mean() < 0.2  # not everything
 
 
+@pytest.mark.parametrize("ground", [None, 0.4], ids=["texture", "even"])
+def test_what_is_too_small_to_be_read_is_left_alone(ground: float | None) -> None:
+    """In it even the faithful network draws no letters."""
+    picture = texture(90, 200, coarse=8.0) if ground is None else torch.full((1, 3, 90, 200), ground)
+    assert not small_text(with_text(picture, LINES, 6)).any()
+    assert small_text(with_text(picture, LINES, 10)).any()
+
+
 def test_a_picture_of_leaves_and_fur_has_none() -> None:
     picture = torch.from_numpy(np.array(Image.open(SAMPLE).convert("RGB"))).movedim(-1, 0)[None].float() / 255
     assert small_text(picture).mean() < 0.01

@@ -178,7 +178,7 @@ def test_what_a_graph_keeps_is_what_was_estimated() -> None:
         def planes() -> Any:
             from vidsr.inference.batch_stages import _Pictures
 
-            return stages._quantise(stages._after(_Pictures(there, result, None), [frame]), frame)
+            return stages._quantise(stages._after(_Pictures(there, result, None), [frame], stages._post), frame)
 
         planes()
         device = torch.device("cuda:0")
@@ -189,6 +189,37 @@ def test_what_a_graph_keeps_is_what_was_estimated() -> None:
     copies = 4 * (source.numel() + out.numel())
     measured = (working + copies) / out.numel()
     assert measured <= graphed_steps._KEPT_BYTES <= 1.5 * measured, measured
+
+
+class Looking:
+    """A step that decides on the host by what it sees."""
+
+    warmup, stateless, data_dependent = 0, True, True
+
+    def __init__(self) -> None:
+        self.shapes: list[int] = []
+
+    def __call__(self, source: Tensor, out: Tensor, frames: Sequence[Frame]) -> Tensor:
+        self.shapes.append(len(out))
+        return out.flip(-1) if bool(source.mean() > 0) else out
+
+    def reset(self) -> None:
+        pass
+
+
+def test_a_step_that_looks_runs_ahead_of_the_graph() -> None:
+    frames, looking = noise(5), Looking()
+    steps = [looking, *post_steps(RestoreOptions())]
+    expected = through(Upscaler(ModelOptions(device="cpu", batch=2), model=identity(4), post=steps), frames)
+    looking.shapes.clear()
+    with CudaSimulation():
+        made = Upscaler(ModelOptions(device="cuda", precision="fp32", batch=2), model=identity(4), post=steps)
+        assert made.graphed is not None
+        made.graphed._asked = "graph"
+        got = through(made, frames)
+        assert made.graphed.form == "graph"
+    assert looking.shapes == [2, 2, 1], "not captured, and not repeated for the calibration"
+    assert gap(expected, got) <= 1
 
 
 class Counting:

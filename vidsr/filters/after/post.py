@@ -13,14 +13,15 @@ from itertools import groupby
 from vidsr.filters.after import colour_lock, fidelity, grain, stabilise, strength
 from vidsr.filters.after.correction import Correction, Corrections
 from vidsr.filters.after.step import Step, StepDescriptor
-from vidsr.filters.hold import hold
+from vidsr.filters.hold import face_hold, text_hold
 from vidsr.options.restore_options import RestoreOptions
 
-#: In the order in which they act. The hold comes first, so that all others work on what is kept. Fidelity stands before
+#: In the order in which they act. The holds come first, so that all others work on what is kept. Fidelity stands before
 #: *and* after the stabiliser: before, so that what is carried along is already true to the source; after, because
 #: blending along the motion leaves it again. Grain comes last, for nothing may smooth it.
 STEPS: tuple[StepDescriptor, ...] = (
-    hold.STEP,
+    text_hold.STEP,
+    face_hold.STEP,
     fidelity.STEP,
     stabilise.STEP,
     fidelity.AFTER_STABILISE,

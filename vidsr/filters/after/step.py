@@ -14,7 +14,8 @@ from vidsr.options.restore_options import RestoreOptions
 
 class Step(Protocol):
     """One step after the network. ``warmup`` is frames that it must see before its results are settled; ``stateless``
-    whether its result depends on nothing but the two pictures, so that equal pictures have equal results."""
+    whether its result depends on nothing but the two pictures, so that equal pictures have equal results. A step that
+    looks at them on the host to decide what to do has a true ``data_dependent``, and comes before all others."""
 
     warmup: int
     stateless: bool

@@ -32,6 +32,12 @@ _OUTSIDE = 0.4
 _FILLED = 0.4
 #: Share of the places around one that must look like text too.
 _TOGETHER = 0.5
+#: What continues a line needs this share of the strokes only, and may be by as much less even; it is followed in so
+#: many steps of half a band. Half a line that is found would move with the ground behind it.
+_ALSO, _ROUNDS = 0.6, 4
+#: Letters have this many rows in succession at least, in each of which there are this share of the strokes of the
+#: fullest row near by. What is smaller is legible neither in the source nor in any result.
+_LEAST_ROWS, _FULL = 6, 0.5
 
 
 def small_text(rgb: Tensor) -> Tensor:
@@ -93,9 +99,38 @@ def _add_lines(found: Tensor, moments: Tensor, height: int) -> None:
     ).to(crest.dtype)
     centres = (_mean(is_text, 3, rows) >= _TOGETHER).to(crest.dtype)
     if bool(centres.any()):
+        centres *= _tall_enough(crest[..., first:last, :], rows, length)[..., top - first : bottom - first, :]
+    if bool(centres.any()):
+        rest = slice(top, bottom)
+        near = (
+            (dense[..., rest, :] * height >= _ALSO * _STROKES)
+            & (inside[..., rest, :] >= _FILLED * dense[..., rest, :])
+            & (outside[..., rest, :] * _ALSO <= _OUTSIDE * dense[..., rest, :])
+            & (ground2 - ground**2 <= (_GROUND / _ALSO * contrast) ** 2)
+            & (contrast2 - contrast**2 <= (_EVEN / _ALSO * contrast) ** 2)
+        ).to(crest.dtype)
+        centres = _continued(centres, near, length)
+        reach = rows - rows // 4  # ascenders and descenders
         centres = F.pad(centres, (0, 0, top, bands.shape[-2] - bottom))
-        tall = F.max_pool2d(centres, (2 * rows + 1, 1), 1, (rows, 0))
+        tall = F.max_pool2d(centres, (2 * reach + 1, 1), 1, (reach, 0))
         torch.maximum(found, F.max_pool2d(tall, (1, length), 1, (0, length // 2)), out=found)
+
+
+def _continued(centres: Tensor, near: Tensor, length: int) -> Tensor:
+    """``centres`` along their rows, as far as places in ``near`` go on, and no further than twice ``length``."""
+    for _ in range(_ROUNDS):
+        centres = torch.maximum(centres, near * F.max_pool2d(centres, (1, length), 1, (0, length // 2)))
+    return centres
+
+
+def _tall_enough(crest: Tensor, rows: int, length: int) -> Tensor:
+    """1 in rows that belong to letters of at least :data:`_LEAST_ROWS`, in lines of ``rows``; else 0."""
+    row = _mean(crest, 1, length)
+    full = F.max_pool2d(row, (rows, 1), 1, (rows // 2, 0))
+    empty = ((row < _FULL * full) | (row == 0)).to(crest.dtype)
+    margin = _LEAST_ROWS - 1
+    runs = 1 - F.max_pool2d(F.pad(empty, (0, 0, margin, margin), value=1.0), (_LEAST_ROWS, 1), 1)
+    return F.max_pool2d(runs, (_LEAST_ROWS, 1), 1)
 
 
 def _mean(values: Tensor, rows: int, columns: int) -> Tensor:

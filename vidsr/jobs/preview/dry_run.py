@@ -200,7 +200,7 @@ def _steps(options: EnhanceOptions) -> tuple[str, ...]:
     restore = options.restore.to_json()
     shown = ("multiframe", "fidelity", "stabilize", "strength", "invent", "faces", "text", "grain")
     plain = EnhanceOptions().restore.to_json()
-    return tuple(f"{name} {restore[name]}" for name in shown if restore[name] != plain[name])
+    return tuple(f"{name} {restore[name]}" for name in shown if restore[name] not in (plain[name], "free"))
 
 
 def _resumes(order: PreparedJob) -> str:

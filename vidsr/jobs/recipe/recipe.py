@@ -91,6 +91,10 @@ class Recipe(SourcePlan):
     @classmethod
     def _settled(cls, plan: SourcePlan, model: LoadedModel, pictures: str, container: str = "") -> Recipe:
         """The steps that follow the choice of filters."""
+        from vidsr.filters.hold import text_hold
+
+        restore = text_hold.settled(plan.options.restore, model.network)
+        plan = dataclasses.replace(plan, options=dataclasses.replace(plan.options, restore=restore))
         options, encode, picture = plan.options, plan.options.encode, None
         if pictures:
             encode = dataclasses.replace(encode, codec="ffv1", bit_depth=None)
