@@ -48,6 +48,7 @@ class Case:
     options: tuple[str, ...] = ()
     workers: int = 1
     masks: bool = False
+    size: tuple[int, int] = (64, 48)
     frames: Fraction = Fraction(1)  # of the result for one of the source
 
 
@@ -100,6 +101,12 @@ FILM = moving(
     "18", 32, "noise=alls=14:allf=t,eq=brightness='0.05*sin(n*2)':eval=frame", "-c:v", "libx264", "-crf", "12"
 )
 PHONE = moving("30", 32, "noise=alls=6:allf=t", "-c:v", "libx264", "-crf", "32")
+#: Standing still, with lines displaced one by one, otherwise in each frame.
+_DISPLACED = "geq=lum='p(X+0.8*sin(7*N*N+0.45*Y),Y)':cb='cb(X,Y)':cr='cr(X,Y)',noise=alls=3:allf=t"
+WOBBLING = (
+    *("-loop", "1", "-r", "25", "-i", str(_STILL), "-vf", f"crop=192:64:60:60,format=yuv420p,{_DISPLACED}"),
+    *("-frames:v", "30", "-c:v", "ffv1"),
+)
 
 #: The same for restoration: what looks at neighbours, carries state along, or changes frames and times.
 RESTORED = {
@@ -129,6 +136,28 @@ RESTORED = {
     ),
     "least confidence": Case("l.mp4", FILM, "h264", options=("--restore", "denoise", "--keep-original-below", "0.3")),
     "deband": Case("z.mp4", PHONE, "h264", options=("--restore", "deblock,deband=3")),
+    "deband, masters": Case("1.mp4", PHONE, "h264", options=("--restore", "deband=3", "--masters")),
+    "deband, rate": Case("2.mp4", PHONE, "h264", options=("--restore", "deband=3", "--rate", "2x"), frames=Fraction(2)),
+    "deband, multiframe": Case("3.mp4", PHONE, "h264", options=("--restore", "deband=3", "--multiframe", "0.5")),
+    "deband, all": Case(
+        "4.mp4",
+        PHONE,
+        "h264",
+        options=("--restore", "deband=3", "--masters", "--multiframe", "0.5"),
+        workers=2,
+        masks=True,
+    ),
+    "wobble": Case("5.mkv", WOBBLING, "h264", options=("--restore", "wobble")),
+    "wobble, all": Case(
+        "6.mkv",
+        WOBBLING,
+        "png",
+        suffix="/%06d.png",
+        options=("--restore", "wobble"),
+        workers=2,
+        masks=True,
+        size=(192, 64),
+    ),
     "masks": Case("m.mp4", FILM, "h264", options=("--restore", "dust,deband=3"), masks=True),
     "masks, numbered": Case(
         "j.mp4", FILM, "png", suffix="/%06d.png", options=("--restore", "deflicker,denoise"), masks=True
@@ -272,7 +301,7 @@ def chaos(name: str, kills: int, folder: Path, model: Path, chance: random.Rando
     options = ["--model", str(model), "--scale", "2", "--segment-frames", "8", "--quiet", *case.options]
     frames = count_frames(source)
     if case.masks:
-        make_masks(folder / "masks", frames, 64, 48)
+        make_masks(folder / "masks", frames, *case.size)
         options += ["--masks", str(folder / "masks")]
     second = "--masters" in case.options
     reference, victim = Path(f"{folder}/reference{case.suffix}"), Path(f"{folder}/victim{case.suffix}")
