@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.field_clips import Clip, frames_of, moments
+from tests.support.field_clips import Clip, frames_of, moments, woven
 from vidsr.filters.detect.head_switching import BandSearch
 from vidsr.filters.tape.headswitch import HeadSwitch
 from vidsr.frames import Frame
@@ -121,3 +121,20 @@ def test_colour_is_moved_with_its_rows() -> None:
     (result,) = HeadSwitch(6)(iter([replace(coloured, planes=tuple(planes))]))
     before, after = (np.abs(p[45:, 8:-8].astype(int) - colour[45:, 8:-8]).mean() for p in (planes[1], result.planes[1]))
     assert after < 0.5 * before
+
+
+def test_noise_of_the_band_misleads_no_row() -> None:
+    """Fields of two moments, whose rows differ, and noise in the band alone: each frame becomes much better."""
+    clean = frames_of([y[:, :128] * 0.3 + 40 for y in woven(moments(8, 2), "tff")])
+    rng = np.random.default_rng(3)
+    for true in clean:
+        worn = displaced(true, 1)
+        plane = worn.planes[0].copy()
+        band = plane[-len(SHIFTS) :] + rng.normal(0, 6, (len(SHIFTS), plane.shape[1]))
+        plane[-len(SHIFTS) :] = np.rint(band).clip(0, 255)
+        (made,) = HeadSwitch(len(SHIFTS))(iter([replace(worn, planes=(plane, *worn.planes[1:]))]))
+        before, after = (
+            np.square(p[-len(SHIFTS) :].astype(float) - true.planes[0][-len(SHIFTS) :]).mean()
+            for p in (plane, made.planes[0])
+        )
+        assert after < 0.5 * before

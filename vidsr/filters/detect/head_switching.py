@@ -166,7 +166,8 @@ def _by_matching(bins: list[_Sums]) -> int:
     by_segment = sum(in_time) / np.sqrt(_FRAMES * sum(one.frames for one in bins))
     total = by_segment.sum(0)
     reach = total.shape[1] // 2
-    steps = max((_course(total, sign) for sign in (1, -1)), key=lambda course: course.gain).steps
+    steps = course(total[-_MOST - 2 :]).steps
+    steps = np.concatenate((np.zeros(ROWS - len(steps), np.int64), steps))
     moved = np.flatnonzero(steps)
     slant = min(_SLANT_PX, 0.5 * float(np.abs(steps[moved]).mean()))
     band = moved[int(np.argmax(np.abs(steps[moved]) >= slant)) :]
@@ -193,34 +194,39 @@ def _by_matching(bins: list[_Sums]) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Course:
+class Course:
     """Displacements of each row against the one above, px; 0 above the band. What they gain, less costs."""
 
     steps: npt.NDArray[np.int64]
     gain: float
 
 
-def _course(total: Floats, sign: int) -> _Course:
-    """The course to the last row, in the direction ``sign``, that gains most (Viterbi)."""
+def course(total: Floats) -> Course:
+    """The course to the last row, in one direction, that gains most (Viterbi); ``total`` are the :func:`gains` of all
+    segments together, ``[rows, shifts]``."""
+    return max((_course(total, sign) for sign in (1, -1)), key=lambda one: one.gain)
+
+
+def _course(total: Floats, sign: int) -> Course:
     reach = total.shape[1] // 2
     shifts = np.arange(1, reach + 1)
     gained = total[:, reach + sign * shifts] - _ROW_COST
     jumps = _JUMP_COST * np.abs(shifts[:, None] - shifts)
     best = np.full(reach, -np.inf)
-    came = np.full((ROWS, reach), -1)
-    for row in range(ROWS - _MOST - 2, ROWS):
+    came = np.full((len(total), reach), -1)
+    for row in range(len(total)):
         on = best - jumps
         last = on.argmax(1)
         on_best = on[np.arange(reach), last]
         came[row] = np.where(on_best > 0, last, -1)
         best = np.maximum(on_best, 0) + gained[row]
-    steps = np.zeros(ROWS, np.int64)
-    at, row = int(best.argmax()), ROWS - 1
+    steps = np.zeros(len(total), np.int64)
+    at, row = int(best.argmax()), len(total) - 1
     gain = float(best[at])
     while at >= 0:
         steps[row] = sign * shifts[at]
         at, row = int(came[row, at]), row - 1
-    return _Course(steps=steps, gain=gain)
+    return Course(steps=steps, gain=gain)
 
 
 def _by_edge(bins: list[_Sums]) -> int:
@@ -241,7 +247,7 @@ def _by_edge(bins: list[_Sums]) -> int:
     if max(np.abs(grown[side, :first]).max(), np.abs(grown[1 - side]).max()) > _OTHER_SIDE * most:
         return 0
     noise = whole.noise / whole.frames
-    if noise[first:].min() < _NOISIER * noise[max(0, first - _ABOVE) : first - 1].max():
+    if noise[first:].min() < _NOISIER * np.median(noise[max(0, first - _ABOVE) : first - 1]):
         return 0
     reach = whole.gains.shape[2] // 2
     steps = np.rint(growth[first:]).astype(int).clip(-reach, reach) * (1 if side == 0 else -1)
