@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 from hypothesis import settings
 
@@ -114,6 +115,18 @@ def one_segment_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     from vidsr.jobs.engines.overlap import Load
 
     monkeypatch.setattr(Load, "has_room", lambda self: not self.busy())
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """vidsr's cache for one test, so that calibration starts over; the C kernels are those of the user's cache."""
+    native = Path(os.environ.get("VIDSR_CACHE") or platformdirs.user_cache_dir("vidsr")) / "native"
+    native.mkdir(parents=True, exist_ok=True)
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / "native").symlink_to(native)
+    monkeypatch.setenv("VIDSR_CACHE", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from vidsr.models.architectures.srvgg import (
     SRVGGNET_COMPACT,
     SRVGGNetCompact,
     SRVGGNetCompactConfig,
-    negative_slope,
+    add_body,
 )
 from vidsr.models.graph import Graph
 
@@ -114,29 +114,15 @@ def _recognise(tensors: State, card: Mapping[str, str]) -> Recognised | None:
 def _graph(network: RecurrentCompact) -> Graph:
     """The state is an input beside the frame: "carried", the last result carried along the motion, and "trust"."""
     c = network.config
-    made, x = Graph(c.in_channels, c.out_channels), 0
+    made, last = Graph(c.in_channels, c.out_channels), len(network.body) - 1
     carried = made.add(graph.StateInput("carried", c.out_channels, c.scale))
     trust = made.add(graph.Enlarge(c.scale), made.add(graph.StateInput("trust", 1, 1)))
     base = made.add(graph.Enlarge(c.scale), 0)
     difference = made.add(graph.Multiply(), made.add(graph.Sum((1.0, -1.0)), carried, base), trust)
-    first = network.body[0]
-    assert isinstance(first, nn.Conv2d)
-    old = made.add(graph.Convolution("body.0", first), 0)
+    old = add_body(made, network, range(1), 0)
     new = made.add(graph.Convolution("carry", network.carry), made.add(graph.Unshuffle(c.scale), difference))
-    x = made.add(graph.Sum(), old, new)
-    for number, layer in enumerate(network.body[1:-1], 1):
-        match layer:
-            case nn.Conv2d():
-                x = made.add(graph.Convolution(f"body.{number}", layer), x)
-            case nn.PReLU():
-                x = made.add(graph.PReLU(f"body.{number}", layer), x)
-            case _:
-                slope = negative_slope(layer)
-                assert isinstance(slope, float)
-                x = made.add(graph.LeakyReLU(slope), x)
-    last = network.body[-1]
-    assert isinstance(last, nn.Conv2d)
-    details = made.add(graph.Shuffle(c.scale), made.add(graph.Convolution(f"body.{len(network.body) - 1}", last), x))
+    x = add_body(made, network, range(1, last), made.add(graph.Sum(), old, new))
+    details = made.add(graph.Shuffle(c.scale), add_body(made, network, range(last, last + 1), x))
     gate = made.add(graph.Tanh(), made.add(graph.Convolution("gate", network.gate), x))
     gate = made.add(graph.Shuffle(c.scale), gate)
     missing = made.add(graph.Sum((1.0, -1.0)), difference, made.add(graph.Multiply(), details, trust))

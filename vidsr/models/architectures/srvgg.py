@@ -128,10 +128,10 @@ def _ncnn_names(layers: Sequence[NcnnLayer], count: int) -> list[str] | None:
     return [f"body.{i}" for i in range(count)] if shuffles else None
 
 
-def _graph(network: SRVGGNetCompact) -> Graph:
-    c = network.config
-    made, x = Graph(c.in_channels, c.out_channels), 0
-    for number, layer in enumerate(network.body):
+def add_body(made: Graph, network: SRVGGNetCompact, layers: range, x: int) -> int:
+    """Add these layers of ``network.body`` to a graph, the first of them after operation ``x``; returns the last."""
+    for number in layers:
+        layer = network.body[number]
         match layer:
             case nn.Conv2d():
                 x = made.add(graph.Convolution(f"body.{number}", layer), x)
@@ -141,7 +141,13 @@ def _graph(network: SRVGGNetCompact) -> Graph:
                 slope = negative_slope(layer)
                 assert isinstance(slope, float)
                 x = made.add(graph.LeakyReLU(slope), x)
-    x = made.add(graph.Shuffle(c.scale), x)
+    return x
+
+
+def _graph(network: SRVGGNetCompact) -> Graph:
+    c = network.config
+    made = Graph(c.in_channels, c.out_channels)
+    x = made.add(graph.Shuffle(c.scale), add_body(made, network, range(len(network.body)), 0))
     made.add(graph.Sum(), x, made.add(graph.Enlarge(c.scale), 0))
     return made
 
