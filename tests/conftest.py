@@ -59,7 +59,10 @@ def no_real_time_threads() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> ClipFactory:
     """``clips("basic")`` is the path of a named clip of tests/support/clips.py. Treat clips as read-only."""
-    return ClipFactory(tmp_path_factory.mktemp("clips"))
+    shared = None
+    if "PYTEST_XDIST_WORKER" in os.environ:  # the folder of all workers
+        shared = tmp_path_factory.getbasetemp().parent / "clips"
+    return ClipFactory(tmp_path_factory.mktemp("clips"), shared)
 
 
 @pytest.fixture(scope="session")

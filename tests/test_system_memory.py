@@ -7,18 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.places import write_files
 from vidsr import system_memory
 from vidsr.inference import device
 from vidsr.system_memory import available_bytes, give_back_free_memory
 
 GB = 1 << 30
-
-
-def write(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
 
 
 MEMINFO = {"proc/meminfo": f"MemTotal: 99999999 kB\nMemAvailable:   {8 * GB // 1024} kB\n"}
@@ -70,11 +64,13 @@ def v2(folder: str, limit: int | str, used: int, cached: int = 0) -> dict[str, s
     ],
 )
 def test_the_tightest_limit_counts(files: dict[str, str], free: int | None, tmp_path: Path) -> None:
-    assert available_bytes(write(tmp_path, files)) == free
+    assert available_bytes(write_files(tmp_path, files)) == free
 
 
 def test_tiles_are_planned_within_the_limit_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(system_memory.available_bytes, "__defaults__", (write(tmp_path, MEMINFO | v2("", 2 * GB, GB)),))
+    monkeypatch.setattr(
+        system_memory.available_bytes, "__defaults__", (write_files(tmp_path, MEMINFO | v2("", 2 * GB, GB)),)
+    )
     assert device.free_bytes(torch.device("cpu")) == GB
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from tests.support import processes
+from tests.support import command_line, processes
 from vidsr.cli import main
 from vidsr.cli.main import COMMANDS
 from vidsr.errors import Interrupted
@@ -34,16 +34,17 @@ def test_help_imports_neither_torch_nor_av() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
-@pytest.mark.parametrize("name", list(COMMANDS))
-def test_every_subcommand_has_help_without_loading_torch(name: str) -> None:
+def test_every_subcommand_has_help_without_loading_torch() -> None:
+    """In one process: the first that loads a heavy library is named."""
     code = (
         "import sys\nfrom vidsr.cli.main import run\n"
-        f"assert run([{name!r}, '--help']) == 0\n"
-        "assert not {'torch', 'av'} & set(sys.modules), 'loads a heavy library for its help'"
+        f"for name in {list(COMMANDS)!r}:\n"
+        "    assert run([name, '--help']) == 0, name\n"
+        "    assert not {'torch', 'av'} & set(sys.modules), f'{name} loads a heavy library for its help'"
     )
     done = python("-c", code)
     assert done.returncode == 0, done.stderr
-    assert "Usage: vidsr" in done.stdout
+    assert [f"Usage: vidsr {name}" in done.stdout for name in COMMANDS] == [True] * len(COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +61,18 @@ def test_every_subcommand_has_help_without_loading_torch(name: str) -> None:
     ],
 )
 def test_wrong_usage_exits_with_2_and_is_one_line(args: list[str], says: str) -> None:
-    done = python("-m", "vidsr", *args)
+    done = command_line.vidsr(*args)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("vidsr: ")
     assert says in done.stderr
+
+
+def test_the_exit_code_is_that_of_the_process() -> None:
+    done = python("-m", "vidsr", "nonsense")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "vidsr: no such command 'nonsense'; see: vidsr --help\n"
 
 
 @pytest.mark.parametrize("args", [[], ["models"]])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.places import write_files
 from vidsr.doctor import machine
 from vidsr.doctor.examination import Examination
 from vidsr.models import zoo
@@ -13,15 +14,8 @@ from vidsr.models import zoo
 GB = 1 << 30
 
 
-def write(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
-
-
 def test_a_container_shows_its_limits_of_memory_and_cores(tmp_path: Path) -> None:
-    root = write(
+    root = write_files(
         tmp_path,
         {
             "proc/meminfo": f"MemTotal: {64 * GB // 1024} kB\nMemAvailable: {60 * GB // 1024} kB\n",
@@ -59,7 +53,7 @@ def test_a_container_shows_its_limits_of_memory_and_cores(tmp_path: Path) -> Non
     ],
 )
 def test_the_tightest_limit_of_cores_counts(tmp_path: Path, files: dict[str, str], cores: float | None) -> None:
-    assert machine.cpu_limit(write(tmp_path, files)) == cores
+    assert machine.cpu_limit(write_files(tmp_path, files)) == cores
 
 
 def test_folders_that_cannot_be_made_are_said_so_and_nothing_is_made(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from tests.support import processes
 from tests.support.cuda_simulation import CudaSimulation, SimulatedEvent
-from tests.support.frames import largest_gap, noise_frame
+from tests.support.frames import noise_frame, stream_gap, through
 from tests.support.networks import TinyModel, identity, tiny_rrdbnet
 from vidsr.errors import OptionsError
 from vidsr.filters.after.post import post_steps
@@ -30,7 +29,7 @@ from vidsr.inference.device import choose_device, free_bytes, is_out_of_memory
 from vidsr.inference.forms import cuda_graphs, folded_torch
 from vidsr.inference.forms.compiled_forms import compiled_forms
 from vidsr.inference.forms.graphed_steps import GraphedSteps
-from vidsr.inference.forms.trial_process import FormTrialError
+from vidsr.inference.forms.trial_process import FormTrialError, Maker, run_apart
 from vidsr.inference.upscaler import Upscaler
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
@@ -40,17 +39,26 @@ from vidsr.options.restore_options import RestoreOptions
 SIZE = (32, 24)
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("native")
-
-
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calibration starts over in each test; the C kernels are compiled once for all."""
-    (tmp_path / "native").symlink_to(compiled)
-    monkeypatch.setenv("VIDSR_CACHE", str(tmp_path))
+def calibration_starts_over(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "_failed", False)
+    monkeypatch.setattr(calibration, "_REPEATS", 1)  # times mean nothing on a simulated device
+    monkeypatch.setattr(cuda_backend, "run_apart", run_apart_once)
+
+
+#: How the trial of each form in a process of its own ended.
+FAILED: dict[str, str] = {}
+
+
+def run_apart_once(maker: Maker, *order: Any) -> Tensor:
+    """``run_apart``, whose process is started once for each form: the simulated device is not in it, so that the form
+    fails there for the same reason in every test."""
+    if maker.__name__ not in FAILED:
+        try:
+            return run_apart(maker, *order)
+        except FormTrialError as error:
+            FAILED[maker.__name__] = str(error)
+    raise FormTrialError(FAILED[maker.__name__])
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -86,16 +94,6 @@ def upscaler(
     return Upscaler(chosen, model=model or tiny_rrdbnet(), post=post)
 
 
-def through(made: Upscaler, frames: Sequence[Frame]) -> list[Frame]:
-    size = (frames[0].width * made.scale, frames[0].height * made.scale)
-    return list(made.stream(size, frames[0].format)(iter(frames)))
-
-
-def gap(want: Sequence[Frame], got: Sequence[Frame]) -> int:
-    assert [f.index for f in want] == [f.index for f in got]
-    return max(largest_gap(a.planes, b.planes) for a, b in zip(want, got, strict=True))
-
-
 def steps(name: str) -> Any:
     return post_steps(RestoreOptions(stabilize=0.8 if name == "stabilised" else 0.0)) if name != "none" else ()
 
@@ -115,17 +113,15 @@ def test_no_race_no_wait_and_the_picture_of_the_cpu(name: str, post: str, tile: 
     size = (36, 34) if post != "none" else SIZE
     frames = noise(6, size)
     want = enlarged(frames, "cpu", "fp32", model=MODELS[name](), post=steps(post), tile=tile)
-    waits: list[Counter[Any]] = []
-    for count in (2, 6):
-        with CudaSimulation() as cuda:
-            made = upscaler("cuda", model=MODELS[name](), post=steps(post), tile=tile)
-            through(made, frames[:2])  # constants, calibration, captures
-            cuda.blocking.clear()
+    with CudaSimulation() as cuda:
+        made = upscaler("cuda", model=MODELS[name](), post=steps(post), tile=tile)
+        through(made, frames[:2])  # constants, calibration, captures
+        cuda.blocking.clear()
+        for count in (2, 6):
             got = through(made, frames[:count])
-            waits.append(Counter(cuda.blocking))
-        assert cuda.races == []
-        assert gap(want[:count], got) <= 1
-    assert waits[1] == waits[0] == Counter(), "the host waits for the device in the middle of a stream"
+            assert cuda.races == []
+            assert stream_gap(want[:count], got) <= 1
+            assert cuda.blocking == [], "the host waits for the device in the middle of a stream"
 
 
 def test_repeated_frames_and_partial_batches_need_no_new_graph() -> None:
@@ -137,7 +133,7 @@ def test_repeated_frames_and_partial_batches_need_no_new_graph() -> None:
         through(made, noise(3))
         cuda.captures = 0
         got = through(made, frames)
-    assert gap(want, got) <= 1 and cuda.races == []
+    assert stream_gap(want, got) <= 1 and cuda.races == []
     assert cuda.captures == 0 and made.stats.reused > 8
 
 
@@ -149,7 +145,7 @@ def test_the_second_gpu_in_a_thread_of_its_own(precision: str) -> None:
         thread = threading.Thread(target=lambda: got.extend(enlarged(frames, "cuda:1", precision)))
         thread.start()
         processes.join(thread)
-    assert gap(want, got) <= 1
+    assert stream_gap(want, got) <= 1
     assert cuda.races == [] and cuda.replays > 0
     assert cuda.peak_bytes[torch.device("cuda:0")] == 0, "another GPU was touched"
 
@@ -179,7 +175,7 @@ def test_parts_of_a_halved_batch_are_not_overwritten_by_the_next_replay(precisio
         backend._runner = FailsOnce(backend._runner)
         made.fitted.backend = backend
         got = through(made, frames)
-    assert gap(want, got) <= 1
+    assert stream_gap(want, got) <= 1
     assert any("1 frames per step" in note for note in made.stats.notes)
 
 
@@ -204,7 +200,7 @@ def test_overflown_frames_are_repaired_and_no_other_frame_changes(precision: str
 
         backend._runner = overflowing
         got = through(made, frames)
-    assert gap(want, got) <= 1 and cuda.races == []
+    assert stream_gap(want, got) <= 1 and cuda.races == []
     assert made.stats.fp32_reruns == 1 and made.fitted.tile is None
 
 
@@ -220,7 +216,7 @@ def test_after_several_overflows_the_job_goes_on_in_fp32() -> None:
         assert plain is not None
         backend._runner = lambda rgb: plain(rgb) * float("inf")
         got = through(made, frames)
-    assert gap(want, got) <= 1
+    assert stream_gap(want, got) <= 1
     assert 3 <= made.stats.fp32_reruns <= 5, "reruns end once the whole job is in fp32"
     assert any("all further frames are computed in fp32" in note for note in made.stats.notes)
 
@@ -246,7 +242,7 @@ def test_a_capture_that_fails_costs_the_graph_and_nothing_else(monkeypatch: pyte
         monkeypatch.setattr(cuda_graphs.Graphed, "_capture", run)
         assert cuda.allocator_broken, "the simulation has broken the allocator as PyTorch does"
         again = enlarged(frames, "cuda")  # another upscaler in the same process
-    assert gap(want, got) <= 1 and gap(want, again) <= 1
+    assert stream_gap(want, got) <= 1 and stream_gap(want, again) <= 1
     assert sum("CUDA graphs are not used from now on" in note for note in made.stats.notes) == 1
 
 
@@ -274,7 +270,7 @@ def without_memory_at(post: str, numbers: Callable[[range], range]) -> int:
             got = through(made, frames)
         assert cuda.out_of_memory == 1, f"allocation {number} was not reached"
         assert cuda.races == [], f"allocation {number}: {cuda.report()}"
-        assert gap(want, got) <= 1, f"allocation {number}"
+        assert stream_gap(want, got) <= 1, f"allocation {number}"
     return len(chosen)
 
 
@@ -306,7 +302,7 @@ def test_a_real_limit_is_met_by_smaller_steps() -> None:
         with CudaSimulation(memory_bytes=limit) as cuda:
             made = upscaler("cuda", batch=4)
             got = through(made, frames)
-        assert gap(want, got) <= 1 and cuda.races == []
+        assert stream_gap(want, got) <= 1 and cuda.races == []
         if cuda.out_of_memory > 0:
             break
     assert cuda.out_of_memory > 0 and made.fitted.smallest_batch < 4
@@ -399,7 +395,7 @@ def test_a_missing_copy_of_a_graphs_result_is_noticed() -> None:
         backend._use("graph")
         backend._runner = FailsOnce(lambda rgb: backend._graphs[0](rgb.to(memory_format=torch.channels_last)))
         got = through(made, frames)
-    assert gap(want, got) > 1
+    assert stream_gap(want, got) > 1
 
 
 def test_a_missing_device_guard_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -481,7 +477,7 @@ def test_own_kernels_are_used_only_where_they_are_right_and_fast(
         trial = tried(0.2 if (name, here) == ("kernels", "hangs") else limit, name, work)
         return trial if trial.problem else replace(trial, seconds=taken[name])
 
-    def run_apart(maker: Any, network: Any, device: Any, dtype: Any, rgb: Tensor, limit: float) -> Tensor:
+    def apart_by(maker: Any, network: Any, device: Any, dtype: Any, rgb: Tensor, limit: float) -> Tensor:
         calls.append(limit)
         if apart == "killed":
             raise FormTrialError("its process was killed by SIGSEGV")
@@ -491,9 +487,8 @@ def test_own_kernels_are_used_only_where_they_are_right_and_fast(
         return out * 0 if apart == "wrong" else out
 
     monkeypatch.setattr(cuda_backend, "compiled_forms", lambda *a, **k: {"kernels": maker})
-    monkeypatch.setattr(cuda_backend, "run_apart", run_apart)
+    monkeypatch.setattr(cuda_backend, "run_apart", apart_by)
     monkeypatch.setattr(calibration, "_within", within)
-    monkeypatch.setattr(calibration, "_REPEATS", 1)
     HUNG.clear()
     frames = noise(4)
     want = enlarged(frames, "cpu", "fp32")
@@ -502,7 +497,7 @@ def test_own_kernels_are_used_only_where_they_are_right_and_fast(
         got = through(made, frames)
         backend = made.fitted.backend
         assert isinstance(backend, CudaBackend) and backend.form == chosen
-        assert gap(want, got) <= 1 and cuda.races == []
+        assert stream_gap(want, got) <= 1 and cuda.races == []
         notes = [note for note in made.stats.notes if "kernels" in note]
         assert len(notes) == (1 if said else 0) and all(said in note for note in notes)
         assert ("kernels" in made_here) == (apart == "right"), "it ran here before it was right in its own process"
@@ -536,7 +531,7 @@ def test_own_kernels_that_fail_later_cost_no_frame(monkeypatch: pytest.MonkeyPat
         backend._runner = failing
         got = through(made, frames)
         assert backend.form == "eager"
-    assert gap(want, got) <= 1
+    assert stream_gap(want, got) <= 1
     assert sum("the kernels form is not used from now on: CUDA error" in note for note in made.stats.notes) == 1
 
 
@@ -628,7 +623,7 @@ def test_rocm_gets_no_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = noise(3)
     with CudaSimulation(architectures=["gfx1100"]) as cuda:
         made = upscaler("cuda")
-        assert gap(enlarged(frames, "cpu", "fp32"), through(made, frames)) <= 1
+        assert stream_gap(enlarged(frames, "cpu", "fp32"), through(made, frames)) <= 1
     assert cuda.captures == 0
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support import oracle, processes
+from tests.support import oracle
 from tests.support.clips import ClipFactory, picture, tone
+from tests.support.command_line import vidsr
 from vidsr import NoPlaceError, enhance
 
 ALPHA = ("-vf", "format=argb,colorchannelmixer=aa=0.5", "-c:v", "qtrle")
@@ -28,8 +27,8 @@ def refused(source: Path, output: Path, model: Path, **options: object) -> list[
 
 
 def run(words: list[str]) -> Path:
-    command = [sys.executable, "-m", *words]
-    done = processes.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
+    assert words[0] == "vidsr"
+    done = vidsr(*words[1:])
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.strip())
 

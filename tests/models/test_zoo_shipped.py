@@ -71,6 +71,7 @@ def test_equal_to_ncnn_in_fp32(name: str, source: str, upstream: Path) -> None:
     assert gap <= 1e-4
 
 
+@pytest.mark.long
 def test_weights_are_found_in_an_installed_wheel(tmp_path: Path) -> None:
     """Build the wheel, install it beside the libraries of this environment, and ask it from elsewhere."""
     build = "import hatchling.build, sys; print(hatchling.build.build_wheel(sys.argv[1]))"
@@ -79,9 +80,10 @@ def test_weights_are_found_in_an_installed_wheel(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     wheel = next(tmp_path.glob("vidsr_esrgan-*.whl"))
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    processes.run([python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", wheel], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(python)]
+    processes.run([*pip, "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True)
     libraries = next(Path(p) for p in sys.path if (Path(p) / "torch").is_dir())
     site = next((tmp_path / "venv").glob("lib/python*/site-packages"))
     (site / "libraries.pth").write_text(f"{libraries}\n")

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -46,11 +50,12 @@ RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 class ClipFactory:
-    """Makes clips in one folder, each only once."""
+    """Makes clips in one folder, each only once. Other processes may share the work through the folder ``shared``, from
+    which each copies what it needs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shared: Path | None = None) -> None:
         self.folder = folder
-        self._made: dict[tuple[str, tuple[str, ...]], Path] = {}
+        self._shared = shared
 
     def __call__(self, name: str = "basic") -> Path:
         """The clip of :data:`RECIPES` with this name."""
@@ -58,13 +63,26 @@ class ClipFactory:
 
     def make(self, filename: str, *args: str) -> Path:
         """Run ffmpeg with these arguments, writing ``filename``; the path of the result. Same call, same file."""
-        key = (filename, args)
-        if key not in self._made:
-            place = self.folder / f"{len(self._made):03d}"
-            place.mkdir(parents=True, exist_ok=True)
-            run_ffmpeg(*args, str(place / filename))
-            self._made[key] = place / filename
-        return self._made[key]
+        name = hashlib.blake2b("\0".join((filename, *args)).encode(), digest_size=8).hexdigest()
+        place = self.folder / name
+        if not place.exists():
+            if self._shared is None:
+                _made(place, filename, args)
+            else:
+                _made(self._shared / name, filename, args)
+                shutil.copytree(self._shared / name, place)
+        return place / filename
+
+
+def _made(place: Path, filename: str, args: tuple[str, ...]) -> None:
+    """Make ``place`` with the clip in it, whole or not at all, unless it is there."""
+    if place.exists():
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=place.parent))
+    run_ffmpeg(*args, str(work / filename))
+    with contextlib.suppress(OSError):  # another process was faster
+        work.rename(place)
 
 
 def _flat(recipe: tuple[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vidsr.frames import Colour, Frame, PixelFormat
+
+if TYPE_CHECKING:
+    from vidsr.inference.upscaler import Upscaler
 
 
 def pixel_format(name: str) -> PixelFormat:
@@ -36,3 +40,15 @@ def noise_frame(name: str, size: tuple[int, int], *, index: int = 0, seed: int =
 def largest_gap(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> int:
     """Largest difference between two frames' planes in code values."""
     return max(int(np.abs(p.astype(int) - q.astype(int)).max()) for p, q in zip(a, b, strict=True))
+
+
+def through(upscaler: Upscaler, frames: Sequence[Frame]) -> list[Frame]:
+    """The frames as one stream enlarges them, in their own format."""
+    size = (frames[0].width * upscaler.scale, frames[0].height * upscaler.scale)
+    return list(upscaler.stream(size, frames[0].format)(iter(frames)))
+
+
+def stream_gap(want: Sequence[Frame], got: Sequence[Frame]) -> int:
+    """Largest difference between two streams of the same frames in code values."""
+    assert [f.index for f in want] == [f.index for f in got]
+    return max(largest_gap(a.planes, b.planes) for a, b in zip(want, got, strict=True))

@@ -15,3 +15,11 @@ STILL = ROOT / "samples" / "bigbuckbunny-320x180.png"
 def child_environment(**more: str) -> dict[str, str]:
     """The environment for a child process: this checkout's vidsr, one thread, and ``more``."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
+
+
+def write_files(root: Path, files: dict[str, str]) -> Path:
+    """Write text files, by their names below ``root``, and return ``root``."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tests.support import processes
 from tests.support.places import child_environment
 from tests.support.web import free_port
 from vidsr.options.toml import to_toml
+from vidsr.training import checkpoints
 from vidsr.training.dataset.clips.clip_store import ClipWriter
 from vidsr.training.options import TrainOptions
+from vidsr.training.trainer import start
 
 #: A launcher for two processes on this machine.
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -130,3 +134,29 @@ def run_in_two_processes(code: str, *arguments: object) -> None:
     """Run ``code`` in two processes of one training run; their environment is the one that torchrun gives."""
     command = [sys.executable, "-c", _RANKS, code, free_port(), *arguments]
     processes.run(command, env=child_environment(), check=True, capture_output=True)
+
+
+def assert_two_processes_equal_one(
+    options: Callable[..., TrainOptions],
+    folder: Path,
+    stage: str,
+    tolerance: float,
+    incomparable: frozenset[str] | set[str] = frozenset(),
+) -> None:
+    """Three steps of ``stage`` in two processes with batches of 2 lead to the weights of one process with batches of 4.
+
+    ``incomparable`` names tensors that are left out.
+    """
+    steps = {"psnr": {"steps": 3 if stage == "psnr" else 0}, "gan": {"steps": 3 if stage == "gan" else 0}}
+    one = options(run={"folder": str(folder / "one")}, data={"batch": 4}, **steps)
+    two = options(run={"folder": str(folder / "two")}, data={"batch": 2}, **steps)
+    start(one, resume=False)
+    run_in_two_processes(
+        "import os, sys; os._exit(vidsr.cli.main.run(sys.argv[1:]))", *train_arguments(two, folder, "run")
+    )
+    a, b = (checkpoints.read(folder / f / "checkpoints" / f"{stage}-00000003") for f in ("one", "two"))
+    for group in a.tensors:
+        if not group.startswith("optimiser"):
+            for key in a.tensors[group].keys() - incomparable:
+                tensor = a.tensors[group][key]
+                assert torch.allclose(tensor, b.tensors[group][key], rtol=0, atol=tolerance), f"{group} {key}"

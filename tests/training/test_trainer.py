@@ -19,7 +19,13 @@ from torch import Tensor
 
 from tests.support import processes
 from tests.support.places import child_environment
-from tests.support.training import TORCHRUN, run_in_two_processes, train_arguments, train_command, train_with_kills
+from tests.support.training import (
+    TORCHRUN,
+    assert_two_processes_equal_one,
+    train_arguments,
+    train_command,
+    train_with_kills,
+)
 from vidsr.cli.main import run
 from vidsr.errors import DiskFullError, ModelError, TrainingError
 from vidsr.training import checkpoints
@@ -62,19 +68,7 @@ CANCELS = "out.bias"
     "stage", [pytest.param("psnr", marks=pytest.mark.slow), pytest.param("gan", marks=pytest.mark.long)]
 )
 def test_two_processes_equal_one_with_the_doubled_batch(small_options: Options, tmp_path: Path, stage: str) -> None:
-    steps = {"psnr": {"steps": 3 if stage == "psnr" else 0}, "gan": {"steps": 3 if stage == "gan" else 0}}
-    one = small_options(run={"folder": str(tmp_path / "one")}, data={"batch": 4}, **steps)
-    two = small_options(run={"folder": str(tmp_path / "two")}, data={"batch": 2}, **steps)
-    start(one, resume=False)
-    run_in_two_processes(
-        "import os, sys; os._exit(vidsr.cli.main.run(sys.argv[1:]))", *train_arguments(two, tmp_path, "run")
-    )
-    a, b = (checkpoints.read(tmp_path / f / "checkpoints" / f"{stage}-00000003") for f in ("one", "two"))
-    for group in a.tensors:
-        if not group.startswith("optimiser"):
-            for key in a.tensors[group].keys() - {CANCELS}:
-                tensor = a.tensors[group][key]
-                assert torch.allclose(tensor, b.tensors[group][key], rtol=0, atol=1e-5), f"{group} {key}"
+    assert_two_processes_equal_one(small_options, tmp_path, stage, 1e-5, incomparable={CANCELS})
 
 
 def test_accumulated_batches_equal_one_large_batch(small_options: Options, tmp_path: Path) -> None:

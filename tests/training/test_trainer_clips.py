@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from tests.support.training import (
+    assert_two_processes_equal_one,
     moving,
-    run_in_two_processes,
-    train_arguments,
     train_with_kills,
     write_clips,
 )
@@ -194,18 +193,7 @@ def test_resume_after_kill_equals_uninterrupted(clip_options: Options, tmp_path:
 @pytest.mark.long
 @pytest.mark.parametrize("stage", ["psnr", "gan"])
 def test_two_processes_equal_one_with_the_doubled_batch(clip_options: Options, tmp_path: Path, stage: str) -> None:
-    steps = {"psnr": {"steps": 3 if stage == "psnr" else 0}, "gan": {"steps": 3 if stage == "gan" else 0}}
-    one = clip_options(run={"folder": str(tmp_path / "one")}, data={"batch": 4}, **steps)
-    two = clip_options(run={"folder": str(tmp_path / "two")}, data={"batch": 2}, **steps)
-    start(one, resume=False)
-    run_in_two_processes(
-        "import os, sys; os._exit(vidsr.cli.main.run(sys.argv[1:]))", *train_arguments(two, tmp_path, "run")
-    )
-    a, b = (checkpoints.read(tmp_path / f / "checkpoints" / f"{stage}-00000003") for f in ("one", "two"))
-    for group in a.tensors:
-        if not group.startswith("optimiser"):
-            for key, tensor in a.tensors[group].items():
-                assert torch.allclose(tensor, b.tensors[group][key], rtol=0, atol=2e-5), f"{group} {key}"
+    assert_two_processes_equal_one(clip_options, tmp_path, stage, 2e-5)
 
 
 def test_init_says_early_which_network_a_loss_needs(

@@ -71,19 +71,9 @@ def machine(request: pytest.FixtureRequest) -> Machine:
     return RealMachine() if request.param == "real" else SimulatedMachine()
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("native")
-
-
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, compiled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Calibration starts over in each test; the C kernels are compiled once for all.
-
-    Own kernels are tried in one test alone: each trial starts a process, and the visit is short.
-    """
-    (tmp_path / "native").symlink_to(compiled)
-    monkeypatch.setenv("VIDSR_CACHE", str(tmp_path))
+def calibration_starts_over(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Own kernels are tried in one test alone: each trial starts a process, and the visit is short."""
     monkeypatch.setattr(cuda_graphs, "_failed", False)
     monkeypatch.setattr(cuda_backend, "compiled_forms", lambda *given, asked: {})
     yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from tests.support.places import ROOT
@@ -50,9 +51,15 @@ def test_tests_import_neither_scripts_nor_benchmarks_nor_one_another() -> None:
     assert not wrong
 
 
+@cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def _imported(path: Path) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -65,7 +72,7 @@ def test_no_two_types_share_a_name() -> None:
     """No class or type alias at the top of a module of vidsr has a namesake: who searches for one finds one."""
     homes: dict[str, list[str]] = {}
     for path in sorted((ROOT / "vidsr").rglob("*.py")):
-        for name in _types(ast.parse(path.read_text(encoding="utf-8"))):
+        for name in _types(_parsed(path)):
             homes.setdefault(name, []).append(str(path.relative_to(ROOT)))
     assert not {name: places for name, places in homes.items() if len(places) > 1}
 

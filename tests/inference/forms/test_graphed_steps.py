@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tests.support.cuda_simulation import CudaSimulation
-from tests.support.frames import largest_gap, noise_frame
+from tests.support.frames import noise_frame, stream_gap, through
 from tests.support.networks import identity
 from vidsr.filters.after.post import post_steps
 from vidsr.frames import Frame
@@ -26,15 +26,8 @@ from vidsr.options.restore_options import RestoreOptions
 SIZE = (36, 34)
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("native")
-
-
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, compiled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    (tmp_path / "native").symlink_to(compiled)
-    monkeypatch.setenv("VIDSR_CACHE", str(tmp_path))
+def calibration_starts_over(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(cuda_graphs, "_failed", False)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -52,16 +45,6 @@ def upscaler(device: str, *, steps: bool = True, form: str | None = None) -> Ups
     if made.graphed is not None and form is not None:
         made.graphed._asked = form
     return made
-
-
-def through(made: Upscaler, frames: Sequence[Frame]) -> list[Frame]:
-    size = (frames[0].width * made.scale, frames[0].height * made.scale)
-    return list(made.stream(size, frames[0].format)(iter(frames)))
-
-
-def gap(want: Sequence[Frame], got: Sequence[Frame]) -> int:
-    assert [f.index for f in want] == [f.index for f in got]
-    return max(largest_gap(a.planes, b.planes) for a, b in zip(want, got, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +65,7 @@ def test_the_graph_makes_the_planes_of_the_cpu_and_nothing_waits(
         assert made.graphed is not None and made.graphed.form == "graph"
     assert cuda.blocking == [] and cuda.races == []
     assert cuda.captures == 0 and cuda.replays >= 2
-    assert gap(want, got) <= 1 and made.stats.notes == []
+    assert stream_gap(want, got) <= 1 and made.stats.notes == []
 
 
 def test_the_faster_way_is_used_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +106,7 @@ def test_a_graph_that_makes_other_planes_is_not_used(monkeypatch: pytest.MonkeyP
         made = upscaler("cuda")
         got = through(made, frames)
         assert made.graphed is not None and made.graphed.form == "eager"
-    assert gap(want, got) <= 1
+    assert stream_gap(want, got) <= 1
     assert [note for note in made.stats.notes if "graph form is not used here: a different picture" in note]
 
 
@@ -149,7 +132,7 @@ def test_a_graph_that_fails_later_costs_no_frame(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(made.graphed, "_graph", Failing())
         got = through(made, frames)
         assert made.graphed.form == "eager"
-    assert gap(want, got) <= 1 and cuda.races == []
+    assert stream_gap(want, got) <= 1 and cuda.races == []
     assert any(("out of memory" if memory else "graphs are not used from now on") in note for note in made.stats.notes)
     assert cuda_graphs.usable() is memory
 
@@ -246,4 +229,4 @@ def test_steps_without_state_are_not_repeated_for_repeated_frames(stateless: boo
     made = Upscaler(ModelOptions(device="cpu", batch=2), model=identity(2), post=[step])
     got = through(made, frames)
     assert step.pictures == pictures
-    assert gap(through(Upscaler(ModelOptions(device="cpu"), model=identity(2)), frames), got) == 0
+    assert stream_gap(through(Upscaler(ModelOptions(device="cpu"), model=identity(2)), frames), got) == 0

@@ -87,6 +87,7 @@ def check_outcome(made: MixedFolder, result: QueueResult, out: Path) -> None:
     assert not [p for p in out.rglob("*") if p.name.endswith((".vidsr-job", ".part"))]
 
 
+@pytest.mark.long
 def test_a_mixed_folder(options: dict[str, Any], tmp_path: Path) -> None:
     made = mixed_folder.make(tmp_path / "in", videos=7, pictures=2, broken=8, growing=1)
     events: list[Event] = []
