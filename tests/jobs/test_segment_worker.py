@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +22,21 @@ from vidsr import Event, enhance
 from vidsr.errors import DeviceMemoryError, EncodeError, InferenceError, Interrupted
 from vidsr.filters.after.propagation import Propagation
 from vidsr.frames import Frame
+from vidsr.inference import cuda_backend
 from vidsr.inference.cuda_backend import CudaBackend
 from vidsr.inference.forms import cuda_graphs
 from vidsr.jobs import segment_worker
 from vidsr.jobs.engines.overlap import Load
 from vidsr.jobs.messages import Read
 from vidsr.jobs.recipe.recipe_run import RecipeRun
-from vidsr.jobs.segment_worker import ALONE, FALLBACK_TILE_PX, RUNGS, next_rung, on_rung
+from vidsr.jobs.segment_worker import ALONE, FALLBACK_TILE_PX, RUNGS, SegmentWorker, next_rung, on_rung
 from vidsr.jobs.state import job_folders
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.manifest import Manifest
 from vidsr.jobs.state.segments import Segment
 from vidsr.media.encode.encoder import SegmentEncoder
 from vidsr.options.enhance_options import ModelOptions
+from vidsr.pipeline.segment import run_segment
 
 #: Far longer than any of these jobs takes.
 LONG_SECONDS = 120.0
@@ -192,6 +196,38 @@ def test_a_hard_stop_with_two_in_work_leaves_nothing_half_done(
     small_job.check()
 
 
+def test_two_segments_that_begin_at_once_do_not_wait_for_each_other(
+    small_job: SmallJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when both are tried again: the first has the turn at reading, and the second asks for the network first."""
+    read, enlarge, has_turn = SegmentWorker._read, SegmentWorker._enlarge, threading.Event()
+
+    def reading(worker: SegmentWorker, attempt: Any) -> Iterator[Frame]:
+        assert attempt.segment.number == 0 or has_turn.wait(LONG_SECONDS)
+        for frame in read(worker, attempt):
+            has_turn.set()
+            yield frame
+
+    def enlarging(worker: SegmentWorker, attempt: Any, frames: Iterator[Frame]) -> Iterator[Frame]:
+        if attempt.segment.number == 0:
+            time.sleep(0.3)
+        yield from enlarge(worker, attempt, frames)
+
+    monkeypatch.setattr(SegmentWorker, "_read", reading)
+    monkeypatch.setattr(SegmentWorker, "_enlarge", enlarging)
+    monkeypatch.setattr(Load, "has_room", lambda load: len(load.orders) < 2)
+    few = partial(run_segment, capacity=2)  # fewer frames than a segment has
+    monkeypatch.setattr(segment_worker, "run_segment", few)
+    stop = Stop()
+    timer = threading.Timer(LONG_SECONDS, stop.now)
+    timer.start()
+    try:
+        small_job.run(stop=stop)
+    finally:
+        timer.cancel()
+    small_job.check()
+
+
 def test_an_error_while_the_next_segment_is_in_progress_loses_nothing_else(
     small_job: SmallJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,15 +248,15 @@ def test_an_error_while_the_next_segment_is_in_progress_loses_nothing_else(
 
 
 def test_a_lack_of_memory_is_remembered_and_the_failed_network_is_freed(
-    clips: ClipFactory, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clips: ClipFactory, tiny_model: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = clips.make(
         "six.mkv", *picture("32x24", seconds=0.25, extra=",noise=alls=40:allf=t"), "-c:v", "ffv1", "-pix_fmt", "yuv420p"
     )
     out = tmp_path / "out.mkv"
     flat: dict[str, Any] = {"scale": 4, "segment_frames": 3, "fidelity": 0, "batch": 3, "keep_segments": True}
-    monkeypatch.setenv("VIDSR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(cuda_graphs, "_failed", False)
+    monkeypatch.setattr(cuda_backend, "compiled_forms", lambda *given, asked: {})  # no process to try them in
     attempts: list[int] = []
     left: list[int] = []
     run, init = CudaBackend.__call__, CudaBackend.__init__

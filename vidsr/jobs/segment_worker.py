@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -318,6 +319,9 @@ class SegmentWorker:
 
         Where memory ran out, this and all further segments begin on the next rung.
         """
+        # A segment has had its turn at reading before it takes the network. Of two that are tried again at once, one
+        # could otherwise hold the network and wait for frames that the other one keeps it from reading.
+        first = tuple(islice(frames, 1))
         with self._network.taken(attempt, attempt.stop) as waited:
             if not attempt.begun and not attempt.listener.may_begin():
                 raise Interrupted("stopped on request")
@@ -325,7 +329,7 @@ class SegmentWorker:
             attempt.network_wait_seconds = waited
             attempt.rung = max(attempt.rung, self._rung)
             try:
-                yield from self._results(attempt, frames)
+                yield from self._results(attempt, chain(first, frames))
             except (ChannelAborted, Interrupted, *HOPELESS):
                 raise
             except Exception as error:
