@@ -202,7 +202,7 @@ def test_a_step_that_looks_runs_ahead_of_the_graph() -> None:
         got = through(made, frames)
         assert made.graphed.form == "graph"
     assert looking.shapes == [2, 2, 1], "not captured, and not repeated for the calibration"
-    assert gap(expected, got) <= 1
+    assert stream_gap(expected, got) <= 1
 
 
 class Counting:
