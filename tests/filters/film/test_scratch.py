@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import pytest
 
 from tests.support.field_clips import Clip, frames_of, moments
+from vidsr.filters.film.registration import Shift
 from vidsr.filters.film.scratch import Scratch
-from vidsr.filters.film.scratch_lines import band_means, find_lines
+from vidsr.filters.film.scratch_lines import BANDS, FilmLine, band_means, find_lines
+from vidsr.filters.film.scratch_tracks import LinedFrame, lined_frames, scratches
 from vidsr.filters.film.weave import Weave
 from vidsr.frames import Frame
 from vidsr.training.degradation.old_film.marks import ScratchLine
@@ -117,6 +120,30 @@ def test_a_line_is_found_to_a_fraction_of_a_pixel() -> None:
         true = (covers[number] * np.arange(WIDTH)).sum(1) / covers[number].sum(1)
         assert line.sign == 1 and line.share > 0.9
         assert abs(line.middle - true.mean()) < 0.25
+
+
+def test_a_picture_that_rushes_by_is_followed_step_by_step() -> None:
+    """While a line is followed it moves farther than strips are searched, and as a whole it is not trusted."""
+    _, clip, _ = scratched(2)
+    window = [
+        replace(lined, shift=replace(lined.shift, trust=0.0))
+        for lined in lined_frames(picture.astype(np.float32) for picture in clip[:25])
+    ]
+    found = scratches(window, 12)
+    assert len(found) == 1 and abs(found[0].middle - LINE.middle) < 3
+
+
+@pytest.mark.parametrize("wanders", [0.0, 0.1])
+def test_a_line_that_few_bands_show_must_wander_by_more_than_it_is_measured_to(wanders: float) -> None:
+    """Its place is uncertain by half a pixel from frame to frame, which is no motion."""
+    rng = np.random.default_rng(3)
+    bands = band_means(moments(1, 0, seed=4)[0])
+    still = Shift(x=0.0, y=0.0, trust=1.0, repeat=False)
+    window = [
+        LinedFrame(bands, (FilmLine(np.full(BANDS, 60 + wanders * n + 0.6 * rng.integers(2)), 1, 0.7),), still)
+        for n in range(25)
+    ]
+    assert bool(scratches(window, 12)) == (wanders > 0)
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (2, 40), (16, 18), (200, 8)])

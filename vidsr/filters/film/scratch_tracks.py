@@ -18,6 +18,7 @@ from vidsr.filters.film.registration import Registered, Shift, registered_shift
 from vidsr.filters.film.scratch_lines import FilmLine, band_means, find_lines
 from vidsr.frames import Floats
 
+Floats64 = npt.NDArray[np.float64]
 #: Frames on either side that a line is followed over.
 REACH = 12
 #: Frames on either side that must agree.
@@ -26,8 +27,12 @@ SETTLE = 2
 _STEP_PX, _GAP = 1.8, 3
 #: Fewest frames that a line must be seen in, and least share of those from its first to its last.
 _FEWEST, _SEEN = 9, 0.6
-#: Least share of the bands that show a line, on average over its frames.
-_WHOLE = 0.75
+#: Share of the bands that may show a line by chance, and by how much all frames together must exceed it: 9 frames show
+#: it in 75 % of the bands, or 25 frames in 62 %.
+_CHANCE, _EVIDENCE = 0.55, 1.8
+#: Mean share from which a line counts as measured well; below it, it must wander by so many standard deviations of its
+#: unrest from frame to frame.
+_SURE, _UNREST = 0.75, 3.5
 #: Width of the strips next to a line whose motion is measured, their distance from it, and the farthest shift, px.
 _STRIP, _AWAY, _FAR = 28, 5, 10
 #: A strip whose best shift leaves more than this share of the worst one's difference has no texture to measure by.
@@ -117,16 +122,30 @@ def _is_scratch(window: Sequence[LinedFrame], at: int, line: FilmLine) -> bool:
     if len(track) < _FEWEST or len(track) < _SEEN * (last - first + 1):
         return False
     numbers = sorted(track)
-    if float(np.mean([track[n].share for n in numbers])) < _WHOLE:
+    if sum(track[n].share - _CHANCE for n in numbers) < _EVIDENCE:
         return False
     places = np.array([track[n].middle for n in numbers])
     if float(_smoothed(places).std()) < _STILL:
         return False  # an analogue line never stands so still; this one was drawn
-    paths = [_strip_path(window, at, line.middle, side, numbers) for side in (-1, 1)]
-    paths.append(_whole_path(window, at, numbers))
+    shown = float(np.mean([track[n].share for n in numbers]))
+    strips = _known([_strip_path(window, track, at, side) for side in (-1, 1)])
+    whole = _known([_whole_path(window, at, numbers)])
+    if shown < _SURE:
+        # A line that few bands show is measured less well, so it must wander by more than its own unrest.
+        least = max(2 * _WANDER, _UNREST * float((places - _smoothed(places)).std()))
+        known = strips + whole
+    else:
+        least = _WANDER
+        if strips and any(np.ptp(_smoothed(places[seen] - path[seen])) < least for path, seen in whole):
+            return False
+        known = strips or whole
+    return bool(known) and all(_wanders(places[seen], path[seen], least) for path, seen in known)
+
+
+def _known(paths: Sequence[Floats64]) -> list[tuple[Floats64, npt.NDArray[np.bool_]]]:
+    """Those paths that are known in enough frames, and in which."""
     known = [(path, ~np.isnan(path)) for path in paths]
-    known = [(path, seen) for path, seen in known if seen.sum() >= max(_FEWEST, _SEEN * len(numbers))]
-    return bool(known) and all(_wanders(places[seen], path[seen]) for path, seen in known)
+    return [(path, seen) for path, seen in known if seen.sum() >= max(_FEWEST, _SEEN * len(path))]
 
 
 def _followed(window: Sequence[LinedFrame], at: int, line: FilmLine) -> dict[int, FilmLine]:
@@ -150,19 +169,25 @@ def _nearest(lines: Sequence[FilmLine], sign: int, place: float) -> FilmLine | N
     return min((o for o in lines if o.sign == sign), key=lambda o: abs(o.middle - place), default=None)
 
 
-def _strip_path(
-    window: Sequence[LinedFrame], at: int, middle: float, side: int, numbers: Sequence[int]
-) -> npt.NDArray[np.float64]:
-    """How far the picture on one side of a line has moved since frame ``at``, px; NaN where it has no texture."""
-    bands = window[at].bands
-    near, far = round(middle + side * _AWAY), round(middle + side * (_AWAY + _STRIP))
-    low, high = max(_FAR, min(near, far)), min(bands.shape[1] - _FAR, max(near, far))
-    if high - low < _STRIP // 2:
-        return np.full(len(numbers), np.nan)
-    return np.array([0.0 if n == at else _strip_shift(bands, window[n].bands, low, high) for n in numbers])
+def _strip_path(window: Sequence[LinedFrame], track: Mapping[int, FilmLine], at: int, side: int) -> Floats64:
+    """How far the picture on one side of a line has moved since frame ``at`` in each frame of ``track``, px.
+
+    Measured against frame ``at``, or step by step where it has moved farther than the strip can be searched; NaN where
+    it has no texture.
+    """
+    path = {at: 0.0}
+    for numbers in (sorted((n for n in track if n < at), reverse=True), sorted(n for n in track if n > at)):
+        last = at
+        for n in numbers:
+            path[n] = _strip_shift(window, track, at, n, side)
+            if np.isnan(path[n]) and last != at:
+                path[n] = path[last] + _strip_shift(window, track, last, n, side)
+            if not np.isnan(path[n]):
+                last = n
+    return np.array([path[n] for n in sorted(track)])
 
 
-def _whole_path(window: Sequence[LinedFrame], at: int, numbers: Sequence[int]) -> npt.NDArray[np.float64]:
+def _whole_path(window: Sequence[LinedFrame], at: int, numbers: Sequence[int]) -> Floats64:
     """How far the whole picture has moved since frame ``at``, px; NaN beyond a displacement that is not trusted."""
     steps = np.array([frame.shift.x if frame.shift.trust >= _TRUSTED else np.nan for frame in window])
     after = np.cumsum(steps[at + 1 :])
@@ -170,10 +195,17 @@ def _whole_path(window: Sequence[LinedFrame], at: int, numbers: Sequence[int]) -
     return np.concatenate((before, [0.0], after))[list(numbers)]
 
 
-def _strip_shift(one: Floats, other: Floats, low: int, high: int) -> float:
-    """By how much columns ``low`` to ``high`` of ``one`` lie further right in ``other``; NaN if that is unclear."""
-    own = one[:, low:high] - one[:, low:high].mean(1, keepdims=True)
-    there = np.lib.stride_tricks.sliding_window_view(other[:, low - _FAR : high + _FAR], high - low, 1)
+def _strip_shift(window: Sequence[LinedFrame], track: Mapping[int, FilmLine], one: int, other: int, side: int) -> float:
+    """By how much the strip next to the line in frame ``one`` lies further right in ``other``; NaN if unclear."""
+    width, middle = window[one].bands.shape[1], track[one].middle
+    near, far = round(middle + side * _AWAY), round(middle + side * (_AWAY + _STRIP))
+    low, high = max(_FAR, min(near, far)), min(width - _FAR, max(near, far))
+    if high - low < _STRIP // 2:
+        return float("nan")
+    own = _without(window[one].bands, track[one], low, high)
+    there = _without(window[other].bands, track[other], low - _FAR, high + _FAR)
+    own = own - own.mean(1, keepdims=True)
+    there = np.lib.stride_tricks.sliding_window_view(there, high - low, 1)
     errors = ((there - there.mean(2, keepdims=True) - own[:, None]) ** 2).mean((0, 2), dtype=np.float64)
     best = int(np.argmin(errors))
     if errors[best] > _VAGUE * float(np.median(errors)) or not 0 < best < 2 * _FAR:
@@ -183,21 +215,34 @@ def _strip_shift(one: Floats, other: Floats, low: int, high: int) -> float:
     return best - _FAR + (0.5 * float(before - after) / float(bend) if bend > 0 else 0.0)
 
 
-def _wanders(places: npt.NDArray[np.float64], picture: npt.NDArray[np.float64]) -> bool:
-    """Whether a line moves on its own, and not with the ``picture`` next to it nor in proportion to it."""
+def _without(bands: Floats, line: FilmLine, low: int, high: int) -> Floats:
+    """Columns ``low`` to ``high`` with the line drawn over from both sides: it would be measured for the picture."""
+    reach = _AWAY + round(float(np.ptp(line.path)) / 2)
+    left, right = max(0, round(line.middle) - reach), min(bands.shape[1] - 1, round(line.middle) + reach)
+    first, stop = max(low, left), min(high, right + 1)
+    part = bands[:, low:high]
+    if first < stop:
+        part = part.copy()
+        share = ((np.arange(first, stop) - left) / (right - left)).astype(np.float32)
+        part[:, first - low : stop - low] = bands[:, left, None] * (1 - share) + bands[:, right, None] * share
+    return part
+
+
+def _wanders(places: Floats64, picture: Floats64, least: float) -> bool:
+    """Whether a line moves on its own by ``least`` px, and not with the ``picture`` next to it nor in proportion."""
     relative, moved = _smoothed(places - picture), _smoothed(picture)
-    if float(np.ptp(relative)) < _WANDER:
+    if float(np.ptp(relative)) < least:
         return False
     travel = float(np.ptp(moved))
     if travel < _CALM:
         return True
     centred, own = moved - moved.mean(), _smoothed(places) - places.mean()
     proportion = float(centred @ own) / float(centred @ centred)
-    if float(np.ptp(own - proportion * centred)) >= _WANDER:
+    if float(np.ptp(own - proportion * centred)) >= least:
         return True
     return -_AGAINST <= proportion <= _OWN
 
 
-def _smoothed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _smoothed(values: Floats64) -> Floats64:
     padded = np.pad(values, _SMOOTHED // 2, mode="edge")
     return np.convolve(padded, np.ones(_SMOOTHED) / _SMOOTHED, "valid")
