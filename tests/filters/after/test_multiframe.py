@@ -19,7 +19,16 @@ from tests.support.frames import noise_frame
 from tests.support.places import STILL
 from vidsr.errors import InferenceError
 from vidsr.filters.after import multiframe, propagation
-from vidsr.filters.after.multiframe import AROUND, AUTO_MOST, AUTO_SHARE, NOISY_SHARE, Multiframe, Neighbours
+from vidsr.filters.after.finest_detail import finest
+from vidsr.filters.after.multiframe import (
+    AROUND,
+    AUTO_MOST,
+    AUTO_SHARE,
+    NEW_DETAIL,
+    NOISY_SHARE,
+    Multiframe,
+    Neighbours,
+)
 from vidsr.filters.after.propagation import BLUR_PX, REACH, WINDOW
 from vidsr.filters.after.soundness import Judgement
 from vidsr.filters.after.stabilise import Stabilise
@@ -256,6 +265,27 @@ def test_the_share_rises_where_neighbours_fit(monkeypatch: pytest.MonkeyPatch) -
     assert shares == pytest.approx([AUTO_SHARE, (AUTO_SHARE + AUTO_MOST) / 2, AUTO_MOST], abs=0.001)
 
 
+def grainy(frame: Frame, steady: float) -> Tensor:
+    """A frame as drawn with grain finer than the source shows, ``steady`` of which follows its motion."""
+    new = torch.rand(1, 1, 256, 256, generator=torch.Generator().manual_seed(frame.index)) - 0.5
+    moved = (torch.rand(1, 1, 256, 256, generator=torch.Generator().manual_seed(99)) - 0.5).roll(-4 * frame.index, -1)
+    return rgb(frame).repeat_interleave(4, -1).repeat_interleave(4, -2) + 0.3 * (steady * moved + (1 - steady) * new)
+
+
+@pytest.mark.parametrize("steady", [0.0, 1.0])
+def test_finest_detail_that_is_new_in_each_frame_is_restored(steady: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the share is left open; a number mixes all frequencies."""
+    source, low, runs = pan(12), (64, 64), NeighbourRuns()
+    monkeypatch.setattr(f"{__name__}.drawn", lambda frame: grainy(frame, steady))
+    plain = finest(rgb(source[5]).repeat_interleave(4, -1).repeat_interleave(4, -2), low)
+    grain = finest(drawn(source[5]), low) - plain
+    auto, half = stream(source, 0, 12, Shown(), None, runs)[5], stream(source, 0, 12, Shown(), 0.5)[5]
+    kept = [float(((finest(one, low) - plain) * grain).sum() / (grain**2).sum()) for one in (auto, half)]
+    assert kept[0] > 0.8 if steady == 0 else kept[0] < 0.6
+    assert kept[1] < 0.6
+    assert runs.runs == [(0, 12, "" if steady else f"partly: {NEW_DETAIL}")]
+
+
 def test_what_is_hardly_trusted_hardly_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     source = pan(12)
     changes = []
@@ -279,10 +309,14 @@ def test_auto_follows_the_scene() -> None:
 def test_what_auto_chooses_is_the_same_whatever_the_segments(data: st.DataObject, still: list[int]) -> None:
     first = data.draw(st.integers(0, 43))
     source = pan(44, noisy=range(first, first + 20), cut=data.draw(st.none() | st.integers(1, 43)), still=still)
-    whole = stream(source, 0, 44, share=None)
+    steady = data.draw(st.floats(0, 1))
     start = data.draw(st.integers(0, 43))
-    for number, result in stream(source, start, data.draw(st.integers(start + 1, 44)), share=None).items():
-        assert torch.equal(result, whole[number])
+    stop = data.draw(st.integers(start + 1, 44))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(f"{__name__}.drawn", lambda frame: grainy(frame, steady))
+        whole = stream(source, 0, 44, share=None)
+        for number, result in stream(source, start, stop, share=None).items():
+            assert torch.equal(result, whole[number])
 
 
 class Watched(Neighbours):

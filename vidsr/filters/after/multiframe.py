@@ -8,10 +8,11 @@ ends. Cuts end both propagation and average; a frame that repeats the one before
 
 Where the share is left open, each frame's follows from how sound the source is around it
 (:mod:`vidsr.filters.after.soundness`), and it rises where the neighbouring frames, carried along the motion, fit that
-source well. Where nothing but noise speaks against it, the recurrent network sees the source cleaned of noise along the
-motion, and its result has a share up to the source's Nyquist frequency only: above that it would draw what is left of
-the noise. A frame whose share is 0 is what the single-frame network drew, bit for bit, and a window without any other
-is not seen by the recurrent network.
+source well. Where its finest detail does not follow the motion, it is restored from the single frame
+(:mod:`vidsr.filters.after.finest_detail`). Where nothing but noise speaks against it, the recurrent network sees the
+source cleaned of noise along the motion, and its result has a share up to the source's Nyquist frequency only: above
+that it would draw what is left of the noise. A frame whose share is 0 is what the single-frame network drew, bit for
+bit, and a window without any other is not seen by the recurrent network.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from torch.nn import functional as F
 from vidsr.errors import InferenceError
 from vidsr.filters.after import soundness
 from vidsr.filters.after.fidelity import Fidelity
+from vidsr.filters.after.finest_detail import restored
 from vidsr.filters.after.propagation import FADE, REACH, WINDOW, FrameWindow, MotionPair, Propagation, Recurrent
 from vidsr.filters.after.soundness import Judgement, Look, judge, look
 from vidsr.filters.after.stabilise import CUT_SHARE, Stabilise
@@ -51,6 +53,9 @@ AUTO_MOST = 0.6
 AUTO_FIT = 0.9
 #: Its share in a noisy source, up to the source's Nyquist frequency; above that it has none.
 NOISY_SHARE = 0.35
+#: Why the finest detail of a frame is restored, said where at least this much of it is.
+NEW_DETAIL = "finest detail that does not follow the motion"
+_NAMED = 0.5
 
 
 class Drawn(Protocol):
@@ -338,7 +343,8 @@ class Neighbours:
     ) -> tuple[DrawnT, tuple[_Held[DrawnT], ...]]:
         """The frame that is entry ``now``, and the entries with what was computed of them."""
         seen = self._seen[number]
-        self._chose(number, seen.judged.words)
+        if seen.result is None or seen.judged.noisy:
+            self._chose(number, seen.judged.words)
         if seen.result is None:
             return entries[now].drawn, entries
         if seen.judged.noisy:
@@ -349,19 +355,27 @@ class Neighbours:
         size = (ready[now].out.shape[-2], ready[now].out.shape[-1])
         total, weights = ready[now].out, torch.ones_like(ready[now].out[:, :1])
         fits: list[Tensor] = []
+        carried: list[tuple[Tensor, Tensor]] = []
         for place, motion in ((before, seen.to_last), (after, seen.to_next)):
             if place is None or motion is None or ready[place].out.shape != ready[now].out.shape:
                 continue
             fit = Stabilise.fit(ready[now].source, ready[place].source, motion)
             fits.append(fit.mean())
-            most = NEIGHBOUR_WEIGHT * seen.judged.trust
-            weight = most * F.interpolate(fit, size=size, mode="bilinear", align_corners=False)
-            total = total + weight * warp(ready[place].out, resize_flow(motion, size, "bicubic"))
+            large = F.interpolate(fit, size=size, mode="bilinear", align_corners=False)
+            carried.append((large, warp(ready[place].out, resize_flow(motion, size, "bicubic"))))
+            weight = NEIGHBOUR_WEIGHT * seen.judged.trust * large
+            total = total + weight * carried[-1][1]
             weights = weights + weight
         taken = torch.full_like(total[0, 0, 0, 0], self._share)
         if self._judges and fits:
             taken = taken + (AUTO_MOST - AUTO_SHARE) * _risen(fits).to(taken)
-        return ready[now].with_out(torch.lerp(total / weights, seen.result, taken * seen.judged.trust)), entries
+        mixed = torch.lerp(total / weights, seen.result, taken * seen.judged.trust)
+        new = 0.0
+        if self._judges:
+            low = (ready[now].source.shape[-2], ready[now].source.shape[-1])
+            mixed, new = restored(mixed, ready[now].out, carried, low)
+        self._chose(number, _words(seen.judged, new))
+        return ready[now].with_out(mixed), entries
 
     def _faithful(self, entry: _Held[DrawnT]) -> _Held[DrawnT]:
         if entry.faithful is not None:
@@ -384,6 +398,13 @@ def steps_for(part: range, frames: int) -> int:
             steps += own.stop - max(first, end - REACH)
         goes_on = stop > end and own.stop == end
     return steps
+
+
+def _words(judged: Judgement, restored_share: float) -> str:
+    """What speaks against the neighbours of a frame whose finest detail was restored this far."""
+    if restored_share < _NAMED:
+        return judged.words
+    return f"{judged.words}, {NEW_DETAIL}" if judged.words else f"partly: {NEW_DETAIL}"
 
 
 def _risen(fits: Sequence[Tensor]) -> Tensor:
