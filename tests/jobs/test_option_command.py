@@ -61,7 +61,7 @@ def test_changes_are_named_as_one_types_them() -> None:
         "--codec (was auto, is av1)",
         "--crf (was not given, is 18)",
         "--no-overwrite (was --overwrite)",
-        "--multiframe (was 0.5, is 0)",
+        "--multiframe (was 0.5, is auto)",
         "--restore (was grey, is off)",
         "--exact-sound (was --whole-packets)",
         "--frames (was not given, is 5:9)",

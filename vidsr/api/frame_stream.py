@@ -93,7 +93,7 @@ def _for_frames(options: EnhanceOptions) -> EnhanceOptions:
         raise OptionsError(f"{given} needs a file to look at: name the model")
     if not options.span.is_whole:
         raise OptionsError(f"{options.span}: give enhance_frames only the frames that you want")
-    if wanted.multiframe != 0:
+    if wanted.multiframe:  # "auto" silently leaves it out of a stream
         raise OptionsError("multiframe needs to know where a video ends: use vidsr.enhance on the file")
     if wanted.masks is not None:
         raise OptionsError("masks are numbered by the frames of a whole video: use vidsr.enhance on the file")
@@ -108,7 +108,7 @@ def _for_frames(options: EnhanceOptions) -> EnhanceOptions:
             raise OptionsError(
                 f"restore={choice.name} has to be detected in a file: give it, {choice.name}={filter_.syntax}"
             )
-    return options
+    return replace(options, restore=replace(wanted, multiframe=0.0))
 
 
 def _enhanced(source: Iterator[Any], options: EnhanceOptions, steps: Chain, upscaler: Any) -> Generator[Any]:

@@ -99,9 +99,9 @@ class RestoreOptions(Options):
         write=_write_share,
     )
     multiframe: float | None = opt(
-        0.0,
-        "How much of the result comes from a network that sees neighbouring frames: 0 to 1, 0.5 suits clean sources; "
-        "auto removes noise first, and leaves compressed sources out.",
+        None,
+        "How much of the result comes from a network that sees neighbouring frames: 0 to 1, or off; auto uses it where "
+        "a losslessly stored source is clean, removes noise first, and leaves compressed sources out.",
         between=(0, 1),
         metavar="auto|off|0..1",
         parse=_parse_multiframe,

@@ -35,16 +35,16 @@ def with_model(options: EnhanceOptions, name: str) -> EnhanceOptions:
     return replace(options, model=replace(options.model, model=name))
 
 
-def ladder(options: EnhanceOptions, kind: SourceKind, *, lossless: bool) -> Iterator[EnhanceOptions]:
+def ladder(options: EnhanceOptions, kind: SourceKind, *, judged: bool) -> Iterator[EnhanceOptions]:
     """What ``--within`` may take, best first: each model with the steps that were asked for, without neighbouring
-    frames, and at last the fastest without the steps that only came by default. Of sources that are not ``lossless``
-    ``--multiframe auto`` takes no neighbouring frames that could be left out."""
+    frames, and at last the fastest without the steps that only came by default. Of a source whose frames are not
+    ``judged`` ``--multiframe auto`` takes no neighbouring frames that could be left out."""
     names = _LADDERS[kind] if is_open(options) else (options.model.model,)
     plain, own = RestoreOptions(), options.restore
 
     def without_neighbours(name: str) -> float | None:
-        judged = own.multiframe is None and lossless and name in AUTO_MULTIFRAME_MODELS
-        return 0.0 if own.multiframe or judged else own.multiframe
+        auto = own.multiframe is None and judged and name in AUTO_MULTIFRAME_MODELS
+        return 0.0 if own.multiframe or auto else own.multiframe
 
     for name in names:
         chosen = with_model(options, name)

@@ -31,6 +31,7 @@ from vidsr.storage import human_bytes
 #: recurrent network, and those under way.
 _RESULTS = 12
 _WINDOWS = "its windows"
+_BEGUN_WITHOUT = "the job was begun without it"
 #: Planes of a source frame on the host, in bytes per pixel: 8 bits in 4:4:4, or 16 in 4:2:0.
 _PLANES = 3
 
@@ -117,15 +118,21 @@ def with_memory_checked(recipe: Recipe) -> Recipe:
 
 
 def as_begun(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with the decision about ``--multiframe auto`` that an interrupted job in ``folder`` was begun with."""
+    """The recipe with the decision about ``--multiframe auto`` that an interrupted job in ``folder`` was begun with.
+
+    One that was begun without the option, whose default was off once, goes on without it.
+    """
     if recipe.options.jobs.restart or not (folder / MANIFEST_NAME).is_file():
         return recipe
     if recipe.options.restore.multiframe is not None and not recipe.no_memory:
         return recipe  # it was not left to the machine
     try:
         begun = Manifest.load(folder)
-    except JobError:
+        options = EnhanceOptions.from_json(begun.options)
+    except (JobError, OptionsError):
         return recipe  # opening the job reports what is wrong
+    if options.restore.multiframe == 0 and not begun.no_memory:
+        return _decided(recipe, _BEGUN_WITHOUT)
     return _decided(recipe, begun.no_memory)
 
 

@@ -15,7 +15,7 @@ from vidsr.jobs.recipe.restoration_plan import left_out_neighbours
 from vidsr.jobs.state.cancel import Stop
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.media.pictures.files import is_picture
-from vidsr.options.enhance_options import AUTO_MODEL, EnhanceOptions
+from vidsr.options.enhance_options import AUTO_MODEL, DEFAULT_MODEL, EnhanceOptions
 from vidsr.options.span_options import exact, write_time
 from vidsr.storage import human_seconds
 
@@ -86,7 +86,7 @@ def settle(
             options = with_model(options, BY_KIND[kind])
     if options.model.finish_within is not None:
         # Whatever stops the job is found before any trial; all models that may be chosen have the same scale.
-        first = next(ladder(options, kind or "camera footage", lossless=False))
+        first = next(ladder(options, kind or "camera footage", judged=False))
         draft = prepare(source, output, first, dry=True, new_folder=new_folder)
         options, note = _earlier(draft, options) or _fitting(
             Trials(source, output, draft.recipe), options, kind, begun, stop or Stop(), progress
@@ -153,8 +153,8 @@ def _fitting(
         kind = kind_of_video(trials.recipe.stored)
     progress(Event(kind="stage", text="trials"))
     slower: list[str] = []
-    lossless = trials.recipe.stored.video.is_lossless
-    for candidate in ladder(options, kind or "camera footage", lossless=lossless):
+    judged = not left_out_neighbours(with_model(options, DEFAULT_MODEL), trials.recipe.stored)
+    for candidate in ladder(options, kind or "camera footage", judged=judged):
         stop.check()
         left = float(allowed) - (time.perf_counter() - begun)
         name = described(candidate, options)

@@ -27,6 +27,7 @@ from vidsr.media.source import StreamInfo
 from vidsr.models.zoo import load_chosen
 from vidsr.options.command_options import SamplingOptions
 from vidsr.options.enhance_options import EnhanceOptions, default_output
+from vidsr.options.restore_options import RestoreOptions
 
 #: One short stretch: enough for the order of magnitude, over in seconds.
 SAMPLING = SamplingOptions(samples=2, sample_frames=6, budget_seconds=5)
@@ -196,10 +197,11 @@ def _fate(stream: StreamInfo, action: str, into: str = "", note: str = "") -> St
 
 
 def _steps(options: EnhanceOptions) -> tuple[str, ...]:
-    """The steps after the network that these options ask for, as on the command line."""
+    """The steps after the network that these options ask for, as on the command line: ``--multiframe`` wherever it
+    acts, the others where they are not the default."""
     restore = options.restore.to_json()
     shown = ("multiframe", "fidelity", "stabilize", "strength", "invent", "faces", "text", "grain")
-    plain = EnhanceOptions().restore.to_json()
+    plain = EnhanceOptions(restore=RestoreOptions(multiframe=0.0)).restore.to_json()
     return tuple(f"{name} {restore[name]}" for name in shown if restore[name] not in (plain[name], "free"))
 
 
@@ -254,7 +256,7 @@ def _of_pictures(
         container=target.suffix.lstrip(".").lower(),
         streams=(),
         filters=str(options.restore.restore),
-        steps=_steps(options),
+        steps=_steps(replace(options, restore=replace(options.restore, multiframe=0.0))),
         losses=((left_out_note(left_out),) if left_out else ()) + losses,
         model=options.model.model,
         architecture=model.architecture,

@@ -13,7 +13,7 @@ from vidsr.jobs.neighbour_runs import joined_runs, neighbour_notes
 from vidsr.jobs.preview.sample import Sample, Sampler
 from vidsr.jobs.preview.timing import Timing, job_recipe
 from vidsr.jobs.recipe.recipe import Recipe
-from vidsr.jobs.recipe.restoration_plan import order_note, reshaping_notes
+from vidsr.jobs.recipe.restoration_plan import left_out_neighbours, order_note, reshaping_notes
 from vidsr.jobs.state.events import Event, Progress, silent
 from vidsr.jobs.state.segments import Segment, plan_segments
 from vidsr.media.samples import other_bytes
@@ -111,6 +111,9 @@ def estimate(
         changes = (f"{options.span}: {sampler.span}", *changes)
     memory_bytes = _peak_bytes()
     order = order_note(job.options)
+    reason = left_out_neighbours(job.asked, job.stored)
+    if reason:
+        neighbours = (f"--multiframe auto: left out, {reason}",)
     notes = (*settled.notes, *order, *changes, *advice, *neighbours, *sampler.recipe.notes, *index.notes)
     video = round(frames * bytes_per_frame(sampler, done, options.jobs.segment_frames))
     others = options.streams.audio and job.picture is None

@@ -10,7 +10,6 @@ from vidsr.filters.between.rate_table import RateTable
 from vidsr.jobs.recipe.restoration_plan import (
     PlannedFrames,
     choice_notes,
-    left_out_neighbours,
     plan_times,
     planned_frames,
     quick_warning,
@@ -104,13 +103,7 @@ class SourcePlan:
         """What the user should know about the choice of filters: what was chosen or left out, and a warning where an
         unrestored source looks as if it needed restoration, by a quick look at its frames."""
         warning = quick_warning(self.stored) if self.asked.restore.restore.is_off else None
-        reason = left_out_neighbours(self.asked, self.stored)
-        neighbours = f"--multiframe auto: left out, {reason}; a number such as 0.5 applies it anyway"
-        return (
-            *([warning] if warning else []),
-            *choice_notes(self.asked, self.options),
-            *([neighbours] if reason else []),
-        )
+        return (*([warning] if warning else []), *choice_notes(self.asked, self.options))
 
 
 def plan_source(stored: StoredInfo, options: EnhanceOptions, *, resolved: bool = False) -> SourcePlan:
