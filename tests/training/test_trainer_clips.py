@@ -132,7 +132,8 @@ def test_it_starts_as_the_still_model(clip_options: Options, tmp_path: Path) -> 
     trainer = Trainer(clip_options(generator={"start_from": str(tmp_path / "still.safetensors")}))
     low, _ = batch()
     results, _ = trainer.forward(low)
-    assert torch.equal(results[0], still(low[0].contiguous(memory_format=torch.channels_last)))
+    # It has more input channels, of weight 0: on some processors the sums come out in another order.
+    assert torch.allclose(results[0], still(low[0].contiguous(memory_format=torch.channels_last)), rtol=0, atol=1e-6)
     rates = [group["multiple"] for group in trainer.optimisers["generator"].param_groups]
     assert rates == [1.0, 5.0] and len(trainer.optimisers["generator"].param_groups[1]["params"]) == 3
 

@@ -22,6 +22,8 @@ BLOCK_PX = 96
 #: Neighbours of a sample, as (down, right), whose products with it are looked at.
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _WINDOW, _SIGMA = 7, 7 / 6
+#: A smaller difference from the local mean, in code values, is rounding; the least that one code value makes is 1e-4.
+_ROUNDING = 1e-9
 
 
 def measurable(width: int, height: int) -> bool:
@@ -81,7 +83,9 @@ def _normalised(grey: Tensor) -> Tensor:
 
     mean = blurred(grey)
     deviation = (blurred(grey**2) - mean**2).abs().sqrt()
-    return (grey - mean) / (deviation + 1)
+    # The features count values of either sign: in flat places those of rounding errors, which differ between machines.
+    gap = grey - mean
+    return torch.where(gap.abs() < _ROUNDING, 0.0, gap) / (deviation + 1)
 
 
 def _halved(grey: Tensor) -> Tensor:
