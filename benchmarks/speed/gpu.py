@@ -50,7 +50,7 @@ from benchmarks.speed.gpu_forms import MODELS, RIGHT_FROM, TYPES, At, Form, Netw
 from vidsr.filters.after.post import post_steps
 from vidsr.frames import Colour, Frame, PixelFormat
 from vidsr.inference import colour as colours
-from vidsr.inference import cuda_backend
+from vidsr.inference.backends import cuda_backend
 from vidsr.inference.device_copy import array_from_codes
 from vidsr.inference.upscaler import Upscaler
 from vidsr.models.known_architectures import architecture_of

@@ -16,8 +16,8 @@ from vidsr.doctor import computing
 from vidsr.doctor.doctor_report import report_of
 from vidsr.doctor.examination import Examination
 from vidsr.doctor.page import page_of
-from vidsr.inference import calibration
-from vidsr.inference.backend import TorchBackend
+from vidsr.inference.backends import calibration
+from vidsr.inference.backends.backend import TorchBackend
 from vidsr.inference.forms import winograd_library
 from vidsr.options.enhance_options import ModelOptions
 

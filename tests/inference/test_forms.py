@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from tests.support import processes
 from tests.support.networks import TinyModel
 from vidsr.errors import MissingExtraError, OptionsError
-from vidsr.inference import backend_choice
-from vidsr.inference.backend import TorchBackend
+from vidsr.inference.backends import backend_choice
+from vidsr.inference.backends.backend import TorchBackend
 from vidsr.inference.forms import winograd_cpu, winograd_library
 from vidsr.inference.forms.folded_torch import FoldedRRDBNet, PhaseUp
 from vidsr.inference.forms.form_table import folded_form, winograd_form

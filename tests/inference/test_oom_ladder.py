@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.support import processes
 from tests.support.frames import largest_gap, noise_frame
 from tests.support.networks import identity
-from vidsr.inference.backend import Backend, TorchBackend
+from vidsr.inference.backends.backend import Backend, TorchBackend
 from vidsr.inference.oom_ladder import Fitted
 from vidsr.inference.upscaler import Upscaler
 from vidsr.options.enhance_options import ModelOptions

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional as F
 
-from vidsr.inference.backend_choice import choose_backend
+from vidsr.inference.backends.backend_choice import choose_backend
 from vidsr.inference.tiles import run_tiled, tile_starts
 from vidsr.models.known_architectures import architecture_of
 from vidsr.models.zoo import load_model

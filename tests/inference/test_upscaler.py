@@ -20,7 +20,7 @@ from vidsr.errors import InferenceError, OptionsError
 from vidsr.filters.after.multiframe import Multiframe
 from vidsr.filters.after.post import post_steps
 from vidsr.frames import Colour, Frame, FrameRange
-from vidsr.inference.backend import Backend, TorchBackend
+from vidsr.inference.backends.backend import Backend, TorchBackend
 from vidsr.inference.forms import winograd_library
 from vidsr.inference.upscaler import Upscaler
 from vidsr.options.enhance_options import ModelOptions

@@ -18,7 +18,7 @@ from tests.support.places import child_environment
 from tests.support.small_job import SmallJob
 from vidsr import enhance
 from vidsr.errors import DiskFullError, InferenceError
-from vidsr.inference.backend import TorchBackend
+from vidsr.inference.backends.backend import TorchBackend
 from vidsr.jobs import segment_worker
 from vidsr.jobs.segment_worker import RUNGS
 from vidsr.jobs.state import job_folders

@@ -22,8 +22,8 @@ from vidsr import Event, enhance
 from vidsr.errors import DeviceMemoryError, EncodeError, InferenceError, Interrupted
 from vidsr.filters.after.propagation import Propagation
 from vidsr.frames import Frame
-from vidsr.inference import cuda_backend
-from vidsr.inference.cuda_backend import CudaBackend
+from vidsr.inference.backends import cuda_backend
+from vidsr.inference.backends.cuda_backend import CudaBackend
 from vidsr.inference.forms import cuda_graphs
 from vidsr.jobs import segment_worker
 from vidsr.jobs.engines.overlap import Load

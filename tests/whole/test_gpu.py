@@ -32,8 +32,9 @@ from vidsr.filters.after.post import post_steps
 from vidsr.filters.between.made_frames import FramesBetween
 from vidsr.filters.between.rate_table import RateEntry, RateTable
 from vidsr.frames import Colour, Frame, FrameRange
-from vidsr.inference import calibration, colour, cuda_backend
-from vidsr.inference.cuda_backend import CudaBackend
+from vidsr.inference import colour
+from vidsr.inference.backends import calibration, cuda_backend
+from vidsr.inference.backends.cuda_backend import CudaBackend
 from vidsr.inference.device_copy import array_from_codes
 from vidsr.inference.forms import cuda_graphs, graphed_steps
 from vidsr.inference.forms.compiled_forms import compiled_forms

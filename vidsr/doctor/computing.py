@@ -126,7 +126,7 @@ def winograd_kernels() -> dict[str, Any]:
 def calibrations() -> list[dict[str, Any]]:
     """What earlier runs found out about the forms of a network: for which device and size, when, each form tried, and
     the one chosen (empty if none was right)."""
-    from vidsr.inference.calibration import all_remembered, best
+    from vidsr.inference.backends.calibration import all_remembered, best
 
     found = []
     for one in all_remembered():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vidsr.errors import DeviceMemoryError
-from vidsr.inference.backend import Backend, Model
+from vidsr.inference.backends.backend import Backend, Model
 from vidsr.inference.device import free_bytes, is_out_of_memory, release_cache
 from vidsr.inference.tiles import MIN_TILE_PX, run_tiled
 from vidsr.models.known_architectures import architecture_of

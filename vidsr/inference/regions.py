@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidsr.inference.backend import Model
+from vidsr.inference.backends.backend import Model
 from vidsr.inference.batches import InferenceStats
 from vidsr.models.known_architectures import architecture_of
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from vidsr.errors import CheckpointError, OptionsError
 from vidsr.frames import Colour, FrameRange, PixelFormat
-from vidsr.inference.backend import Backend, Model
-from vidsr.inference.backend_choice import choose_backend
+from vidsr.inference.backends.backend import Backend, Model
+from vidsr.inference.backends.backend_choice import choose_backend
 from vidsr.inference.batch_stages import BatchStages, PostStep, Target, rgb_on_device
 from vidsr.inference.batches import InferenceStats
 from vidsr.inference.device import DTYPES, choose_device, choose_precision, compute_exactly, release_cache

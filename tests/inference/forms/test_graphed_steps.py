@@ -16,7 +16,7 @@ from tests.support.frames import noise_frame, stream_gap, through
 from tests.support.networks import identity
 from vidsr.filters.after.post import post_steps
 from vidsr.frames import Frame
-from vidsr.inference import calibration
+from vidsr.inference.backends import calibration
 from vidsr.inference.forms import cuda_graphs, graphed_steps
 from vidsr.inference.forms.cuda_graphs import Graphed
 from vidsr.inference.upscaler import Upscaler

@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.support.frames import largest_gap, noise_frame
 from tests.support.networks import TinyModel, identity, tiny_rrdbnet
 from vidsr.frames import Frame
-from vidsr.inference.backend import TorchBackend
+from vidsr.inference.backends.backend import TorchBackend
 from vidsr.inference.upscaler import Upscaler
 from vidsr.options.enhance_options import ModelOptions
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from vidsr.inference.backend import placed
+from vidsr.inference.backends.backend import placed
 from vidsr.inference.forms.trial_process import Maker
 from vidsr.models.architectures.rrdbnet import RRDBNet
 from vidsr.models.architectures.srvgg import SRVGGNetCompact

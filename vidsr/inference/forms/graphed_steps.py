@@ -12,7 +12,16 @@ from collections.abc import Callable, Hashable, Sequence
 import torch
 from torch import Tensor
 
-from vidsr.inference.calibration import Candidate, best, calibrate, first_line, gpu_facts, recalled, remember, sentences
+from vidsr.inference.backends.calibration import (
+    Candidate,
+    best,
+    calibrate,
+    first_line,
+    gpu_facts,
+    recalled,
+    remember,
+    sentences,
+)
 from vidsr.inference.device import free_bytes, is_out_of_memory
 from vidsr.inference.forms import cuda_graphs
 from vidsr.inference.forms.cuda_graphs import Graphed

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vidsr.filters.between.rate_table import RateEntry, RateTable
 from vidsr.frames import Colour, Frame, PixelFormat
-from vidsr.inference.identity_backend import NoModel, Unchanged
+from vidsr.inference.backends.identity_backend import NoModel, Unchanged
 from vidsr.inference.upscaler import Upscaler
 from vidsr.jobs.choosing.neighbour_memory import with_memory_checked
 from vidsr.jobs.recipe.recipe import Recipe

@@ -8,8 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from vidsr.inference.backend import Model, as_folded
-from vidsr.inference.calibration import (
+from vidsr.inference.backends.backend import Model, as_folded
+from vidsr.inference.backends.calibration import (
     Candidate,
     Runner,
     best,
@@ -43,8 +43,8 @@ class CudaBackend:
 
     The forms, simplest first: ``eager`` (folded, channels last, cuDNN), ``graph`` (the same as a CUDA graph), and those
     of :mod:`vidsr.inference.forms.compiled_forms`, as graphs too: own kernels; and, if ``compiled``, more of them.
-    The first input decides; see :mod:`vidsr.inference.calibration`. A form that fails later is dropped, a graph for the
-    whole process, and the eager form takes over.
+    The first input decides; see :mod:`vidsr.inference.backends.calibration`. A form that fails later is dropped, a
+    graph for the whole process, and the eager form takes over.
 
     Args:
         form: use this form without calibration.
@@ -79,7 +79,7 @@ class CudaBackend:
             self._use(form)
 
     def __call__(self, rgb: Tensor) -> Tensor:
-        """See :class:`~vidsr.inference.backend.Backend`."""
+        """See :class:`~vidsr.inference.backends.backend.Backend`."""
         if self._runner is None:
             self._choose(rgb)
         try:
@@ -220,7 +220,7 @@ class CudaBackend:
         return " | ".join(parts)
 
     def exact(self, rgb: Tensor) -> Tensor:
-        """See :class:`~vidsr.inference.backend.Backend`. After a few overflows the rest of the job runs in fp32."""
+        """See :class:`~vidsr.inference.backends.backend.Backend`; after a few overflows the rest of the job is fp32."""
         self._overflows += 1
         if self._overflows == _OVERFLOWS and self._dtype != torch.float32:
             self.notes.append("half precision overflowed several times: all further frames are computed in fp32")
@@ -252,5 +252,5 @@ class CudaBackend:
             graphed.forget()
 
     def bytes_per_pixel(self, height: int, width: int) -> float:
-        """See :class:`~vidsr.inference.backend.Backend`."""
+        """See :class:`~vidsr.inference.backends.backend.Backend`."""
         return folded_bytes_per_pixel(self._model.network, self._model.scale, self._dtype, (height, width))

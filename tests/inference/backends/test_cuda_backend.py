@@ -22,9 +22,10 @@ from tests.support.networks import TinyModel, identity, tiny_rrdbnet
 from vidsr.errors import OptionsError
 from vidsr.filters.after.post import post_steps
 from vidsr.frames import Frame
-from vidsr.inference import calibration, cuda_backend, device_copy
-from vidsr.inference.backend import as_folded
-from vidsr.inference.cuda_backend import CudaBackend
+from vidsr.inference import device_copy
+from vidsr.inference.backends import calibration, cuda_backend
+from vidsr.inference.backends.backend import as_folded
+from vidsr.inference.backends.cuda_backend import CudaBackend
 from vidsr.inference.device import choose_device, free_bytes, is_out_of_memory
 from vidsr.inference.forms import cuda_graphs, folded_torch
 from vidsr.inference.forms.compiled_forms import compiled_forms

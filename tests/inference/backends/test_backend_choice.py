@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from tests.support.networks import tiny_rrdbnet
-from vidsr.inference import calibration
-from vidsr.inference.backend import TorchBackend
-from vidsr.inference.backend_choice import WinogradBackend
+from vidsr.inference.backends import calibration
+from vidsr.inference.backends.backend import TorchBackend
+from vidsr.inference.backends.backend_choice import WinogradBackend
 
 
 class Form:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from vidsr.errors import OptionsError
-from vidsr.inference.backend import Backend, Model, TorchBackend
-from vidsr.inference.calibration import compared, recalled, remember, sentences
-from vidsr.inference.cuda_backend import CudaBackend
+from vidsr.inference.backends.backend import Backend, Model, TorchBackend
+from vidsr.inference.backends.calibration import compared, recalled, remember, sentences
+from vidsr.inference.backends.cuda_backend import CudaBackend
 from vidsr.inference.device import Precision
 from vidsr.inference.forms import winograd_library
 from vidsr.inference.forms.form_table import FORMS, CpuForm, winograd_form
@@ -62,8 +62,8 @@ class WinogradBackend:
 
     Before the first result, the kernels' picture of a crop is compared with the plain network's. Where it is another,
     the network runs by PyTorch, and ``notes`` say so. What was found is remembered for these ``kernels`` (empty: it is
-    not) and this model, see :mod:`vidsr.inference.calibration`. Speed does not decide: two processes that measure could
-    choose differently, and a job's bytes depend on the choice.
+    not) and this model, see :mod:`vidsr.inference.backends.calibration`. Speed does not decide: two processes that
+    measure could choose differently, and a job's bytes depend on the choice.
     """
 
     def __init__(self, model: Model, form: CpuForm, *, kernels: str = "") -> None:
@@ -81,7 +81,7 @@ class WinogradBackend:
         return "winograd" if self._instead is None else "torch"
 
     def __call__(self, rgb: Tensor) -> Tensor:
-        """See :class:`~vidsr.inference.backend.Backend`."""
+        """See :class:`~vidsr.inference.backends.backend.Backend`."""
         if not self._checked:
             self._check(rgb)
         return self._form(rgb) if self._instead is None else self._instead(rgb)
@@ -108,15 +108,15 @@ class WinogradBackend:
             self._instead = TorchBackend(self._model, torch.device("cpu"), "fp32")
 
     def exact(self, rgb: Tensor) -> Tensor:
-        """See :class:`~vidsr.inference.backend.Backend`."""
+        """See :class:`~vidsr.inference.backends.backend.Backend`."""
         out: Tensor = self._plain(rgb)
         return out
 
     def release(self) -> None:
-        """See :class:`~vidsr.inference.backend.Backend`."""
+        """See :class:`~vidsr.inference.backends.backend.Backend`."""
 
     def bytes_per_pixel(self, height: int, width: int) -> float:
-        """See :class:`~vidsr.inference.backend.Backend`. The same for every size."""
+        """See :class:`~vidsr.inference.backends.backend.Backend`. The same for every size."""
         if self._instead is not None:
             return self._instead.bytes_per_pixel(height, width)
         return self._form.bytes_per_pixel()
@@ -145,7 +145,7 @@ class OpenVinoBackend:
         self.notes: list[str] = []
 
     def __call__(self, rgb: Tensor) -> Tensor:
-        """See :class:`~vidsr.inference.backend.Backend`. Picture by picture, like TorchBackend on a CPU."""
+        """See :class:`~vidsr.inference.backends.backend.Backend`. Picture by picture, like TorchBackend on a CPU."""
         if len(rgb) > 1:
             return torch.cat([self(one) for one in torch.split(rgb, 1)])
         shape = tuple(rgb.shape)
@@ -159,13 +159,13 @@ class OpenVinoBackend:
         return torch.from_numpy(result.copy())
 
     def exact(self, rgb: Tensor) -> Tensor:
-        """See :class:`~vidsr.inference.backend.Backend`."""
+        """See :class:`~vidsr.inference.backends.backend.Backend`."""
         return self._torch.exact(rgb)
 
     def release(self) -> None:
-        """See :class:`~vidsr.inference.backend.Backend`."""
+        """See :class:`~vidsr.inference.backends.backend.Backend`."""
         self._requests.clear()
 
     def bytes_per_pixel(self, height: int, width: int) -> float:
-        """See :class:`~vidsr.inference.backend.Backend`."""
+        """See :class:`~vidsr.inference.backends.backend.Backend`."""
         return self._torch.bytes_per_pixel(height, width)
