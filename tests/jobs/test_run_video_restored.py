@@ -330,6 +330,7 @@ def test_neighbours_are_left_out_of_a_very_noisy_source_without_a_trace(
     assert made == expected
     assert auto.neighbours == ((0, 24, "noise"),)
     assert any("--multiframe auto: 0 of 24 frames" in note for note in auto.notes)
+    assert sum("--multiframe auto: 0 of 24 frames" in note for note in notes) == 1, "said once, when the job ends"
     record = json.loads((tmp_path / "auto.mkv.provenance.json").read_text())
     assert record["facts"]["neighbours"] == [[0, 24, "noise"]] and record["neighbours"] is None
 

@@ -71,6 +71,8 @@ def enhance_video(
             _note_failure(job, error)
             raise
     result = _result(job, time.perf_counter() - begin)
+    for note in result.notes[len(job.notes) :]:
+        progress(Event(kind="note", text=note))
     progress(Event(kind="done", frames=result.frames, total_frames=result.frames))
     return result
 
