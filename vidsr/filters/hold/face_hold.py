@@ -24,6 +24,7 @@ from vidsr.filters.after.step import StepDescriptor
 from vidsr.filters.between.interpolation import is_cut
 from vidsr.filters.hold.faces import LIKELY, SURE, Face, FaceBox, FaceFinder
 from vidsr.filters.hold.following import FollowInMask
+from vidsr.filters.hold.frame_by_frame import frame_by_frame
 from vidsr.frames import Frame
 
 #: Frames before one that its mask depends on.
@@ -65,12 +66,7 @@ class FaceHold:
 
     def __call__(self, source: Tensor, out: Tensor, frames: Sequence[Frame]) -> Tensor:
         """See :class:`~vidsr.filters.after.step.Step`."""
-        if out.shape[-2] <= source.shape[-2] or out.shape[-1] <= source.shape[-1]:
-            return out  # nothing finer than the source was added
-        made = [self._one(*one) for one in zip(torch.split(source, 1), torch.split(out, 1), frames, strict=True)]
-        if all(one is None for one in made):
-            return out
-        return torch.cat([out[i : i + 1] if one is None else one for i, one in enumerate(made)])
+        return frame_by_frame(self._one, source, out, frames)
 
     def _one(self, source: Tensor, out: Tensor, frame: Frame) -> Tensor | None:
         """The result of one frame; None where it stays as it is."""

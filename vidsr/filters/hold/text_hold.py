@@ -14,13 +14,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from vidsr.filters.after.soundness import unbroken
 from vidsr.filters.after.step import StepDescriptor
 from vidsr.filters.flow import gaussian
 from vidsr.filters.hold.following import FollowInMask
+from vidsr.filters.hold.frame_by_frame import frame_by_frame
 from vidsr.filters.hold.mixing import Faithful, mixed
 from vidsr.filters.hold.small_text import small_text
 from vidsr.frames import Frame
@@ -54,12 +54,7 @@ class TextHold:
 
     def __call__(self, source: Tensor, out: Tensor, frames: Sequence[Frame]) -> Tensor:
         """See :class:`~vidsr.filters.after.step.Step`."""
-        if out.shape[-2] <= source.shape[-2] or out.shape[-1] <= source.shape[-1]:
-            return out  # nothing finer than the source was added
-        made = [self._one(*one) for one in zip(torch.split(source, 1), torch.split(out, 1), frames, strict=True)]
-        if all(one is None for one in made):
-            return out
-        return torch.cat([out[i : i + 1] if one is None else one for i, one in enumerate(made)])
+        return frame_by_frame(self._one, source, out, frames)
 
     def _one(self, source: Tensor, out: Tensor, frame: Frame) -> Tensor | None:
         """The result of one frame; None where it stays as it is."""
