@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vidsr.cli.main import run
-from vidsr.inference.bench import operations_per_pixel
+from vidsr.inference.bench import operations_per_pixel, side_within
 from vidsr.models.architectures.recurrent_compact import RecurrentCompact
 from vidsr.models.architectures.rrdbnet import RRDBNet, RRDBNetConfig
 from vidsr.models.architectures.srvgg import SRVGGNetCompact
@@ -23,6 +23,13 @@ def test_operations_are_those_counted_by_hand() -> None:
     assert operations_per_pixel(six, 4) == 2 * 5_706_432
     # With the folded last result 48→64 in the first layer, and the gate 64→16.
     assert operations_per_pixel(RecurrentCompact(), 4) == 2 * (619_200 + 9 * (48 * 64 + 64 * 16))
+
+
+@pytest.mark.parametrize(
+    ("seconds_of_largest", "side"), [(0.2, 1536), (0.25, 1536), (0.26, 768), (2, 768), (12.6, 384), (1e3, 192)]
+)
+def test_the_largest_product_fits_into_the_budget(seconds_of_largest: float, side: int) -> None:
+    assert side_within(lambda n: seconds_of_largest * (n / 1536) ** 3, 1536, 1.0) == side
 
 
 def test_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

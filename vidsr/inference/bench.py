@@ -76,9 +76,9 @@ def ceilings(device: torch.device, budget_seconds: float = 1.0) -> Ceilings:
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)):
         if not big and name == "fp16":
             continue  # CPUs have no useful fp16 matrix product
-        n = 8192 if big else 1536
-        a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
-        rates[name] = 2 * n**3 / median_seconds(lambda a=a, b=b: a @ b, device, budget_seconds) / 1e12  # type: ignore[misc]
+        product = _product(dtype, device)
+        side = side_within(lambda side, p=product: _seconds(p(side), device), 8192 if big else 1536, budget_seconds)  # type: ignore[misc]
+        rates[name] = 2 * side**3 / median_seconds(product(side), device, budget_seconds) / 1e12
     block = torch.ones(1 << (30 if big else 28), dtype=torch.uint8, device=device)
     other = torch.empty_like(block)
     seconds = median_seconds(lambda: other.copy_(block), device, budget_seconds)
@@ -88,6 +88,39 @@ def ceilings(device: torch.device, budget_seconds: float = 1.0) -> Ceilings:
         matmul_tflops=rates,
         copy_gb_per_second=2 * block.numel() / seconds / 1e9,
     )
+
+
+def _product(dtype: torch.dtype, device: torch.device) -> Callable[[int], Callable[[], Tensor]]:
+    """(side) → a step that multiplies two square matrices of that side."""
+
+    def of_side(side: int) -> Callable[[], Tensor]:
+        a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+        return lambda: a @ b
+
+    return of_side
+
+
+def _seconds(step: Callable[[], Any], device: torch.device) -> float:
+    """Wall-clock time of ``step`` after a warm-up."""
+    step()
+    _wait(device)
+    begin = time.perf_counter()
+    step()
+    _wait(device)
+    return time.perf_counter() - begin
+
+
+def side_within(seconds: Callable[[int], float], most: int, budget_seconds: float) -> int:
+    """The largest of ``most``, its half, quarter and eighth of which the fewest products fit into the budget.
+
+    A processor without instructions for bf16 takes up to 50 times as long for it as for fp32, which then must not cost
+    a minute. ``seconds`` measures one product of square matrices of a side; one of twice the side takes eight times as
+    long.
+    """
+    side = most // 8
+    while side < most and 8 * seconds(side) * (_FEWEST + 1) <= budget_seconds:
+        side *= 2
+    return side
 
 
 def input_channels(network: nn.Module) -> int:
