@@ -1,6 +1,6 @@
 """Bands against the truth: what inspection finds, and what ``deband`` gains beside ffmpeg's filters.
 
-    python -m benchmarks.quality.banding DATA [--only CLIP,…] [--pictures FOLDER]
+    python -m benchmarks.quality.banding DATA [--only CLIP,…] [--pictures FOLDER] [--vapoursynth PYTHON]
 
 DATA is the folder of real clips; their parts are those of :mod:`benchmarks.quality.tape`; two made gradients come
 first.
@@ -10,7 +10,9 @@ crf; then inspected, and filtered with the step that was found. Printed for each
 - the step that inspection found, 8-bit code values; 0 is none, and then nothing is filtered;
 - *PSNR*: of all samples against the truth, before → after;
 - *CAMBI* of luma (libvmaf's; 0: no bands), set to see steps of up to 8 rather than 1 of 255, before → after;
-- the same two for ffmpeg's ``gradfun`` or ``deband``, whichever of 8 settings gives the clip the highest PSNR.
+- the same two for ffmpeg's ``gradfun`` or ``deband``, and for VapourSynth's ``vszip.Deband`` (f3kdb's method) or
+  ``placebo.Deband`` (:mod:`benchmarks.quality.vapoursynth`): whichever of many settings gives the clip the highest
+  PSNR. They are told the true step; of what x264 coded, steps of 1 and of 2 are tried.
 
 *sound*: the same frames as they are; the step found, and the share of samples that come out with another 8-bit code.
 Results have 16 bits; PSNR takes their fractions of 8-bit codes, CAMBI their first ten bits.
@@ -30,6 +32,7 @@ from PIL import Image
 
 from benchmarks.quality.tape import PARTS, coded, pictures, planes_of
 from benchmarks.quality.tape_peers import FFMPEG, by_ffmpeg, from_raw
+from benchmarks.quality.vapoursynth import by_vapoursynth
 from vidsr.filters.banding.deband import Deband
 from vidsr.filters.before.filter import deepened
 from vidsr.filters.inspector import Inspector
@@ -107,6 +110,21 @@ def step_found(frames: Sequence[Frame]) -> float:
     return inspector.result(len(frames)).banding
 
 
+def others(step: float) -> list[str]:
+    """VapourSynth's filters, for this step."""
+    sampled = ((2, 0.5), (2, 1.05), (4, 1.05), (5, 1.05), (6, 2.0), (7, 1.05), (7, 2.0))
+    made = [
+        f"core.vszip.Deband(deep, range={r}, thr=[{t * step}] * 3, grain=[0, 0], sample_mode={mode})"
+        for mode, t in sampled
+        for r in (16, 31)
+    ]
+    return made + [
+        f"core.placebo.Deband(deep, planes=7, iterations=4, threshold={1000 * s * step / 255:.1f}, radius={r}, grain=0)"
+        for s in (0.6, 1.2, 2.4)
+        for r in (8, 16)
+    ]
+
+
 def chains(step: float) -> list[str]:
     """ffmpeg's filters, for this step."""
     made = [f"gradfun=strength={min(max(0.51, s * step), 64):g}:radius={r}" for s in (0.6, 1.2) for r in (16, 32)]
@@ -116,32 +134,46 @@ def chains(step: float) -> list[str]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Row:
-    """One clip: the step found; PSNR and CAMBI of the source, of the result and of ffmpeg's best."""
+    """One clip: the step found; PSNR and CAMBI of the source, the result and the best of ffmpeg and VapourSynth."""
 
     name: str
     step: float
     before: tuple[float, float]
     after: tuple[float, float]
     peer: tuple[float, float]
+    other: tuple[float, float] | None
 
     def line(self) -> str:
         """In figures."""
-        shown = [f"{p:.2f} dB, CAMBI {c:.2f}" for p, c in (self.before, self.after, self.peer)]
-        return f"{self.name}: step {self.step:.0f}; {shown[0]} → {shown[1]}; ffmpeg {shown[2]}"
+        return f"{self.name}: step {self.step:.0f}; {_shown(self.before)} → {_shown(self.after)}{self.peers()}"
+
+    def peers(self) -> str:
+        """The others' figures."""
+        return f"; ffmpeg {_shown(self.peer)}" + ("" if self.other is None else f"; VapourSynth {_shown(self.other)}")
 
 
-def judged(name: str, clip: Floats, harm: Harm, pictures_at: Path | None) -> Row:
-    """Harm a clip, inspect and filter it."""
+def _shown(figures: tuple[float, float]) -> str:
+    return f"{figures[0]:.2f} dB, CAMBI {figures[1]:.2f}"
+
+
+def judged(
+    name: str, clip: Floats, harm: Harm, steps: Sequence[float], pictures_at: Path | None, python: str | None
+) -> Row:
+    """Harm a clip, inspect and filter it; others are told ``steps``."""
     truth = [planes_of(rgb) for rgb in clip]
     source = harm(coded(clip))
     step = step_found(source)
     result = list(Deband(step)(iter(source))) if step else source
-    theirs = [by_ffmpeg(chain, source) for chain in chains(step or 2)]
+    theirs = [by_ffmpeg(chain, source) for told in steps for chain in chains(told)]
     best = max(theirs, key=lambda frames: psnr(frames, truth))
+    asked = [expression for told in steps for expression in others(told)]
+    made = [] if python is None else by_vapoursynth(asked, source, python)
+    other = max(made, key=lambda frames: psnr(frames, truth), default=None)
     if pictures_at is not None:
-        _write(pictures_at / f"{name}-{step:.0f}.png".replace(" ", "_"), [*(f[1] for f in (source, result, best))])
+        shown = [frames[1] for frames in (source, result, best, other) if frames is not None]
+        _write(pictures_at / f"{name}-{step:.0f}.png".replace(" ", "_"), shown)
     before, after, peer = ((psnr(frames, truth), cambi(frames)) for frames in (source, result, best))
-    return Row(name, step, before, after, peer)
+    return Row(name, step, before, after, peer, None if other is None else (psnr(other, truth), cambi(other)))
 
 
 def changed(clip: Floats) -> tuple[float, float]:
@@ -167,6 +199,29 @@ def _write(path: Path, frames: Sequence[Frame]) -> None:
     Image.fromarray((128 + 3 * (shown - shown.mean())).clip(0, 255).astype(np.uint8)).save(path)
 
 
+def _together(rows: Sequence[Row]) -> str:
+    """Means over clips."""
+
+    def mean(figures: Sequence[tuple[float, float]]) -> tuple[float, float]:
+        return float(np.mean([f[0] for f in figures])), float(np.mean([f[1] for f in figures]))
+
+    theirs = [row.other for row in rows if row.other is not None]
+    whole = Row(
+        name="all",
+        step=0,
+        before=mean([row.before for row in rows]),
+        after=mean([row.after for row in rows]),
+        peer=mean([row.peer for row in rows]),
+        other=mean(theirs) if theirs else None,
+    )
+    gain = min(row.after[0] - row.before[0] for row in rows)
+    found = sum(row.step > 0 for row in rows)
+    return (
+        f"found in {found} of {len(rows)}; {_shown(whole.before)} → {_shown(whole.after)} "
+        f"(least gain {gain:+.2f} dB){whole.peers()}"
+    )
+
+
 def main() -> int:
     """Quantise, inspect, filter, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -175,29 +230,24 @@ def main() -> int:
     parser.add_argument(
         "--pictures", type=Path, metavar="FOLDER", help="write luma before, after and after ffmpeg here"
     )
+    parser.add_argument("--vapoursynth", metavar="PYTHON", help="interpreter with VapourSynth and the filters")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     made = gradients()
     names = asked.only.split(",") if asked.only else [*made, *PARTS]
     clips = {n: made[n] if n in made else pictures(asked.data, PARTS[n])[::_EVERY] for n in names}
-    ways = {f"{bits} bits": quantised(bits) for bits in _BITS} | {f"x264, crf {crf}": compressed(crf) for crf in _CRFS}
-    for way, harm in ways.items():
+    ways = {f"{bits} bits": (quantised(bits), (float(1 << (8 - bits)),)) for bits in _BITS}
+    ways |= {f"x264, crf {crf}": (compressed(crf), (1.0, 2.0)) for crf in _CRFS}
+    for way, (harm, steps) in ways.items():
         print(f"{way}:")
         folder = None if asked.pictures is None else asked.pictures / way.replace(" ", "_")
         rows = []
         for name, clip in clips.items():
-            rows.append(judged(name, clip, harm, folder))
+            rows.append(judged(name, clip, harm, steps, folder, asked.vapoursynth))
             print(f"  {rows[-1].line()}", flush=True)
         real = [row for row in rows if row.name in PARTS]
         if real:
-            means = [tuple(np.mean([getattr(r, part) for r in real], 0)) for part in ("before", "after", "peer")]
-            shown = [f"{p:.2f} dB, CAMBI {c:.2f}" for p, c in means]
-            gain = min(r.after[0] - r.before[0] for r in real)
-            found = sum(r.step > 0 for r in real)
-            print(
-                f"  real clips: found in {found} of {len(real)}; {shown[0]} → {shown[1]} (least gain {gain:+.2f} dB); "
-                f"ffmpeg {shown[2]}"
-            )
+            print(f"  real clips: {_together(real)}", flush=True)
     print("sound:")
     for name, clip in clips.items():
         step, share = changed(clip)

@@ -1,10 +1,11 @@
 """Dirt on film, simulated on real clips: how much of it does ``dust`` take out, and what else does it change?
 
-    python -m benchmarks.quality.dirt DATA [--tuning] [--clips NAME ...]
+    python -m benchmarks.quality.dirt DATA [--tuning] [--clips NAME ...] [--vapoursynth PYTHON]
 
 DATA is the folder of real clips. The specks are those of :mod:`vidsr.training.degradation.old_film`, 2 per 128×128 px
 on average, half of them bright and half dark, each in one frame only. ``--tuning`` takes the clips on which constants
-of :mod:`vidsr.filters.before.dust` were chosen; the others had no say.
+of :mod:`vidsr.filters.before.dust` were chosen; the others had no say. Of the filters of ffmpeg and of VapourSynth
+(:mod:`benchmarks.quality.vapoursynth`) the best setting counts for each clip.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.quality import cadence_clips as clips
-from benchmarks.quality.film import CLIPS, Pictures, by_ffmpeg, clip, codes, cut, psnr, restored
+from benchmarks.quality.film import CLIPS, Pictures, best, by_ffmpeg, by_others, clip, codes, cut, psnr, restored
 from vidsr.filters.before.dust import Dust
 from vidsr.frames import Floats
 from vidsr.training.degradation.old_film.options import OldFilmOptions
@@ -33,6 +34,15 @@ TUNING = (
 )
 _FRAMES = 18
 _DIRT = OldFilmOptions(dirt=2.0)
+_FFMPEG = (
+    *("tmedian=radius=1", "tmedian=radius=2", "format=gray,removegrain=m0=2", "format=gray,removegrain=m0=4"),
+    "atadenoise=0a=0.3:0b=3:s=5",
+)
+_VAPOURSYNTH = (
+    *("clean()", "clean(block=16)", "clean(thsad=1000)", "clean(thsad=300)", "clean(2)", "clean(2, 16, 1000)"),
+    *(f"with_colour(lambda c: core.zsmooth.DegrainMedian(c, limit=[{limit}], mode=[0]))" for limit in (16, 255)),
+    *("core.zsmooth.Clense(clip)", "core.zsmooth.RemoveGrain(clip, mode=[4])"),
+)
 #: Differences, in 8-bit code values, from which a pixel is harmed visibly, and above which it counts as changed.
 _SEEN, _CHANGED = 10, 2
 
@@ -54,21 +64,29 @@ def inner(pictures: Pictures) -> Pictures:
     return pictures[1:-1]
 
 
-def row(name: str, whole: Floats, seed: int) -> str:
+def by_chain(damaged: Pictures, chain: str) -> Pictures:
+    """All pictures but the first and the last through ffmpeg; those for which it gives none stay as they are."""
+    made = by_ffmpeg(damaged, chain)
+    lost = (len(damaged) - len(made)) // 2
+    return inner(np.concatenate((damaged[:lost], made, damaged[len(damaged) - lost :])))
+
+
+def row(name: str, whole: Floats, seed: int, python: str | None) -> str:
     """One line of the table."""
     aged = aged_clip(whole, _DIRT, seed=seed)
     truth, damaged = codes(cut(whole)), codes(cut(aged.clip))
     harmed = inner(cut(aged.mask))
     result, spent = restored(damaged, Dust())
     untouched, _ = restored(truth, Dust())
-    median = by_ffmpeg(damaged, "tmedian=radius=1")  # all but the first and the last
+    theirs = [by_chain(damaged, chain) for chain in _FFMPEG]
+    others = [inner(made) for made in by_others(_VAPOURSYNTH, damaged, python)]
     truth, damaged, result, untouched = map(inner, (truth, damaged, result, untouched))
     before, after = (np.abs(p.astype(int) - truth.astype(int)) for p in (damaged, result))
     seen = before >= _SEEN
     halved = float((2 * after <= before)[seen].mean())
     changed = float((np.abs(result.astype(int) - damaged.astype(int)) > _CHANGED)[~harmed].mean())
     wrong = float((np.abs(untouched.astype(int) - truth.astype(int)) > _CHANGED).mean())
-    figures = f"{psnr(damaged, truth):.2f} | {psnr(result, truth):.2f} | {psnr(median, truth):.2f}"
+    figures = f"{psnr(damaged, truth):.2f} | {psnr(result, truth):.2f} | {best(theirs, truth)} | {best(others, truth)}"
     return f"| {name} | {halved:.1%} | {changed:.3%} | {wrong:.3%} | {figures} | {spent:.0f} |"
 
 
@@ -78,18 +96,24 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--tuning", action="store_true")
     parser.add_argument("--clips", nargs="*", default=[name for name, _ in CLIPS])
+    parser.add_argument("--vapoursynth", metavar="PYTHON", help="interpreter with VapourSynth and the filters")
     chosen = parser.parse_args()
+    python = chosen.vapoursynth
     print(
         "| clip | recall (error at least halved) | sound pixels changed | changed in the sound clip "
-        "| PSNR before | after | tmedian | ms |"
+        "| PSNR before | after | ffmpeg | VapourSynth | ms |"
     )
-    print("|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|")
     if chosen.tuning:
         for path, first, size in TUNING:
-            print(row(f"{Path(path).name} {first}", other_clip(chosen.data / path, first, size), first), flush=True)
+            print(
+                row(f"{Path(path).name} {first}", other_clip(chosen.data / path, first, size), first, python),
+                flush=True,
+            )
     else:
         for name, first in (c for c in CLIPS if c[0] in chosen.clips):
-            print(row(f"{name} {first}", clip(chosen.data, name, first)[:_FRAMES], first + len(name)), flush=True)
+            whole = clip(chosen.data, name, first)[:_FRAMES]
+            print(row(f"{name} {first}", whole, first + len(name), python), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Faults of film, simulated on real clips: are they found, taken out, and is what is sound left alone?
 
-    python -m benchmarks.quality.film DATA [weave] [scratch] [breathing] [sound]
+    python -m benchmarks.quality.film DATA [weave] [scratch] [breathing] [sound] [--vapoursynth PYTHON]
 
 DATA is the folder of real clips (``CONTENT`` in ``cadence_clips``); ``CLIPS`` are short parts of them without repeated
-frames. The damage is that of :mod:`vidsr.training.degradation.old_film`, so what was harmed is known.
+frames. The damage is that of :mod:`vidsr.training.degradation.old_film`, so what was harmed is known. Scratches are
+also given to filters of ffmpeg and of VapourSynth (:mod:`benchmarks.quality.vapoursynth`); for each clip the best of
+their settings counts.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import argparse
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +24,7 @@ import numpy.typing as npt
 from skimage.registration import phase_cross_correlation
 
 from benchmarks.quality import cadence_clips as clips
+from benchmarks.quality.vapoursynth import by_vapoursynth
 from vidsr.filters.before.deflicker import Deflicker
 from vidsr.filters.before.filter import Filter
 from vidsr.filters.film.breathing import SteadyLight
@@ -81,6 +84,20 @@ REAL = (
 _SEEN, _CHANGED = 10, 2
 #: Pixels cut off around the simulated picture: what the film moves in from outside is real, not a repeated edge.
 _MARGIN = 8
+#: Against scratches. A horizontal median is a vertical one of the picture on its side.
+FFMPEG_SCRATCH = (
+    *(f"format=gray,removegrain=m0={mode}" for mode in (2, 4, 18)),
+    *("format=gray,transpose,removegrain=m0=17,transpose", "format=gray,transpose,median=radius=1:radiusV=2,transpose"),
+)
+_DESCRATCH = (
+    *("modey=3", "modey=3, mindif=2, maxwidth=7", "modey=3, mindif=2, maxwidth=7, minlen=40"),
+    *("modey=3, minlen=40", "modey=3, mindif=8, maxwidth=7, keep=50", "modey=3, mindif=3, maxwidth=11, maxgap=10"),
+)
+VAPOURSYNTH_SCRATCH = (
+    *(f"with_colour(lambda c: core.descratch.DeScratch(c, {more}))" for more in _DESCRATCH),
+    *(f"transposed(lambda c: core.zsmooth.VerticalCleaner(c, mode=[{mode}]))" for mode in (1, 2)),
+    "core.zsmooth.RemoveGrain(clip, mode=[2])",
+)
 GREY = PixelFormat("gray", "gray", 8)
 Pictures = npt.NDArray[np.uint8]
 
@@ -219,13 +236,26 @@ def weave(data: Path) -> None:
             )
 
 
-def scratch(data: Path) -> None:
-    """Prints a table of what was found and filled, and of ffmpeg's removegrain for comparison."""
+def by_others(expressions: Sequence[str], pictures: Pictures, python: str | None) -> list[Pictures]:
+    """Pictures through filters of VapourSynth; nothing without its interpreter."""
+    if python is None:
+        return []
+    made = by_vapoursynth(expressions, list(frames_of(pictures)), python)
+    return [np.array([frame.planes[0] for frame in frames]) for frames in made]
+
+
+def best(results: Iterable[Pictures], truth: Pictures) -> str:
+    """The highest PSNR, written; a dash if there is no result."""
+    return max((f"{psnr(result, truth):.2f}" for result in results), key=float, default="–")
+
+
+def scratch(data: Path, python: str | None) -> None:
+    """Prints a table of what was found and filled, and of the best of the others for comparison."""
     print(
-        "| clip | depth | recall | error halved | changed sound pixels | PSNR before | after | removegrain "
-        "| changed in the sound clip | ms |"
+        "| clip | depth | recall | error halved | changed sound pixels | PSNR before | after | ffmpeg "
+        "| VapourSynth | changed in the sound clip | ms |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for name, first in CLIPS:
         whole = clip(data, name, first)[:_SCRATCH_FRAMES]
         sound = codes(cut(whole))
@@ -240,10 +270,11 @@ def scratch(data: Path) -> None:
             seen = before >= _SEEN
             found, halved = float((result != damaged)[seen].mean()), float((2 * after <= before)[seen].mean())
             changed = float(((np.abs(result.astype(int) - damaged.astype(int)) > _CHANGED) & ~harmed).mean())
-            other = by_ffmpeg(damaged, "format=gray,removegrain=m0=18")
+            theirs = best((by_ffmpeg(damaged, chain) for chain in FFMPEG_SCRATCH), sound)
+            other = best(by_others(VAPOURSYNTH_SCRATCH, damaged, python), sound)
             print(
                 f"| {name} {first} | {depth[0]} to {depth[1]} | {found:.1%} | {halved:.1%} | {changed:.3%} "
-                f"| {psnr(damaged, sound):.2f} | {psnr(result, sound):.2f} | {psnr(other, sound):.2f} | {wrong:.4%} "
+                f"| {psnr(damaged, sound):.2f} | {psnr(result, sound):.2f} | {theirs} | {other} | {wrong:.4%} "
                 f"| {spent:.0f} |",
                 flush=True,
             )
@@ -299,9 +330,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("parts", nargs="*", default=["weave", "scratch", "breathing", "sound"])
+    parser.add_argument("--vapoursynth", metavar="PYTHON", help="interpreter with VapourSynth and the filters")
     chosen = parser.parse_args()
     for part in chosen.parts:
-        {"weave": weave, "scratch": scratch, "breathing": breathing, "sound": sound}[part](chosen.data)
+        if part == "scratch":
+            scratch(chosen.data, chosen.vapoursynth)
+        else:
+            {"weave": weave, "breathing": breathing, "sound": sound}[part](chosen.data)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from benchmarks.quality.tape_peers import FFMPEG, VAPOURSYNTH, by_ffmpeg, by_vapoursynth, chains
+from benchmarks.quality.tape_peers import FFMPEG, by_ffmpeg, chains, others
+from benchmarks.quality.vapoursynth import by_vapoursynth
 from vidsr.filters.before.descriptor import descriptor, make_filter
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.inspector import Inspector
@@ -259,6 +260,7 @@ def main() -> int:
     parser.add_argument("data", type=Path, metavar="DATA", help="the folder of real clips")
     parser.add_argument("parts", nargs="*", metavar="PART", help="faults, or sound; default: all")
     parser.add_argument("--only", help="names of clips, with commas between")
+    parser.add_argument("--strength", action="append", help="one of a fault's strengths; can be repeated; default: all")
     parser.add_argument("--vapoursynth", metavar="PYTHON", help="interpreter with VapourSynth and the filters")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write frames here")
     parser.add_argument("--verbose", action="store_true", help="a line for each clip")
@@ -269,6 +271,8 @@ def main() -> int:
             continue
         print(f"{name}:")
         for strength, faults in strengths.items():
+            if asked.strength and strength not in asked.strength:
+                continue
             print(f"  {strength}: {_judged(asked, name, strength, faults)}", flush=True)
     if not asked.parts or "vhs" in asked.parts:
         print("vhs:")
@@ -298,7 +302,7 @@ def _judged(asked: argparse.Namespace, name: str, strength: str, faults: TapeFau
         found = inspected(source)
         result = mended(name, source, found)
         theirs = max(psnr(by_ffmpeg(chain, source), clean, planes) for chain in chains(name, faults))
-        others = VAPOURSYNTH.get(name, ()) if asked.vapoursynth else ()
+        asked_of = others(name, faults) if asked.vapoursynth else ()
         alone = empty()
         for score in (total, alone):
             score.found += name in descriptors_found(found)
@@ -306,10 +310,10 @@ def _judged(asked: argparse.Namespace, name: str, strength: str, faults: TapeFau
                 score.shown = (score.shown or 0) + _is_shown(clean, truth, faults, seed)
             score.add(clean, source, result or source, made.mask)
             score.peer.append(theirs)
-        if others:
-            best = max(psnr(by_vapoursynth(other, source, asked.vapoursynth), clean, planes) for other in others)
-            total.other.append(best)
-            alone.other.append(best)
+        if asked_of:
+            scores = [psnr(made, clean, planes) for made in by_vapoursynth(asked_of, source, asked.vapoursynth)]
+            total.other.append(max(scores))
+            alone.other.append(max(scores))
         if asked.verbose:
             print(f"    {clip}: {alone.line()}", flush=True)
         if asked.pictures is not None:

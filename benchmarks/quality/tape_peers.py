@@ -1,16 +1,10 @@
-"""Free filters that come nearest to those for video tape: ffmpeg's own, and VapourSynth's where it is installed.
-
-VapourSynth runs where PYTHON is an interpreter (3.12 and later) with vapoursynth 81, vapoursynth-dedot 4, -decross 3,
--dotkill 4, vsjetpack 2.2.6 and the plugins that its vsdehalo loads (-zsmooth, -vszip, -akarin, -resize2, -edgemasks).
-"""
+"""Free filters that come nearest to those for video tape: ffmpeg's own, and those of VapourSynth."""
 
 from __future__ import annotations
 
 import dataclasses
 import subprocess
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
@@ -19,43 +13,39 @@ from vidsr.frames import Frame
 from vidsr.training.degradation.tape.faults import TapeFaults
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
-#: Filter → what VapourSynth does instead, from ``clip``; the best of them counts.
+#: Filter → what VapourSynth does instead (see :mod:`benchmarks.quality.vapoursynth`); the best of them counts.
 VAPOURSYNTH = {
+    "dropout": (
+        *("clean()", "clean(thsad=1000)", "clean(2)", "core.zsmooth.TemporalMedian(clip, radius=1, scenechange=0)"),
+        *(f"transposed(lambda c: core.descratch.DeScratch(c, modey=3, {more}))" for more in ("minlen=20", "mindif=10")),
+    ),
     "dotcrawl": (
         *("core.dedot.Dedot(clip)", "core.dedot.Dedot(clip, luma_2d=10, luma_t=40)"),
         *("core.dotkill.DotKillS(clip)", "core.dotkill.DotKillT(clip)"),
+        *("core.vszip.Checkmate(clip)", "core.vszip.Checkmate(clip, thr=24, tmax=24)"),
     ),
     "rainbow": (
         *("core.dedot.Dedot(clip)", "core.dedot.Dedot(clip, chroma_t1=40, chroma_t2=20)"),
         *("core.decross.DeCross(clip)", "core.dotkill.DotKillT(clip)"),
+        *(
+            f"core.bifrost.Bifrost(clip, interlaced=0, {more})"
+            for more in ("luma_thresh=10", "luma_thresh=30, variation=1")
+        ),
     ),
-    "dehalo": ("fine_dehalo(clip)", "fine_dehalo(clip, darkstr=0.5, brightstr=1)"),
+    "dehalo": (
+        *("fine_dehalo(clip)", "fine_dehalo(clip, darkstr=0.5)", "fine_dehalo(clip, darkstr=1, thmi=20, thma=60)"),
+        *("fine_dehalo(clip, blur=2.0, darkstr=1, thmi=20, thma=60)", "fine_dehalo(clip, rx=3, darkstr=1)"),
+        *("dehalo_alpha(clip)", "dehalo_alpha(clip, darkstr=1)", "dehalo_alpha(clip, blur=2.0, darkstr=1)"),
+        *("hq_dering(clip)", "smooth_dering(clip)", "vine_dehalo(clip)", "YAHR(clip)", "edge_cleaner(clip)"),
+    ),
 }
-_SCRIPT = """
-import sys
-import numpy as np
-import vapoursynth as vs
-core = vs.core
-try:
-    from vsdehalo import fine_dehalo
-except ImportError:
-    pass
-planes = [np.load(f"{sys.argv[1]}/{n}.npy") for n in range(3)]
-count, height, width = planes[0].shape
-blank = core.std.BlankClip(format=vs.YUV420P8, width=width, height=height, length=count, fpsnum=25)
 
-def filled(n, f):
-    made = f.copy()
-    for number, plane in enumerate(planes):
-        np.asarray(made[number])[:] = plane[n]
-    return made
 
-clip = core.std.SetFrameProps(core.std.ModifyFrame(blank, blank, filled), _FieldBased=0, _Matrix=6, _Range=1)
-made = eval(sys.argv[2])
-frames = [[np.asarray(frame[n]).copy() for n in range(3)] for frame in made.frames()]
-for n in range(3):
-    np.save(f"{sys.argv[1]}/{n}.npy", np.stack([frame[n] for frame in frames]))
-"""
+def others(name: str, faults: TapeFaults) -> Sequence[str]:
+    """Expressions for VapourSynth; the best of them counts."""
+    if name not in ("dotcrawl", "rainbow"):
+        return VAPOURSYNTH.get(name, ())
+    return [*VAPOURSYNTH[name], f"recoded('{faults.composite}', refine=0)"]
 
 
 def chains(name: str, faults: TapeFaults) -> Sequence[str]:
@@ -71,7 +61,7 @@ def chains(name: str, faults: TapeFaults) -> Sequence[str]:
         return ("dedot=m=dotcrawl", "dedot=m=dotcrawl:lt=0.2:tl=0.2")
     if name == "rainbow":
         return ("dedot=m=rainbows", "dedot=m=rainbows:tc=0.2:ct=0.06")
-    return ("tmedian=radius=1",)
+    return ("tmedian=radius=1", "tmedian=radius=2")
 
 
 def by_ffmpeg(chain: str, frames: Sequence[Frame]) -> list[Frame]:
@@ -96,13 +86,3 @@ def from_raw(made: bytes, frames: Sequence[Frame]) -> list[Frame]:
         planes = (part[:luma].reshape(height, width), colour[0], colour[1])
         result.append(dataclasses.replace(frame, planes=planes))
     return result
-
-
-def by_vapoursynth(expression: str, frames: Sequence[Frame], python: str) -> list[Frame]:
-    """The frames through filters of VapourSynth."""
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(3):
-            np.save(Path(folder) / f"{number}.npy", np.stack([frame.planes[number] for frame in frames]))
-        subprocess.run([python, "-c", _SCRIPT, folder, expression], check=True)
-        made = [np.load(Path(folder) / f"{number}.npy") for number in range(3)]
-    return [dataclasses.replace(frame, planes=tuple(plane[n] for plane in made)) for n, frame in enumerate(frames)]
