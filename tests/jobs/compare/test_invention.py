@@ -66,7 +66,7 @@ def test_noise_in_one_half_is_found_there(source: Path, noisy: Path, tmp_path: P
 
 def test_frames_left_out_change_nothing_of_the_others(source: Path, noisy: Path) -> None:
     whole = list(frame_evidence(source, noisy, device="cpu"))
-    for every, measured in ((2, 1), (3, 1), (4, 2), (9, 2)):
+    for every, measured in ((2, 1), (3, 1), (4, 1), (9, 1)):
         (some,) = frame_evidence(source, noisy, device="cpu", every=every, written=3)
         assert some.seconds == whole[measured].seconds and (some.evidence == whole[measured].evidence).all()
     assert whole[2].evidence[0, KINDS.index("unsteady")].max() > 0 and not any(frame.cut for frame in whole)

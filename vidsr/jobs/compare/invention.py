@@ -232,9 +232,9 @@ def frame_evidence(
 ) -> Iterator[EvidenceFrame]:
     """Every pair of frames of source and result that are shown at one time, with the evidence against the result.
 
-    With ``every`` above 1 only one frame in so many is measured, in the middle of them, with the frame before it for
-    the motion; the others, up to the last one that is measured, are decoded and looked at for cuts. ``written`` is as
-    for :func:`map_invention`.
+    With ``every`` above 1 only one frame in so many is measured, in the middle of them (of all frames, where there are
+    fewer), with the frame before it for the motion; the others, up to the last one that is measured, are decoded and
+    looked at for cuts. ``written`` is as for :func:`map_invention`.
 
     Raises:
         InputError: a file is not a video, or no frame of one is shown at the time of one of the other.
@@ -243,7 +243,7 @@ def frame_evidence(
     sides = _Sides.of(source, result, span, progress, written)
     count = len(sides.numbers)
     with Upscaler(ModelOptions(model=FAITHFUL_MODEL, device=device)) as faithful:
-        wanted = range(min(every // 2, count - 1), count, every)
+        wanted = range(min(every, count) // 2, count, every)
         yield from _evidence(sides, sides.numbers[: wanted[-1] + 1], wanted, faithful, progress)
 
 

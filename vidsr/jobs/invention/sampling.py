@@ -13,8 +13,8 @@ TENFOLD_PARAMETERS = 42_000_000
 #: Neighbours look alike: one frame in so many is enough whatever the network.
 LEAST_EVERY = 4
 #: This many frames are measured of films that have enough of them, whatever it costs, but never more than one in
-#: :data:`SHORT_EVERY` for that: of a clip of two seconds, loading and decoding take half of what may be spent.
-FEWEST_FRAMES, SHORT_EVERY = 4, 24
+#: :data:`SHORT_EVERY` for that: of a clip of two seconds, loading and decoding leave time for one frame.
+FEWEST_FRAMES, SHORT_EVERY = 4, 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
