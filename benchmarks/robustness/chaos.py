@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import os
+import pkgutil
 import random
 import signal
 import subprocess
@@ -199,6 +201,20 @@ def count_frames(path: Path) -> int:
     return int(json.loads(answer.stdout)["streams"][0]["nb_read_frames"])
 
 
+def import_all() -> None:
+    """Import what a job may import, so that no forked process has to; nothing is computed."""
+    import vidsr.cli.enhance
+    import vidsr.filters
+    import vidsr.inference
+    import vidsr.jobs
+    import vidsr.media
+    import vidsr.models
+
+    for package in (vidsr.filters, vidsr.inference, vidsr.jobs, vidsr.media, vidsr.models):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+
+
 def start(arguments: list[str], log: Path) -> int:
     """Fork a process that runs the command line; its process id."""
     child = os.fork()
@@ -293,6 +309,33 @@ def discard(result: Path, second: bool) -> None:
         result.parent.rmdir()
 
 
+@dataclass
+class Killed:
+    """A result whose job is killed, and what came of it: kills, finished jobs, and those whose files had the SHA-256
+    ``wanted``."""
+
+    victim: Path
+    wanted: str
+    second: bool = False
+    kills: int = 0
+    jobs: int = 0
+    identical: int = 0
+
+    def over_and_over(self, command: list[str], log: Path, kills: int, peace: float, chance: random.Random) -> Killed:
+        """Kill the command at least ``kills`` times within ``peace`` seconds of its start, until it has ended."""
+        while self.kills < kills:
+            # Somewhere in the life of an uninterrupted job: start, segments, assembly, rename, tidying up.
+            self.kills += run_until_killed(command, log, chance.uniform(0.02, peace))
+            unfinished = not is_numbered(self.victim) and self.victim.exists() and has_job(self.victim)
+            if self.kills >= kills or unfinished:
+                run_to_end(command, log)
+            if is_there(self.victim):
+                self.jobs += 1
+                self.identical += digest(self.victim, self.second) == self.wanted
+                discard(self.victim, self.second)
+        return self
+
+
 def chaos(name: str, kills: int, folder: Path, model: Path, chance: random.Random) -> dict[str, object]:
     """One clip: at least ``kills`` kills, and as many finished jobs as that takes."""
     case = {**CASES, **RESTORED}[name]
@@ -317,24 +360,15 @@ def chaos(name: str, kills: int, folder: Path, model: Path, chance: random.Rando
         command += ["--workers", str(case.workers)]
         peace = run_to_end(command, log)
         discard(victim, second)
-    killed = jobs = identical = 0
-    while killed < kills:
-        # Somewhere in the life of an uninterrupted job: start, segments, assembly, rename, tidying up.
-        killed += run_until_killed(command, log, chance.uniform(0.02, peace))
-        if killed >= kills or (not is_numbered(victim) and victim.exists() and has_job(victim)):
-            run_to_end(command, log)
-        if is_there(victim):
-            jobs += 1
-            identical += digest(victim, second) == wanted
-            discard(victim, second)
+    done = Killed(victim, wanted, second).over_and_over(command, log, kills, peace, chance)
     left = sorted(p.name for p in folder.rglob("*") if ".part" in p.name or p.name.endswith(".vidsr-job"))
     return {
         "clip": name,
         "codec": case.codec,
         "frames": frames,
-        "kills": killed,
-        "jobs": jobs,
-        "identical": identical,
+        "kills": done.kills,
+        "jobs": done.jobs,
+        "identical": done.identical,
         "left": left,
     }
 
@@ -348,9 +382,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(argv)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    import vidsr.cli.enhance
-    import vidsr.jobs.enhance
-    import vidsr.jobs.run_video  # noqa: F401 - imported before the forks, for their sake
+    import_all()
 
     print(f"{'clip':18} {'codec':7} {'frames':>6} {'kills':>5} {'jobs':>4} {'identical':>9}  left behind", flush=True)
     rows = []

@@ -4,8 +4,9 @@
 
 CPU milliseconds a frame on one thread; each of ours is followed at once by ffmpeg's, so that other programs on the
 machine slow both alike. Of ffmpeg the time of the same command without a filter is taken off. The clip is 720x576 with
-noise, interlaced, made of the repository's sample. `ivtc` and `dedupe` are measured for their pass over the whole
-source, which comes before the job; making the frames from its table costs almost nothing. ffmpeg's filters differ in
+noise, interlaced, made of the repository's sample. `film`, `ivtc`, `dedupe` and `refill` are measured for
+their pass over the whole source, which comes before the job; making the frames from its table costs almost nothing, but
+for frames that are new. ffmpeg's filters differ in
 what they do: `hqdn3d` and `tmedian` compare places that do not move, `denoise` and `dust` follow the motion. Frames are
 freed as they are made, as in a job.
 """
@@ -49,13 +50,17 @@ PAIRS: tuple[tuple[str, str, int], ...] = (
     ("wobble", "null", 240),
     ("scratch", "removegrain=m0=18", 240),
     ("breathing", "deflicker", 240),
+    ("weave", "deshake", 240),
     ("fade=0.7:0.5:0:0.3", "null", 240),
     ("chroma=4", "chromashift=cbh=-2:crh=-2", 240),
     ("deflicker", "deflicker", 240),
     ("ivtc", "fieldmatch=order=tff,decimate", 240),
     ("dedupe", "mpdecimate", 240),
+    ("film=18", "mpdecimate", 240),
+    ("refill", "mpdecimate", 240),
     ("deblock", "deblock", 240),
     ("crop=8:8:704:560", "crop=704:560:8:8", 240),
+    ("grey", "hue=s=0", 240),
 )
 
 
@@ -75,7 +80,7 @@ def work_of(name: str) -> Callable[[list[Frame]], object]:
     def timeline(frames: list[Frame]) -> object:
         times = Times(pts=range(0, 4 * len(frames), 4), durations=[4] * len(frames), time_base=Fraction(1, 100))
         assert retiming is not None
-        return retiming.table(iter(frames), times, "tff")
+        return retiming.table(iter(frames), times, choice.parameter or "tff")
 
     (choice,) = FilterSelection.parse(name).choices
     retiming = descriptor(choice.name).retiming

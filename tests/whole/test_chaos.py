@@ -24,3 +24,15 @@ def test_chaos_in_short() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "12 kills over 4 clips" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_matrix_of_filters_in_short() -> None:
+    """Two filters of different kinds, in all columns; the whole is `python -m benchmarks.robustness.filter_matrix`."""
+    pytest.importorskip("ray")
+    command = [sys.executable, "-m", "benchmarks.robustness.filter_matrix", "--kills", "1", "--rows", "ivtc", "dust"]
+    done = processes.run(
+        command, capture_output=True, text=True, limit_seconds=280, env=child_environment(), check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 rows, 16 cells, 0 wrong" in done.stdout

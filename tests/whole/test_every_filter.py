@@ -1,0 +1,63 @@
+"""What holds for every filter: a cut changes no frame of a clip on which it acts; its cost is known; a guide names it.
+
+Kills, workers, numbered pictures and Ray: ``python -m benchmarks.robustness.filter_matrix``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.filter_clips import clip_of
+from tests.support.filter_cuts import FilteredClip
+from tests.support.places import ROOT
+from vidsr.filters.before.descriptor import descriptor
+from vidsr.options.filter_choices import FILTERS
+
+DOUBLED = [name for name in FILTERS if descriptor(name).doubling is not None]
+#: Filters that look at many frames on either side, and so take longest.
+FAR = {"wobble", "deinterlace", "weave", "breathing", "scratch"}
+
+
+def check(name: str, model: Path, folder: Path, **options: Any) -> None:
+    """Cut the clip of a filter at its middle and a frame later, and near its ends."""
+    clip = clip_of(name)
+    source = clip.make(folder / "source")
+    filtered = FilteredClip.of(source, model, restore=clip.restore, **options)
+    plain = FilteredClip.of(source, model)
+    assert filtered.pictures() != plain.pictures(), "the filter does nothing to its clip"
+    middle = filtered.count // 2
+    assert filtered.unlike([2, middle, middle + 1, filtered.count - 3]) == []
+
+
+def long_where_far(names: Iterable[str]) -> list[Any]:
+    return [pytest.param(name, marks=pytest.mark.long) if name in FAR else name for name in names]
+
+
+@pytest.mark.parametrize("name", long_where_far(FILTERS))
+def test_a_cut_changes_no_frame(name: str, identity: Path, tmp_path: Path) -> None:
+    check(name, identity, tmp_path)
+
+
+@pytest.mark.parametrize("name", long_where_far(DOUBLED))
+def test_a_cut_changes_no_frame_of_doubled_fields(name: str, identity: Path, tmp_path: Path) -> None:
+    check(name, identity, tmp_path, fields="double")
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_its_cost_is_measured(name: str) -> None:
+    script = (ROOT / "benchmarks" / "speed" / "filters.py").read_text(encoding="utf-8")
+    assert re.search(rf'^    \("{name}[="]', script, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_guide_says_what_it_is_for(name: str) -> None:
+    """It shows the option, and goes on for two sentences at least."""
+    wanted = re.compile(rf"`--restore {name}(=[^`]*)?`(.*?)(?=\n\n|\n- |\Z)", re.DOTALL)
+    guides = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "guides").glob("*.md")]
+    told = [match[2] for text in guides for match in wanted.finditer(text)]
+    assert any(len(re.findall(r"[.:](?=\s|$)", words)) >= 2 for words in told), told
