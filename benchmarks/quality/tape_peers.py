@@ -55,6 +55,8 @@ def chains(name: str, faults: TapeFaults) -> Sequence[str]:
         return (f"chromashift=cbh={samples}:crh={samples}",)
     if name == "headswitch":
         return (f"fillborders=bottom={faults.head_switching_rows}:mode=smear",)
+    if name == "bleed":
+        return [f"unsharp=la=0:cx={size}:cy=3:ca={amount}" for size in (5, 9, 13) for amount in (0.3, 0.6, 1.0)]
     if name == "dehalo":
         return [f"unsharp=lx={size}:ly=3:la=-{amount}" for size in (5, 9) for amount in (0.2, 0.4, 0.8)]
     if name == "dotcrawl":

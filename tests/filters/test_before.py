@@ -35,7 +35,17 @@ from vidsr.options.filter_choices import FilterSelection
 MakeClip = Callable[..., Path]
 ALL = (
     *("dotcrawl=ntsc", "dotcrawl=pal", "rainbow=ntsc", "rainbow=pal", "wobble", "deinterlace-quick=tff"),
-    *("deinterlace=tff", "headswitch=8", "crop=8:4:96:80", "chroma=2.5", "dropout", "deblock=0.5", "weave", "scratch"),
+    *(
+        "deinterlace=tff",
+        "headswitch=8",
+        "crop=8:4:96:80",
+        "chroma=2.5",
+        "bleed=0.4",
+        "dropout",
+        "deblock=0.5",
+        "weave",
+        "scratch",
+    ),
     *("dehalo=0.8:6", "breathing", "dust", "deflicker", "denoise=0.7", "deband=3"),
     *("fade=0.7:0.5:0:0.3", "grey"),
 )
@@ -259,7 +269,19 @@ def test_crop_and_grey() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["crop=1", "crop=a:b:c:d", "denoise=2", "grey=1", "dust=x", "dust=0", "ivtc=up", "chroma=0", "headswitch=0"]
+    "text",
+    [
+        "crop=1",
+        "crop=a:b:c:d",
+        "denoise=2",
+        "grey=1",
+        "dust=x",
+        "dust=0",
+        "ivtc=up",
+        "chroma=0",
+        "bleed=9",
+        "headswitch=0",
+    ],
 )
 def test_parameters_that_mean_nothing(text: str) -> None:
     with pytest.raises(OptionsError, match="--restore"):

@@ -30,6 +30,7 @@ FILTERS: dict[str, str] = {
     "headswitch": "vidsr.filters.tape.headswitch",
     "crop": "vidsr.filters.before.crop",
     "chroma": "vidsr.filters.tape.chroma_shift",
+    "bleed": "vidsr.filters.tape.bleed",
     "dropout": "vidsr.filters.tape.dropout",
     "dehalo": "vidsr.filters.tape.dehalo",
     "deblock": "vidsr.filters.before.deblock",

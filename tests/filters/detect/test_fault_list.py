@@ -58,6 +58,7 @@ def test_every_filter_that_is_named_has_a_fault(scan: str) -> None:
         searched=100,
         head_switching=6,
         chroma_delay=2.0,
+        colour_band=0.4,
         wobble=(FaultPlace(start=Fraction(1), end=Fraction(2), strong=0.4),),
         ringing=Ringing(gain=0.5, period=8.0),
         dot_crawl="pal",
@@ -65,7 +66,7 @@ def test_every_filter_that_is_named_has_a_fault(scan: str) -> None:
     )
     found = faulty(scan, tape)
     named = set(re.findall(r"--restore (\w+)", "\n".join(sentences(found))))
-    assert {"dehalo", "dotcrawl", "rainbow", "dropout", "chroma", "headswitch", "wobble"} <= named
+    assert {"dehalo", "dotcrawl", "rainbow", "dropout", "chroma", "bleed", "headswitch", "wobble"} <= named
     assert {"scratch", "breathing", "deband", "fade"} <= named
     faults = faults_of(found)
     mended = {name for fault in faults for name in re.findall(r"--restore (\w+)", fault.flags)}

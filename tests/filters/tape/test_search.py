@@ -54,6 +54,7 @@ def test_a_single_dropout_is_not_reported() -> None:
 def test_a_sound_clip_has_no_faults_of_tape() -> None:
     found = inspected(frames_of(moments(24, 2, 1)))
     assert (found.tape.dropouts, found.tape.head_switching, found.tape.chroma_delay) == ((), 0, 0.0)
+    assert found.tape.colour_band == 0
     assert found.tape.searched == 22
 
 

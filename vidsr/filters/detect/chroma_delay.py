@@ -29,19 +29,24 @@ def scores(frame: Frame) -> Floats | None:
     if frame.format.family != "yuv" or frame.planes[1].shape[1] < 4 * REACH + _ACROSS:
         return None
     scale = np.float32(255 / frame.format.max_code)
-    luma = _on_chroma_grid(frame) * scale
+    luma = smoothed_along(luma_on_chroma_grid(frame)) * scale
     edges = np.diff(luma, axis=1)
     total = np.zeros(2 * REACH + 2, np.float32)
     inner = slice(REACH, edges.shape[1] - REACH)
     for plane in frame.planes[1:3]:
-        changes = np.diff(_smoothed(plane.astype(np.float32) * scale), axis=1)
+        changes = np.diff(smoothed_along(plane.astype(np.float32) * scale), axis=1)
         colour = changes[:, inner]
-        total[-1] += float(_blocks(colour**2).sum())
+        total[-1] += float(block_sums(colour**2).sum())
         for n, by in enumerate(range(-REACH, REACH + 1)):
             moved = edges[:, REACH - by : edges.shape[1] - REACH - by]
-            common, power = _blocks(moved * colour), _blocks(moved**2)
-            total[n] += float((common**2 / (power + _ACROSS * _DOWN)).sum())
+            total[n] += explained(moved, colour)
     return total
+
+
+def explained(edges: Floats, changes: Floats) -> float:
+    """The energy of ``changes`` ``[h, w]`` for which ``edges`` account, fitted in each block."""
+    common, power = block_sums(edges * changes), block_sums(edges**2)
+    return float((common**2 / (power + _ACROSS * _DOWN)).sum())
 
 
 def delay(frames: Sequence[Floats], log2_chroma_w: int) -> float:
@@ -66,8 +71,8 @@ def _peak(summed: Floats) -> float:
     return best - REACH + 0.5 * (a - c) / min(a - 2 * b + c, -1e-6)
 
 
-def _on_chroma_grid(frame: Frame) -> Floats:
-    """Luma averaged to where the chroma samples lie."""
+def luma_on_chroma_grid(frame: Frame) -> Floats:
+    """Luma averaged to where the chroma samples of a frame lie, in its code values."""
     luma = frame.planes[0].astype(np.float32)
     down, across = 1 << frame.format.log2_chroma_h, 1 << frame.format.log2_chroma_w
     height, width = (n // m * m for n, m in zip(luma.shape, (down, across), strict=True))
@@ -77,17 +82,17 @@ def _on_chroma_grid(frame: Frame) -> Floats:
         luma = (before + luma) / 2  # now centred on the first of the samples that are averaged
     luma = luma.reshape(luma.shape[0], width // across, across).mean(2)
     shape = frame.planes[1].shape
-    return _smoothed(np.pad(luma, ((0, shape[0] - luma.shape[0]), (0, shape[1] - luma.shape[1])), mode="edge"))
+    return np.pad(luma, ((0, shape[0] - luma.shape[0]), (0, shape[1] - luma.shape[1])), mode="edge")
 
 
-def _smoothed(plane: Floats) -> Floats:
+def smoothed_along(plane: Floats) -> Floats:
     """Blurred along the line, as noise counts too much in differences."""
     padded = np.pad(plane, ((0, 0), (2, 2)), mode="edge")
     parts = [padded[:, n : n + plane.shape[1]] for n in range(5)]
     return np.asarray((parts[0] + 4 * parts[1] + 6 * parts[2] + 4 * parts[3] + parts[4]) / 16, np.float32)
 
 
-def _blocks(values: Floats) -> Floats:
+def block_sums(values: Floats) -> Floats:
     """Sums over blocks."""
     height, width = values.shape[0] // _DOWN * _DOWN, values.shape[1] // _ACROSS * _ACROSS
     shaped = values[:height, :width].reshape(height // _DOWN, _DOWN, width // _ACROSS, _ACROSS)

@@ -140,6 +140,15 @@ def _tape(found: Inspection) -> Iterator[Fault]:
             flags="--restore chroma",
             view="detail",
         )
+    if tape.colour_band:
+        yield Fault(
+            name="bleed",
+            title="Smeared colour",
+            text=sentence_of(found, "smeared colour"),
+            remedy="Sharpen colour along the lines, by the edges of luma.",
+            flags="--restore bleed",
+            view="detail",
+        )
     if tape.dropouts:
         yield Fault(
             name="dropout",

@@ -183,6 +183,11 @@ def _tape(found: TapeFindings) -> list[str]:
         lines.append(
             f"colour: {abs(found.chroma_delay):.1f} pixels to the {side} of luma; --restore chroma moves it back"
         )
+    if found.colour_band:
+        lines.append(
+            f"smeared colour: its bandwidth along the lines is about {found.colour_band:g} MHz; "
+            "--restore bleed sharpens it by the edges of luma"
+        )
     if found.wobble:
         spans = [f"{timecode(place.start)} to {timecode(place.end)}" for place in found.wobble]
         listed = ", ".join(spans[:_LISTED]) + (", …" if len(spans) > _LISTED else "")

@@ -11,7 +11,7 @@ from vidsr.filters.detect.fault_places import FaultPlace
 from vidsr.filters.detect.head_switching import BandSearch
 from vidsr.filters.detect.statistics import codes8
 from vidsr.filters.detect.tape_findings import TapeFindings
-from vidsr.filters.tape import halos
+from vidsr.filters.tape import colour_band, halos
 from vidsr.filters.tape.composite_search import CompositeSearch
 from vidsr.frames import Floats, Frame
 
@@ -36,6 +36,8 @@ class TapeSearch:
         self._searched = 0
         self._band = BandSearch()
         self._scores: list[Floats] = []
+        self._colour: list[colour_band.ColourDetail] = []
+        self._colour_rate = 0.0
         self._edges: list[Floats] = []
         self._composite = CompositeSearch()
         self._wobble: list[FaultPlace] = []
@@ -46,6 +48,7 @@ class TapeSearch:
         if frames[0].height > _MOST_LINES or frames[0].width > _MOST_COLUMNS:
             return
         self._log2_chroma_w = frames[0].format.log2_chroma_w
+        self._colour_rate = colour_band.colour_rate(frames[0])
         luma = [codes8(frame.planes[0], frame.format.max_code) for frame in frames]
         for n in range(_FIRST, len(frames), _OFTEN):
             self._band.add(luma[n])
@@ -55,6 +58,9 @@ class TapeSearch:
             measured = chroma_delay.scores(frames[n])
             if measured is not None:
                 self._scores.append(measured)
+            detail = colour_band.detail(frames[n])
+            if detail is not None:
+                self._colour.append(detail)
         self._search_lines(frames[:_LINES_FRAMES])
         suspects = []
         for n in range(1, len(frames) - 1):
@@ -85,6 +91,7 @@ class TapeSearch:
             searched=self._searched,
             head_switching=self._band.rows(),
             chroma_delay=chroma_delay.delay(self._scores, self._log2_chroma_w),
+            colour_band=colour_band.bandwidth(self._colour, self._colour_rate),
             ringing=halos.measured(self._edges),
             wobble=tuple(self._wobble),
             dot_crawl=self._composite.dot_crawl(),
