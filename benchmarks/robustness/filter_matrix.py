@@ -12,8 +12,9 @@ in one piece. The columns:
     killed    SIGKILL at random moments until the job ends by itself; all bytes against the plain job in such segments
     workers   two worker processes; all bytes
     pictures  the source as numbered pictures, killed: the frames of the job on a video of these pictures
-    options   --masks (not where frames change their number), --keep-original-below and --masters, killed: all bytes of
-              both results; and their frames in other segments
+    options   --masks (not where frames change their number) and --keep-original-below, killed: all bytes; and the
+              frames in other segments
+    masters   --masters, likewise: both results
     part      --frames: a run of the frames of the whole
     ray       two actors of a Ray cluster; all bytes
 
@@ -102,7 +103,7 @@ class Row:
     retimes: bool = False
     pictures: tuple[str, ...] = ()
     plain: bool = True
-    columns: tuple[str, ...] = ("segments", "killed", "workers", "pictures", "options", "part", "ray")
+    columns: tuple[str, ...] = ("segments", "killed", "workers", "pictures", "options", "masters", "part", "ray")
 
 
 #: What is asked of presets and of several filters together.
@@ -256,21 +257,29 @@ class Trial:
 
     def options(self) -> str:
         """See the module."""
-        more = ["--keep-original-below", "0.5", "--masters"]
-        if "--invent" in self.row.options:
-            more.remove("--masters")
+        more = ["--keep-original-below", "0.5"]
         if not self.row.retimes:
             make_masks(self.folder / "masks", count_frames(self.source), *self.row.clip.size)
             more += ["--masks", str(self.folder / "masks")]
+        return self._with(more)
+
+    def masters(self) -> str:
+        """See the module."""
+        return self._with(["--masters"])
+
+    def _with(self, more: list[str]) -> str:
+        """Killed, and in other segments, with further options."""
         second = "--masters" in more
         reference = self.job("reference.mkv", LENGTH, *more)
+        wanted = digest(reference, second)
+        found = self._killed(self.folder / "victim2.mkv", wanted, *more, second=second)
         if not self.row.carries:
             other = self.job("apart.mkv", OTHERS[1], *more)
             for one, two in zip(files(reference, second), files(other, second), strict=True):
                 unlike = Frames.of(two).unlike(Frames.of(one))
                 if unlike:
                     return f"{two.name}: {unlike}"
-        return self._killed(self.folder / "victim2.mkv", digest(reference, second), *more, second=second)
+        return found
 
     def part(self) -> str:
         """See the module."""
@@ -282,7 +291,8 @@ class Trial:
         times = Frames.of(self.source)
         clock = (times.pts[first] - times.pts[0]) / (times.pts[-1] - times.pts[0])
         span = self.whole.pts[-1] - self.whole.pts[0]
-        begin = next(n for n, pts in enumerate(self.whole.pts) if pts - self.whole.pts[0] >= clock * span - 2)
+        slack = 0.1 * span / len(self.whole.pts)
+        begin = next(n for n, pts in enumerate(self.whole.pts) if pts - self.whole.pts[0] >= clock * span - slack)
         return self.whole.holds(made, begin) or "="
 
 
@@ -292,6 +302,7 @@ COLUMNS: dict[str, Callable[[Trial], str]] = {
     "workers": Trial.workers,
     "pictures": Trial.pictures,
     "options": Trial.options,
+    "masters": Trial.masters,
     "part": Trial.part,
     "ray": Trial.ray,
 }

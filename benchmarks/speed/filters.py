@@ -52,6 +52,7 @@ PAIRS: tuple[tuple[str, str, int], ...] = (
     ("breathing", "deflicker", 240),
     ("weave", "deshake", 240),
     ("fade=0.7:0.5:0:0.3", "null", 240),
+    ("bleed=0.4", "null", 240),
     ("chroma=4", "chromashift=cbh=-2:crh=-2", 240),
     ("deflicker", "deflicker", 240),
     ("ivtc", "fieldmatch=order=tff,decimate", 240),

@@ -35,4 +35,4 @@ def test_the_matrix_of_filters_in_short() -> None:
         command, capture_output=True, text=True, limit_seconds=280, env=child_environment(), check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 rows, 16 cells, 0 wrong" in done.stdout
+    assert "2 rows, 18 cells, 0 wrong" in done.stdout
