@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.clips import run_ffmpeg
 from tests.support.filter_clips import clip_of
 from tests.support.filter_cuts import FilteredClip
 from tests.support.places import ROOT
@@ -46,6 +47,17 @@ def test_a_cut_changes_no_frame(name: str, identity: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize("name", long_where_far(DOUBLED))
 def test_a_cut_changes_no_frame_of_doubled_fields(name: str, identity: Path, tmp_path: Path) -> None:
     check(name, identity, tmp_path, fields="double")
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_clips_of_few_frames_pass(name: str, identity: Path, tmp_path: Path) -> None:
+    clip = clip_of(name)
+    source = clip.make(tmp_path / "whole")
+    for count in (1, 2, 5):
+        part = tmp_path / f"{count}{source.suffix}"
+        run_ffmpeg("-i", str(source), "-frames:v", str(count), "-c:v", "copy", str(part))
+        filtered = FilteredClip.of(part, identity, restore=clip.restore)
+        assert filtered.unlike([1] if filtered.count > 1 else []) == []
 
 
 @pytest.mark.parametrize("name", FILTERS)

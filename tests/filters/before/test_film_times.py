@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from math import floor
 
 import pytest
@@ -72,3 +73,13 @@ def test_rates_are_read_and_written() -> None:
     for text in ("", "film", "0", "1/0", "100", "-18"):
         with pytest.raises(ValueError, match="pictures a second"):
             FilmRate.parse(text)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 9, 24, 25])
+def test_short_clips_have_a_table_too(count: int) -> None:
+    film, rate = Fraction(18), Fraction(25)
+    table = timed([floor(n * film / rate) for n in range(count)], film, rate)
+    first, last = table.entries[0], table.entries[-1]
+    assert first.top == 0 and table.sources == count
+    assert (first.pts * table.time_base, (last.pts + last.duration) * table.time_base) == (7 / rate, (7 + count) / rate)
+    assert all(a.pts + a.duration == b.pts and a.duration > 0 for a, b in pairwise(table.entries))

@@ -121,10 +121,15 @@ def _kept(changes: Sequence[float], found: _Found) -> tuple[npt.NDArray[np.bool_
     usual = clear if clear.sum() > _FEW * repeats.sum() else repeats
     most = float(np.percentile(values[usual], _MOST_REPEATS)) if usual.any() else 0.0
     real = repeats & (clear | (values <= _LIKE_A_REPEAT * most + _NOTHING))
-    window = np.ones(2 * _AROUND + 1)
-    due, seen = (np.convolve(a.astype(float), window, "same") for a in (repeats, real))
+    due, seen = (_around(frames) for frames in (repeats, real))
     own = 2 * seen < due
     return ~(real & ~own), own
+
+
+def _around(frames: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """For each frame how many of those marked lie around it. Clips may be shorter than what lies around a frame."""
+    counts = np.convolve(frames.astype(np.float64), np.ones(2 * _AROUND + 1), "full")
+    return counts[_AROUND : _AROUND + len(frames)]
 
 
 def _starts(
