@@ -1,6 +1,6 @@
 """Small text: how much of it is found, how much is found where there is none, and what ``--text hold`` is worth.
 
-    python -m benchmarks.quality.text FOLDER [--crf 26]
+    python -m benchmarks.quality.text FOLDER [--crf 26] [--font 9]
 
 Pictures of the folder (PNG without text, of at least 320x160) are looked at as they are, and reduced by two and four:
 the share of pixels that is taken for text, and in how many pictures. Then lines are drawn over each, as signs (dark on
@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, help="folder of PNG pictures")
     parser.add_argument("--every", type=int, default=9, help="take every so many-th picture for the results")
     parser.add_argument("--model", default="realesrgan-x4plus")
+    parser.add_argument("--font", type=int, action="append", help="only this size in pixels; may be repeated")
     parser.add_argument("--crf", type=int, help="sources go through x264")
     wanted = parser.parse_args()
     paths = sorted(wanted.pictures.glob("*.png"))
@@ -87,11 +88,12 @@ def main() -> None:
     with Upscaler(ModelOptions(model=wanted.model, device="cpu")) as upscaler, torch.inference_mode():
         if wanted.crf is None:
             print(*free_of_text(paths[1::4]), sep="\n", flush=True)
-        for font_px in FONTS_PX:
+        for font_px in wanted.font or FONTS_PX:
             for style in STYLES:
                 print(
                     f"{font_px:>3} px {style:<9}",
                     _row(paths[:: wanted.every], style, font_px, wanted.crf, upscaler, lpips),
+                    flush=True,
                 )
 
 
