@@ -68,8 +68,21 @@ PAIRS: tuple[tuple[str, str, int], ...] = (
 def clip_in(folder: Path) -> Path:
     """Interlaced, noisy, 720x576, not compressed."""
     clip = folder / "sd.nut"
-    chain = "fps=50,scale=720:576,noise=alls=12:allf=t,tinterlace=interleave_top"
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-stream_loop", "3", "-i", str(SAMPLE), "-vf", chain]
+    # Each field another moment: of repeats, deinterlacing would take the frames for progressive, and pass them.
+    chain = "scale=720:576,noise=alls=12:allf=t,tinterlace=interleave_top"
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-v",
+        "error",
+        "-stream_loop",
+        "3",
+        "-r",
+        "50",
+        "-i",
+        str(SAMPLE),
+        "-vf",
+        chain,
+    ]
     coding = ["-an", "-c:v", "rawvideo", "-pix_fmt", "yuv420p", "-frames:v", "48"]
     subprocess.run([*command, *coding, str(clip)], check=True)
     return clip
