@@ -63,6 +63,21 @@ def test_what_alternates_goes_where_nothing_moves(system: System) -> None:
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
+def test_dots_go_from_edges_whose_colour_is_turned_over_every_few_lines(system: System) -> None:
+    """Three lines of a field (NTSC) or six (PAL) further on most of its dots are the same, as those of stripes are."""
+    distance = DotCrawl(system).lookaround[0]
+    tall = 8 * distance
+    y, x = np.mgrid[:96, :192]
+    picture = np.zeros((96, 192, 3), np.float32)
+    picture[..., 0] = 0.5
+    picture[..., 1] = 0.25 * np.sign(np.sin((x // 32) * 2.1)) * np.where(y // tall % 2, 1, -1)
+    source = coded(list(through_composite(np.stack([picture] * 11), STANDARDS[system], "notch", 13.5)))
+    result = list(DotCrawl(system)(iter(source)))
+    before, after = (alternation(frames, 0, distance) for frames in (source, result))
+    assert before > 1 and after < 0.1 * before
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("step", [0, 1, 2, 3])
 def test_clean_clips_stay_whether_they_stand_still_or_move(system: System, step: int) -> None:
     source = coded([picture(step * n) for n in range(7)])
@@ -76,6 +91,18 @@ def test_clean_clips_stay_whether_they_stand_still_or_move(system: System, step:
         for before, after in zip(clip, result, strict=True):
             for a, b in zip(before.planes, after.planes, strict=True):
                 assert (a != b).mean() <= most
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_what_passes_in_a_single_frame_is_no_rainbow(system: System) -> None:
+    clip = [picture() for _ in range(9)]
+    for n, still in enumerate(clip):
+        still[30:60, 20 * n : 20 * n + 16] = (0.8, 0.15, -0.2)
+    source = coded(clip)
+    result = list(Rainbow(system)(DotCrawl(system)(iter(source))))
+    for before, after in zip(source, result, strict=True):
+        for a, b in zip(before.planes, after.planes, strict=True):
+            assert (a != b).mean() <= 0.001
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -6,11 +6,11 @@ colour, and everything in colour that belongs to luma, is therefore the opposite
 the difference from their mean is what does not belong there. Interlaced frames are compared line by line, so each field
 with its own.
 
-Four tests keep motion and noise from being taken for it. The coarse picture stands still between the two frames around,
-which have the same phase. These frames agree. The difference from them is well above the difference between them. In
-luma it is not the same some lines above or below, as it is in stripes that move by half their width: the subcarrier
-changes its sign from line to line of a field (NTSC) or over two (PAL), and what a comb filter leaves of it is only a
-few lines tall.
+Four tests keep motion and noise from being taken for it. The coarse picture is the same in the two frames around, which
+have the same phase, and, for colour, about the same in this one. These frames agree. The difference from them is well
+above the difference between them. In luma it is not the same some lines above or below, as it is in stripes that move
+by half their width, or else it is the opposite nearer by: the subcarrier changes its sign from line to line of a field
+(NTSC) or over two (PAL), and what a comb filter leaves of it is only a few lines tall.
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ _COARSE = [comb(16, n) / 2**16 for n in range(17)]
 _DOWN, _ACROSS = [0.2] * 5, [1 / 9] * 9
 #: Mean changes of the coarse picture, in 8-bit code values, up to which it stands still, and from which it moves.
 _STILL, _MOVES = 1.5, 4.0
+#: How many times that change the frame between may show for its colour to count: strong dots leave a part of it.
+_LEFT = 3.0
 #: Energy of the difference against that between the frames around (0.75 for noise alone): from which on it counts, and
 #: at which wholly. Below this energy, in squared code values, there is nothing to take away.
-_COUNTS, _WHOLLY, _FLOOR = 1.5, 3.0, 0.5
-#: Share of a difference in luma that must lie in its fine part; and how much of its energy may be the same so many
-#: lines of the frame above or below.
-_FINE, _SAME = 0.4, 0.6
-_LINES: dict[System, int] = {"ntsc": 6, "pal": 12}
+_COUNTS, _WHOLLY, _FLOOR = 1.5, 3.0, 0.3
+#: Share of a difference in luma that must lie in its fine part; and how much of its energy may be the same three times
+#: so many lines of the frame above or below, unless this share of it is the opposite so many lines above or below:
+#: edges that slant, or whose colours change along them, shift their dots.
+_FINE, _SAME, _OPPOSITE = 0.4, 0.6, 0.2
+_LINES: dict[System, int] = {"ntsc": 2, "pal": 4}
 
 
 class CompositeFrame:
@@ -80,8 +83,11 @@ class Residue:
 
 def stillness(before: CompositeFrame, after: CompositeFrame) -> Tensor:
     """Where the coarse picture is the same in two frames of equal phase: 1, and 0 where it moved."""
-    changes = (after.coarse - before.coarse).abs()
-    return ((_MOVES - separable(changes, _DOWN, _ACROSS)) / (_MOVES - _STILL)).clamp(0, 1)
+    return _same((after.coarse - before.coarse).abs(), _MOVES, _STILL)
+
+
+def _same(changes: Tensor, moves: float, still: float) -> Tensor:
+    return ((moves - separable(changes, _DOWN, _ACROSS).abs()) / (moves - still)).clamp(0, 1)
 
 
 def in_luma(
@@ -93,14 +99,18 @@ def in_luma(
     fine = difference - coarse
     energy, whole = (separable(d * d, _DOWN, _ACROSS) for d in (fine, difference))
     lines = _LINES[system]
-    padded = F.pad(fine, (0, 0, lines, lines))
-    above, below = (
-        separable(fine * p, _DOWN, _ACROSS) for p in (padded[..., : -2 * lines, :], padded[..., 2 * lines :, :])
-    )
-    same = torch.maximum(above, below)
-    belongs = (energy > _FINE * whole) & (same < _SAME * energy)
+    same = torch.maximum(*_likeness(fine, 3 * lines))
+    opposite = -torch.minimum(*_likeness(fine, lines))
+    belongs = (energy > _FINE * whole) & ((same < _SAME * energy) | (opposite > _OPPOSITE * energy))
     sure = _surely(energy, before[0] - after[0]) * still * belongs
     return Residue(values=difference / 2, sure=sure)
+
+
+def _likeness(fine: Tensor, lines: int) -> tuple[Tensor, Tensor]:
+    """The mean products with what lies so many ``lines`` above and below."""
+    padded = F.pad(fine, (0, 0, lines, lines))
+    above, below = padded[..., : -2 * lines, :], padded[..., 2 * lines :, :]
+    return separable(fine * above, _DOWN, _ACROSS), separable(fine * below, _DOWN, _ACROSS)
 
 
 def in_colour(
@@ -108,6 +118,9 @@ def in_colour(
 ) -> tuple[Residue, Residue]:
     """Luma that was taken for colour, in the two chroma planes."""
     shape = (now[1].shape[-2], now[1].shape[-1])
+    # What passes in this frame alone changes the mean of luma; what strong dots leave in it mostly cancels.
+    passing = now.coarse - (before.coarse + after.coarse) / 2
+    still = still * _same(passing, _LEFT * _MOVES, _LEFT * _STILL)
     # A pixel of colour stands still where all of its luma does.
     still = still if shape == still.shape[-2:] else -F.adaptive_max_pool2d(-still, shape)
     found = []
