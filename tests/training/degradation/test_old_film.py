@@ -20,6 +20,7 @@ ALL = OldFilmOptions(
     jump=0.4,
     scratches=2,
     dirt=4,
+    hairs=2,
     splices=1,
     exposure=0.05,
     breathing=0.05,
@@ -31,6 +32,8 @@ SINGLE = {
     "jump": OldFilmOptions(jump=0.5),
     "scratches": OldFilmOptions(scratches=2),
     "dirt": OldFilmOptions(dirt=4),
+    "large dirt": OldFilmOptions(dirt=4, dirt_radius=(2, 7)),
+    "hairs": OldFilmOptions(hairs=4),
     "splices": OldFilmOptions(splices=1),
     "exposure": OldFilmOptions(exposure=0.05),
     "breathing": OldFilmOptions(breathing=0.05),
@@ -69,7 +72,7 @@ def test_each_fault_is_switched_on_alone(name: str) -> None:
     """It changes the picture, and only its own part of the truth."""
     aged = aged_clip(waves(), SINGLE[name], 3)
     assert not np.array_equal(aged.clip, waves())
-    assert aged.mask.any() == (name in ("scratches", "dirt", "splices"))
+    assert aged.mask.any() == (name in ("scratches", "dirt", "large dirt", "hairs", "splices"))
     assert aged.scratched.any() == (name == "scratches")
     assert bool(aged.displacement.any()) == (name in ("weave", "jump", "splices"))
     assert bool((aged.gain != 1).any()) == (name in ("exposure", "breathing", "vignette"))

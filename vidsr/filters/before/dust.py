@@ -14,30 +14,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vidsr.filters.before.motion import Planes
+    from vidsr.filters.film.specks import Regions, SeenAround
 
 DEFAULT_THRESHOLD = 18.0
 #: The neighbours agree with each other if they differ by less than this share of what this frame is beyond them.
 _AGREE = 0.6
-#: Pixels around a fault that are replaced with it.
+#: Pixels belong to a fault from this share of the threshold on; somewhere it must exceed all of it.
+_LOW = 0.5
+#: Pixels around a fault in which it has soft edges.
 _RIM_PX = 2
-#: Pixels around a fault in which the frame must fit its neighbours, and the most by which it may miss them, as a share
-#: of what the fault is beyond them.
-_AROUND_PX, _FITS = 8, 0.25
-#: Somewhere in a fault the frame must lie outside of all that the neighbours show within 1 px, by this share of the
-#: threshold.
-_OUTSIDE = 1 / 3
-#: Most that counts as grain, in 8-bit code values.
-_MOST_GRAIN = 5.0
+#: Least difference that counts as such an edge: in 8-bit code values, and as a multiple of the picture's usual one.
+_EDGE, _EDGE_OF_GRAIN = 1.5, 1.5
 
 
 class Dust:
     """Takes out what only one frame has: dust, hairs, sparkle, single-frame scratches.
 
-    A pixel is a fault where the frames before and after, carried onto this one, agree with each other and this one
-    lies beyond both; it then gets their mean (Storey's detector, SMPTE J. 94, 1985, along the motion). Around it, the
-    frame must fit its neighbours; and it must lie outside of what they show within 1 px, so that an error of the motion
-    by a pixel is not taken for dust (as in the rank order detector: Nadenau and Mitra, "Blotch and scratch detection in
-    image sequences based on rank ordered differences", 1997).
+    A pixel is suspicious where the frames before and after, carried onto this one, agree with each other and this one
+    lies beyond both (Storey's detector, SMPTE J. 94, 1985, along the motion). Connected regions of such pixels are
+    judged as a whole (:mod:`vidsr.filters.film.specks`), with the frames two away as witnesses; specks get the mean of
+    both neighbours, soft edges included.
 
     Its confidence in a repair is 1 less the share of what this frame is beyond by which the neighbours disagree.
 
@@ -46,7 +42,7 @@ class Dust:
     """
 
     name = "dust"
-    lookaround = (1, 1)
+    lookaround = (2, 2)
 
     def __init__(self, threshold: float = DEFAULT_THRESHOLD) -> None:
         self.threshold = threshold
@@ -55,7 +51,7 @@ class Dust:
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         from vidsr.filters.before.motion import Planes
 
-        return windowed(map(Planes, frames), 1, 1, self._clean)
+        return windowed(map(Planes, frames), 2, 2, self._clean)
 
     def _clean(self, window: Sequence[Planes], at: int) -> Frame:
         import torch
@@ -64,67 +60,61 @@ class Dust:
             return self._repaired(window, at)
 
     def _repaired(self, window: Sequence[Planes], at: int) -> Frame:
-        import torch
+        from vidsr.filters.before.motion import carried, followed
 
-        from vidsr.filters.before.motion import carried, plane_of
-        from vidsr.filters.flow import gaussian
-        from vidsr.filters.resample import area_down
-
-        now = window[at]
-        frame = now.frame
         if at == 0 or at + 1 == len(window):
-            return frame
-        before, after = carried(now, window[at - 1]), carried(now, window[at + 1])
-        fault, found = _faults(
-            now[0], before[0], after[0], self.threshold / 255, min(_AGREE, 1 - self.least_confidence)
-        )
+            return window[at].frame
+        before, after = (carried(window[at], window[at + n], followed(window, at, n)) for n in (-1, 1))
+        seen = _neighbours(window, at, before[0], after[0])
+        specks = self._specks(seen)
+        if specks is None or not specks.count:
+            return window[at].frame
+        return _without(window[at], specks, seen, before, after)
+
+    def _specks(self, seen: SeenAround) -> Regions | None:
+        from vidsr.filters.film.specks import are_specks, features, have_moved, regions_of
+
+        limit, agree = self.threshold / 255, min(_AGREE, 1 - self.least_confidence)
+        near, found = _faults(seen.own, seen.before, seen.after, _LOW * limit, agree)
         if not found:
-            return frame
-        fault = _isolated(fault, now[0], before[0], after[0])
-        fault = _outside(fault, now[0], before[0], after[0], _OUTSIDE * self.threshold / 255)
-        # A fault has a soft rim that is no longer beyond the limit.
-        mask = gaussian(fault, 0.8).clamp(0, 1)
-        planes = []
-        for number in range(len(frame.planes)):
-            own = now[number]
-            share = mask if mask.shape == own.shape else area_down(mask, (own.shape[-2], own.shape[-1]))
-            mean = (before[number] + after[number]) / 2
-            planes.append(plane_of(torch.lerp(own, mean, share), frame))
-        return with_planes(frame, planes)
+            return None
+        regions = regions_of(near, seen, _LOW * limit, agree, limit)
+        if not regions.count:
+            return None
+        likely = regions.of(are_specks(features(regions, near, seen)))
+        return likely.of(~have_moved(likely, seen))
 
 
-def _isolated(fault: Tensor, own: Tensor, before: Tensor, after: Tensor) -> Tensor:
-    """``fault`` without what lies where the motion was not followed: around dust, the frame fits both neighbours.
+def _neighbours(window: Sequence[Planes], at: int, before: Tensor, after: Tensor) -> SeenAround:
+    """The lumas around ``window[at]``; the frames two away only if there are such frames."""
+    from vidsr.filters.before.motion import followed
+    from vidsr.filters.film.specks import SeenAround
 
-    Quick limbs are beyond both neighbours too, but so is what is next to them.
-    """
+    far = [
+        (followed(window, at, step), followed(window, at + step, step), window[at + 2 * step][0])
+        for step in (-1, 1)
+        if 0 <= at + 2 * step < len(window)
+    ]
+    return SeenAround(own=window[at][0], before=before, after=after, far=far)
+
+
+def _without(now: Planes, specks: Regions, seen: SeenAround, before: list[Tensor], after: list[Tensor]) -> Frame:
+    """The frame with the mean of its neighbours, plane by plane, in place of the specks."""
     import torch
-    from torch.nn import functional as F
 
-    from vidsr.filters.resample import separable
+    from vidsr.filters.before.motion import plane_of
+    from vidsr.filters.film.specks import cover
+    from vidsr.filters.resample import area_down
 
-    taps = [1 / (2 * _AROUND_PX + 1)] * (2 * _AROUND_PX + 1)
-
-    def near(values: Tensor, share: Tensor) -> Tensor:
-        both = F.pad(torch.cat((values * share, share), 1), (_AROUND_PX,) * 4)
-        means = separable(both, taps, taps)[..., _AROUND_PX:-_AROUND_PX, _AROUND_PX:-_AROUND_PX]
-        return means[:, :1] / means[:, 1:].clamp_min(1e-6)
-
-    apart = (own - before).abs().maximum((own - after).abs())
-    # Grain is not misfit, so the usual difference of the picture is taken off, unless all of it moves.
-    grain = apart[..., ::3, ::3].median().clamp(max=_MOST_GRAIN / 255)
-    misfit = near(apart, 1 - fault) - grain
-    strength = near((own - (before + after) / 2).abs(), fault)
-    return fault * (misfit < _FITS * strength)
-
-
-def _outside(fault: Tensor, own: Tensor, before: Tensor, after: Tensor, limit: float) -> Tensor:
-    """``fault`` within :data:`_RIM_PX` of pixels that are brighter or darker, by more than ``limit``, than all that the
-    neighbours show within 1 px."""
-    highest = _highest(before.maximum(after), 1)
-    lowest = -_highest(-before.minimum(after), 1)
-    outside = (own - highest).maximum(lowest - own) > limit
-    return fault * _highest(outside.float(), _RIM_PX)
+    usual = float((seen.own - (seen.before + seen.after) / 2).abs()[..., ::3, ::3].median())
+    mask = cover(specks, seen, _RIM_PX, max(_EDGE / 255, _EDGE_OF_GRAIN * usual))
+    planes = []
+    for number in range(len(now.frame.planes)):
+        own = now[number]
+        share = mask if mask.shape == own.shape else area_down(mask, (own.shape[-2], own.shape[-1]))
+        mean = (before[number] + after[number]) / 2
+        planes.append(plane_of(torch.lerp(own, mean, share), now.frame))
+    return with_planes(now.frame, planes)
 
 
 def _highest(picture: Tensor, around: int) -> Tensor:

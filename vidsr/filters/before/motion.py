@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,6 +26,7 @@ class Planes:
         self.frame = frame
         self._planes: dict[int, Tensor] = {}
         self._pyramid: tuple[Tensor, ...] = ()
+        self.flows: dict[int, Tensor] = {}  #: Onto the frame so many further, see :func:`followed`.
 
     def __getitem__(self, number: int) -> Tensor:
         """A plane as ``[1, 1, h, w]`` float32, 0 to 1."""
@@ -62,9 +65,17 @@ def motion(now: Planes, before: Planes) -> Tensor:
     return resize_flow(pyramid_flow(now.pyramid, before.pyramid, steps=_HALF_STEPS), size)
 
 
-def carried(now: Planes, other: Planes) -> list[Tensor]:
-    """All planes of ``other``, carried onto ``now`` along the motion of the luma."""
-    flow = motion(now, other)
+def followed(window: Sequence[Planes], at: int, step: int) -> Tensor:
+    """The flow from a frame of a window onto the one ``step`` further, measured once."""
+    now = window[at]
+    if step not in now.flows:
+        now.flows[step] = motion(now, window[at + step])
+    return now.flows[step]
+
+
+def carried(now: Planes, other: Planes, flow: Tensor | None = None) -> list[Tensor]:
+    """All planes of ``other``, carried onto ``now`` along ``flow``, or else the motion of the luma."""
+    flow = motion(now, other) if flow is None else flow
     flows = {(flow.shape[-2], flow.shape[-1]): flow}
     planes = []
     for number, plane in enumerate(now.frame.planes):

@@ -55,14 +55,14 @@ def grainy(x: Tensor, sigma: float, rng: np.random.Generator) -> Tensor:
     return (x + noise * sigma * (4 * luma * (1 - luma)).sqrt()).clamp(0, 1)
 
 
-def dusty(x: Tensor, specks: int, rng: np.random.Generator) -> Tensor:
-    """``specks`` ragged spots of 0.5 to 3 px, bright (dust on a negative) or dark (on a print)."""
+def dusty(x: Tensor, specks: int, rng: np.random.Generator, radius: tuple[float, float] = (0.5, 3.0)) -> Tensor:
+    """``specks`` ragged spots of ``radius`` px, bright (dust on a negative) or dark (on a print)."""
     height, width = x.shape[1:]
     cover, tone = torch.zeros(height, width), torch.zeros(height, width)
     rows, columns = torch.arange(height, dtype=torch.float32), torch.arange(width, dtype=torch.float32)
     for _ in range(specks):
         top, left = rng.uniform(0, height), rng.uniform(0, width)
-        long, flat, angle = rng.uniform(0.5, 3), rng.uniform(0.3, 1), rng.uniform(0, math.pi)
+        long, flat, angle = rng.uniform(*radius), rng.uniform(0.3, 1), rng.uniform(0, math.pi)
         lobes, phase = int(rng.integers(2, 6)), rng.uniform(0, 2 * math.pi)
         y, x_ = rows[:, None] - top, columns[None, :] - left
         along = x_ * math.cos(angle) + y * math.sin(angle)

@@ -15,6 +15,8 @@ from vidsr.training.degradation.old_film.options import OldFilmOptions
 _DRIFT, _WAVER, _PERIOD = 0.25, (0.3, 1.5), (4, 30)
 #: Share of the scratches that are bright (scratches of the negative are dark on the print).
 _BRIGHT = 0.6
+#: Bounds of a hair's length, px; of its bend, as a share of the length; and of the deviation of its soft edges, px.
+_HAIR_LENGTH, _HAIR_BEND, _HAIR_THICK = (10.0, 45.0), (0.0, 0.4), (0.6, 1.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +67,36 @@ class ScratchLine:
         return np.asarray(np.clip(self.width / 2 + 0.5 - away, 0, 1) * depth[:, None], np.float32)
 
 
-def dirty(frame: Floats, density: float, rng: np.random.Generator) -> Floats:
-    """``frame`` ``[H, W, 3]`` with ``density`` specks per 128×128 px on average."""
-    specks = int(rng.poisson(density * frame.shape[0] * frame.shape[1] / 128**2))
+def dirty(frame: Floats, density: float, rng: np.random.Generator, radius: tuple[float, float]) -> Floats:
+    """``frame`` ``[H, W, 3]`` with ``density`` specks of ``radius`` px per 128×128 px on average."""
     picture = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
-    return np.asarray(dusty(picture, specks, rng).permute(1, 2, 0).numpy(), np.float32)
+    specks = dusty(picture, _drawn_count(frame, density, rng), rng, radius)
+    return np.asarray(specks.permute(1, 2, 0).numpy(), np.float32)
+
+
+def hairy(frame: Floats, density: float, rng: np.random.Generator) -> Floats:
+    """``frame`` ``[H, W, 3]`` with ``density`` hairs per 128×128 px on average: curved lines with soft edges."""
+    height, width = frame.shape[:2]
+    picture = np.array(frame, np.float32)
+    for _ in range(_drawn_count(frame, density, rng)):
+        length, bend, angle = rng.uniform(*_HAIR_LENGTH), rng.uniform(*_HAIR_BEND), rng.uniform(0, np.pi)
+        middle, thick = rng.uniform((0, 0), (height, width)), rng.uniform(*_HAIR_THICK)
+        depth = rng.uniform(0.5, 1)
+        tone = float(rng.uniform(0.8, 1) if rng.random() < 0.5 else rng.uniform(0, 0.2))
+        along = np.linspace(-0.5, 0.5, int(2 * length) + 1)
+        straight, aside = along * length, bend * length * (4 * along**2 - 1)
+        y = middle[0] + straight * np.sin(angle) + aside * np.cos(angle)
+        x = middle[1] + straight * np.cos(angle) - aside * np.sin(angle)
+        top, left = (max(0, int(p.min() - 4 * thick)) for p in (y, x))
+        part = picture[top : int(y.max() + 4 * thick) + 2, left : int(x.max() + 4 * thick) + 2]
+        if not part.size:
+            continue
+        rows, columns = np.arange(part.shape[0]) + top, np.arange(part.shape[1]) + left
+        squares = (rows[:, None, None] - y) ** 2 + (columns[None, :, None] - x) ** 2
+        cover = depth * np.exp(-squares.min(2) / (2 * thick**2)).astype(np.float32)
+        part += (tone - part) * cover[..., None]
+    return picture
+
+
+def _drawn_count(frame: Floats, density: float, rng: np.random.Generator) -> int:
+    return int(rng.poisson(density * frame.shape[0] * frame.shape[1] / 128**2))

@@ -29,6 +29,10 @@ class OldFilmOptions(Options):
     )
     scratch_frames: int = opt(24, "Fewest frames that a scratch lasts.", between=(1, None))
     dirt: float = opt(0.0, "Specks per 128×128 pixels of each frame.", between=(0, 100))
+    dirt_radius: tuple[float, float] = opt(
+        (0.5, 3.0), "Radii of the specks, px.", between=(0.3, 30), metavar="LOW,HIGH"
+    )
+    hairs: float = opt(0.0, "Hairs per 128×128 pixels of each frame.", between=(0, 20))
     splices: int = opt(0, "Splices: a flash of glue along the edge, and a jump that dies away.", between=(0, 100))
     exposure: float = opt(0.0, "Unsteady exposure of whole frames: RMS of the gain.", between=(0, 0.5))
     breathing: float = opt(0.0, "Brightness that breathes differently across the picture: RMS.", between=(0, 0.5))

@@ -21,12 +21,12 @@ from vidsr.training.degradation.old_film.light import (
     vignette_depths,
     vignetted,
 )
-from vidsr.training.degradation.old_film.marks import ScratchLine, dirty
+from vidsr.training.degradation.old_film.marks import ScratchLine, dirty, hairy
 from vidsr.training.degradation.old_film.options import OldFilmOptions
 
 #: A pixel is harmed by a mark that changes it by more than this (half an 8-bit code value).
 _SEEN = 0.5 / 255
-_FAULTS = ("gate", "splices", "scratches", "dirt", "exposure", "breathing", "vignette")
+_FAULTS = ("gate", "splices", "scratches", "dirt", "exposure", "breathing", "vignette", "hairs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,9 @@ def aged_clip(clip: Floats, options: OldFilmOptions, seed: int) -> AgedClip:
             picture = picture + (scratch.tone - picture) * cover
         scratched[number] = _differ(picture, steady[number])
         if options.dirt:
-            picture = dirty(picture, options.dirt, draw["dirt"])
+            picture = dirty(picture, options.dirt, draw["dirt"], options.dirt_radius)
+        if options.hairs:
+            picture = hairy(picture, options.hairs, draw["hairs"])
         if number in places or number + 1 in places:
             picture = glued(picture, number in places, draw["splices"])
         marked[number] = picture
