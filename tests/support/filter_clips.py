@@ -189,7 +189,7 @@ CLIPS: dict[str, FilterClip] = {
 STEPS: dict[str, FilterClip] = {
     "text": FilterClip(restore="off", damage=written, frames=16, options=("--text", "hold")),
     "faces": FilterClip(restore="off", damage=portrait, size=(128, 96), frames=24, options=("--faces", "hold")),
-    "fidelity": FilterClip(restore="off", frames=16, options=("--fidelity", "auto")),
+    "fidelity": FilterClip(restore="off", frames=16, options=("--fidelity", "0.3")),
     "stabilize": FilterClip(restore="off", damage=noisy, frames=24, options=("--stabilize", "0.8")),
     "strength": FilterClip(restore="off", frames=16, options=("--strength", "0.5")),
     "colour_lock": FilterClip(restore="off", frames=16, options=("--no-colour-lock",)),
