@@ -78,6 +78,7 @@ def test_a_gpu_that_fails_in_use_is_named_with_its_error(tiny_model: Path, monke
     assert tried["cpu, torch, fp32"].result == "ok"
 
 
+@pytest.mark.long
 def test_a_simulated_gpu_is_tried_and_used(tiny_model: Path) -> None:
     with CudaSimulation():
         exam, tried = examined(tiny_model)

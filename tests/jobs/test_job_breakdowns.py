@@ -168,6 +168,7 @@ for kill_at in map(int, kills):
 """
 
 
+@pytest.mark.long
 def test_sigkill_costs_at_most_the_segments_in_work(small_job: SmallJob) -> None:
     moments = [6, 17]
     done = processes.run(

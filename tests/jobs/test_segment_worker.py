@@ -247,6 +247,7 @@ def test_an_error_while_the_next_segment_is_in_progress_loses_nothing_else(
     small_job.check()
 
 
+@pytest.mark.long
 def test_a_lack_of_memory_is_remembered_and_the_failed_network_is_freed(
     clips: ClipFactory, tiny_model: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,7 @@ def served(clips: ClipFactory, tmp_path_factory: pytest.TempPathFactory) -> Iter
         end_jobs(state)
 
 
+@pytest.mark.long
 def test_submit_watch_fetch(served: tuple[Path, str]) -> None:
     root, address = served
     with client_of(address) as client:

@@ -255,6 +255,7 @@ def test_pause_resume_cancel_and_a_server_that_dies(
         assert not [p.name for p in folder.iterdir() if p.name.startswith("bunny.x4") and p.is_file()]
 
 
+@pytest.mark.long
 def test_saving_a_preset(chromium: Any, folder: Path, screenshots: Path) -> None:
     """Save, change an option, be asked before the same name is replaced, choose it again after a reload."""
     config = folder.parent / "state" / "config" / "presets" / "my-tapes.toml"

@@ -304,6 +304,7 @@ def test_auto_follows_the_scene() -> None:
     assert all(against == "" or against.startswith("partly") for _, stop, against in runs.runs if stop <= 24)
 
 
+@pytest.mark.long
 @settings(max_examples=3, deadline=None)
 @given(data=st.data(), still=st.lists(st.integers(1, 43), max_size=6))
 def test_what_auto_chooses_is_the_same_whatever_the_segments(data: st.DataObject, still: list[int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+import pytest
 
 from tests.support.field_clips import frames_of, moments
 from vidsr.filters.detect.inspection_text import sentences
@@ -12,6 +13,7 @@ from vidsr.filters.inspector import Inspector
 from vidsr.training.degradation.old_film.marks import ScratchLine
 
 
+@pytest.mark.long
 def test_scratches_are_reported_with_their_place_and_recommended() -> None:
     line = ScratchLine(
         first=-1,
