@@ -422,6 +422,8 @@ def main(argv: list[str] | None = None) -> int:
     import_all()
     known = rows(chosen.combinations, chosen.seed)
     names = chosen.rows or list(known)
+    if unknown := sorted({*names} - {*known}):
+        parser.error(f"--rows: {', '.join(unknown)}: give names of filters, or as these: {', '.join([*known][-20:])}")
     widths = {name: max(9, len(name)) for name in ("acts", *chosen.columns)}
     print(f"{'':24} " + " ".join(f"{name:{width}}" for name, width in widths.items()) + " CPU s", flush=True)
     wrong = cells = 0
