@@ -15,9 +15,9 @@ from tests.support.field_clips import frames_of
 from vidsr.filters.detect.inspection_text import sentences
 from vidsr.filters.inspector import Inspector
 from vidsr.filters.tape.bleed import Bleed, noise, sharpened
-from vidsr.filters.tape.colour_band import ColourDetail, bandwidth, colour_rate, detail, gains
+from vidsr.filters.tape.colour_band import ColourDetail, bandwidth, colour_rate, detail, gains, sampling_rate
 from vidsr.frames import Floats, Frame
-from vidsr.training.degradation.tape.signal import low_passed, sampling_rate
+from vidsr.training.degradation.tape.signal import low_passed
 
 WIDTH, HEIGHT = 352, 192
 

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vidsr.filters.tape.colour_band import sampling_rate
 from vidsr.frames import Floats
 from vidsr.options.schema import Options, opt
 from vidsr.training.degradation.tape import lines
 from vidsr.training.degradation.tape.composite import STANDARDS, through_composite
-from vidsr.training.degradation.tape.signal import delayed, low_passed, ringing, sampling_rate
+from vidsr.training.degradation.tape.signal import delayed, low_passed, ringing
 
 Mask = npt.NDArray[np.bool_]
 #: A pixel is harmed if a channel of it changed by more than this; 1 is full scale.

@@ -20,11 +20,6 @@ _PAD = 64
 Response = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
-def sampling_rate(width: int) -> float:
-    """MHz at which a line of ``width`` pixels is sampled (BT.601-7: 13.5 MHz for 720 samples)."""
-    return 13.5 * width / 720
-
-
 def filtered(lines: Floats, response: Response, rate: float) -> Floats:
     """``lines`` sampled at ``rate`` MHz, with ``response`` applied."""
     spectrum, length = _spectrum(lines)
