@@ -51,6 +51,8 @@ _GUARD = Path(__file__).with_name("cuda_guard.cpp")
 _WAITS_FOR_VALUES = frozenset(
     {"_local_scalar_dense", "nonzero", "masked_select", "equal", "unique_consecutive", "_unique2", "unique_dim"}
 )
+#: How long a thread may go on after the simulation's block.
+_THREAD_SECONDS = 20.0
 _ALLOCATIONS = ("empty", "new_empty", "empty_strided", "empty_like")
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
@@ -354,6 +356,7 @@ class CudaSimulation(TorchDispatchMode):
         self._thread = _PerThread()
         self._default_streams: dict[torch.device, SimulatedStream] = {}
         self._logs: dict[int, _StorageLog] = {}
+        self._threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
     @classmethod
     def active(cls) -> CudaSimulation:
@@ -380,12 +383,17 @@ class CudaSimulation(TorchDispatchMode):
         return self
 
     def __exit__(self, *error: Any) -> None:
+        # A thread that goes on later would work on the next simulation's device, or on none.
+        for thread in list(self._threads):
+            thread.join(_THREAD_SECONDS)
+        alive = sorted(thread.name for thread in self._threads if thread.is_alive())
         super().__exit__(*error)
         for owner, name, value in self._saved:
             setattr(owner, name, value)
         torch.__future__.set_overwrite_module_params_on_conversion(self._overwrite)
         _forget_cached_tensors()
         CudaSimulation._active = None
+        assert not alive or any(error), f"threads outlive the simulation: {alive}"
 
     def _replacements(self) -> list[tuple[Any, str, Any]]:
         cuda = torch.cuda
@@ -424,6 +432,7 @@ class CudaSimulation(TorchDispatchMode):
 
     def _run_in_thread(self, plain: Callable[..., None]) -> Callable[..., None]:
         def run(thread: threading.Thread) -> None:
+            self._threads.add(thread)
             with _Join(self):
                 plain(thread)
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support import processes
+from tests.support import cuda_simulation, processes
 from tests.support.cuda_simulation import CudaSimulation, SimulatedEvent
 from tests.support.frames import noise_frame, stream_gap, through
 from tests.support.networks import TinyModel, identity, tiny_rrdbnet
@@ -428,6 +428,26 @@ def test_memory_freed_while_another_stream_uses_it_is_noticed(monkeypatch: pytes
     assert any("freed while" in race for race in cuda.races)
 
 
+def test_no_thread_outlives_its_simulation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would go on in the simulation of another test."""
+    woken, ended = threading.Event(), list[int]()
+
+    def late() -> None:
+        woken.wait(20)
+        ended.append(len(torch.zeros(3, device="cuda")))
+
+    with CudaSimulation():
+        threading.Thread(target=late).start()
+        woken.set()
+    assert ended == [3], "the simulation did not wait"
+    monkeypatch.setattr(cuda_simulation, "_THREAD_SECONDS", 0.05)
+    left = threading.Event()
+    with pytest.raises(AssertionError, match=r"outlive.*late"), CudaSimulation():
+        threading.Thread(target=left.wait, name="late", args=(20,)).start()
+    left.set()
+    assert CudaSimulation._active is None
+
+
 # Calibration
 
 
@@ -506,7 +526,7 @@ def test_own_kernels_are_used_only_where_they_are_right_and_fast(
         through(again, noise(4, (40, 24)))  # another size: no other process
         assert len(calls) == 1
         assert sum("kernels" in note for note in again.stats.notes) == len(notes)
-    HUNG.set()
+        HUNG.set()
 
 
 def test_own_kernels_that_fail_later_cost_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
