@@ -14,7 +14,7 @@ from vidsr.options.schema import Options, opt
 #: of the source choose.
 MATERIALS: dict[str, dict[str, Any]] = {
     "vhs": {
-        "restore": "wobble,deinterlace,headswitch,crop,chroma,bleed,dropout,dehalo,denoise",
+        "restore": "wobble,deinterlace,headswitch,chroma,bleed,crop,dropout,dehalo,denoise",
         "fidelity": "auto",
         "stabilize": 0.5,
         "strength": 0.85,

@@ -12,11 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.field_clips import frames_of
+from vidsr.filters.before.crop import Crop
+from vidsr.filters.before.descriptor import make_filter
 from vidsr.filters.detect.inspection_text import sentences
 from vidsr.filters.inspector import Inspector
 from vidsr.filters.tape.bleed import Bleed, noise, sharpened
 from vidsr.filters.tape.colour_band import ColourDetail, bandwidth, colour_rate, detail, gains, sampling_rate
 from vidsr.frames import Floats, Frame
+from vidsr.options.filter_choices import FilterSelection
 from vidsr.training.degradation.tape.signal import low_passed
 
 WIDTH, HEIGHT = 352, 192
@@ -111,6 +114,20 @@ def test_what_has_no_colour_or_little_of_it_is_not_measured() -> None:
     )
     assert detail(small) is None
     assert bandwidth([], 3.3) == bandwidth(shown([frame]), 3.3) == 0
+
+
+@pytest.mark.parametrize("name", ["bleed=0.4", "chroma=3"])
+def test_a_crop_does_not_change_what_is_done_to_lines(name: str) -> None:
+    """Bandwidth and delay count from the width of recorded lines, with the bars at their sides."""
+    source = filmed(0.4, 2)
+    alone, cropped = source, source
+    for choice in FilterSelection.parse(name).choices:
+        alone = list(make_filter(choice)(iter(alone)))
+    for choice in FilterSelection.parse(f"crop=44:8:{WIDTH - 88}:{HEIGHT - 16},{name}").choices:
+        cropped = list(make_filter(choice)(iter(cropped)))
+    whole = Crop(44, 8, WIDTH - 88, HEIGHT - 16)(iter(alone))
+    for got, want in zip(cropped, whole, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(got.planes, want.planes, strict=True))
 
 
 def test_inspection_says_so_and_recommends_it() -> None:
