@@ -7,7 +7,8 @@ are drawn over each as signs, as subtitles and as plain light text. Results of a
 default steps, are held against the truth in the place of each line: LPIPS (AlexNet), PSNR, the correlation of luma in
 and around the letters, by how much a result changes from frame to frame other than the truth does (code values), and,
 where the program ``tesseract`` is installed, the share of characters that it misreads in the first frame. Lines of
-which less than a tenth is found are named, and left out of the means. ``--pictures FOLDER`` writes free, held and true
+which less than a tenth is found are named, and left out of the means. ``--damage`` is one of those of
+:mod:`benchmarks.quality.multiframe`. ``--pictures FOLDER`` writes free, held and true
 frames.
 """
 
@@ -29,6 +30,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks.quality.multiframe import DAMAGES
 from benchmarks.quality.restoration import SCALE, Clip, enlarged, read_sequence, reduced, rounded, tensor_of, treated
 from benchmarks.quality.text import PART_PX, STYLES, WORDS, Line
 from vidsr.filters.flow import luma
@@ -125,7 +127,7 @@ def lines_of(
 ) -> Iterator[tuple[int, float, list[float], list[float]]]:
     """(font, share that is found, figures without the hold, with it) of each line."""
     one = written(clip, name, style)
-    source, truth = reduced(one.truth), tensor_of(one.truth)
+    source, truth = DAMAGES[wanted.damage](reduced(one.truth)), tensor_of(one.truth)
     free, held = (
         tensor_of(treated(RestoreOptions(text=text), source, enlarged(upscaler, source, wanted.cache)))
         for text in ("free", "hold")
@@ -156,6 +158,7 @@ def main() -> None:
     parser.add_argument("sequences", nargs="+", metavar="NAME=PLACE[:FIRST:COUNT[:WxH]]")
     parser.add_argument("--cache", type=Path, required=True, help="folder of the network's pictures")
     parser.add_argument("--pictures", type=Path, help="folder for pictures to look at")
+    parser.add_argument("--damage", choices=list(DAMAGES), default="clean", help="of the source; clean if left out")
     parser.add_argument("--model", default="realesrgan-x4plus")
     wanted = parser.parse_args()
     wanted.cache.mkdir(parents=True, exist_ok=True)

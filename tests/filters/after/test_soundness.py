@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.support.places import STILL
-from vidsr.filters.after.soundness import FEWEST, Judgement, hopeless, judge, look
+from vidsr.filters.after.soundness import FEWEST, Judgement, hopeless, judge, look, unbroken
 from vidsr.filters.flow import gaussian
 
 FRAMES = 9
@@ -101,6 +101,15 @@ def test_noise_under_other_damage_is_left_alone(quality: int) -> None:
 
 def test_a_scene_that_stands_still_is_left_alone() -> None:
     assert judged([pan(1)[0]] * FRAMES) == Judgement(0.0, "nothing moves")
+
+
+@pytest.mark.parametrize(("height", "width", "top", "left"), [(48, 64, 0, 0), (40, 56, 20, 40)])
+@torch.inference_mode()
+def test_small_frames_do_not_waver_between_broken_and_unbroken(height: int, width: int, top: int, left: int) -> None:
+    """By chance they show some of what a grid of blocks shows."""
+    frames = [one[..., top : top + height, left : left + width] for one in pan()]
+    assert {unbroken(one) for one in frames} == {1.0}
+    assert {unbroken(as_jpeg(one, 90)) for one in frames} == {0.0}
 
 
 def test_few_or_small_frames_are_not_trusted() -> None:

@@ -118,10 +118,17 @@ def look(rgb: Tensor) -> Look | None:
 
 
 def unbroken(rgb: Tensor) -> float:
-    """How far a frame ``[1, 3, h, w]`` is free of compression blocks, 0 to 1; 1 where it is too small to judge."""
+    """How far a frame ``[1, 3, h, w]`` is free of compression blocks, 0 to 1; 1 where it is too small to judge.
+
+    A small frame has few blocks to judge by, so what it shows wavers across the limits from one frame to the next. What
+    lies within one standard error of none counts as none, which leaves large frames as they are.
+    """
     if min(rgb.shape[-2:]) < _SMALLEST_PX:
         return 1.0
-    return _trust(float(_blocks(luma(rgb))), BLOCKS)
+    grey = luma(rgb)
+    on_grid, beside = (_zeros(grey[..., offset:, offset:]) for offset in (0, 4))
+    error = (on_grid.var() / len(on_grid) + beside.var() / len(beside)).sqrt()
+    return _trust(float(on_grid.mean() - beside.mean() - error), BLOCKS)
 
 
 def hopeless(looks: Sequence[Look | None]) -> bool:
@@ -180,13 +187,13 @@ def _trust(value: float, limits: tuple[float, float]) -> float:
 
 
 def _blocks(grey: Tensor) -> Tensor:
-    on_grid, beside = (_zeros(grey[..., offset:, offset:]) for offset in (0, 4))
+    on_grid, beside = (_zeros(grey[..., offset:, offset:]).mean() for offset in (0, 4))
     return on_grid - beside
 
 
 def _zeros(grey: Tensor) -> Tensor:
-    """Share of the fine coefficients of adjacent blocks that hold nothing."""
-    return (_band(_block_power(grey, 8), 9, 15) < _ROUNDING).float().mean()
+    """Of each of the adjacent blocks the share of fine coefficients that hold nothing, ``[blocks]``."""
+    return (_band(_block_power(grey, 8), 9, 15) < _ROUNDING).float().mean(1)
 
 
 def _block_power(grey: Tensor, stride: int) -> Tensor:
