@@ -6,10 +6,12 @@ Kills, workers, numbered pictures and Ray: ``python -m benchmarks.robustness.fil
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.clips import run_ffmpeg
@@ -17,6 +19,7 @@ from tests.support.filter_clips import clip_of
 from tests.support.filter_cuts import FilteredClip
 from tests.support.places import ROOT
 from vidsr.filters.before.descriptor import descriptor
+from vidsr.media.probe import probe
 from vidsr.options.filter_choices import FILTERS
 
 DOUBLED = [name for name in FILTERS if descriptor(name).doubling is not None]
@@ -58,6 +61,51 @@ def test_clips_of_few_frames_pass(name: str, identity: Path, tmp_path: Path) -> 
         run_ffmpeg("-i", str(source), "-frames:v", str(count), "-c:v", "copy", str(part))
         filtered = FilteredClip.of(part, identity, restore=clip.restore)
         assert filtered.unlike([1] if filtered.count > 1 else []) == []
+
+
+def recoded(name: str, family: str, folder: Path, frames: int = 8) -> Path:
+    """The first frames of a filter's clip as RGB or grey."""
+    source, copy = clip_of(name).make(folder / "source"), folder / f"{family}.mkv"
+    flags = ("-frames:v", str(frames), "-fps_mode", "passthrough", "-c:v", "ffv1")
+    run_ffmpeg("-i", str(source), *flags, "-pix_fmt", {"rgb": "gbrp", "gray": "gray"}[family], str(copy))
+    return copy
+
+
+PASSED = [(name, family) for name in FILTERS for family in ("rgb", "gray") if family not in descriptor(name).families]
+
+
+@pytest.mark.parametrize(("name", "family"), PASSED)
+def test_it_says_so_where_it_cannot_act(name: str, family: str, identity: Path, tmp_path: Path) -> None:
+    copy, restore = recoded(name, family, tmp_path), clip_of(name).restore
+    filtered, plain = (FilteredClip.of(copy, identity, restore=asked) for asked in (restore, "off"))
+    assert filtered.pictures() == plain.pictures()
+    (note,) = (note for note in filtered.run.recipe.advice() if "without effect" in note)
+    assert note.startswith(f"--restore {name}: ")
+    assert ("ffmpeg -i" in note) == (family == "rgb")
+
+
+def test_the_copy_that_a_note_asks_for_has_the_same_colours(identity: Path, tmp_path: Path) -> None:
+    copy, made = recoded("headswitch", "rgb", tmp_path), tmp_path / "copy.mkv"
+    advice = FilteredClip.of(copy, identity, restore="headswitch=8").run.recipe.advice()
+    (command,) = (note[note.index("ffmpeg -i") :] for note in advice if "ffmpeg -i" in note)
+    run_ffmpeg(*shlex.split(command)[1:-1], str(made))
+    assert probe(made).video.format.family == "yuv" and probe(made).video.colour.matrix == "smpte170m"
+    source, again = (
+        np.frombuffer(run_ffmpeg("-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"), np.uint8).astype(int)
+        for path in (copy, made)
+    )
+    assert len(source) == len(again) and abs(source - again).max() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["rgb", "gray"])
+@pytest.mark.parametrize("name", FILTERS)
+def test_it_acts_on_the_families_that_it_names(name: str, family: str, identity: Path, tmp_path: Path) -> None:
+    if (name, family) in (*PASSED, ("grey", "gray")):
+        pytest.skip("it does nothing there, and says so")
+    copy, restore = recoded(name, family, tmp_path, 40), clip_of(name).restore
+    filtered, plain = (FilteredClip.of(copy, identity, restore=asked) for asked in (restore, "off"))
+    assert filtered.pictures() != plain.pictures()
 
 
 @pytest.mark.parametrize("name", FILTERS)

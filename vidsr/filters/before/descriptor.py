@@ -137,6 +137,7 @@ class FilterDescriptor(Generic[P]):
         still: its form for still pictures; None if they cannot have it.
         whole: it moves, cuts or weaves pictures, so that parts of one cannot be left as they were: ``--masks`` does not
             govern it.
+        families: of pixel formats, those on which it acts; frames of others pass as they are.
     """
 
     name: str
@@ -156,6 +157,7 @@ class FilterDescriptor(Generic[P]):
     recommended: Callable[[Inspection], bool] = _never
     still: StillForm[P] | None = None
     whole: bool = False
+    families: tuple[str, ...] = ("yuv", "gray", "rgb")
 
     def retimes(self, fields: str) -> Retiming[P] | None:
         """How it changes frames or times under ``--fields`` "same" or "double"; None if it does not."""

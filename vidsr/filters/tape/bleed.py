@@ -131,4 +131,5 @@ FILTER: FilterDescriptor[float] = FilterDescriptor(
     find=_find,
     absent="no smeared colour was found; give the bandwidth of colour in MHz, for example bleed=0.4",
     recommended=lambda found: found.tape.colour_band != 0,
+    families=("yuv",),
 )

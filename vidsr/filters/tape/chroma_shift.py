@@ -81,4 +81,5 @@ FILTER: FilterDescriptor[float] = FilterDescriptor(
     find=_find,
     absent="no delay of colour was found; give it, for example chroma=4",
     recommended=lambda found: found.tape.chroma_delay != 0,
+    families=("yuv",),
 )

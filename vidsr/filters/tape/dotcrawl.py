@@ -104,4 +104,5 @@ FILTER: FilterDescriptor[Any] = FilterDescriptor(
     find=_find,
     absent="no dot crawl was found; give the colour system, for example dotcrawl=pal",
     recommended=lambda found: found.tape.dot_crawl is not None,
+    families=("yuv", "gray"),
 )

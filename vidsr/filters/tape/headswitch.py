@@ -167,4 +167,5 @@ FILTER: FilterDescriptor[int] = FilterDescriptor(
     find=_find,
     absent="no head-switching band was found; give its rows, for example headswitch=8",
     recommended=lambda found: found.tape.head_switching > 0,
+    families=("yuv", "gray"),
 )

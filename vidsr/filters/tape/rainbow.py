@@ -47,4 +47,5 @@ FILTER: FilterDescriptor[Any] = FilterDescriptor(
     find=_find,
     absent="no rainbows were found; give the colour system, for example rainbow=pal",
     recommended=lambda found: found.tape.rainbows is not None,
+    families=("yuv",),
 )

@@ -230,4 +230,5 @@ FILTER: FilterDescriptor[None] = FilterDescriptor(
     make=lambda _: Wobble(),
     recommended=lambda found: bool(found.tape.wobble),
     whole=True,
+    families=("yuv", "gray"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,12 +79,16 @@ def left_out_neighbours(options: EnhanceOptions, info: StoredInfo) -> str:
     return ""
 
 
-def choice_notes(asked: EnhanceOptions, chosen: EnhanceOptions) -> tuple[str, ...]:
-    """Lines that say how :func:`resolve` changed ``asked``: what auto chose, and what was left out and why."""
+def choice_notes(asked: EnhanceOptions, chosen: EnhanceOptions, info: StoredInfo) -> tuple[str, ...]:
+    """Lines that say how :func:`resolve` changed ``asked``: what auto chose, what was left out and why, and what has no
+    effect on the source ``info``."""
     before, after = asked.restore.restore, chosen.restore.restore
-    notes: tuple[str, ...] = ()
+    notes = _without_effect(after, info)
     if chosen.restore.masks is not None and all(descriptor(choice.name).whole for choice in after.choices):
-        notes = (f"--masks {chosen.restore.masks}: without effect, no filter was chosen that could leave parts out",)
+        notes = (
+            *notes,
+            f"--masks {chosen.restore.masks}: without effect, no filter was chosen that could leave parts out",
+        )
     doubles = any(descriptor(choice.name).doubling is not None for choice in after.choices)
     if asked.restore.fields == "double" and not doubles:
         notes = (*notes, "--fields double: without effect, as nothing is deinterlaced")
@@ -97,6 +102,22 @@ def choice_notes(asked: EnhanceOptions, chosen: EnhanceOptions) -> tuple[str, ..
     open_ones = [choice.name for choice in before.choices if is_open(choice) and descriptor(choice.name).noted]
     notes = (*(f"--restore {c.name}: found {c}" for c in after.choices if c.name in open_ones), *notes)
     return (*(f"--restore {name}: left out, {descriptor(name).absent}" for name in missing), *notes)
+
+
+def _without_effect(selection: FilterSelection, info: StoredInfo) -> tuple[str, ...]:
+    """A line on the filters that pass frames of the source's pixel format as they are; none if there are none."""
+    format = info.video.format
+    names = ",".join(c.name for c in selection.choices if format.family not in descriptor(c.name).families)
+    if not names:
+        return ()
+    if format.family == "gray":
+        return (f"--restore {names}: without effect, the source has no colour",)
+    planes = f"yuv444p{10 if format.depth <= 8 else 16}le"
+    return (
+        f"--restore {names}: without effect on RGB; give a copy with luma and colour in planes of their own: "
+        f"ffmpeg -i {shlex.quote(str(info.path))} -map 0 -c copy -vf scale=out_color_matrix=smpte170m -c:v ffv1 "
+        f"-pix_fmt {planes} -colorspace smpte170m copy.mkv",
+    )
 
 
 def order_note(options: EnhanceOptions) -> tuple[str, ...]:

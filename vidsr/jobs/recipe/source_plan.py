@@ -103,7 +103,7 @@ class SourcePlan:
         """What the user should know about the choice of filters: what was chosen or left out, and a warning where an
         unrestored source looks as if it needed restoration, by a quick look at its frames."""
         warning = quick_warning(self.stored) if self.asked.restore.restore.is_off else None
-        return (*([warning] if warning else []), *choice_notes(self.asked, self.options))
+        return (*([warning] if warning else []), *choice_notes(self.asked, self.options, self.stored))
 
 
 def plan_source(stored: StoredInfo, options: EnhanceOptions, *, resolved: bool = False) -> SourcePlan:
