@@ -51,7 +51,7 @@ def filled(n, f):
 
 grey = core.std.BlankClip(format=vs.YUV420P8, color=[0, 128, 128], **shape)
 clip = core.std.ShufflePlanes([core.std.ModifyFrame(blank, blank, filled), grey, grey], [0, 1, 2], vs.YUV)
-clip = core.std.SetFrameProps(clip, _FieldBased=2, _Matrix=1, _Range=1)
+clip = core.std.SetFrameProps(clip, _FieldBased=2, _Matrix=1, _Range=0)  # limited
 np.save(sys.argv[2], np.stack([np.asarray(frame[0]) for frame in QTempGaussMC().bob(clip).frames()]))
 """
 
