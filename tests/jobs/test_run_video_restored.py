@@ -27,6 +27,7 @@ from vidsr.jobs.enhance import enhance
 from vidsr.jobs.preview.estimate import estimate
 from vidsr.jobs.recipe import restoration_plan
 from vidsr.jobs.state.events import Event
+from vidsr.media.probe import probe
 from vidsr.models import saving
 from vidsr.models.architectures.recurrent_compact import from_still
 from vidsr.models.architectures.srvgg import SRVGGNetCompact, SRVGGNetCompactConfig
@@ -351,9 +352,25 @@ def test_neighbours_are_left_out_of_a_compressed_source(telecined: Path, tiny_mo
     assert "left out" in note and "compressed with loss (mpeg2video)" in note
 
 
+@pytest.mark.parametrize(("invent", "reason"), [(1.0, ""), (0.4, ""), (0.0, "--invent 0 leaves")])
+def test_neighbours_are_judged_wherever_the_network_has_a_share(
+    invent: float, reason: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 0 nothing but the faithful network's result is left."""
+    monkeypatch.setattr(restoration_plan, "AUTO_MULTIFRAME_MODELS", (str(tiny_model),))
+    source = tmp_path / "still.mkv"
+    run_ffmpeg("-f", "lavfi", "-i", "color=gray:s=32x32:r=24:d=0.25", "-c:v", "ffv1", str(source))
+    options = {"multiframe": "auto", "invent": invent, "model": str(tiny_model), "codec": "ffv1"}
+    made = enhance(source, tmp_path / "made.mkv", **options)  # type: ignore[arg-type]
+    assert [run[:2] for run in made.neighbours] == ([] if reason else [(0, 6)])
+    chosen = EnhanceOptions.from_flat(options)
+    assert restoration_plan.left_out_neighbours(chosen, probe(source)).startswith(reason)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("invent", [1.0, 0.4])
 def test_neighbouring_frames_give_the_same_result_in_any_segments_and_after_an_interruption(
-    tiny_model: Path, tmp_path: Path
+    invent: float, tiny_model: Path, tmp_path: Path
 ) -> None:
     source = tmp_path / "moving.mkv"
     crop = "scale=320:180,crop=32:24:x='20+2*n':y='30+n'"
@@ -362,10 +379,11 @@ def test_neighbouring_frames_give_the_same_result_in_any_segments_and_after_an_i
     def pictures(path: Path) -> bytes:
         return run_ffmpeg("-i", str(path), "-f", "framemd5", "-")
 
-    whole = pictures(run(source, tmp_path / "whole.mkv", tiny_model, multiframe=0.5, segment_frames=64))
-    parts = pictures(run(source, tmp_path / "parts.mkv", tiny_model, multiframe=0.5, segment_frames=12))
+    whole = pictures(run(source, tmp_path / "whole.mkv", tiny_model, multiframe=0.5, invent=invent, segment_frames=64))
+    parts = pictures(run(source, tmp_path / "parts.mkv", tiny_model, multiframe=0.5, invent=invent, segment_frames=12))
     assert parts == whole
-    assert pictures(run(source, tmp_path / "plain.mkv", tiny_model, segment_frames=64)) != whole
+    assert pictures(run(source, tmp_path / "plain.mkv", tiny_model, invent=invent, segment_frames=64)) != whole
 
-    resumed = stopped_and_resumed(source, tmp_path / "again.mkv", tiny_model, multiframe=0.5, segment_frames=12)
+    again = tmp_path / "again.mkv"
+    resumed = stopped_and_resumed(source, again, tiny_model, multiframe=0.5, invent=invent, segment_frames=12)
     assert pictures(resumed) == whole

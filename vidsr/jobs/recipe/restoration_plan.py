@@ -72,8 +72,8 @@ def left_out_neighbours(options: EnhanceOptions, info: StoredInfo) -> str:
         return f"the source was compressed with loss ({info.video.codec})"
     if options.model.model not in AUTO_MULTIFRAME_MODELS:
         return f"it was not measured with {options.model.model}"
-    if options.restore.invent < 1:
-        return "it was not measured with --invent"
+    if options.restore.invent == 0:
+        return "--invent 0 leaves the result of one model alone"
     if info.video.interlaced:
         return "it was not measured on interlaced sources"
     return ""
