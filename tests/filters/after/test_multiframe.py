@@ -18,7 +18,7 @@ from torch import Tensor
 from tests.support.frames import noise_frame
 from tests.support.places import STILL
 from vidsr.errors import InferenceError
-from vidsr.filters.after import multiframe, propagation
+from vidsr.filters.after import fidelity, multiframe, propagation
 from vidsr.filters.after.finest_detail import finest
 from vidsr.filters.after.multiframe import (
     AROUND,
@@ -92,12 +92,13 @@ def stream(
     network: BasicVSR | None = None,
     share: float | None = 0.5,
     runs: NeighbourRuns | None = None,
+    follow: float | None = 0.0,
 ) -> dict[int, Tensor]:
     """Results of frames ``start`` to ``stop``, fed as a segment is, with a nearest-neighbour single-frame network."""
     segment = Segment(number=0, start=start, stop=stop)
     low, high = AROUND_SEGMENTS.fed(segment, len(frames))
     part = Neighbours(
-        Multiframe(share, 0.0),
+        Multiframe(share, follow),
         FrameRange(first=low, start=start, stop=stop),
         network or Counting(),
         torch.float32,
@@ -293,6 +294,22 @@ def test_what_is_hardly_trusted_hardly_changes(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(multiframe, "judge", lambda looks, trust=trust: Judgement(trust, "x"))
         changes.append(float((stream(source, 0, 12, None, None)[5] - drawn(source[5])).abs().mean()))
     assert changes[1] < 0.03 * changes[0]
+
+
+def test_a_source_found_sound_is_followed_however_soft_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its fine detail alone a soft frame looks compressed."""
+    source = pan(12)
+    monkeypatch.setattr(multiframe, "intact", lambda picture: picture.new_zeros(1))
+    monkeypatch.setattr(fidelity, "intact", lambda picture: picture.new_zeros(1))
+
+    def apart(trust: float, wanted: float | None) -> float:
+        monkeypatch.setattr(multiframe, "judge", lambda looks: Judgement(trust, ""))
+        result = stream(source, 0, 12, None, None, follow=wanted)[5]
+        return float((area_down(result, (64, 64)) - rgb(source[5])).abs().mean())
+
+    left = apart(1.0, 0.0)
+    assert apart(1.0, None) < 0.2 * left
+    assert 0.2 * apart(0.5, 0.0) < apart(0.5, None) < 0.8 * apart(0.5, 0.0)
 
 
 def test_auto_follows_the_scene() -> None:

@@ -53,10 +53,12 @@ class Fidelity(Correction):
 
     Args:
         amount: 0 (off) to 1 (exact), or None: measured for each frame.
+        least: where it is measured, how far a source is known to be whole by other measures than :func:`intact`, which
+            cannot tell a soft source from a compressed one.
     """
 
-    def __init__(self, amount: float | None = None) -> None:
-        self.amount = amount
+    def __init__(self, amount: float | None = None, *, least: float = 0.0) -> None:
+        self.amount, self.least = amount, least
 
     def follow(self, source: Source, missing: Tensor, size: tuple[int, int]) -> Follow | None:
         """See :class:`~vidsr.filters.after.correction.Correction`."""
@@ -65,7 +67,8 @@ class Fidelity(Correction):
         share = self.amount
         if share is not None:
             return lambda lack: lack * share
-        amount = above_noise(missing, source.measured(noise), source.measured(intact))
+        whole = source.measured(intact)
+        amount = above_noise(missing, source.measured(noise), whole.clamp(min=self.least) if self.least else whole)
         return lambda lack: lack * amount
 
 

@@ -9,7 +9,8 @@ ends. Cuts end both propagation and average; a frame that repeats the one before
 Where the share is left open, each frame's follows from how sound the source is around it
 (:mod:`vidsr.filters.after.soundness`), and it rises where the neighbouring frames, carried along the motion, fit that
 source well. Where its finest detail does not follow the motion, it is restored from the single frame
-(:mod:`vidsr.filters.after.finest_detail`). Where nothing but noise speaks against it, the recurrent network sees the
+(:mod:`vidsr.filters.after.finest_detail`). Where the fidelity is left open too, a source that is trusted is followed as
+far at its own resolution, however soft it is. Where nothing but noise speaks against it, the recurrent network sees the
 source cleaned of noise along the motion, and its result has a share up to the source's Nyquist frequency only: above
 that it would draw what is left of the noise. A frame whose share is 0 is what the single-frame network drew, bit for
 bit, and a window without any other is not seen by the recurrent network.
@@ -31,7 +32,7 @@ from torch.nn import functional as F
 
 from vidsr.errors import InferenceError
 from vidsr.filters.after import soundness
-from vidsr.filters.after.fidelity import Fidelity
+from vidsr.filters.after.fidelity import Fidelity, intact
 from vidsr.filters.after.finest_detail import restored
 from vidsr.filters.after.propagation import FADE, REACH, WINDOW, FrameWindow, MotionPair, Propagation, Recurrent
 from vidsr.filters.after.soundness import Judgement, Look, judge, look
@@ -166,6 +167,7 @@ class Neighbours:
         self._judges, self._share = wanted.share is None, AUTO_SHARE if wanted.share is None else wanted.share
         self._rgb, self._sized, self._spent, self._chose = rgb, sized, spent, chose
         self._fidelity = Fidelity(wanted.fidelity)
+        self._follows_sound = self._judges and wanted.fidelity is None
         self._seen: dict[int, _Seen] = {}
         self._motions: dict[int, MotionPair] = {}
         # Replaced, never written into: a step that ran out of memory is repeated from the state before it.
@@ -374,6 +376,9 @@ class Neighbours:
         if self._judges:
             low = (ready[now].source.shape[-2], ready[now].source.shape[-1])
             mixed, new = restored(mixed, ready[now].out, carried, low)
+        if self._follows_sound and float(intact(ready[now].source)) < seen.judged.trust:
+            follow = Fidelity(least=seen.judged.trust)
+            mixed = follow(ready[now].source, mixed, [ready[now].frame])
         self._chose(number, _words(seen.judged, new))
         return ready[now].with_out(mixed), entries
 

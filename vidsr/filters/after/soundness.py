@@ -46,7 +46,7 @@ NOISE = (0.8, 1.0)
 CLEANED = (2.5, 1.2)
 TOO_NOISY = (6.5, 12.5)
 BLOCKS = (0.025, 0.035)
-DETAIL = (0.3, 0.275)
+DETAIL = (0.19, 0.165)
 UNSTEADY = (0.05, 0.065)
 #: In log-odds.
 ALIASING = (0.7, 0.2)
