@@ -27,7 +27,7 @@ def coloured(by: float, count: int = 6) -> list[Frame]:
 
 def measured(frames: list[Frame]) -> float:
     found = [s for s in map(scores, frames) if s is not None]
-    return delay(found, 1)
+    return delay(found)
 
 
 @pytest.mark.parametrize("by", [-5.0, 2.6, 4.0, 7.5])
@@ -39,6 +39,20 @@ def test_the_delay_is_measured_and_undone(by: float) -> None:
         assert after.planes[0] is before.planes[0]
         errors = [np.abs(f.planes[1].astype(int) - true.planes[1])[:, 8:-8].mean() for f in (before, after)]
         assert errors[1] < 0.35 * errors[0]
+
+
+@pytest.mark.parametrize("by", [-3.0, 2.5, 5.0])
+def test_strong_colour_that_does_not_follow_its_luma_does_not_mislead(by: float) -> None:
+    source = []
+    for frame in coloured(by):
+        luma, u, v = (plane.astype(np.int16) for plane in frame.planes)
+        # Lit shapes whose strong colours lie 12 px beside them.
+        for start in range(20, 220, 28):
+            luma[8:40, 2 * start : 2 * start + 28] += 60
+            u[4:20, start + 6 : start + 20] += 90
+        planes = tuple(plane.clip(0, 255).astype(np.uint8) for plane in (luma, u, v))
+        source.append(replace(frame, planes=planes))
+    assert measured(source) == pytest.approx(by, abs=0.4)
 
 
 @pytest.mark.parametrize("by", [0.0, 0.8, -1.2])

@@ -1,8 +1,11 @@
 """The delay of colour against luma, in pixels along the line.
 
 Where luma has an edge, colour mostly has one. In each block of the picture the changes of colour along the line are
-fitted by those of luma, moved by every candidate; the delay is where luma accounts for the most of them. All blocks of
-all frames are summed, so that single things with coloured shadows or reflections have no say.
+fitted by those of luma, moved by every candidate; the delay is where that fit is most likely for all blocks of all
+frames together. Each block has its own slope and its own noise. That is asked twice: with much noise taken for granted,
+so that blocks count by the energy of their colour, which is more exact; and where that says nothing clear with little,
+so that single strong things whose colour does not follow their luma, as shadows and reflections, count no more than
+others.
 """
 
 from __future__ import annotations
@@ -13,34 +16,52 @@ import numpy as np
 
 from vidsr.frames import Floats, Frame
 
-#: Candidates, in chroma samples to each side; columns and rows of a block.
-REACH = 10
+#: Candidates, in luma px to each side; columns and rows of a block, in chroma samples.
+REACH = 20
 _ACROSS, _DOWN = 24, 4
-#: Delays in luma px below which a source is left alone; the least share of the changes of colour that luma accounts for
-#: there; how much more than without a delay; and how far the halves of the frames may differ.
-_LEAST_PX, _EXPLAINED, _MORE, _STEADY_PX = 2.0, 0.2, 1.12, 0.75
+#: Energy of noise in the changes of luma, squared 8-bit code values a sample; and those of colour that are assumed.
+_LUMA_NOISE, _COLOUR_NOISES = 1.0, (16.0, 0.2)
+#: Delays in luma px below which a source is left alone; by how much more likely the best must be than none, and than
+#: the usual candidate, as ratios of logarithms; and how far the halves of the blocks may differ, px.
+_LEAST_PX, _MORE, _CLEAR, _STEADY_PX = 1.5, 1.12, 1.8, 1.0
 #: Fewest frames that are judged.
 _FRAMES = 4
 
 
 def scores(frame: Frame) -> Floats | None:
-    """For each candidate delay, in chroma samples from −REACH to REACH, the energy of the changes of colour that luma
-    accounts for; and as last value all energy. None if the frame has no chroma planes, or small ones."""
-    if frame.format.family != "yuv" or frame.planes[1].shape[1] < 4 * REACH + _ACROSS:
+    """The logarithm of how likely each delay from −REACH to REACH px makes the changes of colour, over a constant, by
+    the noise assumed, and by the odd and the even rows of blocks: ``[2, 2, 2 * REACH + 1]``. None if there are no
+    chroma planes, or small ones."""
+    form = frame.format
+    if form.family != "yuv":
         return None
-    scale = np.float32(255 / frame.format.max_code)
-    luma = smoothed_along(luma_on_chroma_grid(frame)) * scale
-    edges = np.diff(luma, axis=1)
-    total = np.zeros(2 * REACH + 2, np.float32)
-    inner = slice(REACH, edges.shape[1] - REACH)
-    for plane in frame.planes[1:3]:
-        changes = np.diff(smoothed_along(plane.astype(np.float32) * scale), axis=1)
-        colour = changes[:, inner]
-        total[-1] += float(block_sums(colour**2).sum())
-        for n, by in enumerate(range(-REACH, REACH + 1)):
-            moved = edges[:, REACH - by : edges.shape[1] - REACH - by]
-            total[n] += explained(moved, colour)
+    across = 1 << form.log2_chroma_w
+    margin = REACH // across
+    width = frame.planes[1].shape[1]
+    if width < 4 * margin + _ACROSS:
+        return None
+    scale = np.float32(255 / form.max_code)
+    # The changes of luma moved right by less than a chroma sample; whole samples are moved by taking other columns.
+    moved = [_changes(luma_on_chroma_grid(frame, part) * scale) for part in range(across)]
+    inner = slice(margin, width - 1 - margin)
+    colour = [_changes(plane.astype(np.float32) * scale)[:, inner] for plane in frame.planes[1:3]]
+    noise = _ACROSS * _DOWN
+    powers = [block_sums(changes**2) for changes in colour]
+    total = np.zeros((len(_COLOUR_NOISES), 2, 2 * REACH + 1), np.float32)
+    for n, by in enumerate(range(-REACH, REACH + 1)):
+        whole, part = divmod(by, across)
+        edges = moved[part][:, margin - whole : width - 1 - margin - whole]
+        edge_power = block_sums(edges**2) + _LUMA_NOISE * noise
+        for changes, power in zip(colour, powers, strict=True):
+            common = block_sums(edges * changes) ** 2 / edge_power
+            for weight, assumed in enumerate(_COLOUR_NOISES):
+                likely = -np.log1p(-common / (power + assumed * noise))
+                total[weight, :, n] += likely[0::2].sum(), likely[1::2].sum()
     return total
+
+
+def _changes(plane: Floats) -> Floats:
+    return np.diff(smoothed_along(plane), axis=1)
 
 
 def explained(edges: Floats, changes: Floats) -> float:
@@ -49,21 +70,23 @@ def explained(edges: Floats, changes: Floats) -> float:
     return float((common**2 / (power + _ACROSS * _DOWN)).sum())
 
 
-def delay(frames: Sequence[Floats], log2_chroma_w: int) -> float:
+def delay(frames: Sequence[Floats]) -> float:
     """How far colour lies to the right of luma in luma px, from the :func:`scores` of frames; 0 where not clear."""
     if len(frames) < _FRAMES:
         return 0.0
-    halves = [_peak(np.sum(frames[n::2], axis=0)) for n in (0, 1)]
-    summed = np.sum(frames, axis=0)
-    at = _peak(summed) * (1 << log2_chroma_w)
-    best, without = float(summed[:-1].max()), float(summed[REACH])
-    clear = best > _EXPLAINED * float(summed[-1]) and best > _MORE * without
-    steady = abs(halves[0] - halves[1]) * (1 << log2_chroma_w) < _STEADY_PX
+    return next((at for at in map(_clear_peak, np.sum(frames, axis=0)) if at), 0.0)
+
+
+def _clear_peak(halves: Floats) -> float:
+    """The most likely delay; 0 if that is small, if another or none is about as likely, or if the halves differ."""
+    summed = halves.sum(0)
+    at, best = _peak(summed), float(summed.max())
+    clear = best > _MORE * float(summed[REACH]) and best > _CLEAR * float(np.median(summed))
+    steady = abs(_peak(halves[0]) - _peak(halves[1])) < _STEADY_PX
     return at if clear and steady and abs(at) >= _LEAST_PX else 0.0
 
 
-def _peak(summed: Floats) -> float:
-    values = summed[:-1]
+def _peak(values: Floats) -> float:
     best = int(np.argmax(values))
     if not 0 < best < len(values) - 1:
         return float(best - REACH)
@@ -71,9 +94,12 @@ def _peak(summed: Floats) -> float:
     return best - REACH + 0.5 * (a - c) / min(a - 2 * b + c, -1e-6)
 
 
-def luma_on_chroma_grid(frame: Frame) -> Floats:
-    """Luma averaged to where the chroma samples of a frame lie, in its code values."""
+def luma_on_chroma_grid(frame: Frame, right: int = 0) -> Floats:
+    """Luma averaged to where the chroma samples of a frame lie, in its code values; moved ``right`` by so many luma px,
+    fewer than a chroma sample spans."""
     luma = frame.planes[0].astype(np.float32)
+    if right:
+        luma = np.pad(luma[:, :-right], ((0, 0), (right, 0)), mode="edge")
     down, across = 1 << frame.format.log2_chroma_h, 1 << frame.format.log2_chroma_w
     height, width = (n // m * m for n, m in zip(luma.shape, (down, across), strict=True))
     luma = luma[:height, :width].reshape(height // down, down, width).mean(1)
@@ -95,5 +121,5 @@ def smoothed_along(plane: Floats) -> Floats:
 def block_sums(values: Floats) -> Floats:
     """Sums over blocks."""
     height, width = values.shape[0] // _DOWN * _DOWN, values.shape[1] // _ACROSS * _ACROSS
-    shaped = values[:height, :width].reshape(height // _DOWN, _DOWN, width // _ACROSS, _ACROSS)
-    return np.asarray(shaped.sum((1, 3)), np.float32)
+    rows = values[:height, :width].reshape(height // _DOWN, _DOWN, width).sum(1)
+    return np.asarray(rows.reshape(-1, width // _ACROSS, _ACROSS).sum(2), np.float32)

@@ -41,13 +41,11 @@ class TapeSearch:
         self._edges: list[Floats] = []
         self._composite = CompositeSearch()
         self._wobble: list[FaultPlace] = []
-        self._log2_chroma_w = 0
 
     def add(self, frames: Sequence[Frame]) -> None:
         """Look at one stretch."""
         if frames[0].height > _MOST_LINES or frames[0].width > _MOST_COLUMNS:
             return
-        self._log2_chroma_w = frames[0].format.log2_chroma_w
         self._colour_rate = colour_band.colour_rate(frames[0])
         luma = [codes8(frame.planes[0], frame.format.max_code) for frame in frames]
         for n in range(_FIRST, len(frames), _OFTEN):
@@ -90,7 +88,7 @@ class TapeSearch:
             dropouts=tuple(self._dropouts) if enough else (),
             searched=self._searched,
             head_switching=self._band.rows(),
-            chroma_delay=chroma_delay.delay(self._scores, self._log2_chroma_w),
+            chroma_delay=chroma_delay.delay(self._scores),
             colour_band=colour_band.bandwidth(self._colour, self._colour_rate),
             ringing=halos.measured(self._edges),
             wobble=tuple(self._wobble),
