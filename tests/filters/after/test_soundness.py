@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.support.places import STILL
+from vidsr.filters.after import soundness
 from vidsr.filters.after.soundness import FEWEST, Judgement, hopeless, judge, look, unbroken
 from vidsr.filters.flow import gaussian
 
 FRAMES = 9
+#: Softens :func:`pan` so that less detail is left than sharp sources have.
+SOFT_PX = 0.5
 
 
 def pan(frames: int = FRAMES) -> list[Tensor]:
@@ -51,6 +55,21 @@ def judged(frames: list[Tensor]) -> Judgement:
 def test_a_sound_source_is_trusted() -> None:
     assert judged(pan()) == Judgement(1.0, "")
     assert not hopeless([look(one) for one in pan()])
+
+
+def soft(frames: int = FRAMES) -> list[Tensor]:
+    """The same with less fine detail than a sharp source has."""
+    return [rounded(gaussian(one, SOFT_PX)) for one in pan(frames)]
+
+
+def test_a_soft_source_is_trusted_where_it_changes_as_a_cameras_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoder repeats most places exactly from frame to frame."""
+    monkeypatch.setattr(soundness, "ALIASING", (-9.0, -10.0))  # a blur after the reduction takes the aliases too
+    moving, kept = soft(), soft()
+    for before, now in pairwise(kept):
+        now[..., :60, :] = before[..., :60, :]
+    assert judged(moving).trust == 1
+    assert judged(kept) == Judgement(0.0, "little fine detail")
 
 
 def test_a_source_whose_reduction_left_no_aliases_has_nothing_to_gain() -> None:

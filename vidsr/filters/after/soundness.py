@@ -7,7 +7,8 @@ looked at for four kinds of damage:
 - **blocks**: fine DCT coefficients are zero more often on the 8×8 grid than beside it, after JPEG, in the intra-coded
   frames of MPEG-2 and, less so, after H.264;
 - **lost detail**: the finest DCT power falls against the fine one, as quantisation takes the highest frequencies first.
-  A grid that is hardly visible counts against it too;
+  A grid that is hardly visible counts against it too. A source that is only soft lacks it as well; but its places
+  change from frame to frame, where an encoder repeats them exactly;
 - **unsteady detail**: encoders spend different numbers of bits on I, P and B frames, so that the finest detail of a
   place changes from frame to frame, where a camera's changes slowly.
 
@@ -27,6 +28,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -46,7 +49,11 @@ NOISE = (0.8, 1.0)
 CLEANED = (2.5, 1.2)
 TOO_NOISY = (6.5, 12.5)
 BLOCKS = (0.025, 0.035)
-DETAIL = (0.19, 0.165)
+DETAIL = (0.3, 0.275)
+#: Of less detail, where hardly a place stays exactly the same from one frame to the next: a soft source, not one of
+#: which an encoder coded only what changed.
+SOFT = (0.19, 0.165)
+UNCHANGED = (0.3, 0.35)
 UNSTEADY = (0.05, 0.065)
 #: In log-odds.
 ALIASING = (0.7, 0.2)
@@ -68,7 +75,7 @@ _NOISE = "noise"
 class Look:
     """What one frame shows: strength of ``noise`` in 8-bit code values; share of fine coefficients that only the 8×8
     grid sets to zero; ratio of the finest to fine power; log-odds that its reduction left aliases; and, by place,
-    contrast and the logarithm of the finest power ``[places]``."""
+    contrast and the logarithm of the finest power ``[places]``, and the codes of 3×3 pixels, uint8 ``[n, 27]``."""
 
     noise: float
     blocks: float
@@ -76,6 +83,7 @@ class Look:
     aliasing: float
     contrast: Tensor
     finest: Tensor
+    pixels: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +122,10 @@ def look(rgb: Tensor) -> Look | None:
     level, blocks, detail, aliases = torch.stack(
         (noise(rgb).mean() * 255, _blocks(grey), ratio, aliasing(grey))
     ).tolist()
-    return Look(level, blocks, detail, aliases, contrast, (finest + 0.05).log())
+    stride = _stride(rgb)
+    pixels = (rgb[0] * 255).round().byte().unfold(1, 3, stride).unfold(2, 3, stride)
+    pixels = pixels.permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1)
+    return Look(level, blocks, detail, aliases, contrast, (finest + 0.05).log(), pixels)
 
 
 def unbroken(rgb: Tensor) -> float:
@@ -148,6 +159,7 @@ def judge(looks: Sequence[Look | None]) -> Judgement:
     if len(known) < FEWEST or len(known) < len(looks):
         return Judgement(0.0, "too few or too small frames to judge")
     found = [(_trust(sum(values) / len(values), limits), name) for values, limits, name in _measures(known)]
+    found.append((_detailed(known), "little fine detail"))
     change = _unsteadiness(known)
     found.append((_trust(change, UNSTEADY), "detail that changes from frame to frame"))
     found.append((_trust(change, MOVING), "nothing moves"))
@@ -162,8 +174,22 @@ def _measures(looks: Sequence[Look]) -> Iterator[tuple[list[float], tuple[float,
     """What each frame shows by itself, with the limits and the reason against it; noise comes first."""
     yield [one.noise for one in looks], NOISE, _NOISE
     yield [one.blocks for one in looks], BLOCKS, "compression blocks"
-    yield [one.detail - _DETAIL_PER_BLOCK * one.blocks for one in looks], DETAIL, "little fine detail"
+    yield _detail(looks), SOFT, "little fine detail"
     yield [one.aliasing for one in looks], ALIASING, "reduced without aliases"
+
+
+def _detail(looks: Sequence[Look]) -> list[float]:
+    return [one.detail - _DETAIL_PER_BLOCK * one.blocks for one in looks]
+
+
+def _detailed(looks: Sequence[Look]) -> float:
+    """How far frames have the detail of a sound source, or are soft and change as a camera's do."""
+    detail = sum(_detail(looks)) / len(looks)
+    sharp = _trust(detail, DETAIL)
+    if sharp == 1:
+        return sharp
+    same = [float((a.pixels == b.pixels).all(1).float().mean()) for a, b in pairwise(looks)]
+    return max(sharp, min(_trust(detail, SOFT), _trust(median(same), UNCHANGED)))
 
 
 def _unsteadiness(looks: Sequence[Look]) -> float:
