@@ -176,7 +176,7 @@ CLIPS: dict[str, FilterClip] = {
     ),
     "weave": FilterClip(restore="weave", damage=film(jump=0.5, weave=0.3), frames=64),
     "deflicker": FilterClip(restore="deflicker", damage=film(exposure=0.1)),
-    "breathing": FilterClip(restore="breathing", damage=film(breathing=0.1), frames=64),
+    "breathing": FilterClip(restore="breathing", damage=film(breathing=0.1), frames=96),
     "scratch": FilterClip(restore="scratch", damage=film(scratches=3), frames=64),
     "dust": FilterClip(restore="dust", damage=film(dirt=6.0)),
     "denoise": FilterClip(restore="denoise", damage=noisy),

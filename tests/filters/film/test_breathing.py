@@ -5,21 +5,35 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from tests.support.field_clips import Clip, frames_of, moments
 from vidsr.filters.detect.inspection import BREATHING
 from vidsr.filters.film.breathing import SteadyLight, breathing_of
-from vidsr.filters.film.light_field import field
+from vidsr.filters.film.light_field import field, light_change
+from vidsr.filters.film.lit_pictures import lit_picture
 from vidsr.filters.film.rgb_planes import changed_colours, small_colours
 from vidsr.frames import Floats, Frame
 
 COUNT = 36
 
 
-def bright(pan: int) -> Clip:
+def bright(pan: int, seed: int = 6) -> Clip:
     """A texture without very dark places, which say nothing of a gain."""
-    return [90 + 0.45 * y for y in moments(COUNT, pan, seed=6)]
+    return [90 + 0.45 * y for y in moments(COUNT, pan, seed=seed)]
+
+
+def crossing() -> Clip:
+    """A camera that pans by 2 px, and before it a column as wide as a third of the picture that goes the other way."""
+    behind, before = bright(2), bright(2, seed=9)[::-1]
+    for number, (picture, column) in enumerate(zip(behind, before, strict=True)):
+        left = 85 - 2 * number
+        picture[:, max(0, left) : max(0, left + 43)] = column[:, max(0, left) : max(0, left + 43)]
+    return behind
 
 
 def wavering(number: int) -> Floats:
@@ -30,10 +44,8 @@ def wavering(number: int) -> Floats:
     return field(coefficients, 96, 128)
 
 
-@lru_cache(maxsize=4)
-def damaged(pan: int) -> tuple[list[Frame], list[Frame]]:
-    """True frames, and the same in wavering light."""
-    truth = frames_of(bright(pan))
+def in_wavering_light(truth: list[Frame]) -> list[Frame]:
+    """Frames in light that wavers."""
 
     def lit(frame: Frame) -> Frame:
         gain = wavering(frame.index)
@@ -43,7 +55,14 @@ def damaged(pan: int) -> tuple[list[Frame], list[Frame]]:
 
         return changed_colours(frame, change)
 
-    return truth, [lit(frame) for frame in truth]
+    return [lit(frame) for frame in truth]
+
+
+@lru_cache(maxsize=4)
+def damaged(pan: int) -> tuple[list[Frame], list[Frame]]:
+    """True frames, and the same in wavering light."""
+    truth = frames_of(bright(pan))
+    return truth, in_wavering_light(truth)
 
 
 def error(one: list[Frame], other: list[Frame], plane: int = 0) -> float:
@@ -60,14 +79,55 @@ def test_wavering_light_is_steadied_in_luma_and_colour(pan: int) -> None:
     assert error(made, truth, 1) <= error(clip, truth, 1)
 
 
+def test_light_is_steadied_along_the_motion_of_camera_and_subject() -> None:
+    truth = frames_of(crossing())
+    clip = in_wavering_light(truth)
+    assert error(list(SteadyLight()(iter(clip))), truth) < 0.5 * error(clip, truth)
+
+
 @pytest.mark.long
 def test_a_sound_clip_a_fade_and_a_lamp_pass_bit_for_bit() -> None:
     sound = frames_of(bright(1))
     fading = frames_of([y * (1 - 0.008 * n) for n, y in enumerate(bright(0))])
     lamp = frames_of([y * (1.15 if n >= 16 else 1.0) for n, y in enumerate(bright(0))])
-    for clip in (sound, fading, lamp):
+    passing = frames_of(crossing())
+    for clip in (sound, fading, lamp, passing):
         for made, own in zip(SteadyLight()(iter(clip)), clip, strict=True):
             assert all(np.array_equal(a, b) for a, b in zip(made.planes, own.planes, strict=True))
+
+
+def shine(at: float) -> Floats:
+    """A gain that a light ``at`` a share of the width makes around it."""
+    across, down = np.arange(128)[None] / 128, np.arange(96)[:, None] / 96
+    return np.asarray(1 + 0.4 * np.exp(-((across - at) ** 2 + (down - 0.5) ** 2) / 0.08), np.float32)
+
+
+@pytest.mark.parametrize("passes", [True, pytest.param(False, marks=pytest.mark.long)])
+def test_a_light_that_passes_by_and_one_that_goes_on_and_off_stay(passes: bool) -> None:
+    lights = [shine(n / 10 - 1.1) if passes else shine(0.4) ** (5 <= n < 12 or 20 <= n < 27) for n in range(COUNT)]
+    clip = frames_of([picture * light for picture, light in zip(bright(0), lights, strict=True)])
+    for made, own in zip(SteadyLight()(iter(clip)), clip, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(made.planes, own.planes, strict=True))
+
+
+@settings(deadline=None, max_examples=12, derandomize=True)
+@given(
+    waves=arrays(np.float64, 12, elements=st.floats(-0.03, 0.03)),
+    right=st.integers(-3, 3),
+    below=st.integers(-2, 2),
+)
+def test_a_smooth_change_of_light_is_measured_whatever_moves(
+    waves: npt.NDArray[np.float64], right: int, below: int
+) -> None:
+    whole = bright(0, seed=4)[0]
+    one, other = whole[8:-8, 8:-8], whole[8 + below : 88 + below, 8 + right : 120 + right]
+    dimmed = other * field(np.tile(waves, (3, 1)), *other.shape)[..., 0]
+    found = light_change(*(lit_picture(frame) for frame in frames_of([one, dimmed])))
+    assert found.trust > 0.8
+    assert np.abs(found.coefficients - waves).max() < 0.01
+    assert light_change(*(lit_picture(frame) for frame in frames_of([one, other]))).coefficients == pytest.approx(
+        0, abs=0.003
+    )
 
 
 @pytest.mark.long
