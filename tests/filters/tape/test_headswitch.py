@@ -11,6 +11,7 @@ from tests.support.field_clips import Clip, frames_of, moments, woven
 from vidsr.filters.detect.head_switching import BandSearch
 from vidsr.filters.tape.headswitch import HeadSwitch
 from vidsr.frames import Frame
+from vidsr.training.degradation.tape.lines import rows_moved
 
 SHIFTS = (1, 3, 5, 8, 11, 14)
 
@@ -138,3 +139,23 @@ def test_noise_of_the_band_misleads_no_row() -> None:
             for p in (plane, made.planes[0])
         )
         assert after < 0.5 * before
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_black_that_came_in_does_not_ring_and_noise_on_what_goes_on_is_taken_off(sign: int) -> None:
+    """Upright stripes that go on to the bottom, displaced by parts of a pixel too, with noise."""
+    columns = np.arange(256)
+    stripes = np.tile(150 + 60 * np.sin(columns / 9) + 20 * np.sin(columns / 2.1), (96, 1))
+    clean = frames_of([stripes.astype(np.float32)] * 2)
+    shifts = np.zeros(96)
+    shifts[-len(SHIFTS) :] = sign * (np.array(SHIFTS) + 0.4)
+    rng = np.random.default_rng(6)
+    source = []
+    for frame in clean:
+        luma = rows_moved(frame.planes[0][..., None].astype(np.float32), shifts, black=True)[..., 0]
+        luma[-len(SHIFTS) :] += rng.normal(0, 5, (len(SHIFTS), 256))
+        source.append(replace(frame, planes=(luma.clip(0, 255).astype(np.uint8), *frame.planes[1:])))
+    for true, after in zip(clean, HeadSwitch(len(SHIFTS))(iter(source)), strict=True):
+        errors = np.abs(after.planes[0][-len(SHIFTS) :].astype(int) - true.planes[0][-len(SHIFTS) :])
+        assert errors.max() <= 16
+        assert errors.mean() < 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -24,13 +25,16 @@ _AROUND_PX = 2
 _FITS = 0.95
 #: Rows displaced by less than this are left as they are.
 _IN_PLACE_PX = 0.3
-#: Pixels next to the lost edge that are taken from above, too.
-_RIM_PX = 2
+#: Pixels next to the lost edge that are taken from above, too; and next to the black that came in at the other edge;
+#: and pixels after the latter that show by how much the row is lighter than the one above.
+_RIM_PX, _LEVEL_PX = 2, 4
 #: Rows above the band that show how much noise there is without it; rows of which less than this share is more than the
-#: band's noise are taken from above; columns over which that share is measured elsewhere.
-_ABOVE, _LEAST_SHARE, _LOCAL_PX = 6, 0.1, 15
-#: Local variance counts as noise up to so many times the noise's, since it varies by chance.
-_SAFELY = 1.5
+#: band's noise are taken from above; columns over which that share is measured elsewhere, and over which the changes
+#: between the rows above are.
+_ABOVE, _LEAST_SHARE, _LOCAL_PX, _STEPS_PX = 6, 0.1, 31, 15
+#: Local variance counts as noise alone up to so many times the noise's, since it varies by chance; of more than that,
+#: so much is noise.
+_ALONE, _SAFELY = 1.8, 1.5
 #: Deviation of a normal distribution from its median absolute value; of second differences of independent samples.
 _FROM_MEDIAN, _SECOND = 1.4826, 6**0.5
 
@@ -40,7 +44,8 @@ class HeadSwitch:
     make likely, and moved back by what that gives.
 
     Pixels that were moved out of the picture are taken from the row above. Where the band is noisier than the rows
-    above it, so is what differs from the row above by no more than that noise (a local Wiener filter).
+    above it, so is what differs from the row above by no more than that noise (a local Wiener filter), as far as the
+    rows above are alike.
 
     Args:
         rows: height of the band.
@@ -75,19 +80,19 @@ class HeadSwitch:
             for n in range(1, len(chroma)):
                 own = placed[(start + n - 1) * down - first : (start + n) * down - first]
                 if own:
-                    shows = 0.0 if any(np.isfinite(one.noise) for one in own) else np.nan
                     shift = float(np.mean([one.shift for one in own])) / across
-                    chroma[n] = _placed(chroma[n], chroma[n - 1], _Place(shift, shows))
+                    shows = any(one.shows for one in own)
+                    chroma[n] = _moved(chroma[n], chroma[n - 1], shift) if shows else chroma[n - 1]
             planes[number] = _with_rows(frame, number, start, chroma[1:])
         return with_planes(frame, planes)
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """How far a row was displaced, px, and the variance of the band's own noise; NaN if the row shows nothing else."""
+    """How far a row was displaced, px, and whether it shows more than the band's own noise."""
 
     shift: float
-    noise: float
+    shows: bool
 
 
 def _with_rows(frame: Frame, number: int, first: int, rows: Floats) -> Plane:
@@ -102,6 +107,7 @@ def _aligned(rows: Floats) -> list[_Place]:
 
     steps = course(gains(rows[_ABOVE:]).sum(0)).steps
     usual = float(np.median(_noise(rows[: _ABOVE + 1])))
+    changes = _around((np.diff(rows[: _ABOVE + 1], axis=0) ** 2).mean(0), _STEPS_PX)
     places: list[_Place] = []
     before = 0.0
     for n in range(_ABOVE + 1, len(rows)):
@@ -112,10 +118,11 @@ def _aligned(rows: Floats) -> list[_Place]:
         shift = shift if fits else expected
         before = shift
         extra = max(0.0, float(_noise(row[None])[0]) ** 2 - usual**2)
-        apart = _FROM_MEDIAN * float(np.median(np.abs(_placed(row, above, _Place(shift, 0.0)) - above)))
+        moved = _moved(row, above, shift)
+        apart = _FROM_MEDIAN * float(np.median(np.abs(moved - above)))
         shows = fits or apart**2 * (1 - _LEAST_SHARE) >= extra
-        places.append(_Place(shift, extra if shows else np.nan))
-        rows[n] = _placed(row, above, places[-1])
+        places.append(_Place(shift, shows))
+        rows[n] = _less_noisy(moved, above, extra, changes) if shows else above
     return places
 
 
@@ -125,26 +132,39 @@ def _noise(rows: Floats) -> npt.NDArray[np.float64]:
     return np.asarray(_FROM_MEDIAN / _SECOND * np.median(np.abs(second), axis=1), np.float64)
 
 
-def _placed(row: Floats, above: Floats, place: _Place) -> Floats:
-    """``row`` moved left by its shift; what that leaves open, and what is no more than noise, taken from ``above``."""
+def _moved(row: Floats, above: Floats, shift: float) -> Floats:
+    """``row`` moved left by ``shift``; what that leaves open taken from ``above``."""
     from vidsr.filters.tape.chroma_shift import moved_left
 
-    if np.isnan(place.noise):
-        return above.copy()
-    moved = row
-    if abs(place.shift) >= _IN_PLACE_PX:
-        moved = moved_left(row[None], place.shift)[0]
-        width = row.shape[0]
-        came = np.arange(width) + place.shift
-        lost = (came > width - 1 - _RIM_PX) if place.shift > 0 else (came < _RIM_PX)
-        moved = np.where(lost, above, moved)
-    if place.noise <= 0:
-        return moved
-    apart = moved - above
-    around = np.convolve(np.pad(apart**2, _LOCAL_PX // 2, mode="edge"), np.full(_LOCAL_PX, 1 / _LOCAL_PX), "valid")
-    noise = _SAFELY * place.noise
-    share = 1 - noise / np.maximum(around, noise)
-    return np.asarray(above + share * apart, np.float32)
+    if abs(shift) < _IN_PLACE_PX:
+        return row
+    if shift < 0:
+        return _moved(row[::-1], above[::-1], -shift)[::-1]
+    width = row.shape[0]
+    # What came in with the displacement is black, which would ring into the picture: it goes on as the row above does.
+    first = min(math.ceil(shift) + _RIM_PX, width - _LEVEL_PX)
+    as_above = above[np.rint(np.arange(first + _LEVEL_PX) - shift).astype(int).clip(0)]
+    level = (row[first : first + _LEVEL_PX] - as_above[first:]).mean()
+    source = np.concatenate((as_above[:first] + level, row[first:]))
+    lost = np.arange(width) + shift > width - 1 - _RIM_PX
+    return np.where(lost, above, moved_left(source[None], shift)[0])
+
+
+def _less_noisy(row: Floats, above: Floats, noise: float, changes: Floats) -> Floats:
+    """``row`` with no more of what differs from ``above`` than it has beyond noise of this variance, or than the mean
+    squared ``changes`` from row to row make likely."""
+    if noise <= 0:
+        return row
+    apart = row - above
+    around = _around(apart**2, _LOCAL_PX)
+    seen = np.where(around > _ALONE * noise, 1 - _SAFELY * noise / np.maximum(around, noise), 0)
+    return np.asarray(above + np.maximum(seen, changes / (changes + noise)) * apart, np.float32)
+
+
+def _around(values: Floats, columns: int) -> Floats:
+    """The mean over so many columns, an odd number."""
+    padded = np.pad(values, columns // 2, mode="edge")
+    return np.convolve(padded, np.full(columns, 1 / columns, np.float32), "valid")
 
 
 def _parse(text: str) -> int:
