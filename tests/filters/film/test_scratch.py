@@ -11,8 +11,9 @@ import pytest
 from tests.support.field_clips import Clip, frames_of, moments
 from vidsr.filters.film.registration import Shift
 from vidsr.filters.film.scratch import Scratch
+from vidsr.filters.film.scratch_fill import Bare, fill_line
 from vidsr.filters.film.scratch_lines import BANDS, FilmLine, band_means, find_lines
-from vidsr.filters.film.scratch_tracks import LinedFrame, lined_frames, scratches
+from vidsr.filters.film.scratch_tracks import LinedFrame, lined_frames, scene_around, scratches, settled
 from vidsr.filters.film.weave import Weave
 from vidsr.frames import Frame
 from vidsr.training.degradation.old_film.marks import ScratchLine
@@ -144,6 +145,70 @@ def test_a_line_that_few_bands_show_must_wander_by_more_than_it_is_measured_to(w
         for n in range(25)
     ]
     assert bool(scratches(window, 12)) == (wanders > 0)
+
+
+def test_a_fast_pan_is_no_cut() -> None:
+    """Its bands differ from frame to frame as much as those of two scenes, but it is seen to move on."""
+    rng = np.random.default_rng(8)
+    wide = np.repeat(rng.choice([20.0, 230.0], (12, 60)), 12, 0).repeat(12, 1).astype(np.float32)
+    pan = list(lined_frames(wide[:, 7 * n : 7 * n + 240] for n in range(9)))
+    assert np.abs(np.diff([lined.bands for lined in pan], axis=0)).mean() > 18
+    assert scene_around(pan, 4) == (0, 9)
+    other = list(lined_frames([wide[:, :240], wide[::-1, 300:540]]))
+    assert scene_around(other, 0) == (0, 1)
+
+
+def still_window(lines: dict[int, FilmLine], count: int) -> list[LinedFrame]:
+    """Frames of one still picture with these lines."""
+    bands = band_means(moments(1, 0, seed=4)[0])
+    still = Shift(x=0.0, y=0.0, trust=1.0, repeat=False)
+    return [LinedFrame(bands, (lines[n],) if n in lines else (), still) for n in range(count)]
+
+
+def test_frames_that_do_not_show_a_scratch_are_bridged() -> None:
+    lines = {n: FilmLine(np.full(BANDS, 60 + 0.5 * n), 1, 0.9) for n in range(9) if n not in (4, 5)}
+    window = still_window(lines, 9)
+    found = {n: [lines[n]] if n in lines else [] for n in range(9)}
+    (line,) = settled(window, found, 4)
+    assert np.allclose(line.path, 62)
+    assert not settled(window, {n: lines for n, lines in found.items() if n < 5}, 4), "the end of a scratch"
+
+
+def test_a_line_that_few_bands_show_belongs_to_a_scratch_that_more_show_around_it() -> None:
+    lines = {n: FilmLine(np.full(BANDS, 60 + 0.2 * n), 1, 0.45 if 8 <= n < 16 else 0.9) for n in range(25)}
+    assert scratches(still_window(lines, 25), 12) == [lines[12]]
+    weak = {n: FilmLine(line.path, 1, 0.45) for n, line in lines.items()}
+    assert not scratches(still_window(weak, 25), 12)
+
+
+@pytest.mark.parametrize("sigma", [0.6, 1.0, 1.4])
+@pytest.mark.parametrize("off", [0.0, 0.4])
+def test_a_scratch_with_soft_edges_is_taken_off_up_to_its_edges(sigma: float, off: float) -> None:
+    """Its path is known to 0.4 px, its profile is not that of the simulator, and the picture shows through."""
+    truth = moments(1, 0, seed=4)[0].astype(np.float32)
+    path = np.linspace(58.2, 60.1, HEIGHT)
+    cover = 0.6 * np.exp(-(((np.arange(WIDTH) - path[:, None]) / sigma) ** 2) / 2)
+    damaged = np.rint(truth + (0.95 * 255 - truth) * cover).astype(np.float32)
+    made = damaged.copy()
+    fill_line(damaged, made, path + off, Bare(0.95 * 255, 1), 1.0)
+    seen = damaged - truth >= 10
+    assert (made != damaged)[seen].mean() > 0.95
+    assert ((made - truth)[seen] ** 2).mean() < 0.1 * ((damaged - truth)[seen] ** 2).mean()
+    assert (np.abs(made - damaged) > 2)[cover < 0.002].mean() < 0.002
+
+
+@pytest.mark.parametrize(("ends", "width"), [((60.3, 60.3), 3.5), ((60.0, 61.0), 2.4)])
+def test_columns_beside_a_scratch_stay(ends: tuple[float, float], width: float) -> None:
+    """Its profile is known to half a pixel, so that it may seem to reach a column farther than it does."""
+    truth = moments(1, 0, seed=4)[0].astype(np.float32)
+    path = np.linspace(*ends, HEIGHT)
+    cover = 0.8 * np.clip(width / 2 + 0.5 - np.abs(np.arange(WIDTH) - path[:, None]), 0, 1)
+    damaged = np.rint(truth + (0.95 * 255 - truth) * cover).astype(np.float32)
+    made = damaged.copy()
+    fill_line(damaged, made, path, Bare(0.95 * 255, 1), 1.0)
+    seen = damaged - truth >= 10
+    assert (made != damaged)[seen].mean() > 0.95
+    assert (np.abs(made - damaged) > 2)[cover == 0].mean() < 0.0015
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (2, 40), (16, 18), (200, 8)])

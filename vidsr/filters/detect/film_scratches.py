@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vidsr.filters.detect.statistics import codes8
-from vidsr.filters.film.scratch_tracks import SETTLE, lined_frames, scene_around, scratches, settled
+from vidsr.filters.film.scratch_tracks import BRIDGE, lined_frames, scene_around, scratches, settled
 from vidsr.frames import Floats, Frame
 
 #: Most frames of a stretch that are looked at; wider pictures are halved across.
@@ -51,7 +51,7 @@ def look_for_scratches(frames: Sequence[Frame]) -> ScratchLook:
     counts = []
     for at in range(len(window)):
         first, stop = scene_around(window, at)
-        around = {n: found[n] for n in range(max(first, at - SETTLE), min(stop, at + SETTLE + 1))}
+        around = {n: found[n] for n in range(max(first, at - BRIDGE), min(stop, at + BRIDGE + 1))}
         counts.append(len(settled(window, around, at)))
     spans = []
     for has, numbers in groupby(range(len(counts)), key=lambda n: counts[n] > 0):

@@ -8,7 +8,7 @@ than both.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -25,13 +25,14 @@ _AROUND = 24
 _LEAST, _CLEAR = 1.5, 1.6
 #: Largest slant from the top to the bottom, px; and how far a band's ridge may lie from the straight line.
 _SLANT, _WAVER = 5, 1
-#: Least share of the bands that show a line; and pixels around a line in which no weaker one counts.
-_SHARE, _APART = 0.6, 5
+#: Share of the bands that shows a line by itself, and least share that shows one where frames around it do; and pixels
+#: around a line in which no weaker one counts.
+CLEAR_SHARE, _SHARE, _APART = 0.6, 0.4, 5
 #: Farthest that two lines of one sign lie on either side of what is only the gap between them, px; and their least
 #: clearness, as a share of its.
 _GAP_PX, _AS_CLEAR = 9, 0.6
-#: Most lines of a frame, the clearest.
-_MOST = 24
+#: Most lines of a frame, the clearest; and most of each sign that few bands show.
+_MOST, _MOST_WEAK = 24, 8
 #: Share of the step between its sides by which a ridge must be higher.
 _STEP = 0.5
 #: Columns at the edges in which no line is looked for.
@@ -49,11 +50,11 @@ class FilmLine:
     path: npt.NDArray[np.float64]
     sign: int
     share: float
+    #: Its column at half the height.
+    middle: float = field(init=False)
 
-    @property
-    def middle(self) -> float:
-        """Its column at half the height."""
-        return float(self.path.mean())
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "middle", float(self.path.mean()))
 
 
 def band_means(luma: Floats) -> Floats:
@@ -69,7 +70,8 @@ def find_lines(bands: Floats) -> list[FilmLine]:
     for sign in (1, -1):
         signed = np.float32(sign) * bands
         found += [(score, sign, line) for score, line in _straight(signed, _ridges(signed), sign)]
-    found = [e for e in found if not _lies_between(e[2], [other[2] for other in found if other[0] >= _AS_CLEAR * e[0]])]
+    clear = [(score, line) for score, _, line in found if line.share >= CLEAR_SHARE]
+    found = [e for e in found if not _lies_between(e[2], [line for score, line in clear if score >= _AS_CLEAR * e[0]])]
     found.sort(key=lambda entry: (-entry[0], entry[2].middle))
     lines: list[FilmLine] = []
     for _, _, line in found:
@@ -143,12 +145,16 @@ def _straight(bands: Floats, ridges: Floats, sign: int) -> list[tuple[float, Fil
     share, score = share / np.float32(BANDS), score / np.float32(BANDS)
     best = np.argmax(score - 0.01 * np.abs(np.arange(-_SLANT, _SLANT + 1))[:, None], 0)
     tops, shares = score[best, places], share[best, places]
-    found = []
-    for x in np.nonzero(shares >= _SHARE)[0]:
+    tallest = []
+    for x in map(int, np.nonzero(shares >= _SHARE)[0]):
         low, high = max(0, x - 2), min(width, x + 3)
         if _EDGE <= x < width - _EDGE and tops[x] >= tops[low:high].max() and tops[x] > tops[low:x].max(initial=0):
-            path = _path(bands, ridges, float(x), float(best[x]) - _SLANT)
-            found.append((float(tops[x]), FilmLine(path, sign, float(shares[x]))))
+            tallest.append(x)
+    too_weak = sorted((x for x in tallest if shares[x] < CLEAR_SHARE), key=lambda x: -tops[x])[_MOST_WEAK:]
+    found = []
+    for x in sorted(set(tallest) - set(too_weak)):
+        path = _path(bands, ridges, float(x), float(best[x]) - _SLANT)
+        found.append((float(tops[x]), FilmLine(path, sign, float(shares[x]))))
     return found
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.filters.film.registration import Registered, Shift, registered_shift
-from vidsr.filters.film.scratch_lines import FilmLine, band_means, find_lines
+from vidsr.filters.film.scratch_lines import CLEAR_SHARE, FilmLine, band_means, find_lines
 from vidsr.frames import Floats
 
 Floats64 = npt.NDArray[np.float64]
@@ -23,6 +23,8 @@ Floats64 = npt.NDArray[np.float64]
 REACH = 12
 #: Frames on either side that must agree.
 SETTLE = 2
+#: Frames on either side in which a scratch is looked for that a frame between them does not show.
+BRIDGE = 4
 #: Farthest that a line moves in a frame, and in frames in which it was not seen; frames that it may be unseen in a row.
 _STEP_PX, _GAP = 1.8, 3
 #: Fewest frames that a line must be seen in, and least share of those from its first to its last.
@@ -33,6 +35,8 @@ _CHANCE, _EVIDENCE = 0.55, 1.8
 #: Mean share from which a line counts as measured well; below it, it must wander by so many standard deviations of its
 #: unrest from frame to frame.
 _SURE, _UNREST = 0.75, 3.5
+#: Farthest that a scratch which a frame does not show moves in a frame; lines closer to each other are the same, px.
+_BRIDGED_PX, _SAME_PX = 1.0, 5
 #: Width of the strips next to a line whose motion is measured, their distance from it, and the farthest shift, px.
 _STRIP, _AWAY, _FAR = 28, 5, 10
 #: A strip whose best shift leaves more than this share of the worst one's difference has no texture to measure by.
@@ -86,7 +90,10 @@ def scene_around(window: Sequence[LinedFrame], at: int) -> tuple[int, int]:
 
 
 def _cut(one: LinedFrame, other: LinedFrame) -> bool:
-    """Whether another scene begins: profiles without their mean differ more than ``_NEW_SCENE``."""
+    """Whether another scene begins: no common motion is known, and profiles without their mean differ more than
+    ``_NEW_SCENE``."""
+    if other.shift.trust >= _TRUSTED:
+        return False  # it moved on, however fast
     apart = [lined.bands - lined.bands.mean() for lined in (one, other)]
     return float(np.abs(apart[0] - apart[1]).mean()) > _NEW_SCENE
 
@@ -104,30 +111,49 @@ def settled(
     ``found`` holds for each of them what :func:`scratches` gave. A fill that comes and goes is worse than none. Lines
     whose share of agreeing frames, or of the height, is below ``least_confidence`` are left out.
     """
-    kept = []
-    for line in window[at].lines:
-        votes = []
-        for lines in found.values():
-            near = _nearest(lines, line.sign, line.middle)
-            votes.append(near is not None and abs(near.middle - line.middle) <= SETTLE * _STEP_PX)
-        confidence = min(sum(votes) / len(votes), line.share)
-        if 2 * sum(votes) > len(votes) and confidence >= least_confidence:
+    near = {n: lines for n, lines in found.items() if abs(n - at) <= SETTLE}
+    kept: list[FilmLine] = []
+    own = window[at].lines
+    for number, line in enumerate((*own, *_bridging(found, at))):
+        if any(abs(line.middle - other.middle) <= _SAME_PX for other in kept):
+            continue
+        agreeing = sum(_shown(lines, line) for lines in near.values())
+        others = len(near) - (number >= len(own))
+        if others and 2 * agreeing > others and min(agreeing / others, line.share) >= least_confidence:
             kept.append(line)
     return kept
+
+
+def _shown(lines: Sequence[FilmLine], line: FilmLine) -> bool:
+    """Whether a scratch of a frame close by may be this one."""
+    near = _nearest(lines, line.sign, line.middle)
+    return near is not None and abs(near.middle - line.middle) <= SETTLE * _STEP_PX
+
+
+def _bridging(found: Mapping[int, Sequence[FilmLine]], at: int) -> Iterator[FilmLine]:
+    """Where frame ``at`` has scratches by those of the frames before and after it: between the nearest of each."""
+    for before in (n for n in sorted(found, reverse=True) if n < at):
+        for line in found[before]:
+            for after in (n for n in sorted(found) if n > at):
+                other = _nearest(found[after], line.sign, line.middle)
+                if other is not None and abs(other.middle - line.middle) <= _BRIDGED_PX * (after - before):
+                    share = (at - before) / (after - before)
+                    path = line.path + share * (other.path - line.path)
+                    yield FilmLine(path, line.sign, min(line.share, other.share))
+                    break
 
 
 def _is_scratch(window: Sequence[LinedFrame], at: int, line: FilmLine) -> bool:
     track = _followed(window, at, line)
     first, last = min(track), max(track)
-    if len(track) < _FEWEST or len(track) < _SEEN * (last - first + 1):
+    clear = [line.share for line in track.values() if line.share >= CLEAR_SHARE]
+    if len(clear) < _FEWEST or len(track) < _SEEN * (last - first + 1) or sum(clear) - _CHANCE * len(clear) < _EVIDENCE:
         return False
     numbers = sorted(track)
-    if sum(track[n].share - _CHANCE for n in numbers) < _EVIDENCE:
-        return False
     places = np.array([track[n].middle for n in numbers])
     if float(_smoothed(places).std()) < _STILL:
         return False  # an analogue line never stands so still; this one was drawn
-    shown = float(np.mean([track[n].share for n in numbers]))
+    shown = float(np.mean(clear))
     strips = _known([_strip_path(window, track, at, side) for side in (-1, 1)])
     whole = _known([_whole_path(window, at, numbers)])
     if shown < _SURE:
@@ -154,8 +180,10 @@ def _followed(window: Sequence[LinedFrame], at: int, line: FilmLine) -> dict[int
     for numbers in (range(at - 1, -1, -1), range(at + 1, len(window))):
         last, unseen = line, 0
         for n in numbers:
-            near = _nearest(window[n].lines, line.sign, last.middle)
-            if near is not None and abs(near.middle - last.middle) <= _STEP_PX + 0.3 * unseen:
+            reach = _STEP_PX + 0.3 * unseen
+            within = [o for o in window[n].lines if o.sign == line.sign and abs(o.middle - last.middle) <= reach]
+            near = _nearest([o for o in within if o.share >= CLEAR_SHARE] or within, line.sign, last.middle)
+            if near is not None:
                 track[n], last, unseen = near, near, 0
             else:
                 unseen += 1
