@@ -44,5 +44,6 @@ FILTER: FilterDescriptor[None] = FilterDescriptor(
     help="makes chroma exactly neutral",
     make=lambda _: Grey(),
     recommended=lambda found: found.grey,
+    families=("yuv", "rgb"),
     still=StillForm(apply=_still, recommended=lambda seen: seen.grey),
 )

@@ -83,7 +83,7 @@ def choice_notes(asked: EnhanceOptions, chosen: EnhanceOptions, info: StoredInfo
     """Lines that say how :func:`resolve` changed ``asked``: what auto chose, what was left out and why, and what has no
     effect on the source ``info``."""
     before, after = asked.restore.restore, chosen.restore.restore
-    notes = _without_effect(after, info)
+    notes = () if before.auto else _without_effect(after, info)
     if chosen.restore.masks is not None and all(descriptor(choice.name).whole for choice in after.choices):
         notes = (
             *notes,
