@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.support import field_clips
 from tests.support.places import SAMPLE
 from vidsr.errors import Interrupted, OptionsError, OutputError
+from vidsr.frames import Frame
 from vidsr.inference.colour import rgb8_of
 from vidsr.inference.limits.shared_results import SharedResults
 from vidsr.jobs import provenance
 from vidsr.jobs.enhance import enhance
 from vidsr.jobs.finish import VideoAssembly
 from vidsr.jobs.invention.master_name import master_of
+from vidsr.jobs.invention.masters import with_masters
 from vidsr.jobs.preview.estimate import estimate
 from vidsr.jobs.segment_worker import SegmentWorker
 from vidsr.jobs.state.events import Event
@@ -33,6 +41,27 @@ def source(make_clip: Callable[..., Path]) -> Path:
     sound = ("-f", "lavfi", "-i", "sine=r=48000:d=0.24", "-c:a", "pcm_s16le", "-shortest")
     short = ("-vf", "crop=48:32", "-frames:v", "6", "-c:v", "ffv1", "-pix_fmt", "yuv420p")
     return make_clip("masters-source.mkv", "-i", str(SAMPLE), *sound, "-map", "0:v", "-map", "1:a", *short)
+
+
+def test_a_source_frame_is_let_go_once_both_networks_have_taken_it() -> None:
+    frames = field_clips.frames_of([np.full((32, 32), 16.0 + n) for n in range(6)])
+    lumas = [weakref.ref(frame.planes[0]) for frame in frames]
+
+    def copied(frame: Frame) -> Frame:
+        return replace(frame, planes=tuple(plane.copy() for plane in frame.planes))
+
+    def two_behind(taken: Iterator[Frame]) -> Iterator[Frame]:
+        held = deque(islice(taken, 2))
+        while held:
+            yield copied(held.popleft())
+            held.extend(islice(taken, 1))
+
+    results = with_masters(partial(map, copied), two_behind)(frames.pop(0) for _ in lumas)
+    made = list(islice(results, 4))
+    assert [frame.index for frame in made] == [0, 1, 2, 3]
+    assert all(np.array_equal(frame.planes[0], frame.master.planes[0]) for frame in made if frame.master)
+    assert [luma() is None for luma in lumas] == [True] * 4 + [False] * 2
+    assert len(list(results)) == 2
 
 
 def made(source: Path, output: Path, network: Path, **options: Any) -> Path:

@@ -8,9 +8,9 @@ goes through both networks, and a segment of the job is two files.
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from itertools import tee
 from types import TracebackType
 
 from vidsr.errors import EncodeError, OptionsError
@@ -54,7 +54,7 @@ def with_masters(access: Upscale, master: Upscale) -> Upscale:
     """One transformer whose frames are those of ``access``, each with that of ``master`` as its ``master``."""
 
     def both(frames: Iterator[Frame]) -> Iterator[Frame]:
-        first, second = tee(frames)
+        first, second = _shared(frames)
         streams = access(first), master(second)
         try:
             for frame, other in zip(*streams, strict=True):
@@ -66,6 +66,24 @@ def with_masters(access: Upscale, master: Upscale) -> Upscale:
                     close()
 
     return both
+
+
+def _shared(frames: Iterator[Frame]) -> tuple[Iterator[Frame], Iterator[Frame]]:
+    """The frames twice; each is let go once both have taken it (``itertools.tee`` keeps them in blocks of 57)."""
+    waiting: tuple[deque[Frame], deque[Frame]] = (deque(), deque())
+
+    def taken(own: deque[Frame]) -> Iterator[Frame]:
+        while own or take():
+            yield own.popleft()
+
+    def take() -> bool:
+        frame = next(frames, None)
+        if frame is not None:
+            for queue in waiting:
+                queue.append(frame)
+        return frame is not None
+
+    return taken(waiting[0]), taken(waiting[1])
 
 
 class MasterSink:
