@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from functools import lru_cache
 
@@ -13,7 +14,7 @@ from vidsr.filters.film.registration import Shift
 from vidsr.filters.film.scratch import Scratch
 from vidsr.filters.film.scratch_fill import Bare, fill_line
 from vidsr.filters.film.scratch_lines import BANDS, FilmLine, band_means, find_lines
-from vidsr.filters.film.scratch_tracks import LinedFrame, lined_frames, scene_around, scratches, settled
+from vidsr.filters.film.scratch_tracks import REACH, LinedFrame, lined_frames, scene_around, scratches, settled
 from vidsr.filters.film.weave import Weave
 from vidsr.frames import Frame
 from vidsr.training.degradation.old_film.marks import ScratchLine
@@ -108,10 +109,32 @@ def test_colour_under_a_scratch_comes_back() -> None:
 def test_segments_give_the_bytes_of_the_whole() -> None:
     source, whole = frames_of(scratched(2)[1]), filled(2)
     before, after = Scratch.lookaround
-    for start, stop in ((14, 15), (30, 36)):
+    for start, stop in ((0, 3), (30, 36)):
         low, high = max(0, start - before), min(COUNT, stop + after)
+        assert high - low < COUNT, "a part that is the whole shows nothing"
         part = list(Scratch()(iter(source[low:high])))[start - low : stop - low]
         assert all(same(a, b) for a, b in zip(part, whole[start:stop], strict=True))
+
+
+def test_the_first_and_last_frames_of_a_scene_are_judged_with_as_many_frames_as_the_others() -> None:
+    """A weak line, which nine frames do not show to be a scratch, begins and ends with its scene."""
+    weak = {n: FilmLine(np.full(BANDS, 60 + 0.5 * n), 1, 0.65) for n in range(40)}
+    window = still_window(weak, 40)
+    for at in (0, 3, 20, 36, 39):
+        first, stop = scene_around(window, at)
+        assert stop - first == 2 * REACH + 1 and first <= at < stop
+        assert scratches(window[first:stop], at - first)
+    assert not scratches(window[:13], 0)
+
+
+def test_a_frame_that_was_made_is_not_kept() -> None:
+    frames = frames_of(scratched(2)[1])
+    lumas = [weakref.ref(frame.planes[0]) for frame in frames]
+    made = Scratch()(frames.pop(0) for _ in lumas)
+    for _ in range(4):
+        next(made)
+    kept = [luma() is not None for luma in lumas]
+    assert not any(kept[:3]) and all(kept[4:])
 
 
 def test_a_line_is_found_to_a_fraction_of_a_pixel() -> None:

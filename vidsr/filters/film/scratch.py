@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import tee
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from vidsr.filters.detect.statistics import codes8
 from vidsr.filters.film.scratch_fill import Bare, fill_line
 from vidsr.filters.film.scratch_lines import BANDS, FilmLine
 from vidsr.filters.film.scratch_tracks import BRIDGE, REACH, LinedFrame, lined_frames, scene_around, scratches, settled
-from vidsr.frames import Frame, Plane
+from vidsr.frames import Floats, Frame, Plane
 
 #: Brightness of bright and dark scratches, as a share of full scale.
 _BRIGHT, _DARK = 0.95, 0.05
@@ -24,9 +24,9 @@ _BRIGHT, _DARK = 0.95, 0.05
 
 @dataclass(slots=True)
 class ScannedFrame:
-    """A frame, its lines, and those of them that are scratches by its own window, once they are known."""
+    """A frame until it has been made, its lines, and those of them that are scratches by its own window, once known."""
 
-    frame: Frame
+    frame: Frame | None
     lined: LinedFrame
     scratches: list[FilmLine] | None = None
 
@@ -39,7 +39,8 @@ class Scratch:
     """
 
     name = "scratch"
-    lookaround = (REACH + BRIDGE, REACH + BRIDGE)
+    # A frame close to the end of its scene is judged with as many frames, most of them on its other side.
+    lookaround = (2 * REACH + BRIDGE, 2 * REACH + BRIDGE)
 
     def __init__(self) -> None:
         self.least_confidence = 0.0
@@ -53,10 +54,15 @@ class Scratch:
 
 def scanned(frames: Iterator[Frame]) -> Iterator[ScannedFrame]:
     """Each frame with what is found in it."""
-    one, other = tee(frames)
-    lumas = (codes8(frame.planes[0], frame.format.max_code) for frame in other)
-    for frame, lined in zip(one, lined_frames(lumas), strict=True):
-        yield ScannedFrame(frame, lined)
+    taken: deque[Frame] = deque()
+
+    def lumas() -> Iterator[Floats]:
+        for frame in frames:
+            taken.append(frame)
+            yield codes8(frame.planes[0], frame.format.max_code)
+
+    for lined in lined_frames(lumas()):
+        yield ScannedFrame(taken.popleft(), lined)
 
 
 def _filled(window: Sequence[ScannedFrame], at: int, least_confidence: float) -> Frame:
@@ -70,6 +76,8 @@ def _filled(window: Sequence[ScannedFrame], at: int, least_confidence: float) ->
             lines = window[n].scratches = scratches(lined[first:stop], n - first)
         found[n] = lines
     frame, lines = window[at].frame, settled(lined, found, at, least_confidence)
+    assert frame is not None
+    window[at].frame = None  # those after it need its lines alone
     if not lines:
         return frame
     return with_planes(frame, [_plane(frame, number, lines) for number in range(len(frame.planes))])

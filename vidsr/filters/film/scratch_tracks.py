@@ -80,13 +80,16 @@ def lined_frames(lumas: Iterable[Floats]) -> Iterator[LinedFrame]:
 
 
 def scene_around(window: Sequence[LinedFrame], at: int) -> tuple[int, int]:
-    """The frames within :data:`REACH` of ``at`` that belong to its scene, as a half-open range."""
-    first, stop = at, at + 1
-    while first > max(0, at - REACH) and not _cut(window[first - 1], window[first]):
+    """The frames of the scene of ``at`` that it is judged with, as a half-open range: ``2 * REACH + 1``, with ``at`` in
+    the middle unless the scene begins or ends closer to it; fewer of a shorter scene."""
+    first = stop = at
+    while first > max(0, at - 2 * REACH) and not _cut(window[first - 1], window[first]):
         first -= 1
-    while stop < min(len(window), at + REACH + 1) and not _cut(window[stop - 1], window[stop]):
+    while stop < min(len(window) - 1, at + 2 * REACH) and not _cut(window[stop], window[stop + 1]):
         stop += 1
-    return first, stop
+    ahead = max(at + REACH, first + 2 * REACH)
+    behind = min(at - REACH, stop - 2 * REACH)
+    return max(first, behind), min(stop, ahead) + 1
 
 
 def _cut(one: LinedFrame, other: LinedFrame) -> bool:
