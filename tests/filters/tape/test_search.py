@@ -7,12 +7,15 @@ from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
+import pytest
 
 from tests.support.field_clips import Clip, frames_of, moments
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.inspection_text import sentences
 from vidsr.filters.inspector import Inspector
+from vidsr.filters.tape.search import TapeSearch
 from vidsr.frames import Frame
+from vidsr.training.degradation.tape.signal import ringing
 
 
 def inspected(frames: list[Frame], rate: Fraction | None = Fraction(25)) -> Inspection:
@@ -62,3 +65,18 @@ def test_quick_looks_and_large_pictures_are_not_searched() -> None:
     assert inspected(frames_of(worn()), rate=None).tape.searched == 0
     large = [replace(f, planes=tuple(np.tile(p, (7, 7)) for p in f.planes)) for f in frames_of(worn()[:6])]
     assert inspected(large).tape.searched == 0
+
+
+def test_halos_without_edges_that_stand_free_are_found_by_their_spectrum() -> None:
+    """Noise as fine as pictures has no such edges; its ringing is found, and none in what does not ring."""
+    rng = np.random.default_rng(7)
+    f = np.hypot(np.fft.fftfreq(192)[:, None], np.fft.rfftfreq(256))
+    spectra = [np.fft.rfft2(rng.standard_normal((192, 256))) * np.exp(-12 * f**2) / np.maximum(f, 0.02) for _ in "1234"]
+    fields = [np.fft.irfft2(s, (192, 256)) for s in spectra]
+    plain = [np.asarray(128 + 25 * y / y.std(), np.float32) for y in fields]
+    for clip, period in ((plain, None), ([ringing(y, 1.0, 2.2, 13.5) for y in plain], 13.5 / 2.2)):
+        search = TapeSearch()
+        search.add(frames_of(clip))
+        found = search.result().ringing
+        assert (found is None) == (period is None)
+        assert found is None or found.period == pytest.approx(period, rel=0.1)

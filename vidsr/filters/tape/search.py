@@ -11,7 +11,7 @@ from vidsr.filters.detect.fault_places import FaultPlace
 from vidsr.filters.detect.head_switching import BandSearch
 from vidsr.filters.detect.statistics import codes8
 from vidsr.filters.detect.tape_findings import TapeFindings
-from vidsr.filters.tape import colour_band, halos
+from vidsr.filters.tape import colour_band, halos, raised_band
 from vidsr.filters.tape.composite_search import CompositeSearch
 from vidsr.frames import Floats, Frame
 
@@ -39,6 +39,7 @@ class TapeSearch:
         self._colour: list[colour_band.ColourDetail] = []
         self._colour_rate = 0.0
         self._edges: list[Floats] = []
+        self._pieces: list[raised_band.Pieces] = []
         self._composite = CompositeSearch()
         self._wobble: list[FaultPlace] = []
 
@@ -52,6 +53,7 @@ class TapeSearch:
             self._band.add(luma[n])
         for n in range(_FIRST, len(frames), _EVERY if len(frames) >= _SHORT else 2):
             self._edges.append(halos.profiles(luma[n]))
+            self._pieces.append(raised_band.pieces(luma[n]))
             self._composite.add(frames, n)
             measured = chroma_delay.scores(frames[n])
             if measured is not None:
@@ -90,7 +92,7 @@ class TapeSearch:
             head_switching=self._band.rows(),
             chroma_delay=chroma_delay.delay(self._scores),
             colour_band=colour_band.bandwidth(self._colour, self._colour_rate),
-            ringing=halos.measured(self._edges),
+            ringing=raised_band.measured(self._pieces, halos.measured(self._edges)),
             wobble=tuple(self._wobble),
             dot_crawl=self._composite.dot_crawl(),
             rainbows=self._composite.rainbows(),
