@@ -182,6 +182,7 @@ def test_a_running_job_cannot_be_removed_or_resumed(stopped: Path, capsys: pytes
         assert "running" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_the_first_signal_lets_the_segment_end_and_the_second_stops_at_once(
     clips: ClipFactory, tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def reference(clips: ClipFactory, tiny_model: Path, tmp_path_factory: pytest.Tem
     return oracle.digest(out)
 
 
+@pytest.mark.long
 def test_two_processes_make_the_same_file(
     clips: ClipFactory, tiny_model: Path, reference: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +82,7 @@ def enhance_killing_one(name: str, source: Path, out: Path, **options: Any) -> N
     assert killed
 
 
+@pytest.mark.long
 def test_a_killed_worker_process_costs_nothing_but_time(
     clips: ClipFactory, tiny_model: Path, reference: str, tmp_path: Path
 ) -> None:

@@ -206,6 +206,7 @@ CASES: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", CASES)
 def test_resuming_is_byte_identical(
     options: dict[str, Any], interlaced: Path, telecined: Path, tiny_model: Path, tmp_path: Path

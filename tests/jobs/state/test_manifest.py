@@ -153,6 +153,7 @@ while True:
 """
 
 
+@pytest.mark.long
 def test_kill_during_the_manifest_write(tmp_path: Path) -> None:
     """SIGKILL at 12 moments of a process that does nothing but save: what is there loads, every time."""
     manifest(frames=5000).save(tmp_path)
