@@ -172,7 +172,7 @@ def _tape(found: Inspection) -> Iterator[Fault]:
             name="rainbow",
             title="Rainbows",
             text=sentence_of(found, "rainbows"),
-            remedy="Take fine luma out of colour, where the picture stands still.",
+            remedy="Take fine luma out of colour.",
             flags=f"--restore rainbow={tape.rainbows}",
         )
     if tape.ringing is not None:

@@ -203,8 +203,7 @@ def _tape(found: TapeFindings) -> list[str]:
         )
     if found.rainbows is not None:
         lines.append(
-            f"rainbows: colour holds fine luma, through {found.rainbows.upper()}; "
-            "--restore rainbow takes it out where the picture stands still"
+            f"rainbows: colour holds fine luma, through {found.rainbows.upper()}; --restore rainbow takes it out"
         )
     if found.ringing is not None:
         gain, period = found.ringing.gain, found.ringing.period

@@ -17,15 +17,16 @@ _STILL, _FRAMES = 0.1, 3
 _SHARE, _OF_FRAMES = 0.02, 25
 #: Columns with which 720 samples a line at 13.5 MHz can hold the subcarrier of 3.58 or 4.43 MHz.
 _COLUMNS: dict[System, int] = {"ntsc": 382, "pal": 473}
-#: By how many times it must exceed what the other system would explain.
-_CLEARLY = 3.0
+#: By how many times it must exceed what the other system would explain: shares, and the subcarrier's clearness.
+_CLEARLY, _CLEARER = 3.0, 2.0
 
 
 class CompositeSearch:
     """Takes single frames with those around them."""
 
     def __init__(self) -> None:
-        self._shares: dict[System, list[tuple[float, float]]] = {"ntsc": [], "pal": []}
+        self._shares: dict[System, list[float]] = {"ntsc": [], "pal": []}
+        self._clearness: dict[System, list[float]] = {"ntsc": [], "pal": []}
 
     def add(self, frames: Sequence[Frame], at: int) -> None:
         """Look at frame ``at`` of consecutive ``frames``; nothing is looked at without those around
@@ -34,7 +35,7 @@ class CompositeSearch:
             return
         import torch
 
-        from vidsr.filters.tape import subcarrier
+        from vidsr.filters.tape import carrier, subcarrier
 
         around = [subcarrier.CompositeFrame(frame) for frame in frames[at - 2 : at + 3]]
         with torch.inference_mode():
@@ -43,27 +44,29 @@ class CompositeSearch:
                     continue
                 distance = frames_apart(system)
                 three = around[2 - distance], around[2], around[2 + distance]
-                still = subcarrier.stillness(three[0], three[2])
-                colour = 0.0
                 if frames[at].format.family == "yuv":
-                    colour = max(residue.share for residue in subcarrier.in_colour(*three, still))
+                    self._clearness[system].append(carrier.clearness(*three, system))
+                still = subcarrier.stillness(three[0], three[2])
                 area = float(still.mean())
                 if area >= _STILL:
-                    shares.append((subcarrier.in_luma(*three, still, system).share / area, colour / area))
+                    shares.append(subcarrier.in_luma(*three, still, system).share / area)
 
     def dot_crawl(self) -> System | None:
         """The system whose residue luma holds."""
-        return self._system(0)
+        return _system(self._shares, _SHARE, _CLEARLY)
 
     def rainbows(self) -> System | None:
-        """The system whose residue colour holds."""
-        return self._system(1)
+        """The system whose subcarrier the product of colour and fine luma shows."""
+        from vidsr.filters.tape import carrier
 
-    def _system(self, which: int) -> System | None:
-        ntsc, pal = (_usual([share[which] for share in shares]) for shares in self._shares.values())
-        if max(ntsc, pal) < _SHARE or max(ntsc, pal) < _CLEARLY * min(ntsc, pal):
-            return None
-        return "ntsc" if ntsc > pal else "pal"
+        return _system(self._clearness, carrier.CLEAR, _CLEARER)
+
+
+def _system(found: dict[System, list[float]], least: float, times: float) -> System | None:
+    ntsc, pal = map(_usual, found.values())
+    if max(ntsc, pal) < least or max(ntsc, pal) < times * min(ntsc, pal):
+        return None
+    return "ntsc" if ntsc > pal else "pal"
 
 
 def _usual(shares: Sequence[float]) -> float:

@@ -37,8 +37,8 @@ class CrosstalkFilter:
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         return opposed(frames, self.lookaround[0], self.cleaned)
 
-    def cleaned(self, before: CompositeFrame, now: CompositeFrame, after: CompositeFrame) -> Frame:
-        """The frame without the residue; its neighbours have the subcarrier upside down."""
+    def cleaned(self, around: Sequence[CompositeFrame]) -> Frame:
+        """The middle frame without the residue; the first and the last have the subcarrier upside down."""
         raise NotImplementedError
 
 
@@ -47,13 +47,14 @@ class DotCrawl(CrosstalkFilter):
 
     name = "dotcrawl"
 
-    def cleaned(self, before: CompositeFrame, now: CompositeFrame, after: CompositeFrame) -> Frame:
+    def cleaned(self, around: Sequence[CompositeFrame]) -> Frame:
         """See :class:`CrosstalkFilter`."""
         from vidsr.filters.tape import subcarrier
 
+        before, now, after = around[0], around[len(around) // 2], around[-1]
         still = subcarrier.stillness(before, after)
         residue = subcarrier.in_luma(before, now, after, still, self.system)
-        luma = subcarrier.without(now.frame.planes[0], residue, now.frame)
+        luma = subcarrier.without(now.frame.planes[0], now.frame, residue)
         return with_planes(now.frame, (luma, *now.frame.planes[1:]))
 
 
@@ -63,9 +64,9 @@ def frames_apart(system: System) -> int:
 
 
 def opposed(
-    frames: Iterator[Frame], distance: int, clean: Callable[[CompositeFrame, CompositeFrame, CompositeFrame], Frame]
+    frames: Iterator[Frame], distance: int, clean: Callable[[Sequence[CompositeFrame]], Frame]
 ) -> Iterator[Frame]:
-    """Call ``clean`` for each frame of luma and colour with those ``distance`` before and after; others stay."""
+    """Call ``clean`` for each frame of luma and colour with ``distance`` before and after it; others stay."""
     import torch
 
     from vidsr.filters.tape.subcarrier import CompositeFrame
@@ -75,7 +76,7 @@ def opposed(
         if at < distance or at + distance >= len(window) or now.frame.format.family == "rgb":
             return now.frame
         with torch.inference_mode():
-            return clean(window[at - distance], now, window[at + distance])
+            return clean([window[n] for n in range(at - distance, at + distance + 1)])
 
     return windowed(map(CompositeFrame, frames), distance, distance, cleaned)
 

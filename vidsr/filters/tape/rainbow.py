@@ -1,7 +1,8 @@
-"""Rainbows of composite video: fine luma that was taken for colour, cancelled between frames of opposite phase."""
+"""Rainbows of composite video: fine luma taken for colour, cancelled between frames of different phase."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vidsr.filters.before.descriptor import FilterDescriptor
@@ -16,21 +17,26 @@ if TYPE_CHECKING:
 
 
 class Rainbow(CrosstalkFilter):
-    """The residue of luma in colour."""
+    """The residue of luma in colour; where the picture moves, only if the frame shows the subcarrier."""
 
     name = "rainbow"
 
-    def cleaned(self, before: CompositeFrame, now: CompositeFrame, after: CompositeFrame) -> Frame:
+    def cleaned(self, around: Sequence[CompositeFrame]) -> Frame:
         """See :class:`~vidsr.filters.tape.dotcrawl.CrosstalkFilter`."""
-        from vidsr.filters.tape import subcarrier
+        from vidsr.filters.tape import carrier, rainbow_motion, subcarrier
 
+        before, now, after = around[0], around[len(around) // 2], around[-1]
         frame = now.frame
         if frame.format.family != "yuv":
             return frame
-        found = subcarrier.in_colour(before, now, after, subcarrier.stillness(before, after))
+        still = subcarrier.colour_stillness(before, now, after, subcarrier.stillness(before, after))
+        found = subcarrier.in_colour(before, now, after, still)
+        moving: Sequence[subcarrier.Residue] = ()
+        if carrier.clearness(before, now, after, self.system) >= carrier.CLEAR:
+            moving = rainbow_motion.residues(around, still, found)
         planes = list(frame.planes)
         for number, residue in enumerate(found, 1):
-            planes[number] = subcarrier.without(planes[number], residue, frame)
+            planes[number] = subcarrier.without(planes[number], frame, residue, *moving[number - 1 : number])
         return with_planes(frame, planes)
 
 
@@ -40,7 +46,7 @@ def _find(found: Inspection) -> System | None:
 
 FILTER: FilterDescriptor[Any] = FilterDescriptor(
     name="rainbow",
-    help="takes rainbows on fine detail out of what stands still",
+    help="takes rainbows off fine detail, where it moves along the motion",
     syntax="ntsc|pal",
     parse=parse_system,
     make=lambda system: Rainbow(system or DEFAULT),

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidsr.filters.before.motion import plane_of, unit
+from vidsr.filters.before.motion import Planes, plane_of
 from vidsr.filters.detect.tape_findings import System
 from vidsr.filters.resample import separable
 from vidsr.frames import Frame, Plane
@@ -51,13 +51,15 @@ class CompositeFrame:
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
+        self.units = Planes(frame)  #: The same planes, 0 to 1, and what motion is measured with.
+        self.spectra: dict[System, Tensor] = {}  #: Kept by :mod:`vidsr.filters.tape.carrier`.
         self._planes: dict[int, Tensor] = {}
         self._coarse: Tensor | None = None
 
     def __getitem__(self, number: int) -> Tensor:
         """A plane as ``[1, 1, h, w]`` float32."""
         if number not in self._planes:
-            self._planes[number] = unit(self.frame, number) * 255
+            self._planes[number] = self.units[number] * 255
         return self._planes[number]
 
     @property
@@ -83,10 +85,21 @@ class Residue:
 
 def stillness(before: CompositeFrame, after: CompositeFrame) -> Tensor:
     """Where the coarse picture is the same in two frames of equal phase: 1, and 0 where it moved."""
-    return _same((after.coarse - before.coarse).abs(), _MOVES, _STILL)
+    return same((after.coarse - before.coarse).abs(), _MOVES, _STILL)
 
 
-def _same(changes: Tensor, moves: float, still: float) -> Tensor:
+def colour_stillness(before: CompositeFrame, now: CompositeFrame, after: CompositeFrame, still: Tensor) -> Tensor:
+    """The same for samples of colour, ``[1, 1, h, w]`` of their planes, and 0 where something passes in this frame."""
+    # What passes in this frame alone changes the mean of luma; what strong dots leave in it mostly cancels.
+    passing = now.coarse - (before.coarse + after.coarse) / 2
+    still = still * same(passing, _LEFT * _MOVES, _LEFT * _STILL)
+    shape = (now[1].shape[-2], now[1].shape[-1])
+    # A pixel of colour stands still where all of its luma does.
+    return still if shape == still.shape[-2:] else -F.adaptive_max_pool2d(-still, shape)
+
+
+def same(changes: Tensor, moves: float, still: float) -> Tensor:
+    """Where mean ``changes`` are below ``still``: 1, and 0 from ``moves`` on."""
     return ((moves - separable(changes, _DOWN, _ACROSS).abs()) / (moves - still)).clamp(0, 1)
 
 
@@ -116,13 +129,7 @@ def _likeness(fine: Tensor, lines: int) -> tuple[Tensor, Tensor]:
 def in_colour(
     before: CompositeFrame, now: CompositeFrame, after: CompositeFrame, still: Tensor
 ) -> tuple[Residue, Residue]:
-    """Luma that was taken for colour, in the two chroma planes."""
-    shape = (now[1].shape[-2], now[1].shape[-1])
-    # What passes in this frame alone changes the mean of luma; what strong dots leave in it mostly cancels.
-    passing = now.coarse - (before.coarse + after.coarse) / 2
-    still = still * _same(passing, _LEFT * _MOVES, _LEFT * _STILL)
-    # A pixel of colour stands still where all of its luma does.
-    still = still if shape == still.shape[-2:] else -F.adaptive_max_pool2d(-still, shape)
+    """Luma that was taken for colour, in the two chroma planes; ``still`` as :func:`colour_stillness` gives it."""
     found = []
     for number in (1, 2):
         difference = now[number] - (before[number] + after[number]) / 2
@@ -138,10 +145,10 @@ def _surely(energy: Tensor, apart: Tensor) -> Tensor:
     return ((energy / (usual + _FLOOR) - _COUNTS) / (_WHOLLY - _COUNTS)).clamp(0, 1)
 
 
-def without(plane: Plane, residue: Residue, frame: Frame) -> Plane:
+def without(plane: Plane, frame: Frame, *residues: Residue) -> Plane:
     """``plane`` of ``frame`` without what is surely wrong in it; the plane itself if that is nothing."""
-    if not residue.sure.any():
+    if not any(residue.sure.any() for residue in residues):
         return plane
-    wrong = residue.sure * residue.values
+    wrong = sum(residue.sure * residue.values for residue in residues)
     values = torch.from_numpy(plane.astype(np.float32)) / frame.format.max_code
     return plane_of(values[None, None] - wrong / 255, frame)
