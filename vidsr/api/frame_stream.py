@@ -108,7 +108,8 @@ def _for_frames(options: EnhanceOptions) -> EnhanceOptions:
             raise OptionsError(
                 f"restore={choice.name} has to be detected in a file: give it, {choice.name}={filter_.syntax}"
             )
-    return replace(options, restore=replace(wanted, multiframe=0.0))
+    text = "free" if wanted.text == "auto" else wanted.text  # "auto" looks at a whole file, too
+    return replace(options, restore=replace(wanted, multiframe=0.0, text=text))
 
 
 def _enhanced(source: Iterator[Any], options: EnhanceOptions, steps: Chain, upscaler: Any) -> Generator[Any]:

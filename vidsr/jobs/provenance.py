@@ -23,7 +23,6 @@ from vidsr.media.libav import whole_recording
 from vidsr.media.pictures.frame_files import picture_build
 from vidsr.media.pictures.masks import MaskFolder
 from vidsr.media.source_files import files_of
-from vidsr.models.checkpoint import LoadedModel
 from vidsr.models.zoo import BETWEEN_MODEL, FACES_MODEL, FAITHFUL_MODEL, RECURRENT_MODEL, ZOO, load_chosen
 from vidsr.options.enhance_options import EnhanceOptions
 from vidsr.storage import os_errors, sha256_of, write_atomically
@@ -80,7 +79,7 @@ def write(source: Path | str, result: Path, options: EnhanceOptions, facts: dict
         "masks": _masks(options),
         "neighbours": _neighbours(options, facts),
         "held_to": _held_to(options),
-        "held": _held(options, model, facts),
+        "held": _held(options, facts),
         "made_frames": _made(facts),
         "software": {
             "vidsr": __version__,
@@ -139,16 +138,14 @@ def _masks(options: EnhanceOptions) -> dict[str, Any] | None:
     return {"folder": str(masks.folder), "count": len(masks.files), "blake2": masks.digest()}
 
 
-def _held(options: EnhanceOptions, model: LoadedModel, facts: dict[str, Any]) -> dict[str, Any] | None:
+def _held(options: EnhanceOptions, facts: dict[str, Any]) -> dict[str, Any] | None:
     """Whether faces and text were held, and the networks that find faces and that text is mixed with; None where
     neither was."""
-    from vidsr.filters.hold import text_hold
-
-    chosen = text_hold.settled(options.restore, model.network)
-    if "hold" not in (chosen.faces, chosen.text) or facts.get("kind") not in ("video", "sequence"):
+    faces, text = options.restore.faces, "hold" if facts.get("text_held") else "free"
+    if "hold" not in (faces, text) or facts.get("kind") not in ("video", "sequence"):
         return None
-    used = [FACES_MODEL] * (chosen.faces == "hold") + [FAITHFUL_MODEL] * (chosen.text == "hold")
-    return {"faces": chosen.faces, "text": chosen.text, "networks": [_shipped(name) for name in used]}
+    used = [FACES_MODEL] * (faces == "hold") + [FAITHFUL_MODEL] * (text == "hold")
+    return {"faces": faces, "text": text, "networks": [_shipped(name) for name in used]}
 
 
 def _made(facts: dict[str, Any]) -> dict[str, Any] | None:

@@ -235,6 +235,7 @@ def _result(job: Job, seconds: float) -> EnhanceResult:
         neighbours=neighbours,
         made=made,
         held=held,
+        text_held=job.order.recipe.options.restore.text == "hold",
         changes=_changes(job, [[FilterChanges.from_json(c) for c in one.changes] for one in finished]),
         master=None if job.order.recipe.master is None else master_of(job.order.output),
         notes=(

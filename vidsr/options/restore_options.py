@@ -125,9 +125,10 @@ class RestoreOptions(Options):
         choices=HOLDS,
     )
     text: str = opt(
-        "free",
+        "auto",
         "hold: small text is mixed with the result of the model faithful, and follows the source likewise; auto holds "
-        "it where the network is so slow that the search for text takes little of the time.",
+        "it in losslessly stored sources that show no compression, where the network is so slow that the search for "
+        "text takes little of the time.",
         choices=TEXT_HOLDS,
     )
     colour_lock: bool = opt(True, "Keep the source's colour at low frequencies.", "--colour-lock/--no-colour-lock")

@@ -9,13 +9,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from tests.support.places import STILL
 from vidsr.filters.after import soundness
-from vidsr.filters.after.soundness import FEWEST, Judgement, hopeless, judge, look, unbroken
+from vidsr.filters.after.soundness import FEWEST, Judgement, compression, hopeless, judge, look, unbroken
+from vidsr.filters.detect.noise import dct_basis
 from vidsr.filters.flow import gaussian
 
 FRAMES = 9
@@ -136,6 +139,48 @@ def test_few_or_small_frames_are_not_trusted() -> None:
     assert judged(pan(FEWEST)).trust == 1
     assert judged([one[..., :20, :] for one in pan()]).trust == 0
     assert hopeless([None, None])
+
+
+def recoded(frames: list[Tensor], step: float, corner: int = 0) -> list[Tensor]:
+    """Frames of which only changes were coded, quantised in 8×8 blocks on a grid that begins at ``corner``."""
+    made = frames[:1]
+    for one in frames[1:]:
+        basis = dct_basis(one)
+        change = (one - made[-1])[..., corner:, corner:]
+        height, width = change.shape[-2] // 8 * 8, change.shape[-1] // 8 * 8
+        coefficients = basis @ change[..., :height, :width].unfold(2, 8, 8).unfold(3, 8, 8) @ basis.T
+        kept = basis.T @ ((coefficients * 255 / step).round() * step / 255) @ basis
+        now = made[-1].clone()
+        now[..., corner : corner + height, corner : corner + width] += kept.transpose(-3, -2).reshape(
+            1, 3, height, width
+        )
+        made.append(rounded(now))
+    return made
+
+
+@given(st.floats(4, 40))
+@settings(max_examples=5)
+def test_changes_that_were_coded_in_blocks_are_seen(step: float) -> None:
+    """Whatever the frames themselves show; not where the grid lies elsewhere, as a subject's own edges may."""
+    with torch.inference_mode():
+        for frames, seen in ((recoded(pan(FEWEST), step), True), (recoded(pan(FEWEST), step, 2), False)):
+            looks = [one for one in map(look, frames) if one is not None]
+            assert (soundness._in_blocks(looks) > soundness.IN_BLOCKS[1]) == seen
+
+
+@torch.inference_mode()
+def test_compression_is_found_by_damage_alone() -> None:
+    """Neither stillness nor noise nor missing aliases count."""
+    for frames, coded in (
+        (pan(), False),
+        ([pan(1)[0]] * FEWEST, False),
+        ([noisy(one, 3, n) for n, one in enumerate(pan())], False),
+        (recoded(pan(), 12), True),
+        ([as_jpeg(one, 75) for one in pan()], True),
+    ):
+        looks = [one for one in map(look, frames) if one is not None]
+        assert bool(compression(looks)) == coded
+        assert bool(compression(looks[:FEWEST])) == coded
 
 
 def test_words_say_what_is_partly_so() -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.support.faces import astronaut
 from tests.support.scenes import texture
 from vidsr.errors import CheckpointError
+from vidsr.filters.hold import mixing
 from vidsr.filters.hold.mixing import Faithful, mixed, windows
 from vidsr.models import saving
 from vidsr.models.architectures.efdn import EFDN, EFDNConfig
@@ -48,6 +49,36 @@ def test_a_neutral_result_stays_neutral(faithful: Faithful) -> None:
     out = texture(256, 384).mean(1, keepdim=True).expand(-1, 3, -1, -1)
     made = mixed(source, out, spot((64, 96), 20, 50), faithful, neutral=True)
     assert torch.equal(made[:, 0], made[:, 1]) and torch.equal(made[:, 0], made[:, 2])
+
+
+@torch.inference_mode()
+def test_a_large_picture_is_made_in_blocks_of_bounded_size(faithful: Faithful, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, seen = astronaut()[..., :100, :120], list[tuple[int, ...]]()
+    whole = faithful(source, (400, 480))
+    monkeypatch.setattr(mixing, "_BLOCK_PX", 80)
+    monkeypatch.setattr(mixing, "_SHARED_PX", 48)
+    hook = faithful._network.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape[-2:])))
+    blocks = faithful(source, (400, 480))
+    hook.remove()
+    assert len(seen) == 6 and max(max(size) for size in seen) == 80
+    difference = (blocks - whole).abs() * 255
+    # The grid of the network's attention lies differently in each block.
+    assert difference.mean() < 1
+    joint = (blocks - whole).diff(dim=-1).abs().mean((0, 1, 2)) * 255
+    assert joint.max() < 1.5, "blocks fade into each other: no joint shows beside steps of 6 code values on average"
+
+
+@given(st.integers(1, 2000), st.sampled_from([(320, 72), (64, 24), (40, 12)]))
+@settings(max_examples=30)
+def test_pieces_cover_every_pixel_once(length: int, sizes: tuple[int, int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixing, "_BLOCK_PX", sizes[0])
+        patch.setattr(mixing, "_SHARED_PX", sizes[1])
+        total = torch.zeros(length)
+        for first, end, weight in mixing._pieces(length):
+            assert 0 < end - first <= sizes[0]
+            total[first:end] += weight
+    assert torch.allclose(total, torch.ones(length), atol=1e-6)
 
 
 @given(

@@ -1,7 +1,7 @@
 """Whether a source is sound enough to be drawn from several frames: what ``--multiframe auto`` goes by.
 
 A recurrent network trusts its source. On damaged ones it draws noise, blocks and ringing more sharply, so each frame is
-looked at for four kinds of damage:
+looked at for five kinds of damage:
 
 - **noise**, as :func:`~vidsr.filters.after.fidelity.noise` measures it;
 - **blocks**: fine DCT coefficients are zero more often on the 8×8 grid than beside it, after JPEG, in the intra-coded
@@ -10,7 +10,9 @@ looked at for four kinds of damage:
   A grid that is hardly visible counts against it too. A source that is only soft lacks it as well; but its places
   change from frame to frame, where an encoder repeats them exactly;
 - **unsteady detail**: encoders spend different numbers of bits on I, P and B frames, so that the finest detail of a
-  place changes from frame to frame, where a camera's changes slowly.
+  place changes from frame to frame, where a camera's changes slowly;
+- **changes in blocks**: an encoder codes what changes from frame to frame, in few coefficients of blocks on its grid.
+  So the coefficients of the change are zero more often on that grid than beside it.
 
 A source can be undamaged and still have nothing to gain: where it was reduced in a way that left no aliases,
 neighbouring frames show no more than one (:mod:`vidsr.filters.after.reduction`).
@@ -55,6 +57,8 @@ DETAIL = (0.3, 0.275)
 SOFT = (0.19, 0.165)
 UNCHANGED = (0.3, 0.35)
 UNSTEADY = (0.05, 0.065)
+#: Of the coefficients of changes.
+IN_BLOCKS = (0.008, 0.016)
 #: In log-odds.
 ALIASING = (0.7, 0.2)
 #: A scene in which nothing changes shows no unsteadiness, and its frames show nothing that one alone does not.
@@ -68,14 +72,21 @@ _SMALLEST_PX = 32
 _PLAIN, _RICH = 0.2, 0.6
 #: Power of rounding to 8 bits, in squared code values, below which a coefficient holds nothing.
 _ROUNDING = 0.12
+#: A coefficient of a change is zero below this many code values.
+_NO_CHANGE = 0.7
+#: Where the grid does not lie: its rows and columns are compared with those of all of these.
+_BESIDE = ((2, 2), (2, 6), (6, 2), (6, 6))
+#: Sides of the middle of a picture in which changes are looked at, at most; and pixels at which it may begin.
+_CHANGES_PX, _CORNER_PX = 384, 16
 _NOISE = "noise"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Look:
     """What one frame shows: strength of ``noise`` in 8-bit code values; share of fine coefficients that only the 8×8
     grid sets to zero; ratio of the finest to fine power; log-odds that its reduction left aliases; and, by place,
-    contrast and the logarithm of the finest power ``[places]``, and the codes of 3×3 pixels, uint8 ``[n, 27]``."""
+    contrast and the logarithm of the finest power ``[places]``, and the codes of 3×3 pixels, uint8 ``[n, 27]``;
+    and luma ``[h, w]`` of the middle, in 8-bit code values."""
 
     noise: float
     blocks: float
@@ -84,6 +95,7 @@ class Look:
     contrast: Tensor
     finest: Tensor
     pixels: Tensor
+    middle: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +137,7 @@ def look(rgb: Tensor) -> Look | None:
     stride = _stride(rgb)
     pixels = (rgb[0] * 255).round().byte().unfold(1, 3, stride).unfold(2, 3, stride)
     pixels = pixels.permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1)
-    return Look(level, blocks, detail, aliases, contrast, (finest + 0.05).log(), pixels)
+    return Look(level, blocks, detail, aliases, contrast, (finest + 0.05).log(), pixels, _middle(grey))
 
 
 def unbroken(rgb: Tensor) -> float:
@@ -162,12 +174,28 @@ def judge(looks: Sequence[Look | None]) -> Judgement:
     found.append((_detailed(known), "little fine detail"))
     change = _unsteadiness(known)
     found.append((_trust(change, UNSTEADY), "detail that changes from frame to frame"))
+    found.append((_trust(_in_blocks(known), IN_BLOCKS), "changes in blocks"))
     found.append((_trust(change, MOVING), "nothing moves"))
     trust, against = min(found, key=lambda entry: entry[0])
     if not trust and found[0][1] == _NOISE and not found[0][0]:
         rest = min(entry[0] for entry in found[1:])
         return Judgement(0.0, _NOISE, min(rest, _noisiness(sum(one.noise for one in known) / len(known))))
     return Judgement(trust, against if trust < 1 else "")
+
+
+def compression(looks: Sequence[Look]) -> str:
+    """What says that frames of one scene, :data:`FEWEST` or more that differ, were compressed with loss; "" if nothing.
+
+    Unlike :func:`judge` it goes by damage alone: noise, stillness and missing aliases do not count.
+    """
+    found = [
+        (_trust(sum(one.blocks for one in looks) / len(looks), BLOCKS), "compression blocks"),
+        (_detailed(looks), "little fine detail"),
+        (_trust(_unsteadiness(looks), UNSTEADY), "detail that changes from frame to frame"),
+        (_trust(_in_blocks(looks), IN_BLOCKS), "changes in blocks"),
+    ]
+    trust, against = min(found, key=lambda entry: entry[0])
+    return against if trust < 1 else ""
 
 
 def _measures(looks: Sequence[Look]) -> Iterator[tuple[list[float], tuple[float, float], str]]:
@@ -199,6 +227,40 @@ def _unsteadiness(looks: Sequence[Look]) -> float:
     low, high = (order[int(rank * (len(order) - 1))] for rank in (_PLAIN, _RICH))
     finest = torch.stack([one.finest for one in looks])[:, (contrast >= low) & (contrast <= high)].mean(1)
     return float((finest[1:-1] - (finest[:-2] + finest[2:]) / 2).abs().mean())
+
+
+def _in_blocks(looks: Sequence[Look]) -> float:
+    """By how much more often the coefficients of changes are zero on the grid than beside it; half of what the blocks'
+    spread lets this err by is taken off, as small frames have few."""
+    pairs = [_unchanged(before, after) for before, after in pairwise(looks)]
+    on_grid, *beside = (torch.stack(places).mean(0) for places in zip(*pairs, strict=True))
+    most = max(beside, key=lambda shares: float(shares.mean()))
+    error = (on_grid.var() / len(on_grid) + most.var() / len(most)).sqrt()
+    return float(on_grid.mean() - most.mean() - error / 2)
+
+
+@lru_cache(maxsize=2 * AROUND)
+def _unchanged(before: Look, after: Look) -> list[Tensor]:
+    """For blocks on the grid, and for those of each place beside it, the share of coefficients that do not change.
+
+    Of many windows of frames that overlap, each pair is measured once.
+    """
+    change = after.middle - before.middle
+    basis = dct_basis(change)
+    shares = []
+    for down, right in ((0, 0), *_BESIDE):
+        blocks = change[down:, right:].unfold(0, 8, 8).unfold(1, 8, 8)
+        coefficients = (basis @ blocks @ basis.T).flatten(2).flatten(0, 1)[:, 1:]
+        shares.append((coefficients.abs() < _NO_CHANGE).float().mean(1))
+    return shares
+
+
+def _middle(grey: Tensor) -> Tensor:
+    """The middle of ``[1, 1, h, w]`` in 8-bit code values, a copy; where the grid lies stays known."""
+    top, left = (
+        max(0, side - _CHANGES_PX) // 2 // _CORNER_PX * _CORNER_PX for side in (grey.shape[-2], grey.shape[-1])
+    )
+    return grey[0, 0, top : top + _CHANGES_PX, left : left + _CHANGES_PX] * 255
 
 
 def _noisiness(noise: float) -> float:

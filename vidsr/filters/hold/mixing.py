@@ -18,6 +18,9 @@ from vidsr.models import zoo
 _CELL_PX = 16
 #: Cells longer than this many pixels are the whole picture.
 _LONGEST_CELL_PX = 64
+#: The network sees pictures of at most so many pixels a side, larger ones in blocks that share so many: it takes 2.7 kB
+#: a pixel, which were 5.6 GB for a whole frame of 1920x1080.
+_BLOCK_PX, _SHARED_PX = 320, 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Window:
 
 
 class Faithful:
-    """The faithful network, plain PyTorch in fp32, for small pictures.
+    """The faithful network, plain PyTorch in fp32. Memory is bounded, but for the result itself.
 
     Raises:
         ModelError: its weights are missing.
@@ -83,12 +86,56 @@ class Faithful:
 
     def __call__(self, picture: Tensor, size: tuple[int, int]) -> Tensor:
         """``picture`` ``[1, 3, h, w]`` enlarged to ``size`` (rows, columns), not clamped."""
-        out: Tensor = self._network(picture)
+        out = self._in_blocks(picture)
         rows, columns = out.shape[-2:]
         # One direction after the other: a result may be wider than the network makes it and less high.
         if size[0] < rows or size[1] < columns:
             out = area_down(out, (min(size[0], rows), min(size[1], columns)))
         return out if tuple(out.shape[-2:]) == size else cubic_up(out, size)
+
+    def _in_blocks(self, picture: Tensor) -> Tensor:
+        """``picture`` as the network enlarges it; where it is large, of blocks that overlap and fade into each other.
+
+        The grid of the network's attention lies differently in each block, so that two of them differ a little.
+        """
+        whole = Window(0, picture.shape[-2], 0, picture.shape[-1])
+        if max(whole.size) <= _BLOCK_PX:
+            return self._enlarged(picture)
+        made: Tensor | None = None
+        for top, bottom, down in _pieces(whole.bottom):
+            for left, right, across in _pieces(whole.right):
+                part = Window(top, bottom, left, right)
+                out = self._enlarged(part.of(picture))
+                scale = out.shape[-1] // (right - left)
+                weight = down.repeat_interleave(scale)[:, None] * across.repeat_interleave(scale)
+                if made is None:
+                    made = out.new_zeros((*out.shape[:2], whole.bottom * scale, whole.right * scale))
+                place = part.scaled((1, 1), (scale, scale))
+                place.of(made).add_(out * weight.to(out))
+        assert made is not None
+        return made
+
+    def _enlarged(self, picture: Tensor) -> Tensor:
+        out: Tensor = self._network(picture)
+        return out
+
+
+def _pieces(length: int) -> Iterator[tuple[int, int, Tensor]]:
+    """(first, end, weight of each pixel) of pieces of at most :data:`_BLOCK_PX` that cover ``length`` pixels.
+
+    Neighbours share :data:`_SHARED_PX`; the outer thirds have no weight, which goes over from one to the other in the
+    middle third, so that weights add up to 1.
+    """
+    step, third = _BLOCK_PX - _SHARED_PX, _SHARED_PX // 3
+    rise = (torch.arange(third) + 0.5) / third
+    for first in range(0, max(1, length - _SHARED_PX), step):
+        end = min(length, first + _BLOCK_PX)
+        weight = torch.ones(end - first)
+        if first:
+            weight[:third], weight[third : 2 * third] = 0, rise
+        if end < length:
+            weight[-third:], weight[-2 * third : -third] = 0, rise.flip(0)
+        yield first, end, weight
 
 
 def mixed(source: Tensor, out: Tensor, mask: Tensor, faithful: Faithful, *, neutral: bool = False) -> Tensor:

@@ -114,7 +114,8 @@ def estimate(
     reason = left_out_neighbours(job.asked, job.stored)
     if reason:
         neighbours = (f"--multiframe auto: left out, {reason}",)
-    notes = (*settled.notes, *order, *changes, *advice, *neighbours, *sampler.recipe.notes, *index.notes)
+    text = (f"--text auto: left out, {sampler.recipe.no_text}",) if sampler.recipe.no_text else ()
+    notes = (*settled.notes, *order, *changes, *advice, *neighbours, *text, *sampler.recipe.notes, *index.notes)
     video = round(frames * bytes_per_frame(sampler, done, options.jobs.segment_frames))
     others = options.streams.audio and job.picture is None
     copied = other_bytes(decoded, sampler.span) if others else 0

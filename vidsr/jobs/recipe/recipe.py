@@ -25,6 +25,7 @@ from vidsr.jobs.open_source import open_source
 from vidsr.jobs.recipe.filter_chain import Chain, compose, mask_of
 from vidsr.jobs.recipe.restoration_plan import as_decoded, moments_note, tried_out
 from vidsr.jobs.recipe.source_plan import SourcePlan, plan_source
+from vidsr.jobs.recipe.text_choice import settled_text
 from vidsr.jobs.state.segments import master_file
 from vidsr.media.encode.encoder import EncoderSettings, SegmentEncoder
 from vidsr.media.encode.encoder_plan import encoder_build, prepare
@@ -45,7 +46,8 @@ class Recipe(SourcePlan):
     ``settings`` say how the result is encoded. Of numbered pictures, ``picture`` does; their ``settings`` are those of
     the lossless codec that takes any format, and give the size. ``notes`` say what the result cannot keep and what was
     left out. ``master`` is the recipe of the preservation master of ``--masters``. ``no_memory`` is what the
-    machine lacks for ``--multiframe auto``, which is therefore left out; "" where it is not.
+    machine lacks for ``--multiframe auto``, which is therefore left out; "" where it is not. ``no_text`` is likewise
+    what speaks against ``--text auto``.
     """
 
     model: LoadedModel
@@ -54,6 +56,7 @@ class Recipe(SourcePlan):
     notes: tuple[str, ...] = ()
     master: Recipe | None = None
     no_memory: str = ""
+    no_text: str = ""
 
     @classmethod
     def of(
@@ -91,9 +94,7 @@ class Recipe(SourcePlan):
     @classmethod
     def _settled(cls, plan: SourcePlan, model: LoadedModel, pictures: str, container: str = "") -> Recipe:
         """The steps that follow the choice of filters."""
-        from vidsr.filters.hold import text_hold
-
-        restore = text_hold.settled(plan.options.restore, model.network)
+        restore, no_text = settled_text(plan.options.restore, plan.stored, model)
         plan = dataclasses.replace(plan, options=dataclasses.replace(plan.options, restore=restore))
         options, encode, picture = plan.options, plan.options.encode, None
         if pictures:
@@ -122,6 +123,7 @@ class Recipe(SourcePlan):
             picture=picture,
             notes=notes,
             master=master,
+            no_text=no_text,
         )
 
     @property
@@ -164,7 +166,7 @@ class Recipe(SourcePlan):
         )
         note = moments_note(self.options, options)
         notes = tuple(dict.fromkeys((*self.notes, *other.notes, note)))
-        return dataclasses.replace(other, notes=notes, no_memory=self.no_memory)
+        return dataclasses.replace(other, notes=notes, no_memory=self.no_memory, no_text=self.no_text)
 
     @property
     def build(self) -> str:

@@ -67,6 +67,7 @@ class EnhanceResult:
         made: frames made in between others for ``--rate`` or refill, as progressions (first, stop, step).
         master: the preservation master that ``--masters`` wrote as well; None without one.
         held: frames of these that were not made, because of a cut: they repeat the nearer of their neighbours.
+        text_held: whether small text was held to what the source supports.
         changes: what each filter ahead of the network changed, in the order in which they act; times are seconds from
             the start of the source.
         stats: seconds that each stage of the pipeline worked and waited; zeros for pictures and folders.
@@ -91,6 +92,7 @@ class EnhanceResult:
     neighbours: tuple[tuple[int, int, str], ...] = ()
     made: tuple[tuple[int, int, int], ...] = ()
     held: tuple[int, ...] = ()
+    text_held: bool = False
     changes: tuple[FilterChanges, ...] = ()
     master: Path | None = None
     pictures: tuple[PictureResult, ...] = ()
@@ -122,6 +124,7 @@ class EnhanceResult:
             data["reused_frames"] = self.reused_frames
             data["reused_area"] = round(self.reused_area, 4)
             data["neighbours"] = [list(run) for run in self.neighbours]
+            data["text_held"] = self.text_held
             if self.made or self.held:
                 data["made"] = {
                     "frames": self.made_frames,
