@@ -79,6 +79,7 @@ def made(source: Path, output: Path, network: str, **options: Any) -> np.ndarray
     return np.stack([rgb8_of(frame) for frame in read_frames(probe(output))]).astype(int)
 
 
+@pytest.mark.long
 def test_text_is_held_and_nothing_else(captioned: Path, tiny_model: Path, tmp_path: Path) -> None:
     held = made(captioned, tmp_path / "held.mkv", str(tiny_model), provenance=True, segment_frames=FRAMES)
     free = made(captioned, tmp_path / "free.mkv", str(tiny_model), text="free")
