@@ -31,7 +31,7 @@ def moving(step: int = 4) -> Floats:
     """``[9, 80, 480, 3]`` YUV of a fine texture whose colours are coarse, moved by ``step`` pixels a frame."""
     wide = WIDTH + 8 * COUNT
     fine, coarse = (texture(HEIGHT, wide, seed, sigma)[0].numpy() for seed, sigma in ((1, 0.7), (2, 8.0)))
-    world = np.stack((0.5 + 0.4 * (fine[0] - 0.5), 0.4 * (coarse[1] - 0.5), 0.4 * (coarse[2] - 0.5)), -1)
+    world = np.stack((0.5 + 0.25 * (fine[0] - 0.5), 0.4 * (coarse[1] - 0.5), 0.4 * (coarse[2] - 0.5)), -1)
     return np.stack([world[:, step * n : step * n + WIDTH] for n in range(COUNT)]).astype(np.float32)
 
 

@@ -25,7 +25,8 @@ class CompositeSearch:
     """Takes single frames with those around them."""
 
     def __init__(self) -> None:
-        self._shares: dict[System, list[float]] = {"ntsc": [], "pal": []}
+        self._dots: dict[System, list[float]] = {"ntsc": [], "pal": []}
+        self._rainbows: dict[System, list[float]] = {"ntsc": [], "pal": []}
         self._clearness: dict[System, list[float]] = {"ntsc": [], "pal": []}
 
     def add(self, frames: Sequence[Frame], at: int) -> None:
@@ -39,27 +40,37 @@ class CompositeSearch:
 
         around = [subcarrier.CompositeFrame(frame) for frame in frames[at - 2 : at + 3]]
         with torch.inference_mode():
-            for system, shares in self._shares.items():
-                if frames[at].width < _COLUMNS[system]:
+            for system, columns in _COLUMNS.items():
+                if frames[at].width < columns:
                     continue
                 distance = frames_apart(system)
                 three = around[2 - distance], around[2], around[2 + distance]
-                if frames[at].format.family == "yuv":
-                    self._clearness[system].append(carrier.clearness(*three, system))
                 still = subcarrier.stillness(three[0], three[2])
                 area = float(still.mean())
                 if area >= _STILL:
-                    shares.append(subcarrier.in_luma(*three, still, system).share / area)
+                    self._dots[system].append(subcarrier.in_luma(*three, still, system).share / area)
+                if frames[at].format.family == "yuv":
+                    self._clearness[system].append(carrier.clearness(*three, system))
+                    if area >= _STILL:
+                        found = subcarrier.in_colour(*three, subcarrier.colour_stillness(*three, still))
+                        self._rainbows[system].append(max(residue.share for residue in found) / area)
 
     def dot_crawl(self) -> System | None:
         """The system whose residue luma holds."""
-        return _system(self._shares, _SHARE, _CLEARLY)
+        return _system(self._dots, _SHARE, _CLEARLY)
 
     def rainbows(self) -> System | None:
-        """The system whose subcarrier the product of colour and fine luma shows."""
+        """The system whose subcarrier the product of colour and fine luma shows.
+
+        Test charts show both, as what repeats in them repeats the line; then it is the one whose residue colour holds.
+        """
         from vidsr.filters.tape import carrier
 
-        return _system(self._clearness, carrier.CLEAR, _CLEARER)
+        seen = _system(self._clearness, carrier.CLEAR, _CLEARER)
+        if seen is not None:
+            return seen
+        held = _system(self._rainbows, _SHARE, _CLEARLY)
+        return held if held is not None and _usual(self._clearness[held]) >= carrier.CLEAR else None
 
 
 def _system(found: dict[System, list[float]], least: float, times: float) -> System | None:

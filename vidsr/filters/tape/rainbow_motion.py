@@ -23,15 +23,15 @@ from vidsr.filters.tape.subcarrier import CompositeFrame, Residue, same
 
 #: Weights of the neighbours on each side, from the nearest on; the frame itself has the rest.
 _WEIGHTS = {1: (0.25,), 2: (0.2, 0.2)}
-#: Mean error of coarse luma along the motion, in 8-bit code values: up to which it was followed, and from which not.
-_FOLLOWED, _LOST = 2.0, 6.0
+#: By the number of neighbours on each side, as motion over more frames is less sure: mean errors of coarse luma along
+#: it, in 8-bit code values, up to which it was followed, and from which not; and the energy of the difference between
+#: the outer neighbours' colour, in squared code values, that counts as none. From twice that on they contradict.
+_FOLLOWED, _LOST, _APART = {1: 2.0, 2: 1.5}, {1: 6.0, 2: 4.0}, {1: 400.0, 2: 100.0}
 #: Pixels of luma at the sides whose colour analogue blanking disturbs.
 _EDGE_PX = 8
 #: Energy of colour's changes that a rainbow may have, as a multiple of fine luma's around, and in squared code values
 #: besides; it counts wholly up to there, and not at all from twice that on. Below the last there is nothing to mend.
 _OF_FINE, _BESIDES, _FLOOR = 5.0, 1.0, 1.5
-#: The same for the neighbours' difference from each other, in squared code values.
-_APART = 400.0
 _DOWN, _ACROSS = [0.2] * 5, [1 / 9] * 9
 #: 8-bit code values of noise that count as no combing; and how many times as much as the other one field of the next
 #: frame must comb with this frame's.
@@ -93,7 +93,7 @@ def _along(around: Sequence[CompositeFrame]) -> list[Tensor]:
         flow = motion(now.units, other.units)
         error = warp(other.coarse, flow) - now.coarse
         small = resize_flow(flow, size)
-        followed = same(F.adaptive_avg_pool2d(error, size).abs(), _LOST, _FOLLOWED)
+        followed = same(F.adaptive_avg_pool2d(error, size).abs(), _LOST[middle], _FOLLOWED[middle])
         good = torch.minimum(good, followed * _inside(small, now.frame.width))
         sides.append([warp(other[number], small) - now[number] for number in (1, 2)])
     good = good * _plausible(now, sides)
@@ -119,5 +119,5 @@ def _plausible(now: CompositeFrame, sides: Sequence[Sequence[Tensor]]) -> Tensor
     cause = F.adaptive_avg_pool2d(separable(fine * fine, [1 / 9] * 9, [1 / 17] * 17), size)
     caused = 2 - energy / (_OF_FINE * cause + _BESIDES)
     apart = [separable((a - b) ** 2, [1 / 3] * 3, [0.2] * 5) for a, b in zip(sides[0], sides[-1], strict=True)]
-    agreed = 2 - torch.maximum(*apart) / _APART
+    agreed = 2 - torch.maximum(*apart) / _APART[len(sides) // 2]
     return caused.clamp(0, 1) * agreed.clamp(0, 1) * (energy / _FLOOR - 1).clamp(0, 1)
