@@ -80,6 +80,42 @@ def test_lost_colour_is_found_without_lost_luma() -> None:
         assert error[20, 10:50].mean() < 12 and error[:18].max() == 0
 
 
+def test_luma_that_suffered_with_lost_colour_is_filled_and_only_there() -> None:
+    """What clips the wrong colour changes luma by a few code values, which alone would not tell a fault."""
+    luma = moments(5, 2)
+    harmed = [y.copy() for y in luma]
+    harmed[2][40:42, 20:100] += 4
+    harmed[2][70:72, 20:100] += 4  # no colour is lost here
+    colour = [y[::2, ::2] * 0.5 + 64 for y in luma]
+    source = []
+    for n, frame in enumerate(frames_of(harmed)):
+        planes = [np.rint(colour[n]).astype(np.uint8) for _ in range(2)]
+        if n == 2:
+            planes[0][20, 10:50], planes[1][20, 10:50] = 20, 230
+        source.append(replace(frame, planes=(frame.planes[0], *planes)))
+    before, after = source[2].planes[0], list(Dropout()(iter(source)))[2].planes[0]
+    changed = before != after
+    assert changed[40:42, 20:100].mean() > 0.8
+    changed[40:42, 20:100] = False
+    assert not changed.any()
+    errors = [np.abs(y[40:42, 20:100] - luma[2][40:42, 20:100]).mean() for y in (before, after)]
+    assert errors[1] < 0.4 * errors[0]
+
+
+def test_weak_colour_is_filled_where_the_picture_stands_still() -> None:
+    luma = moments(5, 0)
+    colour = [y[::2, ::2] * 0.5 + 64 for y in luma]
+    source = []
+    for n, frame in enumerate(frames_of(luma)):
+        planes = [np.rint(colour[n]).astype(np.uint8) for _ in range(2)]
+        if n == 2:
+            planes[0][30, 12:32] += 9
+        source.append(replace(frame, planes=(frame.planes[0], *planes)))
+    result = list(Dropout()(iter(source)))[2]
+    assert np.abs(result.planes[1][30, 12:32] - colour[2][30, 12:32]).max() <= 1
+    assert np.array_equal(result.planes[0], source[2].planes[0])
+
+
 @pytest.mark.parametrize("motion", [(0, 0), (2, 0)])
 def test_weak_faults_are_filled_where_all_around_fits(motion: tuple[int, int]) -> None:
     truth = moments(5, *motion)

@@ -38,6 +38,7 @@ class _Limits:
         sure: usual difference of a fault from which its width does not matter.
         product: of that difference and the width in pixels that a fault needs otherwise. Blocks of codecs change from
             frame to frame, too, but weakly or over a few pixels.
+        fits: the most that the lines above and below may differ, as a share of the fault's own difference.
         close: whether nearly all pixels around must fit.
     """
 
@@ -49,6 +50,7 @@ class _Limits:
     share: float
     sure: float
     product: float
+    fits: float = 0.25
     close: bool = False
 
 
@@ -59,7 +61,12 @@ _CLOSE_LUMA = _Limits(least=5.0, weak=3.0, fewest=8, weak_fewest=5, gap=4, share
 #: values and as a share of the fault's own difference.
 _CLOSE_LINES, _CLOSE_COLUMNS, _CLOSE, _CLOSE_SHARE, _NEARLY_ALL = 8, 24, 3.0, 0.25, 98
 #: Lost colour is noise that changes its sign along the line.
-_COLOUR = _Limits(least=6.0, weak=3.0, fewest=8, weak_fewest=5, gap=6, share=0.5, sure=40, product=300)
+_COLOUR = _Limits(least=6.0, weak=3.0, fewest=8, weak_fewest=5, gap=6, share=0.5, sure=40, product=300, fits=0.3)
+_CLOSE_COLOUR = replace(_COLOUR, least=4.0, product=120, close=True)
+#: Differences of luma under lost colour, in code values and as a multiple of the usual one; how many times as large as
+#: around they must be; and what makes a run.
+_UNDER_COLOUR, _UNDER_USUAL, _ABOVE_AROUND = 2.0, 1.0, 1.25
+_WEAK_RUNS = replace(_CLOSE_LUMA, fewest=3, gap=3)
 #: Differences are also this multiple of the usual difference of the picture, or of this one where a fault goes on.
 _USUAL, _WEAK_USUAL = 6.0, 3.0
 #: SideFrames agree if they differ by less than this share of what the frame differs from them.
@@ -72,9 +79,8 @@ _TALLEST = 9
 _SLANTING_LINES, _FILLED, _BEGIN_PX = 3, 0.55, 12
 #: Runs of this length go on in each other only if they share this much of the shorter one.
 _LONG_PX, _COMMON = 64, 0.25
-#: Lines above and below that must fit, ahead of which one may be soft; and the most they may differ, as a share of the
-#: run's own difference.
-_AROUND, _FITS = 4, 0.25
+#: Lines above and below that must fit, ahead of which one may be soft.
+_AROUND = 4
 #: Pixels to each side that are searched for what a run shows, the most columns judged at once, and the share of the
 #: run's difference below which it is the same.
 _SEARCH_Y, _SEARCH_X, _COMPARED_PX, _SAME = 5, 8, 96, 0.5
@@ -115,9 +121,35 @@ def lost_luma_in_place(own: Layers, plain: tuple[Layers, Layers]) -> LostMask:
     return _found(own, SideFrames(carried=plain, plain=plain), (_CLOSE_LUMA,))
 
 
-def lost_colour(own: Layers, around: SideFrames, fewest: int) -> LostMask:
-    """Where colour is lost, from the two chroma planes; ``fewest`` samples make a run."""
-    return _found(own, around, (replace(_COLOUR, fewest=fewest),))
+def lost_colour(own: Layers, around: SideFrames, fewest: int, *, closely: bool = False) -> LostMask:
+    """Where colour is lost, from the two chroma planes; ``fewest`` samples make a run; ``closely`` as for luma."""
+    kinds = (_COLOUR, _CLOSE_COLOUR) if closely else (_COLOUR,)
+    return _found(own, around, [replace(limits, fewest=fewest) for limits in kinds])
+
+
+def lost_colour_in_place(own: Layers, plain: tuple[Layers, Layers], fewest: int) -> LostMask:
+    """Where colour is lost and the picture stands still; see :func:`lost_luma_in_place`."""
+    return _found(own, SideFrames(carried=plain, plain=plain), (replace(_CLOSE_COLOUR, fewest=fewest),))
+
+
+def harmed_luma(own: Layers, around: SideFrames, colour: LostMask) -> LostMask:
+    """Where luma differs, too, however weakly, under lost ``colour`` ``[h, w]``, which shows the place.
+
+    A decoder that clips the wrong colour harms the luma with it. Runs that hardly differ more than the lines around
+    them, which lost nothing, stay: there the motion is not known well enough.
+    """
+    before, after = around.carried[0][0], around.carried[1][0]
+    beyond = _beyond(own[0], before, after)
+    apart = np.maximum(np.abs(own[0] - before), np.abs(own[0] - after))
+    usual = float(np.median(np.abs(own[0][::3, ::3] - before[::3, ::3])))
+    mask = np.zeros(beyond.shape, np.bool_)
+    for y, start, stop in _runs((beyond > max(_UNDER_COLOUR, _UNDER_USUAL * usual)) & colour, _WEAK_RUNS):
+        near = slice(max(0, y - _CLOSE_LINES), y + _CLOSE_LINES + 1)
+        sound = ~colour[near, start:stop].any(1)
+        if sound.any():
+            least = _ABOVE_AROUND * apart[near, start:stop][sound].mean()
+            mask[y, start:stop] = np.median(beyond[y, start:stop]) > least
+    return mask
 
 
 def may_be_lost(own: Floats, before: Floats, after: Floats) -> int:
@@ -172,7 +204,7 @@ def _found(own: Layers, around: SideFrames, kinds: Sequence[_Limits]) -> LostMas
         for fault in _in_parts([fault for fault in faults if _stands_out(fault, beyond, limits)]):
             if limits.close and not _fits_closely(fault, beyond, own, around):
                 continue
-            if _is_lost(fault, beyond, own, around):
+            if _is_lost(fault, beyond, own, around, limits.fits):
                 weak = thin > max(limits.weak, _WEAK_USUAL * usual) if weak is None else weak
                 for y, start, stop in _grown(fault, weak, limits):
                     mask[y, start:stop] = True
@@ -243,7 +275,7 @@ def _in_parts(faults: Sequence[_Fault]) -> Iterator[_Fault]:
                 yield _Fault(inside)
 
 
-def _is_lost(fault: _Fault, beyond: Floats, own: Layers, neighbours: SideFrames) -> bool:
+def _is_lost(fault: _Fault, beyond: Floats, own: Layers, neighbours: SideFrames, fits: float) -> bool:
     top, bottom, left, right = fault.box
     if bottom - top > _TALLEST:
         return False
@@ -255,7 +287,7 @@ def _is_lost(fault: _Fault, beyond: Floats, own: Layers, neighbours: SideFrames)
         apart = max(
             np.abs(a[around, left:right] - b[around, left:right]).mean() for a, b in zip(own, other, strict=True)
         )
-        if apart > _FITS * strength:
+        if apart > fits * strength:
             return False
     others = (*neighbours.carried, *neighbours.plain)
     return not any(_is_elsewhere(fault, own, other, strength) for other in others)

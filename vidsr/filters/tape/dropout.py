@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Fewest pixels of luma that lost colour makes a run of.
 _COLOUR_RUN_PX = 16
-#: Pixels of a line over which the confidence in a repair is measured.
+#: Pixels of a line over which neighbours are compared, and the confidence in a repair is measured.
 _JUDGED_PX = 9
 
 
@@ -60,12 +60,12 @@ class Dropout:
         before, after = carried(now, past), carried(now, future)
         masks = lost(now, (past, future), (before, after), closely=True)
         for number, mask in enumerate(_lost_in_place(now, past, future)):
-            more = mask & ~masks[number]
-            if more.any():
-                here = torch.from_numpy(more)[None, None]
+            if mask.any():
+                nearer = _agree_better(past[number] - future[number], before[number] - after[number])
+                here = torch.from_numpy(mask & (nearer | ~masks[number]))[None, None]
                 before[number] = torch.where(here, past[number], before[number])
                 after[number] = torch.where(here, future[number], after[number])
-                masks[number] = masks[number] | more
+                masks[number] = masks[number] | mask
         if not any(mask.any() for mask in masks):
             return now.frame
         planes = []
@@ -82,11 +82,21 @@ class Dropout:
         return with_planes(now.frame, planes)
 
 
-def _confidence(change: Tensor, apart: Tensor) -> Floats:
-    """1 less how far the neighbours are ``apart`` as a share of the ``change``, over some pixels of a line."""
+def _agree_better(plain: Tensor, carried: Tensor) -> LostMask:
+    """Where the neighbours as they are differ less than carried ones, over some pixels of a line."""
+    return np.asarray((_along_line(plain) < _along_line(carried))[0, 0].numpy())
+
+
+def _along_line(values: Tensor) -> Tensor:
+    """The mean size over :data:`_JUDGED_PX` pixels of a line."""
     from torch.nn import functional as F
 
-    doubt, size = (F.avg_pool2d(values.abs(), (1, _JUDGED_PX), 1, (0, _JUDGED_PX // 2)) for values in (apart, change))
+    return F.avg_pool2d(values.abs(), (1, _JUDGED_PX), 1, (0, _JUDGED_PX // 2))
+
+
+def _confidence(change: Tensor, apart: Tensor) -> Floats:
+    """1 less how far the neighbours are ``apart`` as a share of the ``change``, over some pixels of a line."""
+    doubt, size = _along_line(apart), _along_line(change)
     shares: Floats = (1 - doubt / size.clamp_min(1e-6)).clamp(0, 1)[0, 0].numpy()
     return shares
 
@@ -103,7 +113,7 @@ def lost(
     The planes of RGB are lost together. Alpha is left out. ``closely`` also finds weak faults, where the neighbours fit
     closely around them.
     """
-    from vidsr.filters.detect.dropouts import SideFrames, lost_colour, lost_luma
+    from vidsr.filters.detect.dropouts import SideFrames, harmed_luma, lost_colour, lost_luma
 
     frame = now.frame
 
@@ -118,24 +128,35 @@ def lost(
         return [luma]
     if frame.format.family == "rgb":
         return [luma] * 3
-    fewest = max(4, _COLOUR_RUN_PX >> frame.format.log2_chroma_w)
-    colour = lost_colour(_layers(now, (1, 2)), neighbours(1, 2), fewest)
+    colour = lost_colour(_layers(now, (1, 2)), neighbours(1, 2), _colour_run(frame), closely=closely)
+    if closely and colour.any():
+        luma = luma | harmed_luma(_layers(now, (0,)), neighbours(0), _under(colour, luma.shape, frame))
     colour |= _covered(luma, colour.shape, frame)
     return [luma, colour, colour]
 
 
 def _lost_in_place(now: Planes, past: Planes, future: Planes) -> list[LostMask]:
     """Where each plane is lost and the picture stands still."""
-    from vidsr.filters.detect.dropouts import lost_luma_in_place
+    from vidsr.filters.detect.dropouts import SideFrames, harmed_luma, lost_colour_in_place, lost_luma_in_place
 
     frame = now.frame
-    luma = lost_luma_in_place(_layers(now, (0,)), (_layers(past, (0,)), _layers(future, (0,))))
+    own, sides = _layers(now, (0,)), (_layers(past, (0,)), _layers(future, (0,)))
+    luma = lost_luma_in_place(own, sides)
     if frame.format.family == "gray":
         return [luma]
     if frame.format.family == "rgb":
         return [luma] * 3
-    colour = _covered(luma, frame.planes[1].shape, frame)
+    sides_colour = (_layers(past, (1, 2)), _layers(future, (1, 2)))
+    colour = lost_colour_in_place(_layers(now, (1, 2)), sides_colour, _colour_run(frame))
+    if colour.any():
+        luma = luma | harmed_luma(own, SideFrames(carried=sides, plain=sides), _under(colour, luma.shape, frame))
+    colour |= _covered(luma, colour.shape, frame)
     return [luma, colour, colour]
+
+
+def _colour_run(frame: Frame) -> int:
+    """Fewest samples of lost colour that make a run."""
+    return max(4, _COLOUR_RUN_PX >> frame.format.log2_chroma_w)
 
 
 def _layers(planes: Planes | Sequence[Tensor], numbers: Sequence[int]) -> list[Floats]:
@@ -148,6 +169,12 @@ def _covered(luma: LostMask, shape: tuple[int, ...], frame: Frame) -> LostMask:
     height, width = shape[0] * down, shape[1] * across
     padded = np.pad(luma, ((0, height - luma.shape[0]), (0, width - luma.shape[1])))
     return np.asarray(padded.reshape(shape[0], down, shape[1], across).any(axis=(1, 3)))
+
+
+def _under(colour: LostMask, shape: tuple[int, ...], frame: Frame) -> LostMask:
+    """Which samples of luma lie under lost colour."""
+    large = colour.repeat(1 << frame.format.log2_chroma_h, axis=0).repeat(1 << frame.format.log2_chroma_w, axis=1)
+    return np.asarray(large[: shape[0], : shape[1]])
 
 
 def _codes8(plane: Tensor) -> Floats:
