@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 from tests.support.clips import ClipFactory
+from tests.support.faces import with_text
+from tests.support.scenes import texture
 from vidsr import Frame, InputError, OptionsError, VideoFrame, enhance, enhance_frames, open_video
+from vidsr.filters.hold import text_hold
 
 FAST: dict[str, Any] = {"device": "cpu", "precision": "fp32"}
 
@@ -34,6 +37,17 @@ def test_planes_are_those_of_the_job(clips: ClipFactory, tiny_model: Path, tmp_p
             assert ours.format == theirs.format
             assert all(np.array_equal(a, b) for a, b in zip(ours.planes, theirs.planes, strict=True))
     assert count == result.frames == 24
+
+
+def test_text_is_held_on_request_only(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no file that could show whether it was compressed."""
+    monkeypatch.setattr(text_hold, "AUTO_PARAMETERS", 1)
+    picture = with_text(texture(44, 136, coarse=8.0), [(6, 12, "Central Station")], 11)[0].movedim(0, -1)
+    frame = (picture * 255).round().byte().numpy()
+    chosen: dict[str, Any] = {"model": str(tiny_model), "scale": 4, **FAST}
+    (default,) = enhance_frames([frame], **chosen)
+    (free,), (held,) = (enhance_frames([frame], text=text, **chosen) for text in ("free", "hold"))
+    assert np.array_equal(default, free) and not np.array_equal(held, free)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

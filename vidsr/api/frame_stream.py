@@ -44,8 +44,9 @@ def enhance_frames(
 
     What happens to each frame is what a job does: the filters of ``restore``, the network, the resize, ``fidelity``,
     ``stabilize``, ``grain``. Frames are pulled from the input as results are taken, so memory stays bounded by one
-    batch and by what the filters look at. Closing the generator, or abandoning it, frees the model and the frames in
-    flight; the input iterator is not closed.
+    batch and by what the filters look at. ``multiframe`` and ``text`` that are left open ("auto") do nothing here, for
+    they judge a whole file; ``text="hold"`` holds. Closing the generator, or abandoning it, frees the model and the
+    frames in flight; the input iterator is not closed.
 
     Args:
         frames: all of one kind, size and format.
