@@ -334,3 +334,16 @@ def test_dust_leaves_what_swings_there_and_back_and_takes_a_speck() -> None:
     result = list(Dust()(iter(frames_of(clip))))[3].planes[0].astype(float)
     assert np.abs(result - np.rint(clip[3]))[56:70].max() <= 2
     assert np.abs(result - np.rint(background))[20:24, 40:44].mean() < 4
+
+
+def test_dust_takes_faint_specks_and_those_that_others_lie_beside() -> None:
+    """Neither depth nor what lies beside it before and after makes a thing that moves of a speck."""
+    background = moments(1, seed=5)[0]
+    clip = [background.copy() for _ in range(7)]
+    for n, x in ((2, 60), (3, 40), (4, 24)):
+        clip[n][30:36, x : x + 6] = 235
+    clip[3][64:69, 80:85] = background[64:69, 80:85] + np.float32(16)
+    result = list(Dust()(iter(frames_of(clip))))[3].planes[0].astype(float)
+    left = np.abs(result - np.rint(background))
+    assert left[30:36, 40:46].mean() < 4
+    assert left[64:69, 80:85].mean() < 8  # half of what it was

@@ -1,6 +1,8 @@
-"""Regions that only one frame has: how they are found and joined, what they are compared with, what they cover."""
+"""Regions that only one frame has: how they are found and joined, measured and judged, and what they cover."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,28 +11,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vidsr.filters.film.specks import (
-    Regions,
-    SeenAround,
-    _joined,
-    _outside,
-    cover,
-    features,
-    have_moved,
-    regions_of,
+from vidsr.filters.film.speck_measures import (
+    NAMES,
+    RegionValues,
+    _beyond_all,
+    measures,
+    moved_shares,
     sampled,
+    stand_out,
 )
+from vidsr.filters.film.speck_network import _network, evidence, have_moved
+from vidsr.filters.film.specks import Regions, SeenAround, _joined, cover, regions_of
 from vidsr.filters.flow import warp
 
 LIMIT, AGREE, PEAK = 9 / 255, 0.6, 18 / 255
 
 
 def neighbours(own: Tensor, before: Tensor, after: Tensor) -> SeenAround:
-    return SeenAround(own=own, before=before, after=after, far=())
+    still = torch.zeros(1, 2, *own.shape[-2:])
+    return SeenAround(own=own, before=before, after=after, flows=[(still, still)] * 2, far=())
 
 
 def found_in(seen: SeenAround) -> Regions:
     return regions_of(torch.ones_like(seen.own), seen, LIMIT, AGREE, PEAK)
+
+
+def named(values: RegionValues, name: str) -> RegionValues:
+    return np.asarray(values[:, NAMES.index(name)])
 
 
 def flat_with_marks() -> SeenAround:
@@ -67,20 +74,54 @@ def test_marks_are_found_with_their_sign_and_faint_ones_are_not() -> None:
     assert np.allclose(bright.beyond, 0.4) and set(bright.region) == {0}
 
 
-def test_marks_before_a_still_picture_have_no_misfit() -> None:
+def test_marks_before_a_still_picture() -> None:
     seen = flat_with_marks()
     found = found_in(seen)
-    near = (seen.own != seen.before).float()
-    values = features(found, near, seen)
-    assert np.allclose(values[:, :3], 0, atol=1e-6) and np.allclose(values[:, 3], 1, atol=1e-5)
+    values = measures(found, (seen.own != seen.before).float(), seen)
+    assert values.shape == (2, len(NAMES))
+    nothing = ("differ near", "misfit near", "differ around", "misfit around", "differ inside", "far, worse")
+    still = ("texture of the frame", "texture behind", "moved", "speed", "not returned")
+    for name in nothing + still:
+        assert np.allclose(named(values, name), 0, atol=1e-3), name
+    for name in ("outside 1 px", "outside 1 px, mean", "outside 2 px", "compact"):
+        assert np.allclose(named(values, name), 1, atol=1e-5), name
+    assert np.allclose(np.exp(named(values, "area")), [12, 20])
+    assert np.allclose(np.exp(named(values, "depth")), [0.4 * 255, 0.3 * 255])
+
+
+def test_faults_of_the_other_sign_beside_a_region_are_counted() -> None:
+    seen = flat_with_marks()
+    seen.own[..., 16:18, 8:12] = 0.1
+    found = found_in(seen)
+    values = measures(found, (seen.own != seen.before).float(), seen)
+    counted = np.expm1(named(values, "other sign beside")) * found.sizes
+    bright = np.flatnonzero(found.sizes == 12)[0]
+    dark = np.flatnonzero(found.sizes == 8)[0]
+    assert np.allclose(counted[[bright, dark]], [8, 12], atol=0.1)
+    assert counted[found.sizes == 20] < 1  # of the faint one it has a part beside it
+
+
+def test_motion_that_does_not_come_back_is_noticed() -> None:
+    seen = flat_with_marks()
+    still = torch.zeros(1, 2, 40, 50)
+    there, back, elsewhere = still + 3, still - 3, still + 1
+    near = torch.zeros_like(seen.own)
+    returned = replace(seen, flows=[(there, back), (back, there)])
+    values = measures(found_in(seen), near, returned)
+    assert np.allclose(named(values, "not returned"), 0, atol=1e-5)
+    assert np.allclose(named(values, "acceleration"), 0, atol=1e-5)
+    assert np.allclose(np.expm1(named(values, "speed")), np.hypot(3, 3), atol=1e-4)
+    values = measures(found_in(seen), near, replace(seen, flows=[(there, elsewhere), (back, there)]))
+    assert np.allclose(np.expm1(named(values, "not returned")), np.hypot(4, 4), atol=1e-4)
 
 
 def test_witnesses_that_show_something_else_are_noticed() -> None:
     seen = flat_with_marks()
-    still, other = torch.zeros(1, 2, 40, 50), seen.own
-    swinging = SeenAround(own=seen.own, before=seen.before, after=seen.after, far=[(still, still, other)])
-    found = found_in(seen)
-    assert np.allclose(features(found, torch.zeros_like(seen.own), swinging)[:, 2], 1, atol=1e-5)
+    still = torch.zeros(1, 2, 40, 50)
+    swinging = replace(seen, far=[(still, still, seen.own), (still, still, seen.before)])
+    values = measures(found_in(seen), torch.zeros_like(seen.own), swinging)
+    assert np.allclose(named(values, "far, worse"), 1, atol=1e-5)
+    assert np.allclose(named(values, "far, better"), 0, atol=1e-5)
 
 
 def test_texture_whose_motion_is_a_pixel_wrong_lies_within_what_the_neighbours_show() -> None:
@@ -91,7 +132,8 @@ def test_texture_whose_motion_is_a_pixel_wrong_lies_within_what_the_neighbours_s
     seen = neighbours(own, texture, texture.roll(1, 2))
     y, x = (side.reshape(-1) for side in np.mgrid[2:40, 2:40])  # beyond is what was rolled in
     everywhere = Regions(y=y, x=x, region=np.arange(len(y)), beyond=np.ones(len(y), np.float32), count=len(y))
-    outside = _outside(everywhere, seen).reshape(38, 38) > 6 / 255
+    outside = _beyond_all(everywhere, seen, 1).reshape(38, 38) > 6 / 255
+    assert np.array_equal(stand_out(everywhere, seen), _beyond_all(everywhere, seen, 1) > 0.3)
     speck = np.zeros((38, 38), bool)
     speck[18:21, 18:21] = True
     assert np.array_equal(outside, speck)
@@ -107,8 +149,25 @@ def test_what_was_beside_it_before_and_is_after_has_moved_in() -> None:
     seen = neighbours(pictures[1], pictures[0], pictures[2])
     found = found_in(seen)
     assert found.count == 3
-    moved = dict(zip(found.mean(found.y.astype(np.float32)).round(), have_moved(found, seen), strict=True))
-    assert moved == {6.0: False, 24.0: True, 47.0: False}
+    moved = dict(zip(found.mean(found.y.astype(np.float32)).round(), moved_shares(found, seen)[0], strict=True))
+    assert moved == {6.0: 0, 24.0: 1, 47.0: 0}
+
+
+def test_of_large_regions_those_that_were_beside_their_place_stay() -> None:
+    values = np.zeros((5, len(NAMES)))
+    values[:, NAMES.index("area")] = np.log([300, 300, 170, 170, 100])
+    values[:, NAMES.index("moved, faint")] = 0.9, 0.2, 0.9, 1.5, 1.5
+    values[:, NAMES.index("moved")] = 0.3, 0.1, 0.3, 1.2, 1.2
+    assert list(have_moved(values)) == [True, False, False, True, False]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_a_region_is_judged_alike_whatever_else_is_judged(count: int, seed: int) -> None:
+    values = np.random.default_rng(seed).normal(0, 2, (count, len(NAMES)))
+    together = evidence(values, _network())
+    alone = np.concatenate([evidence(row[None], _network()) for row in values])
+    assert np.array_equal(together, alone)
 
 
 @pytest.mark.parametrize("channels", [1, 2])

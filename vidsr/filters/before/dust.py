@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vidsr.filters.before.motion import Planes
+    from vidsr.filters.film.speck_measures import RegionValues
     from vidsr.filters.film.specks import Regions, SeenAround
 
 DEFAULT_THRESHOLD = 18.0
 #: The neighbours agree with each other if they differ by less than this share of what this frame is beyond them.
 _AGREE = 0.6
-#: Pixels belong to a fault from this share of the threshold on; somewhere it must exceed all of it.
-_LOW = 0.5
+#: Pixels belong to a fault from this share of the threshold on; somewhere it must exceed this one.
+_LOW, _PEAK = 0.5, 0.75
 #: Pixels around a fault in which it has soft edges.
 _RIM_PX = 2
 #: Least difference that counts as such an edge: in 8-bit code values, and as a multiple of the picture's usual one.
@@ -32,8 +33,8 @@ class Dust:
 
     A pixel is suspicious where the frames before and after, carried onto this one, agree with each other and this one
     lies beyond both (Storey's detector, SMPTE J. 94, 1985, along the motion). Connected regions of such pixels are
-    judged as a whole (:mod:`vidsr.filters.film.specks`), with the frames two away as witnesses; specks get the mean of
-    both neighbours, soft edges included.
+    judged as a whole (:mod:`vidsr.filters.film.speck_measures`), with the frames two away as witnesses; specks get the
+    mean of both neighbours, soft edges included.
 
     Its confidence in a repair is 1 less the share of what this frame is beyond by which the neighbours disagree.
 
@@ -72,17 +73,23 @@ class Dust:
         return _without(window[at], specks, seen, before, after)
 
     def _specks(self, seen: SeenAround) -> Regions | None:
-        from vidsr.filters.film.specks import are_specks, features, have_moved, regions_of
+        from vidsr.filters.film.speck_network import are_specks
+
+        suspects = self._suspects(seen)
+        return None if suspects is None else suspects[0].of(are_specks(suspects[1]))
+
+    def _suspects(self, seen: SeenAround) -> tuple[Regions, RegionValues] | None:
+        """The regions that may be specks, and their measures; None if there are none."""
+        from vidsr.filters.film.speck_measures import measures, stand_out
+        from vidsr.filters.film.specks import regions_of
 
         limit, agree = self.threshold / 255, min(_AGREE, 1 - self.least_confidence)
         near, found = _faults(seen.own, seen.before, seen.after, _LOW * limit, agree)
         if not found:
             return None
-        regions = regions_of(near, seen, _LOW * limit, agree, limit)
-        if not regions.count:
-            return None
-        likely = regions.of(are_specks(features(regions, near, seen)))
-        return likely.of(~have_moved(likely, seen))
+        regions = regions_of(near, seen, _LOW * limit, agree, _PEAK * limit)
+        regions = regions.of(stand_out(regions, seen))
+        return (regions, measures(regions, near, seen)) if regions.count else None
 
 
 def _neighbours(window: Sequence[Planes], at: int, before: Tensor, after: Tensor) -> SeenAround:
@@ -95,7 +102,8 @@ def _neighbours(window: Sequence[Planes], at: int, before: Tensor, after: Tensor
         for step in (-1, 1)
         if 0 <= at + 2 * step < len(window)
     ]
-    return SeenAround(own=window[at][0], before=before, after=after, far=far)
+    flows = [(followed(window, at, step), followed(window, at + step, -step)) for step in (-1, 1)]
+    return SeenAround(own=window[at][0], before=before, after=after, flows=flows, far=far)
 
 
 def _without(now: Planes, specks: Regions, seen: SeenAround, before: list[Tensor], after: list[Tensor]) -> Frame:
