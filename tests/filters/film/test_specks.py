@@ -20,7 +20,7 @@ from vidsr.filters.film.speck_measures import (
     sampled,
     stand_out,
 )
-from vidsr.filters.film.speck_network import _network, evidence, have_moved
+from vidsr.filters.film.speck_network import _network, are_specks, evidence, have_moved
 from vidsr.filters.film.specks import Regions, SeenAround, _joined, cover, regions_of
 from vidsr.filters.flow import warp
 
@@ -168,6 +168,26 @@ def test_a_region_is_judged_alike_whatever_else_is_judged(count: int, seed: int)
     together = evidence(values, _network())
     alone = np.concatenate([evidence(row[None], _network()) for row in values])
     assert np.array_equal(together, alone)
+
+
+def test_a_clear_region_of_which_the_network_is_unsure_is_judged_by_few_measures() -> None:
+    """It fits its neighbours all around, and lies far outside of what they show."""
+    network = _network()
+    few = {"differ around": 0.05, "misfit around": 0.05, "far, worse": 0.1, "outside 1 px": 1.0}
+    rng = np.random.default_rng(1)
+    values = network["mean"] + network["deviation"] * rng.normal(0, 0.7, (4000, len(NAMES)))
+    for name, value in few.items():
+        values[:, NAMES.index(name)] = value
+    values[:, NAMES.index("moved")] = values[:, NAMES.index("moved, faint")] = 0.0
+    values[:, NAMES.index("peak")] = np.log(25)
+    said = evidence(values, network)
+    unsure, sure_not = (said > -2) & (said <= 0), said <= -2
+    assert unsure.any() and sure_not.any()
+    assert are_specks(values, 18)[unsure].all() and not are_specks(values, 26)[unsure].any()
+    assert not are_specks(values, 18)[sure_not].any()
+    values[:, NAMES.index("far, worse")] = 1.0
+    again = evidence(values, network) <= 0
+    assert not are_specks(values, 18)[again].any(), "the frames two away show something else"
 
 
 @pytest.mark.parametrize("channels", [1, 2])

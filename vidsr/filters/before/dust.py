@@ -76,7 +76,7 @@ class Dust:
         from vidsr.filters.film.speck_network import are_specks
 
         suspects = self._suspects(seen)
-        return None if suspects is None else suspects[0].of(are_specks(suspects[1]))
+        return None if suspects is None else suspects[0].of(are_specks(suspects[1], self.threshold))
 
     def _suspects(self, seen: SeenAround) -> tuple[Regions, RegionValues] | None:
         """The regions that may be specks, and their measures; None if there are none."""

@@ -19,14 +19,25 @@ _WEIGHTS = Path(__file__).with_name("speck_network.safetensors")
 #: Areas in px of which there are few specks to learn from: how much of a region may have been beside its place.
 _LARGE_PX, _LARGER_PX = 150, 200
 _MOVED, _MOVED_FAINTLY = 1.0, 0.5
+#: What few measures say for a speck, what is said for it beforehand, and the least evidence of the network beside it.
+_FEW = {"differ around": -5.5, "misfit around": -1.3, "far, worse": -3.4, "outside 1 px": 1.8}
+_FEW_BEFOREHAND = 0.2
+_DOUBTFUL = -2.0
 #: Standard deviations from the mean beyond which a measure says no more.
 _FAR = 4.0
 
 
-def are_specks(measured: Values) -> npt.NDArray[np.bool_]:
+def are_specks(measured: Values, threshold: float) -> npt.NDArray[np.bool_]:
     """Whether these are the measures of specks, ``[regions, measures]``
-    (:func:`vidsr.filters.film.speck_measures.measures`), for each region."""
-    return (evidence(measured, _network()) > 0) & ~have_moved(measured)
+    (:func:`vidsr.filters.film.speck_measures.measures`), for each region.
+
+    The network has seen simulated specks only. So a region that is not faint, one that exceeds the ``threshold``
+    somewhere, in 8-bit code values, may also be taken by the sum of few measures, unless the network is sure of the
+    contrary.
+    """
+    said = evidence(measured, _network())
+    clear = measured[:, NAMES.index("peak")] > np.log(threshold)
+    return ((said > 0) & ~have_moved(measured)) | (clear & (said > _DOUBTFUL) & _by_few(measured))
 
 
 def have_moved(measured: Values) -> npt.NDArray[np.bool_]:
@@ -34,6 +45,15 @@ def have_moved(measured: Values) -> npt.NDArray[np.bool_]:
     area, moved, faintly = (measured[:, NAMES.index(name)] for name in ("area", "moved", "moved, faint"))
     large, larger = (area >= np.log(size) for size in (_LARGE_PX, _LARGER_PX))
     return np.asarray((large & (moved >= _MOVED)) | (larger & (faintly >= _MOVED_FAINTLY)))
+
+
+def _by_few(measured: Values) -> npt.NDArray[np.bool_]:
+    """Whether the rule of docs/decisions/134-dust-by-regions.md takes regions for specks."""
+    value = {name: measured[:, NAMES.index(name)] for name in (*_FEW, "area", "moved", "moved, faint")}
+    said = sum((share * value[name] for name, share in _FEW.items()), np.full(len(measured), _FEW_BEFOREHAND))
+    larger = value["area"] >= np.log(_LARGER_PX)
+    gone = (value["moved"] >= _MOVED) | (larger & (value["moved, faint"] >= _MOVED_FAINTLY))
+    return np.asarray((said > 0) & ~gone)
 
 
 def evidence(measured: Values, network: dict[str, Values]) -> Values:
