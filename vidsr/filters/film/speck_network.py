@@ -37,7 +37,7 @@ def are_specks(measured: Values, threshold: float) -> npt.NDArray[np.bool_]:
     """
     said = evidence(measured, _network())
     clear = measured[:, NAMES.index("peak")] > np.log(threshold)
-    return ((said > 0) & ~have_moved(measured)) | (clear & (said > _DOUBTFUL) & _by_few(measured))
+    return np.asarray(((said > 0) & ~have_moved(measured)) | (clear & (said > _DOUBTFUL) & _by_few(measured)))
 
 
 def have_moved(measured: Values) -> npt.NDArray[np.bool_]:
