@@ -13,7 +13,7 @@ from tests.support.field_clips import Clip, frames_of, moments
 from vidsr.filters.detect.inspection import Inspection
 from vidsr.filters.detect.inspection_text import sentences
 from vidsr.filters.inspector import Inspector
-from vidsr.filters.tape.search import TapeSearch
+from vidsr.filters.tape.search import TapeSearch, are_of_tape
 from vidsr.frames import Frame
 from vidsr.training.degradation.tape.signal import ringing
 
@@ -32,6 +32,22 @@ def worn() -> Clip:
         for n, shift in enumerate((1, 3, 5, 8, 11, 14)):
             y[90 + n] = np.roll(y[90 + n], shift)
     return clip
+
+
+@pytest.mark.parametrize(
+    ("numbers", "searched", "reported"),
+    [
+        ((81, 83, 84), 248, False),  # a wheel arch that passes, in one of `bikes`' ten seconds
+        ((81, 83, 84, 100), 248, True),
+        ((3, 9, 10), 22, True),
+        ((3, 200), 248, False),
+        ((3, 100, 200), 301, False),
+    ],
+)
+def test_dropouts_of_one_moment_are_not_those_of_a_tape(
+    numbers: tuple[int, ...], searched: int, reported: bool
+) -> None:
+    assert are_of_tape([Fraction(n, 25) for n in numbers], searched) == reported
 
 
 def test_dropouts_and_the_band_are_found_with_their_times() -> None:

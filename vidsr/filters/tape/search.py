@@ -26,6 +26,8 @@ _EVERY, _FIRST, _SHORT, _OFTEN = 4, 1, 24, 2
 _LINES_FRAMES, _LINES_LEAST = 9, 5
 #: Fewest frames with dropouts, and their least share of those searched, that are reported.
 _FEWEST, _SHARE = 3, 0.01
+#: Seconds apart at which they count as several moments, and the share from which one moment is enough.
+_APART, _MANY = Fraction(1, 2), 0.05
 
 
 class TapeSearch:
@@ -84,10 +86,8 @@ class TapeSearch:
 
     def result(self) -> TapeFindings:
         """What was found in all stretches."""
-        # A few in many frames may be things that only one frame shows, and are not reported.
-        enough = len(self._dropouts) >= max(_FEWEST, _SHARE * self._searched)
         return TapeFindings(
-            dropouts=tuple(self._dropouts) if enough else (),
+            dropouts=tuple(self._dropouts) if are_of_tape(self._dropouts, self._searched) else (),
             searched=self._searched,
             head_switching=self._band.rows(),
             chroma_delay=chroma_delay.delay(self._scores),
@@ -97,6 +97,17 @@ class TapeSearch:
             dot_crawl=self._composite.dot_crawl(),
             rainbows=self._composite.rainbows(),
         )
+
+
+def are_of_tape(times: Sequence[Fraction], searched: int) -> bool:
+    """Whether frames that seem to hold dropouts are enough to be reported, of ``searched`` frames.
+
+    Their ``times`` are seconds. A few in many frames may be things that only one frame shows, and a few at
+    one moment may be one thing that passes quickly; tape loses lines again and again.
+    """
+    if len(times) < max(_FEWEST, _SHARE * searched):
+        return False
+    return max(times) - min(times) >= _APART or len(times) >= _MANY * searched
 
 
 def _holds_dropouts(frames: Sequence[Frame]) -> bool:
