@@ -29,13 +29,24 @@ REPORT_NAME = "report.html"
 
 
 def run(folder: Path) -> int:
-    """Execute the run in this folder, writing its events and outcome to files there."""
+    """Execute the run in this folder, writing its events and outcome to files there.
+
+    A run that was asked to stop before it began is not executed.
+    """
     with JobLock(folder):
-        order = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        with (folder / "events.jsonl").open("a", encoding="utf-8") as events:
-            outcome = _outcome(folder, order, events)
+        outcome = _stopped(folder)
+        if outcome is None:
+            order = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            with (folder / "events.jsonl").open("a", encoding="utf-8") as events:
+                outcome = _outcome(folder, order, events)
         write_atomically(folder / "outcome.json", json.dumps(outcome).encode())
     return 0 if outcome["state"] == "done" else 1
+
+
+def _stopped(folder: Path) -> dict[str, Any] | None:
+    """The outcome that a person wished for; None if nobody asked for a stop."""
+    wish = folder / "wish"
+    return {"state": wish.read_text(encoding="utf-8")} if wish.exists() else None
 
 
 def _outcome(folder: Path, order: dict[str, Any], events: IO[str]) -> dict[str, Any]:
@@ -44,8 +55,7 @@ def _outcome(folder: Path, order: dict[str, Any], events: IO[str]) -> dict[str, 
         work = {"preview": _preview, "estimate": _estimate, "comparison": _comparison, "map": _map, "job": _job}
         return {"state": "done", "result": work[order["kind"]](folder, order, EventWriter(events))}
     except Interrupted as stop:
-        wish = folder / "wish"
-        return {"state": wish.read_text() if wish.exists() else "paused", "error": str(stop)}
+        return {**(_stopped(folder) or {"state": "paused"}), "error": str(stop)}
     except VidsrError as error:
         return {"state": "failed", "error": str(error)}
     except BaseException as error:  # the page must show that it ended, whatever the cause

@@ -288,14 +288,15 @@ class Runs:
             self._totals.pop(run.id, None)
 
     def _stop(self, run: Run, wish: str) -> None:
-        pid = run.worker()
-        if not pid:
+        if run.worker() is None and run.state() != "running":
             if run.stopping:
                 return  # it has just stopped as requested
             raise JobError(f"this job is {run.state()}, not running")
         write_atomically(run.folder / "wish", wish.encode())
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+        pid = run.worker()
+        if pid:  # a worker that is only starting reads the wish before it begins
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
     def _settle(self, run: Run, state: RunState) -> None:
         write_atomically(run.folder / "outcome.json", json.dumps({"state": state}).encode())
