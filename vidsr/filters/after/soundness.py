@@ -76,7 +76,7 @@ _ROUNDING = 0.12
 _NO_CHANGE = 0.7
 #: Where the grid does not lie: its rows and columns are compared with those of all of these.
 _BESIDE = ((2, 2), (2, 6), (6, 2), (6, 6))
-#: Sides of the middle of a picture in which changes are looked at, at most; and pixels at which it may begin.
+#: Sides of the middle of a picture in which changes are looked at, at most; and pixels at whose multiples it begins.
 _CHANGES_PX, _CORNER_PX = 384, 16
 _NOISE = "noise"
 
@@ -137,7 +137,9 @@ def look(rgb: Tensor) -> Look | None:
     stride = _stride(rgb)
     pixels = (rgb[0] * 255).round().byte().unfold(1, 3, stride).unfold(2, 3, stride)
     pixels = pixels.permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1)
-    return Look(level, blocks, detail, aliases, contrast, (finest + 0.05).log(), pixels, _middle(grey))
+    return Look(
+        level, blocks, detail, aliases, contrast, (finest + 0.05).log(), pixels, middle(grey, _CHANGES_PX)[0, 0] * 255
+    )
 
 
 def unbroken(rgb: Tensor) -> float:
@@ -255,12 +257,11 @@ def _unchanged(before: Look, after: Look) -> list[Tensor]:
     return shares
 
 
-def _middle(grey: Tensor) -> Tensor:
-    """The middle of ``[1, 1, h, w]`` in 8-bit code values, a copy; where the grid lies stays known."""
-    top, left = (
-        max(0, side - _CHANGES_PX) // 2 // _CORNER_PX * _CORNER_PX for side in (grey.shape[-2], grey.shape[-1])
-    )
-    return grey[0, 0, top : top + _CHANGES_PX, left : left + _CHANGES_PX] * 255
+def middle(picture: Tensor, most: int) -> Tensor:
+    """The middle of ``[N, C, h, w]``, up to ``most`` pixels a side, not copied; a grid of blocks lies in it as in the
+    whole."""
+    top, left = (max(0, side - most) // 2 // _CORNER_PX * _CORNER_PX for side in picture.shape[-2:])
+    return picture[..., top : top + most, left : left + most]
 
 
 def _noisiness(noise: float) -> float:

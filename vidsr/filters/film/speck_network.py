@@ -40,20 +40,17 @@ def are_specks(measured: Values, threshold: float) -> npt.NDArray[np.bool_]:
     return np.asarray(((said > 0) & ~have_moved(measured)) | (clear & (said > _DOUBTFUL) & _by_few(measured)))
 
 
-def have_moved(measured: Values) -> npt.NDArray[np.bool_]:
-    """Whether a region is large and much of it was beside its place before and is beside it after."""
+def have_moved(measured: Values, least_px: int = _LARGE_PX) -> npt.NDArray[np.bool_]:
+    """Whether a region of ``least_px`` pixels or more was largely beside its place before and is beside it after."""
     area, moved, faintly = (measured[:, NAMES.index(name)] for name in ("area", "moved", "moved, faint"))
-    large, larger = (area >= np.log(size) for size in (_LARGE_PX, _LARGER_PX))
+    large, larger = (area >= np.log(size) for size in (least_px, _LARGER_PX))
     return np.asarray((large & (moved >= _MOVED)) | (larger & (faintly >= _MOVED_FAINTLY)))
 
 
 def _by_few(measured: Values) -> npt.NDArray[np.bool_]:
     """Whether the rule of docs/decisions/134-dust-by-regions.md takes regions for specks."""
-    value = {name: measured[:, NAMES.index(name)] for name in (*_FEW, "area", "moved", "moved, faint")}
-    said = sum((share * value[name] for name, share in _FEW.items()), np.full(len(measured), _FEW_BEFOREHAND))
-    larger = value["area"] >= np.log(_LARGER_PX)
-    gone = (value["moved"] >= _MOVED) | (larger & (value["moved, faint"] >= _MOVED_FAINTLY))
-    return np.asarray((said > 0) & ~gone)
+    said = sum(share * measured[:, NAMES.index(name)] for name, share in _FEW.items())
+    return np.asarray((said > -_FEW_BEFOREHAND) & ~have_moved(measured, 1))
 
 
 def evidence(measured: Values, network: dict[str, Values]) -> Values:

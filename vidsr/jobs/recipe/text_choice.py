@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 #: Places that are looked at, and frames at each.
 _PLACES, _LENGTH = 3, 9
-#: Sides of the middle of a frame that is looked at, at most, and pixels at which it may begin, so that the grid of
-#: blocks stays where it is.
-_MOST_PX, _CORNER_PX = 512, 16
+#: Sides of the middle of a frame that is looked at, at most.
+_MOST_PX = 512
 
 
 def settled_text(restore: RestoreOptions, info: StoredInfo, model: LoadedModel) -> tuple[RestoreOptions, str]:
@@ -79,11 +78,12 @@ def _compression(info: StoredInfo) -> str:
 
 def _scenes(frames: Sequence[Frame]) -> Iterator[list[Tensor]]:
     """The scenes of a stretch as RGB pictures ``[1, 3, h, w]``; repeated ones are left out."""
+    from vidsr.filters.after.soundness import middle
     from vidsr.filters.between.interpolation import is_cut, is_surely_no_cut
     from vidsr.inference.colour import rgb_of
 
     scene: list[Tensor] = []
-    for rgb in (_middle(rgb_of(frame)) for frame in frames):
+    for rgb in (middle(rgb_of(frame), _MOST_PX) for frame in frames):
         if scene and rgb.equal(scene[-1]):
             continue
         if scene and not is_surely_no_cut(scene[-1], rgb) and is_cut(scene[-1], rgb):
@@ -91,9 +91,3 @@ def _scenes(frames: Sequence[Frame]) -> Iterator[list[Tensor]]:
             scene = []
         scene.append(rgb)
     yield scene
-
-
-def _middle(rgb: Tensor) -> Tensor:
-    """The middle of a picture ``[1, 3, h, w]``, not copied."""
-    top, left = (max(0, side - _MOST_PX) // 2 // _CORNER_PX * _CORNER_PX for side in (rgb.shape[-2], rgb.shape[-1]))
-    return rgb[..., top : top + _MOST_PX, left : left + _MOST_PX]
